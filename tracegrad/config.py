@@ -1,0 +1,112 @@
+"""Every option: its default, what it means, the environment variable that sets it.
+
+Read as `config.max_paths`; set the same way, or for a block of code with `with config.using(jit="python"):`. A value
+that does not fit is refused where it is set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Check = Callable[[str], Any]
+
+
+def _at_least(least: int) -> Check:
+    def check(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise ValueError(f"at least {least} is needed")
+        return value
+
+    return check
+
+
+def _one_of(*allowed: str) -> Check:
+    def check(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)} is needed")
+        return text
+
+    return check
+
+
+_OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
+    "jit": (
+        "auto",
+        _one_of("auto", "native", "python"),
+        "TRACEGRAD_JIT",
+        "auto compiles when a program is called again, native at the first call, python never",
+    ),
+    "max_paths": (
+        32,
+        _at_least(1),
+        "TRACEGRAD_MAX_PATHS",
+        "programs kept for one signature; past it the function runs on the tape",
+    ),
+    "max_recursion": (
+        200,
+        _at_least(1),
+        "TRACEGRAD_MAX_RECURSION",
+        "depth of user functions calling each other while they are captured",
+    ),
+    "cache_dir": (
+        "",
+        str,
+        "TRACEGRAD_CACHE_DIR",
+        "where emitted modules are kept; empty means the user's cache directory",
+    ),
+}
+
+
+class Config:
+    """The options as attributes; `help(tracegrad.config)` or `print(tracegrad.config)` lists them."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        values = {}
+        for name, (default, check, variable, _) in _OPTIONS.items():
+            text = os.environ.get(variable)
+            values[name] = default if text is None else self._checked(name, check, text, variable)
+        object.__setattr__(self, "_values", values)
+
+    @staticmethod
+    def _checked(name: str, check: Check, value: Any, said_by: str) -> Any:
+        try:
+            return check(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{said_by} = {value!r} does not fit the option {name}: {error}") from error
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"there is no option {name!r}; there are {', '.join(_OPTIONS)}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        getattr(self, name)
+        self._values[name] = self._checked(name, _OPTIONS[name][1], value, f"config.{name}")
+
+    @contextlib.contextmanager
+    def using(self, **changes: Any) -> Iterator[None]:
+        """Set options for the length of a `with` block."""
+        before = {name: getattr(self, name) for name in changes}
+        try:
+            for name, value in changes.items():
+                setattr(self, name, value)
+            yield
+        finally:
+            self._values.update(before)
+
+    def __repr__(self) -> str:
+        rows = [
+            f"{name} = {self._values[name]!r}\n    {meaning} ({variable})"
+            for name, (_, _, variable, meaning) in _OPTIONS.items()
+        ]
+        return "\n".join(rows)
+
+
+config = Config()

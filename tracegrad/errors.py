@@ -1,0 +1,78 @@
+"""Every exception, and the one layout of a message: what happened, where in the user's code, what to do.
+
+Begin with `TracegradError`: each class below is one kind of mistake, and also a built-in kind of exception, so that
+`except ValueError` keeps working for people who never heard of this module.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TracegradError(Exception):
+    """Base of all errors; lays out the message.
+
+    Parameters
+    ----------
+    what : str
+        One sentence: what happened, with names, values, shapes.
+    where : Location or str or None
+        The user's file, line and function; anything whose `str` says that.
+    do : str or None
+        What to write instead.
+    """
+
+    def __init__(self, what: str, where: Any = None, do: str | None = None) -> None:
+        self.what, self.where, self.do = what, where, do
+        super().__init__(what, where, do)
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where is not None:
+            lines.append(f"  where: {self.where}")
+            text = getattr(self.where, "text", "")
+            if text:
+                lines.append(f"             {text}")
+        if self.do:
+            lines.append(f"  do:    {self.do}")
+        return "\n".join(lines)
+
+
+class NotScalarError(TracegradError, ValueError):
+    """`grad` or `.backward()` met a result that is not a scalar."""
+
+
+class ArgumentError(TracegradError, TypeError):
+    """An argument cannot be differentiated, or an option names an argument that is not there."""
+
+
+class NotDifferentiableError(TracegradError, TypeError):
+    """An active path meets an op that is declared without a derivative."""
+
+
+class UnsupportedError(TracegradError, TypeError):
+    """A NumPy function, or a way of calling it, that has no op."""
+
+
+class LeakError(TracegradError, TypeError):
+    """A traced value reaches a place that would drop its derivative: a foreign array, `float` in foreign code."""
+
+
+class InPlaceError(TracegradError, RuntimeError):
+    """A write in place that would make a gradient wrong, or that is not recorded yet."""
+
+
+class BackwardError(TracegradError, RuntimeError):
+    """`.backward()` on a graph that is gone, or on a tensor without one."""
+
+
+class ShapeError(TracegradError, ValueError):
+    """Shapes that do not fit; NumPy's message with the user's line."""
+
+
+class PathLimitError(TracegradError, RuntimeError):
+    """A function takes a new path nearly every time."""
+
+
+class InternalError(TracegradError, AssertionError):
+    """A bug in tracegrad: a trace that breaks its own rules."""

@@ -1,0 +1,307 @@
+"""The constructors of ops: elementwise, linear, bilinear, general; each owns what its family shares.
+
+An elementwise rule gives partial derivatives alone: broadcasting and its undoing, promotion and casts are here. Linear and
+bilinear ops get their jvp from themselves. Begin with `elementwise`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Instr, dtype_token
+from tracegrad.ir.types import ArrayType, broadcast_shapes, promote, ufunc_dtype
+from tracegrad.ops.op import Op, call
+
+# Where samples for tests are drawn, for ops whose derivative does not exist or is huge elsewhere: (low, high).
+anywhere = (-2.0, 2.0)
+positive = (0.2, 3.0)
+away_from_zero = (0.3, 2.0)
+unit = (-0.9, 0.9)
+above_one = (1.1, 3.0)
+
+
+_BINARY = {
+    "+": ast.Add,
+    "-": ast.Sub,
+    "*": ast.Mult,
+    "/": ast.Div,
+    "**": ast.Pow,
+    "@": ast.MatMult,
+    "%": ast.Mod,
+    "//": ast.FloorDiv,
+    "&": ast.BitAnd,
+    "|": ast.BitOr,
+    "^": ast.BitXor,
+}
+_COMPARE = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE, "==": ast.Eq, "!=": ast.NotEq}
+_UNARY = {"neg": ast.USub, "~": ast.Invert}
+
+
+def infix(symbol: str) -> Callable[[Sequence[ast.expr], Instr], ast.expr]:
+    """An `emit` that writes the operator `symbol`."""
+
+    def emit(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
+        if symbol in _UNARY:
+            return ast.UnaryOp(op=_UNARY[symbol](), operand=inputs[0])
+        left, right = inputs
+        if symbol in _COMPARE:
+            return ast.Compare(left=left, ops=[_COMPARE[symbol]()], comparators=[right])
+        return ast.BinOp(left=left, op=_BINARY[symbol](), right=right)
+
+    return emit
+
+
+def broadcast_type(dtype: Callable[..., Any]) -> Callable[..., ArrayType]:
+    """A `result_type` with the broadcast shape and the dtype that `dtype(*tokens)` gives."""
+
+    def result_type(*inputs: Any, **params: Any) -> ArrayType:
+        shape = broadcast_shapes(*(x.shape for x in inputs))
+        return ArrayType(shape, np.dtype(dtype(*map(dtype_token, inputs))))
+
+    return result_type
+
+
+def cast(x: Any, dtype: np.dtype[Any]) -> Any:
+    """`x` with this dtype; `x` itself where it has it, or is absent."""
+    return x if x is None or x.dtype == dtype else astype(x, dtype=dtype)
+
+
+def _times(g: Any, factor: Any) -> Any:
+    if isinstance(factor, (int, float)):
+        if factor == 1:
+            return g
+        if factor == -1:
+            return -g
+    return g * factor
+
+
+def _undo_broadcast(g: Any, x: Any) -> Any:
+    """A cotangent of the broadcast result as a cotangent of `x`: summed over what was repeated, in `x`'s dtype."""
+    return cast(sum_to(g, shape=x.shape) if g.shape != x.shape else g, x.dtype)
+
+
+def elementwise(
+    function: Callable[..., Any],
+    partials: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    dtype: Callable[..., Any] | None = None,
+    domain: Any = anywhere,
+    symbol: str = "",
+    why: str = "",
+    passes_zero: bool = False,
+    callee: str = "",
+    imports: str = "",
+    native: Any = True,
+    emit: Callable[..., Any] | None = None,
+) -> Op:
+    """Declare an op that works element by element, with broadcasting.
+
+    Parameters
+    ----------
+    function : ufunc, or callable on arrays that broadcasts
+    partials : callable or None
+        `partials(z, *inputs)` gives ∂z/∂input for each input (one value for a unary op, else a tuple): an array
+        expression, a number, or None where there is none.
+    dtype : callable or None
+        Result dtype from dtype tokens; default: what the ufunc says, or NumPy's promotion.
+    domain : (low, high), or a tuple of them, one an input
+        Where tests draw samples.
+    """
+    op_name = name or function.__name__
+    if dtype is None:
+        if isinstance(function, np.ufunc):
+            ufunc = function
+
+            def dtype(*tokens: Any) -> Any:
+                return ufunc_dtype(ufunc, *tokens)
+        else:
+            dtype = promote
+
+    def all_partials(z: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+        assert partials is not None
+        found = partials(z, *inputs)
+        return found if isinstance(found, tuple) else (found,)
+
+    def vjp(g: Any, z: Any, *inputs: Any) -> tuple[Any, ...]:
+        return tuple(
+            None if p is None or x.dtype.kind not in "fc" else _undo_broadcast(_times(g, p), x)
+            for p, x in zip(all_partials(z, inputs), inputs, strict=True)
+        )
+
+    def jvp(tangents: Sequence[Any], z: Any, *inputs: Any) -> Any:
+        total = None
+        for p, t in zip(all_partials(z, inputs), tangents, strict=True):
+            if t is None or p is None:
+                continue
+            term = _times(t, p)
+            total = term if total is None else total + term
+        if total is None:
+            return None
+        return cast(total if total.shape == z.shape else broadcast_to(total, shape=z.shape), z.dtype)
+
+    return Op(
+        op_name,
+        function,
+        result_type=broadcast_type(dtype),
+        vjp=vjp if partials else None,
+        jvp=jvp if partials else None,
+        why=why,
+        passes_zero=passes_zero,
+        emit=emit or (infix(symbol) if symbol else None),
+        callee=callee,
+        imports=imports,
+        native=native,
+        family="elementwise",
+        partials=partials,
+        symbol=symbol,
+        sample=domain,
+    )
+
+
+def linear(
+    function: Callable[..., Any],
+    transpose: Callable[..., Any],
+    *,
+    result_type: Callable[..., Any],
+    name: str | None = None,
+    **options: Any,
+) -> Op:
+    """Declare an op that is linear in its first input; further inputs (indices) carry no derivative.
+
+    `transpose(g, x, *rest, **params)` is the cotangent of `x`, with the shape of `x`. The jvp is the op itself.
+    """
+
+    def vjp(g: Any, z: Any, x: Any, *rest: Any, **params: Any) -> tuple[Any, ...]:
+        return (cast(transpose(g, x, *rest, **params), x.dtype), *(None for _ in rest))
+
+    def jvp(tangents: Sequence[Any], z: Any, x: Any, *rest: Any, **params: Any) -> Any:
+        return None if tangents[0] is None else op(tangents[0], *rest, **params)
+
+    op = Op(
+        name or function.__name__, function, result_type=result_type, vjp=vjp, jvp=jvp, family="linear", **options
+    )
+    return op
+
+
+def bilinear(
+    function: Callable[..., Any],
+    vjp: Callable[..., tuple[Any, Any]],
+    *,
+    result_type: Callable[..., Any],
+    name: str | None = None,
+    symbol: str = "",
+    **options: Any,
+) -> Op:
+    """Declare an op that is linear in each of its two inputs.
+
+    `vjp(g, x, y, **params)` gives both cotangents; the jvp is the op itself, once an input.
+    """
+
+    def both(g: Any, z: Any, x: Any, y: Any, **params: Any) -> tuple[Any, ...]:
+        x_bar, y_bar = vjp(g, x, y, **params)
+        return cast(x_bar, x.dtype), cast(y_bar, y.dtype)
+
+    def jvp(tangents: Sequence[Any], z: Any, x: Any, y: Any, **params: Any) -> Any:
+        x_dot, y_dot = tangents
+        terms = []
+        if x_dot is not None:
+            terms.append(op(x_dot, y, **params))
+        if y_dot is not None:
+            terms.append(op(x, y_dot, **params))
+        return (terms[0] if len(terms) == 1 else terms[0] + terms[1]) if terms else None
+
+    if symbol:
+        options["emit"] = infix(symbol)
+    op = Op(
+        name or function.__name__,
+        function,
+        result_type=result_type,
+        vjp=both,
+        jvp=jvp,
+        family="bilinear",
+        symbol=symbol,
+        **options,
+    )
+    return op
+
+
+general = Op
+"""Declare an op in full: see `Op`."""
+
+
+# --- the three linear ops that every family stands on -----------------------------------------------------------------
+
+
+def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    x = np.asarray(x)
+    lead = x.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1)
+    return x.sum(axis=axes).reshape(shape) if axes else x
+
+
+def _emit_sum_to(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
+    shape, given = instr.params["shape"], instr.inputs[0].shape
+    lead = len(given) - len(shape)
+    repeated = [i + lead for i, n in enumerate(shape) if n == 1 and given[i + lead] != 1]
+    if not shape:
+        return call("np.sum", inputs[0])
+    if not repeated:
+        return call("np.sum", inputs[0], axis=0 if lead == 1 else tuple(range(lead)))
+    if not lead:
+        return call("np.sum", inputs[0], axis=repeated[0] if len(repeated) == 1 else tuple(repeated), keepdims=True)
+    total = call("np.sum", inputs[0], axis=(*range(lead), *repeated))
+    return ast.Call(func=ast.Attribute(value=total, attr="reshape", ctx=ast.Load()), args=[_shape(shape)], keywords=[])
+
+
+def _shape(shape: tuple[int, ...]) -> ast.expr:
+    from_ints = [ast.Constant(value=n) for n in shape]
+    return ast.Tuple(elts=list(from_ints), ctx=ast.Load())
+
+
+sum_to = linear(
+    _sum_to,
+    transpose=lambda g, x, shape: broadcast_to(g, shape=x.shape),
+    result_type=lambda x, shape: ArrayType(tuple(shape), x.dtype),
+    name="sum_to",
+    emit=_emit_sum_to,
+)
+"""Sum over what broadcasting repeated: the transpose of `broadcast_to`."""
+
+broadcast_to = linear(
+    np.broadcast_to,
+    transpose=lambda g, x, shape: sum_to(g, shape=x.shape),
+    result_type=lambda x, shape: ArrayType(tuple(shape), x.dtype),
+    view=True,
+)
+
+astype = linear(
+    lambda x, dtype: np.asarray(x).astype(dtype)[()],
+    transpose=lambda g, x, dtype: astype(g, dtype=x.dtype) if x.dtype.kind in "fc" else None,
+    result_type=lambda x, dtype: ArrayType(x.shape, np.dtype(dtype)),
+    name="astype",
+    emit=lambda inputs, instr: (
+        ast.Call(
+            func=ast.Attribute(value=inputs[0], attr="astype", ctx=ast.Load()),
+            args=[call_dtype(instr.params["dtype"])],
+            keywords=[],
+        )
+        if instr.inputs[0].shape
+        else ast.Call(func=call_dtype(instr.params["dtype"]), args=[inputs[0]], keywords=[])
+    ),
+)
+"""Another dtype; to one that carries no derivative the derivative stops."""
+
+
+def call_dtype(dtype: Any) -> ast.expr:
+    """`np.float32` as an expression."""
+    from_name = np.dtype(dtype)
+    return ast.Attribute(
+        value=ast.Name(id="np", ctx=ast.Load()),
+        attr="bool_" if from_name.kind == "b" else from_name.name,
+        ctx=ast.Load(),
+    )

@@ -1,0 +1,199 @@
+"""What an operation is: one declaration with NumPy meaning, types, both derivatives and emitted form.
+
+Begin with `Op`. The families (`families.py`) build these; every other file of this room declares. An op is called like a
+function: on plain arrays it computes with NumPy; when an argument carries a recorder (a `Tensor` under capture, a
+`Symbol`), the recorder of the highest level records the call. So a derivative rule is written once, with operators and
+ops, and runs on anything.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import InternalError, NotDifferentiableError
+from tracegrad.ir.trace import Instr
+from tracegrad.ir.types import ArrayType
+
+REGISTRY: dict[str, Op] = {}
+
+
+class Op:
+    """An operation on arrays; static parameters go by keyword.
+
+    Parameters
+    ----------
+    name : str
+        Unique; what traces print.
+    evaluate : callable
+        `evaluate(*arrays, **params)`, the meaning; returns an array, or a tuple where `n_outputs` is not 1.
+    result_type : callable
+        `result_type(*atoms, **params)` with atoms that have `shape` and `dtype`; returns an `ArrayType` or a tuple.
+    vjp : callable or None
+        `vjp(g, z, *inputs, **params)` returns a tuple with, for each input, its cotangent or None (no dependence).
+        With several outputs, `g` and `z` are tuples; an entry of `g` may be None.
+    jvp : callable or None
+        `jvp(tangents, z, *inputs, **params)`; an entry of `tangents` may be None, which means zero.
+    why : str
+        For an op without derivative: the reason, for the user.
+    passes_zero : bool
+        The result is piecewise constant (`floor`, comparisons): no derivative, and that is the right answer.
+    emit : callable or None
+        `emit(inputs, instr)` from argument expressions to an expression; default: `callee(*inputs, **params)`.
+    callee : str
+        Dotted name in array text, `np.tanh`.
+    imports : str
+        Line the text needs for `callee`, beyond `import numpy as np`.
+    native : callable or bool
+        True where Numba compiles the array text as it stands; False where it does not; or `native(instr)` that returns
+        one of them, or `(kernel, *static)`: a function of the room `kernels` to call with the inputs and `static`.
+    view : bool
+        The result may share memory with the first input.
+    """
+
+    __slots__ = (
+        "callee",
+        "emit",
+        "evaluate",
+        "family",
+        "imports",
+        "jvp",
+        "n_outputs",
+        "name",
+        "native",
+        "partials",
+        "passes_zero",
+        "result_type",
+        "sample",
+        "symbol",
+        "view",
+        "vjp",
+        "why",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        *,
+        result_type: Callable[..., Any],
+        vjp: Callable[..., Any] | None = None,
+        jvp: Callable[..., Any] | None = None,
+        why: str = "",
+        passes_zero: bool = False,
+        emit: Callable[[Sequence[ast.expr], Instr], ast.expr] | None = None,
+        callee: str = "",
+        imports: str = "",
+        native: Any = True,
+        view: bool = False,
+        n_outputs: int = 1,
+        family: str = "general",
+        partials: Callable[..., Any] | None = None,
+        symbol: str = "",
+        sample: Any = None,
+    ) -> None:
+        if name in REGISTRY:
+            raise InternalError(f"the op {name!r} is declared twice")
+        if vjp is None and jvp is None and not why and not passes_zero:
+            raise InternalError(f"the op {name!r} has no derivative and does not say why")
+        self.name = name
+        self.evaluate = evaluate
+        self.result_type = result_type
+        self.vjp = vjp
+        self.jvp = jvp
+        self.why = why
+        self.passes_zero = passes_zero
+        self.callee = callee or f"np.{name}"
+        self.emit = emit or self._call
+        self.imports = imports
+        self.native = native
+        self.view = view
+        self.n_outputs = n_outputs
+        self.family = family
+        self.partials = partials
+        self.symbol = symbol
+        self.sample = sample
+        REGISTRY[name] = self
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        recorder = None
+        for arg in args:
+            found = getattr(arg, "recorder", None)
+            if found is not None and (recorder is None or found.level > recorder.level):
+                recorder = found
+        if recorder is None:
+            return self.evaluate(*args, **params)
+        return recorder.apply(self, args, params)
+
+    def result_types(self, inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[ArrayType, ...]:
+        """The types of all results."""
+        types = self.result_type(*inputs, **params)
+        return (types,) if isinstance(types, ArrayType) else tuple(types)
+
+    def refuse(self, where: Any) -> NotDifferentiableError:
+        """The error for an active path that meets this op, which has no derivative."""
+        return NotDifferentiableError(
+            f"`{self.name}` has no derivative: {self.why}.",
+            where,
+            "compute it from values that are not differentiated, or leave it out of the differentiated path",
+        )
+
+    def _call(self, inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
+        keywords = [ast.keyword(arg=k, value=literal(v)) for k, v in instr.params.items()]
+        return ast.Call(func=dotted(self.callee), args=list(inputs), keywords=keywords)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+def dotted(name: str) -> ast.expr:
+    """`np.linalg.solve` as an expression."""
+    first, *rest = name.split(".")
+    node: ast.expr = ast.Name(id=first, ctx=ast.Load())
+    for part in rest:
+        node = ast.Attribute(value=node, attr=part, ctx=ast.Load())
+    return node
+
+
+def call(name: str, *args: ast.expr, **keywords: Any) -> ast.expr:
+    """`name(*args, **keywords)` as an expression; keyword values are Python values."""
+    return ast.Call(
+        func=dotted(name), args=list(args), keywords=[ast.keyword(arg=k, value=literal(v)) for k, v in keywords.items()]
+    )
+
+
+def literal(value: Any) -> ast.expr:
+    """A static value as an expression: numbers, strings, None, Ellipsis, slices, dtypes, tuples and lists of them."""
+    if isinstance(value, ast.expr):
+        return value
+    if isinstance(value, tuple):
+        return ast.Tuple(elts=[literal(v) for v in value], ctx=ast.Load())
+    if isinstance(value, list):
+        return ast.List(elts=[literal(v) for v in value], ctx=ast.Load())
+    if isinstance(value, slice):
+        parts = (None if v is None else literal(v) for v in (value.start, value.stop, value.step))
+        return ast.Slice(*parts)
+    if isinstance(value, np.dtype):
+        return dotted(f"np.{'bool_' if value.kind == 'b' else value.name}")
+    if isinstance(value, np.bool_):
+        return ast.Constant(value=bool(value))
+    if isinstance(value, np.generic):
+        number = literal(value.item())
+        return number if value.dtype == np.float64 else call(f"np.{value.dtype.name}", number)
+    if isinstance(value, float) and not np.isfinite(value):
+        if np.isnan(value):
+            return dotted("np.nan")
+        infinity = dotted("np.inf")
+        return infinity if value > 0 else ast.UnaryOp(op=ast.USub(), operand=infinity)
+    if isinstance(value, (bool, str, bytes)) or value is None or value is Ellipsis:
+        return ast.Constant(value=value)
+    if isinstance(value, (int, float)):
+        if value < 0 or (value == 0 and str(value).startswith("-")):
+            return ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=-value))
+        return ast.Constant(value=value)
+    if isinstance(value, complex):
+        return call("complex", literal(value.real), literal(value.imag))
+    raise InternalError(f"a {type(value).__name__} cannot be written as source: {value!r}")
