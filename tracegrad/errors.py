@@ -74,5 +74,16 @@ class PathLimitError(TracegradError, RuntimeError):
     """A function takes a new path nearly every time."""
 
 
+class SideExit(TracegradError):
+    """A guard failed: the program is left, and another path is taken. Never reaches a user.
+
+    `number` is the guard's place in `ir.walk.guards(trace)`, None for a guard of no known trace.
+    """
+
+    def __init__(self, number: int | None, guard: Any = None) -> None:
+        super().__init__("a guard failed", getattr(guard, "location", None))
+        self.number, self.guard = number, guard
+
+
 class InternalError(TracegradError, AssertionError):
     """A bug in tracegrad: a trace that breaks its own rules."""
