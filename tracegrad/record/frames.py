@@ -1,0 +1,68 @@
+"""The user's frame: which line of the user's code is running now.
+
+In: nothing but the Python stack. Out: a `Location`. Begin with `user_location`. It is asked once an op, so it is kept
+short: whether a file is the user's is decided once a file, and a `Location` is made once a line.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from types import FrameType
+
+import numpy as np
+
+from tracegrad.ir.location import Location
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_SCIPY = os.path.join(os.path.dirname(_NUMPY.rstrip(os.sep)), "scipy") + os.sep
+_DEMO = os.path.join(_PACKAGE, "__main__.py")  # the only file of ours with functions a user would write
+
+_internal: dict[str, bool] = {}
+_locations: dict[tuple[str, int, str], Location] = {}
+
+
+def is_internal(file: str) -> bool:
+    """Whether code of this file works on behalf of the user's: ours, NumPy's, SciPy's, a wrapper of the library."""
+    found = _internal.get(file)
+    if found is None:
+        found = (
+            file.startswith(("<__array_function__", "<frozen", _NUMPY, _SCIPY))
+            or (file.startswith(_PACKAGE) and file != _DEMO)
+            or file in (functools.__file__, _contextlib_file())
+        )
+        _internal[file] = found
+    return found
+
+
+def _contextlib_file() -> str:
+    return os.path.join(os.path.dirname(functools.__file__), "contextlib.py")
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame of the user's code; None where there is none (a thread that runs only library code)."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        internal = _internal.get(file)
+        if internal is None:
+            internal = is_internal(file)
+        if not internal:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def user_location() -> Location | None:
+    """The line of the user's code that is running; None where no user code is on the stack."""
+    frame = user_frame()
+    if frame is None:
+        return None
+    code = frame.f_code
+    key = (code.co_filename, frame.f_lineno, code.co_name)
+    found = _locations.get(key)
+    if found is None:
+        found = _locations[key] = Location(*key)
+    return found
