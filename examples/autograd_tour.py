@@ -86,7 +86,7 @@ for start in (0.3, -0.3, 12.5):
     d = f(a)
     d.backward()
     print(
-        f"f({start}) = {d.item():10.1f}   gradient {a.grad.item():8.1f}   f is linear there: {bool(a.grad == d / a)}"
+        f"f({start}) = {d.item():10.1f}   gradient {a.grad.item():8.1f}   is it f / a? {bool(a.grad == d / a)}"
     )
 
 title("Teaching it a function of your own, and learning with it")

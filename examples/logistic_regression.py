@@ -1,5 +1,4 @@
-"""Logistic regression that tunes itself: the derivative of a whole training run, branches and early stop
-included.
+"""Logistic regression that tunes itself: the derivative of a whole training run with its branches.
 
 The data are the 569 tumours of the Wisconsin breast cancer set that scikit-learn ships. `train` is
 gradient descent as one writes it: a `while` that stops when little is left to gain, and an `if` that

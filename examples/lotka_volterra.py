@@ -1,5 +1,4 @@
-"""Fit a predator-prey model to the pelts of hare and lynx that the Hudson's Bay Company collected, 1900
-to 1920.
+"""Fit a predator-prey model to the pelts of hare and lynx that the Hudson's Bay Company bought, 1900-1920.
 
 Lotka and Volterra's equations say how hares (prey) and lynx (predators) change:
 
