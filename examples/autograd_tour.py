@@ -85,9 +85,7 @@ for start in (0.3, -0.3, 12.5):
     a = torch.tensor(start, requires_grad=True)
     d = f(a)
     d.backward()
-    print(
-        f"f({start}) = {d.item():10.1f}   gradient {a.grad.item():8.1f}   is it f / a? {bool(a.grad == d / a)}"
-    )
+    print(f"f({start}) = {d.item():10.1f}   gradient {a.grad.item():8.1f}   = f / a? {bool(a.grad == d / a)}")
 
 title("Teaching it a function of your own, and learning with it")
 
