@@ -1,7 +1,7 @@
 """Every option: its default, what it means, the environment variable that sets it.
 
-Read as `config.max_paths`; set the same way, or for a block of code with `with config.using(jit="python"):`. A value
-that does not fit is refused where it is set.
+Read as `config.max_paths`; set the same way, or for a block of code with `with
+config.using(jit="python"):`. A value that does not fit is refused where it is set.
 """
 
 from __future__ import annotations

@@ -1,0 +1,50 @@
+"""The command line: `tracegrad demo` and `tracegrad show`; also `python -m tracegrad`. Begin with
+`main`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tracegrad import demo, show
+from tracegrad.errors import TracegradError
+from tracegrad.report.terminal import Screen
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and what they take."""
+    top = argparse.ArgumentParser(
+        prog="tracegrad", description="Derivatives of NumPy functions as Python source."
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo", help="a function with an if and a while, its gradient and the source of it")
+    shown = commands.add_parser("show", help="value, gradient and sources of a function of yours")
+    shown.add_argument("target", metavar="FILE.py:function")
+    shown.add_argument(
+        "--args",
+        default="",
+        metavar="VALUES",
+        help='what to call it with, as in "3.0, [1, 2]": floats and lists are differentiated, ints are not',
+    )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    chosen = parser().parse_args(arguments)
+    screen = Screen()
+    try:
+        if chosen.command == "demo":
+            demo.run(screen)
+        else:
+            show.run(chosen.target, chosen.args, screen)
+    except TracegradError as error:
+        print(f"tracegrad: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
