@@ -16,7 +16,7 @@ from tracegrad.report.terminal import Screen
 def parser() -> argparse.ArgumentParser:
     """The commands and what they take."""
     top = argparse.ArgumentParser(
-        prog="tracegrad", description="Derivatives of NumPy functions as Python source."
+        prog="tracegrad", description="Gradients of NumPy functions."
     )
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="a function with an if and a while, its gradient and the source of it")

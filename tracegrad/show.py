@@ -73,7 +73,7 @@ def differentiated(values: list[Any]) -> tuple[int, ...]:
     found = tuple(i for i, value in enumerate(values) if isinstance(value, float | np.ndarray))
     if not found:
         raise ArgumentError(
-            "None of the arguments can be differentiated.", do="write numbers as floats: 3.0, not 3"
+            "No argument can be differentiated.", do="write numbers as floats: 3.0, not 3"
         )
     return found
 
