@@ -7,7 +7,8 @@ bilinear ops get their jvp from themselves. Begin with `elementwise`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,19 @@ positive = (0.2, 3.0)
 away_from_zero = (0.3, 2.0)
 unit = (-0.9, 0.9)
 above_one = (1.1, 3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One sample call of an op, for its tests: an input is a shape to draw, a function of a generator, or a value."""
+
+    inputs: tuple[Any, ...]
+    params: Mapping[str, Any]
+
+
+def case(*inputs: Any, **params: Any) -> Case:
+    """`case((2, 3), axis=(0,))`: a drawn array of shape (2, 3), and the static parameters."""
+    return Case(inputs, params)
 
 
 _BINARY = {

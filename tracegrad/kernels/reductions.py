@@ -1,0 +1,359 @@
+"""Reductions as loops, for compiled programs: Numba has no `axis` for most of them, and sums one after the other.
+
+An array comes in with the order of axes that puts the reduced ones last, and the sizes that make it rows by columns;
+`shape` is that of the result. `zero` says in which dtype to add. Begin with `sum_of`.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: ANN001, ANN201
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def rows_of(x, order, rows, columns):
+    """`x` as a contiguous matrix whose rows are what is reduced."""
+    return np.ascontiguousarray(np.transpose(x, order)).reshape((rows, columns))
+
+
+def sum_of(row, zero):
+    """The sum in blocks of blocks: the error grows as n / 16384, and eight lanes can run side by side."""
+    n = row.size
+    total = zero
+    outer = 0
+    while outer < n:
+        stop = min(outer + 16384, n)
+        middle = zero
+        inner = outer
+        while inner + 128 <= stop:
+            a, b, c, d = zero, zero, zero, zero
+            for i in range(inner, inner + 128, 4):
+                a += row[i]
+                b += row[i + 1]
+                c += row[i + 2]
+                d += row[i + 3]
+            middle += (a + b) + (c + d)
+            inner += 128
+        for i in range(inner, stop):
+            middle += row[i]
+        total += middle
+        outer = stop
+    return total
+
+
+def sum_all(x, zero):
+    """The sum of all elements."""
+    return sum_of(np.ascontiguousarray(x).reshape(x.size), zero)
+
+
+def sum_rows(x, order, rows, columns, shape, zero):
+    """Sum over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full(rows, zero)
+    for i in range(rows):
+        out[i] = sum_of(matrix[i], zero)
+    return out.reshape(shape)
+
+
+def sum_columns(x, rows, columns, shape, zero):
+    """Sum over leading axes: row after row is added, all columns side by side."""
+    matrix = np.ascontiguousarray(x).reshape((rows, columns))
+    out = np.full(columns, zero)
+    for i in range(rows):
+        for j in range(columns):
+            out[j] += matrix[i, j]
+    return out.reshape(shape)
+
+
+def mean_all(x, zero):
+    """The mean of all elements."""
+    return type_like(sum_all(x, zero) / x.size, zero)
+
+
+def mean_rows(x, order, rows, columns, shape, zero):
+    """Mean over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full(rows, zero)
+    for i in range(rows):
+        out[i] = sum_of(matrix[i], zero) / columns
+    return out.reshape(shape)
+
+
+def type_like(value, zero):
+    """`value` in the dtype of `zero`."""
+    out = np.full(1, zero)
+    out[0] = value
+    return out[0]
+
+
+def prod_of(row, one):
+    """The product."""
+    total = one
+    for i in range(row.size):
+        total *= row[i]
+    return total
+
+
+def prod_all(x, one):
+    """The product of all elements."""
+    return prod_of(np.ascontiguousarray(x).reshape(x.size), one)
+
+
+def prod_rows(x, order, rows, columns, shape, one):
+    """Product over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full(rows, one)
+    for i in range(rows):
+        out[i] = prod_of(matrix[i], one)
+    return out.reshape(shape)
+
+
+def max_of(row):
+    """The largest element; NaN where there is one."""
+    best = row[0]
+    for i in range(row.size):
+        if row[i] > best or row[i] != row[i]:
+            best = row[i]
+    return best
+
+
+def max_all(x):
+    """The largest of all elements."""
+    return max_of(np.ascontiguousarray(x).reshape(x.size))
+
+
+def max_rows(x, order, rows, columns, shape):
+    """Maximum over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.empty(rows, x.dtype)
+    for i in range(rows):
+        out[i] = max_of(matrix[i])
+    return out.reshape(shape)
+
+
+def min_of(row):
+    """The smallest element; NaN where there is one."""
+    best = row[0]
+    for i in range(row.size):
+        if row[i] < best or row[i] != row[i]:
+            best = row[i]
+    return best
+
+
+def min_all(x):
+    """The smallest of all elements."""
+    return min_of(np.ascontiguousarray(x).reshape(x.size))
+
+
+def min_rows(x, order, rows, columns, shape):
+    """Minimum over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.empty(rows, x.dtype)
+    for i in range(rows):
+        out[i] = min_of(matrix[i])
+    return out.reshape(shape)
+
+
+def argmax_of(row):
+    """Index of the first largest element; of the first NaN where there is one."""
+    best = 0
+    for i in range(row.size):
+        if row[best] != row[best]:
+            break
+        if row[i] > row[best] or row[i] != row[i]:
+            best = i
+    return best
+
+
+def argmax_all(x):
+    """Index of the first largest element of the flat array."""
+    return argmax_of(np.ascontiguousarray(x).reshape(x.size))
+
+
+def argmax_rows(x, order, rows, columns, shape):
+    """Index of the maximum over the axis that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.empty(rows, np.int64)
+    for i in range(rows):
+        out[i] = argmax_of(matrix[i])
+    return out.reshape(shape)
+
+
+def argmin_of(row):
+    """Index of the first smallest element; of the first NaN where there is one."""
+    best = 0
+    for i in range(row.size):
+        if row[best] != row[best]:
+            break
+        if row[i] < row[best] or row[i] != row[i]:
+            best = i
+    return best
+
+
+def argmin_all(x):
+    """Index of the first smallest element of the flat array."""
+    return argmin_of(np.ascontiguousarray(x).reshape(x.size))
+
+
+def argmin_rows(x, order, rows, columns, shape):
+    """Index of the minimum over the axis that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.empty(rows, np.int64)
+    for i in range(rows):
+        out[i] = argmin_of(matrix[i])
+    return out.reshape(shape)
+
+
+def any_of(row):
+    """Whether an element is not zero."""
+    for i in range(row.size):
+        if row[i]:
+            return True
+    return False
+
+
+def any_all(x):
+    """Whether any element is not zero."""
+    return any_of(np.ascontiguousarray(x).reshape(x.size))
+
+
+def any_rows(x, order, rows, columns, shape):
+    """`any` over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.empty(rows, np.bool_)
+    for i in range(rows):
+        out[i] = any_of(matrix[i])
+    return out.reshape(shape)
+
+
+def all_of(row):
+    """Whether no element is zero."""
+    for i in range(row.size):
+        if not row[i]:
+            return False
+    return True
+
+
+def all_all(x):
+    """Whether no element at all is zero."""
+    return all_of(np.ascontiguousarray(x).reshape(x.size))
+
+
+def all_rows(x, order, rows, columns, shape):
+    """`all` over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.empty(rows, np.bool_)
+    for i in range(rows):
+        out[i] = all_of(matrix[i])
+    return out.reshape(shape)
+
+
+def var_of(row, ddof, zero):
+    """The variance, in two passes as NumPy takes."""
+    mean = sum_of(row, zero) / row.size
+    total = zero
+    for i in range(row.size):
+        total += (row[i] - mean) * (row[i] - mean)
+    return total / (row.size - ddof)
+
+
+def var_all(x, ddof, zero):
+    """The variance of all elements."""
+    return type_like(var_of(np.ascontiguousarray(x).reshape(x.size), ddof, zero), zero)
+
+
+def var_rows(x, order, rows, columns, shape, ddof, zero):
+    """Variance over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full(rows, zero)
+    for i in range(rows):
+        out[i] = var_of(matrix[i], ddof, zero)
+    return out.reshape(shape)
+
+
+def std_all(x, ddof, zero):
+    """The standard deviation of all elements."""
+    return type_like(math.sqrt(var_of(np.ascontiguousarray(x).reshape(x.size), ddof, zero)), zero)
+
+
+def std_rows(x, order, rows, columns, shape, ddof, zero):
+    """Standard deviation over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full(rows, zero)
+    for i in range(rows):
+        out[i] = math.sqrt(var_of(matrix[i], ddof, zero))
+    return out.reshape(shape)
+
+
+def norm_of(row, zero):
+    """The root of the sum of squares."""
+    total = zero
+    for i in range(row.size):
+        total += row[i] * row[i]
+    return math.sqrt(total)
+
+
+def norm_all(x, zero):
+    """The root of the sum of all squares."""
+    return type_like(norm_of(np.ascontiguousarray(x).reshape(x.size), zero), zero)
+
+
+def norm_rows(x, order, rows, columns, shape, zero):
+    """2-norm over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full(rows, zero)
+    for i in range(rows):
+        out[i] = norm_of(matrix[i], zero)
+    return out.reshape(shape)
+
+
+def logsumexp_of(row, zero):
+    """log(sum(exp(row))), with the largest element taken out so that nothing overflows."""
+    largest = max_of(row)
+    if not math.isfinite(largest):
+        return largest
+    total = zero
+    for i in range(row.size):
+        total += math.exp(row[i] - largest)
+    return math.log(total) + largest
+
+
+def logsumexp_all(x, zero):
+    """log(sum(exp(x))) over all elements."""
+    return type_like(logsumexp_of(np.ascontiguousarray(x).reshape(x.size), zero), zero)
+
+
+def logsumexp_rows(x, order, rows, columns, shape, zero):
+    """log(sum(exp(x))) over the axes that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full(rows, zero)
+    for i in range(rows):
+        out[i] = logsumexp_of(matrix[i], zero)
+    return out.reshape(shape)
+
+
+def cumsum_rows(x, order, back, moved, rows, columns, zero):
+    """Running sums along the axis that `order` puts last; `moved` is the shape in that order, `back` undoes it."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full((rows, columns), zero)
+    for i in range(rows):
+        total = zero
+        for j in range(columns):
+            total += matrix[i, j]
+            out[i, j] = total
+    return np.ascontiguousarray(np.transpose(out.reshape(moved), back))
+
+
+def cumprod_rows(x, order, back, moved, rows, columns, one):
+    """Running products along the axis that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.full((rows, columns), one)
+    for i in range(rows):
+        total = one
+        for j in range(columns):
+            total *= matrix[i, j]
+            out[i, j] = total
+    return np.ascontiguousarray(np.transpose(out.reshape(moved), back))

@@ -1,0 +1,109 @@
+"""Changes of shape for compiled programs, where Numba wants contiguous arrays or has no such function.
+
+All sizes and axes come in as static numbers and tuples. A value of shape () is a scalar here.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: ANN001, ANN201
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def same(x):
+    """The scalar itself."""
+    return x
+
+
+def reshaped(x, shape):
+    """`x` in another shape; a copy where it is not contiguous."""
+    return np.ascontiguousarray(x).reshape(shape)
+
+
+def only_item(x):
+    """The one element of an array, as a scalar."""
+    return np.ascontiguousarray(x).reshape(x.size)[0]
+
+
+def filled(x, shape):
+    """An array full of one scalar."""
+    return np.full(shape, x)
+
+
+def spread(x, lengthened, shape):
+    """`x` repeated along axes of length one; `lengthened` is its shape with leading ones."""
+    out = np.empty(shape, x.dtype)
+    out[...] = np.ascontiguousarray(x).reshape(lengthened)
+    return out
+
+
+def contiguous_transpose(x, axes):
+    """`x` with its axes in another order, as a fresh array."""
+    return np.ascontiguousarray(np.transpose(x, axes))
+
+
+def rolled(x, shift, rows, length, width, shape):
+    """`x` moved along one axis, what leaves at the end comes in at the start."""
+    blocks = np.ascontiguousarray(x).reshape((rows, length, width))
+    out = np.empty((rows, length, width), x.dtype)
+    for i in range(rows):
+        for j in range(length):
+            out[i, (j + shift) % length] = blocks[i, j]
+    return out.reshape(shape)
+
+
+def repeated(x, times, rows, length, width, shape):
+    """Each slice along one axis `times` times in a row."""
+    blocks = np.ascontiguousarray(x).reshape((rows, length, width))
+    out = np.empty((rows, length * times, width), x.dtype)
+    for i in range(rows):
+        for j in range(length * times):
+            out[i, j] = blocks[i, j // times]
+    return out.reshape(shape)
+
+
+def lower_triangle(x, k):
+    """A matrix with zeros above diagonal `k`."""
+    out = np.zeros(x.shape, x.dtype)
+    for i in range(x.shape[0]):
+        for j in range(min(i + k + 1, x.shape[1])):
+            out[i, j] = x[i, j]
+    return out
+
+
+def upper_triangle(x, k):
+    """A matrix with zeros below diagonal `k`."""
+    out = np.zeros(x.shape, x.dtype)
+    for i in range(x.shape[0]):
+        for j in range(max(i + k, 0), x.shape[1]):
+            out[i, j] = x[i, j]
+    return out
+
+
+def diagonal_of(x, k, n):
+    """The `n` elements of diagonal `k` of a matrix."""
+    out = np.empty(n, x.dtype)
+    for i in range(n):
+        out[i] = x[i + max(-k, 0), i + max(k, 0)]
+    return out
+
+
+def on_diagonal(x, k, shape):
+    """A matrix of zeros with `x` on diagonal `k`."""
+    out = np.zeros(shape, x.dtype)
+    for i in range(x.size):
+        out[i + max(-k, 0), i + max(k, 0)] = x[i]
+    return out
+
+
+def padded(x, before, shape, value):
+    """`x` set into an array of this shape full of `value`, `before` elements from the start of each axis."""
+    out = np.full(shape, x.dtype.type(value))
+    flat = out.reshape(out.size)
+    for index in np.ndindex(x.shape):
+        place = 0
+        for k in range(len(shape)):
+            place = place * shape[k] + before[k] + index[k]
+        flat[place] = x[index]
+    return out

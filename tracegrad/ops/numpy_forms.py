@@ -1,0 +1,161 @@
+"""What all functions under NumPy's signatures share: which keywords are refused and how, and arguments brought to one form.
+
+A function is declared with `@answers(np.sum)`: it is then what a traced call of `np.sum` runs. Begin with `answers`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ops.families import astype, broadcast_to
+from tracegrad.ops.shape import stack
+
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""NumPy's callables, each with ours."""
+
+_ADVICE = {
+    "where": "choose by value with np.where before the call",
+    "out": "assign the result: y = np.{name}(...)",
+    "order": "leave `order` out: traced arrays are in C order",
+    "initial": "combine the result with the initial value after the call",
+    "casting": "cast with .astype after the call",
+    "mean": "leave `mean` out: it is computed",
+    "return_inverse": "leave it out",
+}
+_HARMLESS: dict[str, Sequence[Any]] = {
+    "order": ("C", "K", "A"),
+    "where": (True,),
+    "casting": ("same_kind",),
+    "subok": (True, False),
+    "copy": (True, False),
+    "like": (),
+    "mode": ("raise",),
+    "kind": ("quicksort", "stable", "mergesort", "heapsort"),
+    "stable": (True, False),
+    "optimize": (True, False, "greedy", "optimal"),
+    "device": ("cpu",),
+}
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a value carries a recorder."""
+    return getattr(value, "recorder", None) is not None
+
+
+def refuse_keywords(name: str, keywords: dict[str, Any]) -> None:
+    """Raise for a keyword that has no meaning here; one that says what is the case anyway may stay."""
+    for key, value in keywords.items():
+        if value is None or value is np._NoValue:
+            continue
+        if key in _HARMLESS and not is_traced(value) and any(value is v or value == v for v in _HARMLESS[key]):
+            continue
+        advice = _ADVICE.get(key, f"leave `{key}` out, or compute this part from values that are not traced")
+        raise UnsupportedError(
+            f"`{name}` is recorded without its argument `{key}`.", None, advice.replace("{name}", name.split(".")[-1])
+        )
+
+
+def spoken_name(function: Callable[..., Any]) -> str:
+    """`np.linalg.norm`, as the user writes it."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
+def answers(*functions: Callable[..., Any], name: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare the decorated function as what `functions` are when an argument is traced.
+
+    Arguments that ours does not have are refused with `UnsupportedError`, unless they say what is the case anyway.
+    """
+
+    def decorate(ours: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(ours).parameters.values()
+        known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        most = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            most = 1_000
+        said = name or spoken_name(functions[0])
+        theirs = _positions(functions[0]) if functions else ()
+
+        @functools.wraps(ours)
+        def checked(*args: Any, **keywords: Any) -> Any:
+            if len(args) > most:
+                extra = dict(zip(theirs[most:], args[most:], strict=False))
+                refuse_keywords(said, extra if len(extra) == len(args) - most else {"out": args[most]})
+                args = args[:most]
+            if not keywords.keys() <= known:
+                refuse_keywords(said, {k: v for k, v in keywords.items() if k not in known})
+                keywords = {k: v for k, v in keywords.items() if k in known}
+            if keywords:
+                keywords = {k: v for k, v in keywords.items() if v is not np._NoValue}
+            return ours(*args, **keywords)
+
+        for function in functions:
+            FUNCTIONS[function] = checked
+        return checked
+
+    return decorate
+
+
+def _positions(function: Callable[..., Any]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()
+
+
+def value(a: Any) -> Any:
+    """Anything NumPy takes for an array: traced values, arrays and numbers as they are, lists as arrays."""
+    if is_traced(a) or isinstance(a, (np.ndarray, np.generic, bool, int, float)):
+        return a
+    if isinstance(a, (list, tuple)) and holds_traced(a):
+        return stack(*(array(item) for item in a), axis=0)
+    return np.asarray(a)
+
+
+def array(a: Any) -> Any:
+    """As `value`, with Python numbers as NumPy scalars, so that the result has `shape` and `dtype`."""
+    a = value(a)
+    return np.asarray(a)[()] if isinstance(a, (bool, int, float)) else a
+
+
+def holds_traced(items: Any) -> bool:
+    """Whether a nested list or tuple has a traced value in it."""
+    return any(
+        is_traced(item) or (isinstance(item, (list, tuple)) and holds_traced(item)) for item in items
+    )
+
+
+def as_dtype(x: Any, dtype: Any) -> Any:
+    """`x` in the dtype a caller asked for, or as it is."""
+    return x if dtype is None or x.dtype == np.dtype(dtype) else astype(x, dtype=np.dtype(dtype))
+
+
+def axis_number(axis: Any, ndim: int) -> int:
+    """A non-negative axis; NumPy's own error where there is none."""
+    k = axis.__index__()
+    if not -ndim <= k < ndim:
+        raise np.exceptions.AxisError(k, ndim)
+    return k % ndim
+
+
+def axis_tuple(axis: Any, ndim: int) -> tuple[int, ...]:
+    """`None`, a number or a tuple as a sorted tuple of non-negative axes."""
+    if axis is None:
+        return tuple(range(ndim))
+    if not isinstance(axis, (tuple, list)):
+        return (axis_number(axis, ndim),)
+    found = tuple(sorted(axis_number(k, ndim) for k in axis))
+    if len(set(found)) != len(found):
+        raise ValueError("duplicate value in 'axis'")
+    return found
+
+
+def expand_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """`x` broadcast to a shape, or as it is."""
+    return x if x.shape == shape else broadcast_to(x, shape=shape)

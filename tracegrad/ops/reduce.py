@@ -1,0 +1,489 @@
+"""Reductions: sum, mean, product, extremes, variance, norm; cumulative sums; arg-extremes, any and all.
+
+`axis` is a sorted tuple of non-negative axes, `keepdims` a bool; the functions of `numpy_reduce.py` bring NumPy's forms to
+these. Ties of max and min share the derivative equally; the norm has derivative 0 at 0. Begin with `reduction_type`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Instr
+from tracegrad.ir.types import ArrayType
+from tracegrad.kernels import reductions as kernels
+from tracegrad.kernels.shapes import same
+from tracegrad.ops.compare import equal, where
+from tracegrad.ops.elementary import exp
+from tracegrad.ops.families import broadcast_to, case, cast, linear
+from tracegrad.ops.index import getitem
+from tracegrad.ops.op import Op, call
+from tracegrad.ops.shape import concatenate, expand_dims, flip, reshape, transpose
+
+Axes = tuple[int, ...]
+
+
+# --- what all reductions share ----------------------------------------------------------------------------------------
+
+
+def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
+    """The shape that is left."""
+    if keepdims:
+        return tuple(1 if k in axis else n for k, n in enumerate(shape))
+    return tuple(n for k, n in enumerate(shape) if k not in axis)
+
+
+@functools.lru_cache(maxsize=256)
+def _dtype_after(function: Callable[..., Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.asarray(function(np.ones(1, dtype))).dtype
+
+
+def reduction_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
+    """A `result_type` for a reduction whose dtype is that of `function` on one element."""
+
+    def result_type(x: Any, axis: Axes, keepdims: bool = False, **params: Any) -> ArrayType:
+        return ArrayType(reduced_shape(x.shape, axis, keepdims), _dtype_after(function, x.dtype))
+
+    return result_type
+
+
+def spread(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    """A reduced value with its axes back as axes of length one, where broadcasting would not put them there itself."""
+    if keepdims or not g.shape or axis == tuple(range(len(axis))):
+        return g
+    return expand_dims(g, axis=axis)
+
+
+def emit_reduction(callee: str) -> Callable[[Sequence[ast.expr], Instr], ast.expr]:
+    """`callee(x, axis=0, keepdims=True, ...)`, with what is the default left out."""
+
+    def emit(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
+        keywords = dict(instr.params)
+        axis, ndim = keywords.pop("axis"), instr.inputs[0].ndim
+        if len(axis) != ndim or callee.endswith(".reduce"):
+            keywords = {"axis": axis[0] if len(axis) == 1 else axis, **keywords}
+        return call(callee, inputs[0], **{k: v for k, v in keywords.items() if k == "axis" or v})
+
+    return emit
+
+
+def row_order(ndim: int, axis: Axes) -> tuple[int, ...]:
+    """The order of axes with the reduced ones last."""
+    return (*(k for k in range(ndim) if k not in axis), *axis)
+
+
+def native_reduction(
+    all_kernel: Any, rows_kernel: Any, start: float | None = None, extra: Sequence[str] = (), scalar: Any = False
+) -> Callable[[Instr], Any]:
+    """A `native` that picks the kernel for full or partial reduction; `start` is given to it in the result's dtype."""
+
+    def native(instr: Instr) -> Any:
+        x, out, axis = instr.inputs[0], instr.outputs[0], instr.params["axis"]
+        if x.ndim == 0:
+            return (scalar,) if scalar and x.dtype == out.dtype else False
+        if not x.type.size:
+            return False
+        static = tuple(instr.params[name] for name in extra)
+        if start is not None:
+            static += (out.dtype.type(start),)
+        if not out.shape:
+            return (all_kernel, *static)
+        columns = math.prod(x.shape[k] for k in axis)
+        rows = x.type.size // columns
+        if all_kernel is kernels.sum_all and axis == tuple(range(len(axis))):
+            return (kernels.sum_columns, columns, rows, tuple(out.shape), *static)
+        return (rows_kernel, row_order(x.ndim, axis), rows, columns, tuple(out.shape), *static)
+
+    return native
+
+
+def _cases(*shape: int) -> tuple[Any, ...]:
+    return (
+        case((3,), axis=(0,), keepdims=False),
+        case((2, 3), axis=(0, 1), keepdims=False),
+        case((2, 3), axis=(0,), keepdims=False),
+        case((2, 3), axis=(1,), keepdims=False),
+        case((2, 3), axis=(1,), keepdims=True),
+        case((2, 3, 4), axis=(0, 2), keepdims=False),
+        case((2, 3, 4), axis=(1,), keepdims=True),
+    )
+
+
+_SMALL = _cases()
+_SCALAR = case((), axis=(), keepdims=False)
+_EMPTY = (case((0, 3), axis=(0,), keepdims=False), case((0,), axis=(0,), keepdims=False))
+
+
+def _count(x: Any, axis: Axes) -> int:
+    return math.prod(x.shape[k] for k in axis)
+
+
+# --- sum, mean, product -----------------------------------------------------------------------------------------------
+
+sum_: Op = linear(
+    np.sum,
+    transpose=lambda g, x, axis, keepdims: broadcast_to(spread(g, x, axis, keepdims), shape=x.shape),
+    result_type=reduction_type(np.sum),
+    emit=emit_reduction("np.sum"),
+    native=native_reduction(kernels.sum_all, kernels.sum_rows, 0, scalar=same),
+    sample=(*_SMALL, _SCALAR, *_EMPTY),
+)
+
+mean: Op = linear(
+    np.mean,
+    transpose=lambda g, x, axis, keepdims: broadcast_to(
+        spread(g / _count(x, axis), x, axis, keepdims), shape=x.shape
+    ),
+    result_type=reduction_type(np.mean),
+    emit=emit_reduction("np.mean"),
+    native=native_reduction(kernels.mean_all, kernels.mean_rows, 0, scalar=same),
+    sample=(*_SMALL, _SCALAR),
+)
+
+
+def _halves(x: Any, at: int, stop: int | None = None) -> tuple[Any, Any]:
+    return getitem(x, index=(Ellipsis, slice(0, at))), getitem(x, index=(Ellipsis, slice(at, stop)))
+
+
+def products_of_others(x: Any) -> Any:
+    """For each element the product of all others along the last axis, zeros or not.
+
+    Pairs are multiplied, the products of the other pairs found the same way, and handed down: n log n additions of text,
+    3 n multiplications, no division, so it is right at zeros, and so are its derivatives.
+    """
+    n = x.shape[-1]
+    if n < 2:
+        return x * 0 + 1
+    half = n // 2
+    left, rest = _halves(x, half)
+    right, odd = _halves(rest, half)
+    if n == 2:
+        return concatenate(right, left, axis=x.ndim - 1)
+    others, of_odd = _halves(products_of_others(concatenate(left * right, odd, axis=x.ndim - 1)), half)
+    return concatenate(others * right, others * left, of_odd, axis=x.ndim - 1)
+
+
+def _prod_partial(x: Any, axis: Axes) -> Any:
+    """∂ prod(x) / ∂x, in the shape of x."""
+    if _count(x, axis) == 1:
+        return x * 0 + 1
+    order = row_order(x.ndim, axis)
+    moved = tuple(x.shape[k] for k in order)
+    rows = x if order == tuple(range(x.ndim)) else transpose(x, axes=order)
+    if len(axis) != 1:
+        rows = reshape(rows, shape=(*moved[: x.ndim - len(axis)], _count(x, axis)))
+    found = products_of_others(rows)
+    if len(axis) != 1:
+        found = reshape(found, shape=moved)
+    back = tuple(order.index(k) for k in range(x.ndim))
+    return found if order == tuple(range(x.ndim)) else transpose(found, axes=back)
+
+
+def _prod_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
+    return (cast(spread(g, x, axis, keepdims) * _prod_partial(x, axis), x.dtype),)
+
+
+def _prod_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    return cast(sum_(tangents[0] * _prod_partial(x, axis), axis=axis, keepdims=keepdims), z.dtype)
+
+
+prod: Op = Op(
+    "prod",
+    np.prod,
+    result_type=reduction_type(np.prod),
+    vjp=_prod_vjp,
+    jvp=_prod_jvp,
+    emit=emit_reduction("np.prod"),
+    native=native_reduction(kernels.prod_all, kernels.prod_rows, 1, scalar=same),
+    sample=(
+        *_SMALL,
+        _SCALAR,
+        *_EMPTY,
+        case(np.array([1.5, 0.0, 2.0]), axis=(0,), keepdims=False),
+        case(np.array([0.0, 3.0, 0.0, 2.0]), axis=(0,), keepdims=False),
+    ),
+)
+
+
+# --- extremes ---------------------------------------------------------------------------------------------------------
+
+
+def _shares(x: Any, z: Any, axis: Axes, keepdims: bool) -> tuple[Any, Any]:
+    """Which elements are the extreme, and how many they are."""
+    mask = equal(x, spread(z, x, axis, keepdims))
+    return mask, cast(sum_(mask, axis=axis, keepdims=keepdims), z.dtype)
+
+
+def _extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) -> Op:
+    def vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
+        mask, count = _shares(x, z, axis, keepdims)
+        return (cast(where(mask, spread(g / count, x, axis, keepdims), 0.0), x.dtype),)
+
+    def jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+        mask, count = _shares(x, z, axis, keepdims)
+        return cast(sum_(where(mask, tangents[0], 0.0), axis=axis, keepdims=keepdims) / count, z.dtype)
+
+    return Op(
+        function.__name__.removeprefix("a"),
+        function,
+        result_type=reduction_type(function),
+        vjp=vjp,
+        jvp=jvp,
+        emit=emit_reduction(f"np.{function.__name__.removeprefix('a')}"),
+        native=native_reduction(all_kernel, rows_kernel, scalar=same),
+        sample=(*_SMALL, _SCALAR),
+    )
+
+
+max_: Op = _extreme(np.max, kernels.max_all, kernels.max_rows)
+min_: Op = _extreme(np.min, kernels.min_all, kernels.min_rows)
+
+
+# --- variance, norm, logsumexp ----------------------------------------------------------------------------------------
+
+
+def _deviation(x: Any, axis: Axes) -> Any:
+    return x - spread(mean(x, axis=axis, keepdims=False), x, axis, False)
+
+
+def _var_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> tuple[Any, ...]:
+    scaled = g * (2 / (_count(x, axis) - ddof))
+    return (cast(spread(scaled, x, axis, keepdims) * _deviation(x, axis), x.dtype),)
+
+
+def _var_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> Any:
+    total = sum_(_deviation(x, axis) * tangents[0], axis=axis, keepdims=keepdims)
+    return cast(total * (2 / (_count(x, axis) - ddof)), z.dtype)
+
+
+_DDOF = tuple(
+    case(*c.inputs, **c.params, ddof=ddof) for c, ddof in zip(_SMALL, (0, 1, 0, 1, 0, 1, 0), strict=True)
+)
+
+var: Op = Op(
+    "var",
+    np.var,
+    result_type=reduction_type(np.var),
+    vjp=_var_vjp,
+    jvp=_var_jvp,
+    emit=emit_reduction("np.var"),
+    native=native_reduction(kernels.var_all, kernels.var_rows, 0, extra=("ddof",)),
+    sample=_DDOF,
+)
+
+
+def nonzero(z: Any) -> Any:
+    """`z` with 1 in place of 0, to divide what is 0 there by."""
+    return where(equal(z, 0), 1.0, z)
+
+
+def _std_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> tuple[Any, ...]:
+    scaled = g / (nonzero(z) * (_count(x, axis) - ddof))
+    return (cast(spread(scaled, x, axis, keepdims) * _deviation(x, axis), x.dtype),)
+
+
+def _std_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> Any:
+    total = sum_(_deviation(x, axis) * tangents[0], axis=axis, keepdims=keepdims)
+    return cast(total / (nonzero(z) * (_count(x, axis) - ddof)), z.dtype)
+
+
+std: Op = Op(
+    "std",
+    np.std,
+    result_type=reduction_type(np.std),
+    vjp=_std_vjp,
+    jvp=_std_jvp,
+    emit=emit_reduction("np.std"),
+    native=native_reduction(kernels.std_all, kernels.std_rows, 0, extra=("ddof",)),
+    sample=_DDOF,
+)
+
+
+def _evaluate_norm(x: Any, axis: Axes, keepdims: bool) -> Any:
+    if len(axis) == np.ndim(x) and not keepdims:
+        return np.linalg.norm(x)
+    if len(axis) <= 2 and axis:
+        return np.linalg.norm(x, axis=axis if len(axis) > 1 else axis[0], keepdims=keepdims)
+    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+
+
+def _emit_norm(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
+    axis, keepdims = instr.params["axis"], instr.params["keepdims"]
+    if (len(axis) == instr.inputs[0].ndim and not keepdims) or (axis and len(axis) <= 2):
+        return emit_reduction("np.linalg.norm")(inputs, instr)
+    return call("np.sqrt", call("np.sum", call("np.square", inputs[0]), axis=axis, keepdims=keepdims))
+
+
+def _norm_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
+    return (cast(spread(g / nonzero(z), x, axis, keepdims) * x, x.dtype),)
+
+
+def _norm_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    return cast(sum_(x * tangents[0], axis=axis, keepdims=keepdims) / nonzero(z), z.dtype)
+
+
+norm: Op = Op(
+    "norm",
+    _evaluate_norm,
+    result_type=reduction_type(np.linalg.norm),
+    vjp=_norm_vjp,
+    jvp=_norm_jvp,
+    emit=_emit_norm,
+    native=native_reduction(kernels.norm_all, kernels.norm_rows, 0),
+    sample=(*_SMALL, case((2, 2, 2), axis=(0, 1, 2), keepdims=False), case((2, 2, 2), axis=(0, 1, 2), keepdims=True)),
+)
+"""The root of the sum of squares over some axes: the norm of a vector, the Frobenius norm of a matrix."""
+
+
+def _logsumexp_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
+    weights = exp(x - spread(z, x, axis, keepdims))
+    return (cast(spread(g, x, axis, keepdims) * weights, x.dtype),)
+
+
+def _logsumexp_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    weights = exp(x - spread(z, x, axis, keepdims))
+    return cast(sum_(weights * tangents[0], axis=axis, keepdims=keepdims), z.dtype)
+
+
+logsumexp: Op = Op(
+    "logsumexp",
+    lambda x, axis, keepdims: np.logaddexp.reduce(x, axis=axis, keepdims=keepdims),
+    result_type=reduction_type(np.logaddexp.reduce),
+    vjp=_logsumexp_vjp,
+    jvp=_logsumexp_jvp,
+    emit=emit_reduction("np.logaddexp.reduce"),
+    native=native_reduction(kernels.logsumexp_all, kernels.logsumexp_rows, 0),
+    sample=_SMALL,
+)
+
+
+# --- cumulative -------------------------------------------------------------------------------------------------------
+
+
+def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
+    return lambda x, axis: ArrayType(x.shape, _dtype_after(function, x.dtype))
+
+
+def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
+    def native(instr: Instr) -> Any:
+        x, axis = instr.inputs[0], instr.params["axis"]
+        order = row_order(x.ndim, (axis,))
+        back = tuple(order.index(k) for k in range(x.ndim))
+        moved = tuple(x.shape[k] for k in order)
+        if not x.type.size:
+            return False
+        return (kernel, order, back, moved, x.type.size // moved[-1], moved[-1], instr.outputs[0].dtype.type(start))
+
+    return native
+
+
+def _emit_cumulative(callee: str) -> Callable[[Sequence[ast.expr], Instr], ast.expr]:
+    return lambda inputs, instr: call(
+        callee, inputs[0], **({"axis": instr.params["axis"]} if instr.inputs[0].ndim > 1 else {})
+    )
+
+
+_ALONG = (case((4,), axis=0), case((2, 3), axis=0), case((2, 3), axis=1), case((0, 2), axis=0))
+
+cumsum: Op = linear(
+    np.cumsum,
+    transpose=lambda g, x, axis: flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,)),
+    result_type=_cumulative_type(np.cumsum),
+    emit=_emit_cumulative("np.cumsum"),
+    native=_native_cumulative(kernels.cumsum_rows, 0),
+    sample=_ALONG,
+)
+
+
+def _cumprod_partials(x: Any, axis: int) -> tuple[Any, Axes]:
+    """∂ cumprod(x)_k / ∂x_j with `axis` moved to the end twice, as (..., k, j); and the order of axes that moves it.
+
+    Quadratic in the length, and right where x is 0: row k is the product of a copy of x in which what comes after k is 1.
+    """
+    order = row_order(x.ndim, (axis,))
+    rows = x if order == tuple(range(x.ndim)) else transpose(x, axes=order)
+    before = np.tri(x.shape[axis], dtype=bool)
+    copies = where(before, expand_dims(rows, axis=(x.ndim - 1,)), 1.0)
+    return where(before, products_of_others(copies), 0.0), order
+
+
+def _cumprod_vjp(g: Any, z: Any, x: Any, axis: int) -> tuple[Any, ...]:
+    partials, order = _cumprod_partials(x, axis)
+    along = expand_dims(transpose(g, axes=order), axis=(x.ndim,))
+    total = sum_(along * partials, axis=(x.ndim - 1,), keepdims=False)
+    return (cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), x.dtype),)
+
+
+def _cumprod_jvp(tangents: Any, z: Any, x: Any, axis: int) -> Any:
+    partials, order = _cumprod_partials(x, axis)
+    along = expand_dims(transpose(tangents[0], axes=order), axis=(x.ndim - 1,))
+    total = sum_(along * partials, axis=(x.ndim,), keepdims=False)
+    return cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), z.dtype)
+
+
+cumprod: Op = Op(
+    "cumprod",
+    np.cumprod,
+    result_type=_cumulative_type(np.cumprod),
+    vjp=_cumprod_vjp,
+    jvp=_cumprod_jvp,
+    emit=_emit_cumulative("np.cumprod"),
+    native=_native_cumulative(kernels.cumprod_rows, 1),
+    sample=(
+        case((4,), axis=0),
+        case((2, 3), axis=0),
+        case((2, 3), axis=1),
+        case(np.array([2.0, 0.0, 3.0, 0.0]), axis=0),
+    ),
+)
+
+
+# --- without derivative -----------------------------------------------------------------------------------------------
+
+
+def _flag(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) -> Op:
+    return Op(
+        function.__name__,
+        function,
+        result_type=reduction_type(function),
+        passes_zero=True,
+        emit=emit_reduction(f"np.{function.__name__}"),
+        native=native_reduction(all_kernel, rows_kernel),
+        sample=_SMALL,
+    )
+
+
+any_: Op = _flag(np.any, kernels.any_all, kernels.any_rows)
+all_: Op = _flag(np.all, kernels.all_all, kernels.all_rows)
+
+
+def _arg_extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) -> Op:
+    return Op(
+        function.__name__,
+        lambda x, axis, keepdims: function(x, axis=axis[0] if len(axis) == 1 else None, keepdims=keepdims),
+        result_type=reduction_type(function),
+        passes_zero=True,
+        emit=emit_reduction(f"np.{function.__name__}"),
+        native=native_reduction(all_kernel, rows_kernel),
+        sample=tuple(c for c in _SMALL if len(c.params["axis"]) in (1, len(c.inputs[0]))),
+    )
+
+
+argmax: Op = _arg_extreme(np.argmax, kernels.argmax_all, kernels.argmax_rows)
+argmin: Op = _arg_extreme(np.argmin, kernels.argmin_all, kernels.argmin_rows)
+"""`axis` is one axis, or all of them: then the index is that of the flat array."""
+
+argsort: Op = Op(
+    "argsort",
+    np.argsort,
+    result_type=lambda x, axis: ArrayType(x.shape, np.dtype(np.int64)),
+    passes_zero=True,
+    emit=_emit_cumulative("np.argsort"),
+    native=lambda instr: instr.inputs[0].ndim == 1,
+    sample=_ALONG,
+)
