@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
-from tracegrad.passes.rewrite import constant_key, place, place_inputs, renamed
+from tracegrad.passes.rewrite import constant_key, renamed
 
 _FRESH = ("copy",)
 """Ops whose result must be memory of its own; so is what has no inputs (`zeros`), which is cheap and often written into."""
@@ -33,7 +34,7 @@ def share(trace: Trace) -> Trace:
     steps: list[Step] = []
     changed = False
     for before in trace.steps:
-        step = place_inputs(before, stands)
+        step = substitute(before, stands)
         if isinstance(step, Instr) and step.op.family == "control":
             step = map_nested(step, share)
         key = _key(step)
@@ -52,7 +53,7 @@ def share(trace: Trace) -> Trace:
                 names.setdefault(kept, dropped.name)
     if not changed:
         return trace
-    outputs = tuple(place(a, stands) for a in trace.outputs)
+    outputs = tuple(substituted(a, stands) for a in trace.outputs)
     return renamed(replace(trace, steps=tuple(steps), outputs=outputs), names)
 
 

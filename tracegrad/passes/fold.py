@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from tracegrad.ir.interpret import holds
+from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
-from tracegrad.passes.rewrite import evaluate_constant, inlined, place, place_inputs
+from tracegrad.passes.rewrite import evaluate_constant, inlined
 
 LARGEST = 16
 """Results with more items stay steps, so that the text shows how they are made and not what they are."""
@@ -31,7 +32,7 @@ def fold(trace: Trace) -> Trace:
     changed = False
     while waiting:
         before = waiting.pop()
-        step = place_inputs(before, stands)
+        step = substitute(before, stands)
         if isinstance(step, Guard):
             if isinstance(step.condition, Const) and holds(step.condition.value, step.expected):
                 changed = True
@@ -42,7 +43,6 @@ def fold(trace: Trace) -> Trace:
                 arm_steps, outputs = inlined(arm, step.inputs[1:])
                 stands.update(zip(step.outputs, outputs, strict=True))
                 waiting.extend(reversed(arm_steps))
-                # Outputs made by the arm may fold away in turn: they are looked up again when read.
                 changed = True
                 continue
             step = map_nested(step, fold)
@@ -56,7 +56,7 @@ def fold(trace: Trace) -> Trace:
         steps.append(step)
     if not changed:
         return trace
-    return replace(trace, steps=tuple(steps), outputs=tuple(place(a, stands) for a in trace.outputs))
+    return replace(trace, steps=tuple(steps), outputs=tuple(substituted(a, stands) for a in trace.outputs))
 
 
 def _decided(step: Instr) -> Trace | None:

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tracegrad.ir.close import copied, substitute, substituted
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.types import ArrayType, is_weak
@@ -28,43 +29,22 @@ from tracegrad.ops.operators import Operators
 # --- substitution -----------------------------------------------------------------------------------------------------
 
 
-def place(atom: Atom, stands: Mapping[Var, Atom]) -> Atom:
-    """What stands for the atom; the atom itself when nothing does."""
-    return stands.get(atom, atom) if isinstance(atom, Var) else atom
-
-
-def place_inputs(step: Any, stands: Mapping[Var, Atom]) -> Any:
-    """The step, reading what stands for its inputs. Traces it holds are closed, so nothing in them changes."""
-    if isinstance(step, Guard):
-        condition = place(step.condition, stands)
-        return step if condition is step.condition else replace(step, condition=condition)
-    inputs = tuple([stands.get(a, a) if isinstance(a, Var) else a for a in step.inputs])
-    if all(a is b for a, b in zip(inputs, step.inputs, strict=True)):
-        return step
-    return Instr(step.op, inputs, step.outputs, step.params, step.location)
-
-
 def place_all(trace: Trace, stands: Mapping[Var, Atom]) -> Trace:
     """The trace, with every read of a variable replaced; what stands for it must be known where it is read."""
-    steps = tuple(place_inputs(step, stands) for step in trace.steps)
-    return replace(trace, steps=steps, outputs=tuple(place(a, stands) for a in trace.outputs))
+    steps = tuple(substitute(step, stands) for step in trace.steps)
+    return replace(trace, steps=steps, outputs=tuple(substituted(a, stands) for a in trace.outputs))
 
 
 def inlined(
     trace: Trace, inputs: Sequence[Atom], location: Location | None = None
 ) -> tuple[list[Step], tuple[Atom, ...]]:
     """A trace's steps with fresh variables, reading `inputs`, and its outputs; guards take `location` if given."""
-    stands: dict[Var, Atom] = {v: strong(a, v.type) for v, a in zip(trace.inputs, inputs, strict=True)}
-    steps: list[Step] = []
-    for step in trace.steps:
-        new = place_inputs(step, stands)
-        if isinstance(new, Guard):
-            steps.append(Guard(new.condition, new.expected, location or new.location))
-            continue
-        outputs = tuple(Var(v.type, v.name) for v in step.outputs)
-        stands.update(zip(step.outputs, outputs, strict=True))
-        steps.append(replace(new, outputs=outputs))
-    return steps, tuple(place(a, stands) for a in trace.outputs)
+    fresh = copied(trace)
+    stands = {v: strong(a, v.type) for v, a in zip(fresh.inputs, inputs, strict=True)}
+    steps = [substitute(step, stands) for step in fresh.steps]
+    if location is not None:
+        steps = [replace(step, location=location) if isinstance(step, Guard) else step for step in steps]
+    return steps, tuple(substituted(a, stands) for a in fresh.outputs)
 
 
 def strong(atom: Atom, type: ArrayType) -> Atom:
@@ -81,11 +61,11 @@ def renamed(trace: Trace, names: Mapping[Var, str]) -> Trace:
     fresh = {v: Var(v.type, name) for v, name in names.items()}
     steps: list[Step] = []
     for step in trace.steps:
-        new = place_inputs(step, fresh)
+        new: Any = substitute(step, fresh)
         if not fresh.keys().isdisjoint(new.outputs):
             new = replace(new, outputs=tuple(fresh.get(v, v) for v in new.outputs))
         steps.append(new)
-    return replace(trace, steps=tuple(steps), outputs=tuple(place(a, fresh) for a in trace.outputs))
+    return replace(trace, steps=tuple(steps), outputs=tuple(substituted(a, fresh) for a in trace.outputs))
 
 
 # --- terms ------------------------------------------------------------------------------------------------------------
@@ -126,8 +106,8 @@ def rewrite(trace: Trace, rules: Callable[[Op], Sequence[Rule]]) -> Trace:
     names: dict[Var, str] = {}
     steps: list[Step] = []
 
-    def write(step: Instr) -> None:
-        step = place_inputs(step, stands)
+    def write(step: Any) -> None:
+        step = substitute(step, stands)
         while (term := _first_term(step, rules(step.op), made, counts)) is not None:
             if not isinstance(term, Expression):
                 take(step.outputs[0], term)
@@ -137,7 +117,7 @@ def rewrite(trace: Trace, rules: Callable[[Op], Sequence[Rule]]) -> Trace:
                 counts.update(a for a in new.inputs if isinstance(a, Var))
                 write(new)
             counts.update(a for a in step.inputs if isinstance(a, Var))
-            step = place_inputs(step, stands)
+            step = substitute(step, stands)
         for v in step.outputs:
             made[v] = step
         steps.append(step)
@@ -153,10 +133,10 @@ def rewrite(trace: Trace, rules: Callable[[Op], Sequence[Rule]]) -> Trace:
         if isinstance(step, Instr):
             write(step)
         else:
-            steps.append(place_inputs(step, stands))
+            steps.append(substitute(step, stands))
     if len(steps) == len(trace.steps) and all(a is b for a, b in zip(steps, trace.steps, strict=True)):
         return trace
-    outputs = tuple(place(a, stands) for a in trace.outputs)
+    outputs = tuple(substituted(a, stands) for a in trace.outputs)
     return renamed(replace(trace, steps=tuple(steps), outputs=outputs), names)
 
 

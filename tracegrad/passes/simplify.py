@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.types import ArrayType, broadcast_shapes, is_weak
 from tracegrad.ir.walk import map_nested
@@ -35,9 +36,7 @@ from tracegrad.passes.rewrite import (
     number,
     once,
     pattern_rule,
-    place,
     place_all,
-    place_inputs,
     rewrite,
     same_constant,
     strong,
@@ -88,7 +87,7 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
     (x / 1, x),
     (x / -1, -x),
     (x**1, x),
-    (-(-x), x),
+    (-(-x), x),  # noqa: B002 - the rule is about just that
     (positive_(x), x),
     (x + -u, x - u),
     (x - -u, x + u),
@@ -205,14 +204,22 @@ def _size(atom: Atom) -> int:
 
 
 def unrepeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """broadcast_to(x) * y -> x * y, where y has the whole shape already"""
+    """broadcast_to(x) * y -> x * y, where y has the whole shape already; and so where x got leading dimensions of 1"""
     for place_of, atom in enumerate(step.inputs):
         inner = made.get(atom) if isinstance(atom, Var) else None
-        if inner is not None and inner.op is broadcast_to:
+        if inner is not None and _is_repeat(inner):
             inputs = (*step.inputs[:place_of], inner.inputs[0], *step.inputs[place_of + 1 :])
             if _keeps_types(step, inputs):
                 return expression(step.op, *inputs, **step.params)
     return None
+
+
+def _is_repeat(step: Instr) -> bool:
+    """Whether broadcasting the step's input does the same as the step."""
+    if step.op.name in ("reshape", "expand_dims"):
+        given, shape = step.inputs[0].shape, step.outputs[0].shape
+        return shape == (*(1,) * (len(shape) - len(given)), *given)
+    return step.op is broadcast_to
 
 
 def python_numbers(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -348,7 +355,7 @@ def _settle_control(trace: Trace) -> Trace:
     stands: dict[Var, Atom] = {}
     steps: list[Step] = []
     for step in trace.steps:
-        step = place_inputs(step, stands)
+        step = substitute(step, stands)
         if not isinstance(step, Guard) and step.op.family == "control":
             if step.op.name == "loop":
                 step = _still_values_out(step, stands)
@@ -356,7 +363,7 @@ def _settle_control(trace: Trace) -> Trace:
             if step.op.name == "branch":
                 step = _same_in_both_arms(step, stands)
         steps.append(step)
-    outputs = tuple(place(a, stands) for a in trace.outputs)
+    outputs = tuple(substituted(a, stands) for a in trace.outputs)
     return replace(trace, steps=tuple(steps), outputs=outputs)
 
 
