@@ -82,4 +82,4 @@ def ufunc_dtype(ufunc: np.ufunc, *dtypes: Any) -> np.dtype[Any]:
 
 def promote(*dtypes: Any) -> np.dtype[Any]:
     """NumPy's common dtype; a Python type among `dtypes` is a weak number."""
-    return np.result_type(*(d(0) if d in WEAK else d for d in dtypes))
+    return np.result_type(*(d(0) if isinstance(d, type) and d in WEAK else d for d in dtypes))
