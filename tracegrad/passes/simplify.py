@@ -74,6 +74,16 @@ def _negated(c: Const, u: Var) -> Term | None:
     return None if joined is None else expression(multiply, joined, u)
 
 
+def _negated_inside(c: Const, u: Var, x: Atom) -> Term | None:
+    joined = exact(multiply, c, Const(-1))
+    return None if joined is None else expression(multiply, x, expression(multiply, joined, u))
+
+
+def _joined_inside(c: Const, d: Const, u: Var, x: Atom) -> Term | None:
+    joined = exact(multiply, c, d)
+    return None if joined is None else expression(multiply, x, expression(multiply, joined, u))
+
+
 def _chosen(c: Const, x: Atom, y: Atom) -> Term:
     return strong(x if c.value else y, x.type)
 
@@ -101,6 +111,9 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
     (c * once(-u), _negated),
     (x * (1 / u), x / u),
     (c * (d * u), _joined(multiply, lambda c, u: expression(multiply, c, u))),
+    (-once(x * once(c * u)), _negated_inside),
+    (d * once(x * once(c * u)), _joined_inside),
+    (once(d * x) * once(c * u), _joined_inside),
     (c + (d + u), _joined(add, lambda c, u: expression(add, u, c))),
     (c + (u - d), _joined(subtract, lambda c, u: expression(add, u, c))),
     ((c + u) - d, _joined(subtract, lambda c, u: expression(add, u, c))),
