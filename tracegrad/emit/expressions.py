@@ -1,0 +1,205 @@
+"""One instruction as one expression, from its op: operands, constants, and what Numba has to be told.
+
+A node and a way to read its operands go in, an `ast` expression comes out. `Op.emit` says how a call looks; here is what is
+the same for all ops: how a constant is written so that promotion comes out as the trace says, signs that read well
+(`a + -b` is `a - b`), kernels, and casts. Begin with `Expressions.of`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.emit.blocks import Compute, Item, Operand, Value
+from tracegrad.ir.trace import Const, Instr, dtype_token
+from tracegrad.ir.types import ArrayType, is_weak, promote
+from tracegrad.ops.op import call, dotted, literal
+
+_PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
+# Where Python's own numbers mean something else than NumPy's: a division by zero raises, `~True` is -2.
+PYTHON_DIFFERS = ("/", "//", "%", "**", "~")
+
+
+class Expressions:
+    """Writes expressions for one function.
+
+    Parameters
+    ----------
+    native : bool
+        For the native text: Numba promotes every float to float64, so weak constants and wide results get casts.
+    careful : bool
+        Floats kept in variables are written `np.float64(...)`, since some operator treats Python's numbers otherwise.
+    """
+
+    def __init__(self, native: bool, careful: bool) -> None:
+        self.native = native
+        self.careful = careful
+        self.mentions: dict[Value, list[ast.Name]] = {}
+
+    def read(self, operand: Operand) -> ast.expr:
+        """An operand where no other type stands beside it."""
+        if isinstance(operand, Const):
+            return self.constant(operand.value)
+        if operand.expression is not None:
+            found: ast.expr = operand.expression
+            return found
+        return self.name(operand)
+
+    def name(self, value: Value) -> ast.Name:
+        """The value's name; filled in later where names are not given yet."""
+        node = ast.Name(id=value.name or value.hint or "value_name", ctx=ast.Load())
+        if not value.name:
+            self.mentions.setdefault(value, []).append(node)
+        return node
+
+    def give_names(self) -> None:
+        """Fill in the names that were given since."""
+        for value, nodes in self.mentions.items():
+            for node in nodes:
+                node.id = value.name
+        self.mentions.clear()
+
+    def of(self, node: Compute | Item) -> ast.expr:
+        """The node as an expression."""
+        if isinstance(node, Item):
+            return ast.Subscript(value=self.read(node.stack), slice=self.read(node.index), ctx=ast.Load())
+        instr = node.instr
+        inputs = [self.operand(x, i, instr) for i, x in enumerate(node.inputs)]
+        kernel = kernel_of(instr) if self.native else None
+        if kernel is not None:
+            function, *static = kernel
+            return call(function.__name__, *inputs, *map(literal, static))
+        if instr.op.name == "zeros":
+            return zeros(instr.outputs[0].type)
+        if instr.op.name in ("index_add", "index_set"):
+            return inputs[-1] if instr.op.name == "index_set" else _tidy(_sum(inputs[0], inputs[-1]))
+        found = _tidy(_negated(instr, inputs) or instr.op.emit(inputs, instr))
+        return self._cast(found, instr) if self.native else found
+
+    def operand(self, operand: Operand, place: int, instr: Instr) -> ast.expr:
+        """An input of an instruction; a constant is written so that the result has the type the trace says."""
+        if not isinstance(operand, Const):
+            return self.read(operand)
+        value = operand.value
+        if is_weak(value):
+            return self._weak(value, instr) if self.native else literal(value)
+        if isinstance(value, np.generic) and value.dtype in _PLAIN and not self.native:
+            weak = [Const(value.item()) if i == place else a for i, a in enumerate(instr.inputs)]
+            try:
+                same = instr.op.result_types(weak, instr.params) == tuple(v.type for v in instr.outputs)
+            except (TypeError, ValueError):
+                same = False
+            others = [a for i, a in enumerate(instr.inputs) if i != place]
+            if same and any(isinstance(a, Value) or not is_weak(getattr(a, "value", None)) for a in others):
+                return literal(value.item())
+            return call(f"np.{value.dtype.name if value.dtype.kind != 'b' else 'bool_'}", literal(value.item()))
+        return self.constant(value)
+
+    def _weak(self, value: Any, instr: Instr) -> ast.expr:
+        """A Python number in native text: cast where Numba would promote what stands beside it."""
+        tokens = [dtype_token(a) for a in instr.inputs]
+        strong = [t for t in tokens if not isinstance(t, type)]
+        if not strong or instr.op.family not in ("elementwise", "bilinear") or isinstance(value, bool):
+            return literal(value)
+        dtype = promote(*strong, type(value))
+        if dtype.kind not in "iufc" or dtype in (np.float64, np.complex128, np.int64):
+            return literal(value)
+        return call(f"np.{dtype.name}", literal(value))
+
+    def constant(self, value: Any, type: ArrayType | None = None) -> ast.expr:
+        """A constant on its own; with a type, one that is kept in a variable of this type."""
+        if isinstance(value, np.ndarray) and value.ndim:
+            return _array(value)
+        if isinstance(value, np.ndarray):
+            value = value[()]
+        dtype = type.dtype if type is not None else getattr(value, "dtype", None)
+        if dtype is None:
+            return literal(value)
+        plain = value.item() if isinstance(value, np.generic) else value
+        if dtype.kind == "f":
+            plain = float(plain)
+        elif dtype.kind == "c":
+            plain = complex(plain)
+        written = literal(plain)
+        if dtype in _PLAIN:
+            kept = type is not None and self.careful and not self.native and dtype.kind in "fb"
+            return call("np.bool_" if dtype.kind == "b" else "np.float64", written) if kept else written
+        return written if dtype == np.complex128 else call(f"np.{dtype.name}", written)
+
+    def _cast(self, found: ast.expr, instr: Instr) -> ast.expr:
+        """Numba's result may be wider than NumPy's: say the type where it is not one of Numba's own."""
+        type = instr.outputs[0].type
+        if len(instr.outputs) != 1 or type.dtype in (*_PLAIN, np.complex128) or instr.op.view:
+            return found
+        if instr.op.name in ("astype", "getitem", "zeros_like", "copy"):
+            return found
+        same = all(a.type.dtype == type.dtype or is_weak(getattr(a, "value", None)) for a in instr.inputs)
+        if instr.op.family == "elementwise" and same and type.dtype.kind in "fc":
+            return found
+        if not type.shape:
+            return call(f"np.{type.dtype.name}", found)
+        method = ast.Attribute(value=found, attr="astype", ctx=ast.Load())
+        return ast.Call(func=method, args=[dotted(f"np.{type.dtype.name}")], keywords=[])
+
+
+def kernel_of(instr: Instr) -> tuple[Any, ...] | None:
+    """The kernel and its static arguments, where the native text calls one."""
+    native = instr.op.native
+    found = native(instr) if callable(native) else native
+    return found if isinstance(found, tuple) else None
+
+
+def zeros(type: ArrayType, function: str = "np.zeros") -> ast.expr:
+    """`np.zeros(3)`, `np.zeros((2, 3), np.float32)`."""
+    shape = type.shape[0] if len(type.shape) == 1 else tuple(type.shape)
+    dtype = [] if type.dtype == np.float64 else [literal(type.dtype)]
+    return call(function, literal(shape), *dtype)
+
+
+def _array(value: np.ndarray[Any, Any]) -> ast.expr:
+    if not value.size:
+        return zeros(ArrayType(value.shape, value.dtype))
+    default = value.dtype in _PLAIN
+    items = literal(value.tolist())
+    return call("np.array", items) if default else call("np.array", items, literal(value.dtype))
+
+
+def _sum(x: ast.expr, y: ast.expr) -> ast.expr:
+    return ast.BinOp(left=x, op=ast.Add(), right=y)
+
+
+def _negated(instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr | None:
+    """`-1 * x` as `-x`, where the constant does not widen the type."""
+    if instr.op.name != "multiply":
+        return None
+    for k in (0, 1):
+        a, other = instr.inputs[k], instr.inputs[1 - k]
+        if isinstance(a, Const) and not a.shape and np.ndim(a.value) == 0 and a.value == -1:
+            if other.type == instr.outputs[0].type:
+                return ast.UnaryOp(op=ast.USub(), operand=inputs[1 - k])
+    return None
+
+
+def _minus(node: ast.expr) -> ast.expr | None:
+    """`x` where the node is `-x`."""
+    return node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else None
+
+
+def _tidy(node: ast.expr) -> ast.expr:
+    """Signs as a person writes them; every rule is exact in floating point."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        twice = _minus(node.operand)
+        return node if twice is None else twice
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Add, ast.Sub)):
+        return node
+    right = _minus(node.right)
+    if right is not None:
+        op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        return ast.BinOp(left=node.left, op=op, right=right)
+    left = _minus(node.left)
+    if left is not None and isinstance(node.op, ast.Add) and not isinstance(left, ast.Constant):
+        return ast.BinOp(left=node.right, op=ast.Sub(), right=left)
+    return node

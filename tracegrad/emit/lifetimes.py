@@ -1,0 +1,293 @@
+"""How long each value lives, which values share one name, and which writes may happen in place.
+
+Blocks with their nested values go in; afterwards every value has a life (`start`, `end`), every `Write` knows whether it may
+work on its source itself, and `Groups` says which values are one variable of the text: what a loop carries, what the arms
+of a branch join, what a write in place changes. Positions count nodes in the order of the text. Two values may
+share a name if their lives do not overlap; reads at a position come before writes at it.
+
+This is the way out of static single assignment of Boissinot et al., "Revisiting out-of-SSA translation", CGO 2009, for
+structured programs, where a life is one interval. Begin with `measure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tracegrad.emit.blocks import (
+    Block,
+    Choice,
+    Compute,
+    Item,
+    Move,
+    Node,
+    Operand,
+    Push,
+    Repeat,
+    Return,
+    Value,
+    Write,
+)
+from tracegrad.ir.trace import Const
+
+
+def leaves(operand: Operand) -> Iterable[Value]:
+    """The named values that writing this operand reads."""
+    if isinstance(operand, Const):
+        return
+    if operand.expression is None:
+        yield operand
+        return
+    assert operand.maker is not None
+    for inner in operand.maker.reads:
+        yield from leaves(inner)
+
+
+class _Clock:
+    """Numbers the nodes and stretches lives to their reads."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.read_inside: list[set[Value]] = []
+
+    def read(self, operands: Iterable[Operand], at: int) -> None:
+        for operand in operands:
+            for value in leaves(operand):
+                value.end = max(value.end, at)
+                if self.read_inside:
+                    self.read_inside[-1].add(value)
+
+    def make(self, values: Iterable[Value], at: int) -> None:
+        for value in values:
+            value.start, value.end = at, max(value.end, at + 1)
+
+    def block(self, block: Block) -> None:
+        for node in block.nodes:
+            if isinstance(node, (Compute, Item)) and node.makes and node.makes[0].expression is not None:
+                continue
+            self.now += 4
+            self.node(node)
+
+    def node(self, node: Node) -> None:
+        at = self.now
+        if isinstance(node, Repeat):
+            self.repeat(node)
+        elif isinstance(node, Choice):
+            self.read(node.reads, at)
+            for arm in node.arms:
+                self.block(arm)
+            self.now += 4
+            self.make(node.outputs, self.now)
+        elif isinstance(node, Write):
+            self.read((node.source,), at)
+            self.read(node.rest, at + 2)  # the copy has its name when these are read
+            self.make((node.output,), at)
+        else:
+            self.read(node.reads, at)
+            self.make(node.makes, at)
+
+    def repeat(self, node: Repeat) -> None:
+        entry = self.now
+        self.read(node.enter.sources, entry)
+        self.read((node.limit,), entry + 2)
+        self.make(node.carried, entry)
+        self.make((node.counter, *node.stacks), entry)
+        self.read_inside.append(set())
+        if node.counts and node.limited:
+            self.read((node.limit,), entry + 2)
+        if node.test is not None:
+            self.block(node.test)
+            self.now += 4
+            if node.condition is not None:
+                self.read((node.condition,), self.now)
+            self.read(node.carried, self.now)
+        self.block(node.body)
+        self.now += 4
+        leave = self.now
+        inside = self.read_inside.pop()
+        for value in inside:
+            if value.start < entry:
+                value.end = max(value.end, leave)
+        for value in (node.counter, *node.stacks):
+            value.end = max(value.end, leave)
+        if self.read_inside:
+            self.read_inside[-1].update(inside)
+        self.make(node.finals, leave)
+
+
+class Groups:
+    """Values that are one variable of the text, with the lives of all of them."""
+
+    def __init__(self) -> None:
+        self.members: dict[Value, list[Value]] = {}
+
+    def of(self, value: Value) -> list[Value]:
+        return self.members.setdefault(value, [value])
+
+    def joined(self, a: Value, b: Value) -> bool:
+        return self.of(a) is self.of(b)
+
+    def apart(self, a: Value, b: Value) -> bool:
+        """Whether no life in one group overlaps one in the other."""
+        return not any(overlap(p, q) for p in self.of(a) for q in self.of(b))
+
+    def join(self, a: Value, b: Value) -> bool:
+        """Make them one variable if their lives allow it; says whether they are."""
+        if self.joined(a, b):
+            return True
+        if not self.apart(a, b):
+            return False
+        small, large = sorted((self.of(a), self.of(b)), key=len)
+        large.extend(small)
+        for value in small:
+            self.members[value] = large
+        return True
+
+
+def overlap(a: Value, b: Value) -> bool:
+    """Whether both are needed at some position."""
+    return a.start < b.end and b.start < a.end
+
+
+def measure(inputs: Sequence[Value], block: Block) -> Groups:
+    """Give every value its life, decide on the writes in place, and group the values."""
+    clock = _Clock()
+    for value in inputs:
+        value.start, value.end = -1, 0
+    clock.block(block)
+    groups = Groups()
+    nodes = list(walk(block))
+    _write_in_place(inputs, nodes, groups)
+    for node in nodes:
+        if isinstance(node, Repeat):
+            for value, final in zip(node.carried, node.finals, strict=True):
+                groups.join(value, final)
+    for node in nodes:
+        if isinstance(node, Repeat):
+            for move in (node.body.nodes[-1], node.enter):
+                assert isinstance(move, Move)
+                _join_moved(move, groups, set(inputs))
+        elif isinstance(node, Choice):
+            for arm in node.arms:
+                assert isinstance(arm.nodes[-1], Move)
+                _join_moved(arm.nodes[-1], groups, set(inputs))
+    return groups
+
+
+def _join_moved(move: Move, groups: Groups, inputs: set[Value]) -> None:
+    for target, source in zip(move.targets, move.sources, strict=True):
+        if isinstance(source, Const) or source.expression is not None:
+            continue
+        foreign = source in inputs or any(v in inputs for v in groups.of(source))
+        if foreign and source.hint != target.hint:
+            continue
+        groups.join(target, source)
+
+
+def walk(block: Block) -> Iterable[Node]:
+    """All nodes, depth first in the order of the text."""
+    for node in block.nodes:
+        yield node
+        if isinstance(node, Choice):
+            for arm in node.arms:
+                yield from walk(arm)
+        elif isinstance(node, Repeat):
+            if node.test is not None:
+                yield from walk(node.test)
+            yield from walk(node.body)
+
+
+# --- writes in place --------------------------------------------------------------------------------------------------
+
+
+def _write_in_place(inputs: Sequence[Value], nodes: Sequence[Node], groups: Groups) -> None:
+    """A write may work on its source if that array was made here and no value alive afterwards may share its memory."""
+    writes = [n for n in nodes if isinstance(n, Write)]
+    if not writes:
+        return
+    sources = _memory(nodes)
+    owners: dict[Value, frozenset[Value | None]] = {}
+    values = [*inputs, *(v for n in nodes for v in _made(n))]
+    sharing: dict[Value | None, list[Value]] = {}
+    for value in values:
+        if value.type.shape:
+            owners[value] = _owners(value, sources)
+            for owner in owners[value]:
+                sharing.setdefault(owner, []).append(value)
+    for write in writes:
+        source = write.source
+        if isinstance(source, Const) or source.expression is not None:
+            continue
+        owned = owners[source]
+        others = (v for owner in owned for v in sharing[owner] if v is not write.output)
+        at = write.output.start
+        if None not in owned and not any(v.start <= at < v.end for v in others if v.expression is None):
+            write.in_place = groups.join(source, write.output)
+
+
+def _made(node: Node) -> Iterable[Value]:
+    yield from node.makes
+    if isinstance(node, Repeat):
+        yield from node.carried
+        yield from node.stacks
+
+
+def _memory(nodes: Sequence[Node]) -> dict[Value, list[Operand | None]]:
+    """For each value, the operands whose memory it may share; None stands for memory that is not ours."""
+    found: dict[Value, list[Operand | None]] = {}
+    for node in nodes:
+        if isinstance(node, Compute):
+            if node.instr.op.view:
+                for value in node.outputs:
+                    found[value] = [*node.inputs]
+            else:
+                for value in node.outputs:
+                    found[value] = []
+        elif isinstance(node, Write):
+            found[node.output] = [node.source]
+        elif isinstance(node, Item):
+            found[node.output] = [None]
+        elif isinstance(node, Choice):
+            for arm in node.arms:
+                _moved(arm.nodes[-1], found)
+        elif isinstance(node, Repeat):
+            _moved(node.enter, found)
+            _moved(node.body.nodes[-1], found)
+            for value, final in zip(node.carried, node.finals, strict=True):
+                found.setdefault(final, []).append(value)
+            for stack in node.stacks:
+                found.setdefault(stack, [])
+        elif isinstance(node, Push) and node.index is None:
+            found.setdefault(node.stack, []).append(node.value)
+    return found
+
+
+def _moved(move: Node, found: dict[Value, list[Operand | None]]) -> None:
+    assert isinstance(move, Move)
+    for target, source in zip(move.targets, move.sources, strict=True):
+        found.setdefault(target, []).append(None if isinstance(source, Const) and source.shape else source)
+
+
+def _owners(value: Value, sources: dict[Value, list[Operand | None]]) -> frozenset[Value | None]:
+    """The values that made the memory this one may use; None where it came from outside."""
+    owners: set[Value | None] = set()
+    seen = {value}
+    waiting = [value]
+    while waiting:
+        v = waiting.pop()
+        if v not in sources:
+            owners.add(None)  # an input
+            continue
+        if not sources[v]:
+            owners.add(v)
+        for source in sources[v]:
+            if source is None:
+                owners.add(None)
+            elif isinstance(source, Value) and source not in seen:
+                seen.add(source)
+                waiting.append(source)
+    return frozenset(owners)
+
+
+def is_returned(value: Value) -> bool:
+    """Whether a function hands the value out."""
+    return any(isinstance(reader, Return) for reader in value.readers)

@@ -1,0 +1,142 @@
+"""Loops as statements: `for` and `while`, what they count, and the stacks they leave behind.
+
+A `Repeat` goes in, with the lines of its blocks written already; lines come out. Stacks are Python lists in array text,
+buffers in native text: of the right length where the number of iterations is known, else doubled when full. Begin with
+`write_loop`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from tracegrad.emit.blocks import Push, Repeat, Value
+from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.printer import Line
+from tracegrad.ir.trace import Const
+from tracegrad.ir.types import ArrayType
+from tracegrad.ops.op import call, literal
+
+FIRST_ROOM = 64  # entries of a buffer whose final length is not known
+
+
+def assign(name: str, value: ast.expr) -> ast.stmt:
+    """`name = value`."""
+    return ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=value)
+
+
+def write_loop(
+    node: Repeat,
+    expressions: Expressions,
+    enter: Sequence[Line],
+    test: Sequence[Line],
+    body: Sequence[Line],
+) -> list[Line]:
+    """The whole loop; `enter` gives the carried values their first content."""
+    where = node.location
+    counter = node.counter.name
+    lines = list(enter)
+    inside = list(body)
+    counting = node.counts and (bool(node.counter.readers) or node.limited or _cut(node))
+    for stack in node.stacks:
+        lines.append(Line(assign(stack.name, _room(node, stack, expressions)), where))
+    if counting:
+        lines.append(Line(assign(counter, literal(0)), where))
+        increment = ast.AugAssign(target=ast.Name(id=counter, ctx=ast.Store()), op=ast.Add(), value=literal(1))
+        inside.append(Line(increment))
+    if not node.counts:
+        if inside:
+            lines.append(Line(_for(node, expressions), where, body=inside))
+    else:
+        lines.append(_while(node, expressions, test, inside or [Line(ast.Pass())]))
+    for stack in node.converted:
+        lines.append(Line(assign(stack.name, _whole(node, stack)), where))
+    return lines
+
+
+def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
+    used = bool(node.counter.readers)
+    times = call("range", expressions.read(node.limit))
+    if used and node.reverse:
+        times = call("reversed", times)
+    return ast.For(target=ast.Name(id=node.counter.name if used else "_", ctx=ast.Store()), iter=times, body=[], orelse=[])
+
+
+def _while(node: Repeat, expressions: Expressions, test: Sequence[Line], inside: list[Line]) -> Line:
+    assert node.condition is not None
+    condition = expressions.read(node.condition)
+    counter = ast.Name(id=node.counter.name, ctx=ast.Load())
+    if not test:
+        if node.limited:
+            below = ast.Compare(left=counter, ops=[ast.Lt()], comparators=[expressions.read(node.limit)])
+            condition = ast.BoolOp(op=ast.And(), values=[below, condition])
+        return Line(ast.While(test=condition, body=[], orelse=[]), node.location, body=inside)
+    first: list[Line] = []
+    if node.limited:
+        reached = ast.Compare(left=counter, ops=[ast.GtE()], comparators=[expressions.read(node.limit)])
+        first.append(_break_if(reached))
+    stop = _break_if(ast.UnaryOp(op=ast.Not(), operand=condition))
+    forever = ast.While(test=literal(True), body=[], orelse=[])
+    return Line(forever, node.location, body=[*first, *test, stop, *inside])
+
+
+def _break_if(condition: ast.expr) -> Line:
+    return Line(ast.If(test=condition, body=[], orelse=[]), body=[Line(ast.Break())])
+
+
+# --- stacks -----------------------------------------------------------------------------------------------------------
+
+
+def write_push(node: Push, value: ast.expr, grows: bool) -> list[Line]:
+    """`stack.append(value)`, or `stack[k] = value` after making room."""
+    stack = ast.Name(id=node.stack.name, ctx=ast.Load())
+    if node.index is None:
+        append = ast.Call(func=ast.Attribute(value=stack, attr="append", ctx=ast.Load()), args=[value], keywords=[])
+        return [Line(ast.Expr(value=append), node.location)]
+    index = ast.Name(id=node.index.name, ctx=ast.Load())
+    lines = []
+    if grows:
+        full = ast.Compare(left=index, ops=[ast.Eq()], comparators=[call("len", stack)])
+        both = ast.Tuple(elts=[stack, call("np.empty_like", stack)], ctx=ast.Load())
+        room = Line(assign(node.stack.name, call("np.concatenate", both)))
+        lines.append(Line(ast.If(test=full, body=[], orelse=[]), node.location, body=[room]))
+    place = ast.Subscript(value=stack, slice=index, ctx=ast.Store())
+    lines.append(Line(ast.Assign(targets=[place], value=value), node.location))
+    return lines
+
+
+def _cut(node: Repeat) -> bool:
+    return any(stack not in node.lists for stack in node.converted)
+
+
+def _room(node: Repeat, stack: Value, expressions: Expressions) -> ast.expr:
+    if stack in node.lists:
+        return literal([])
+    inner = stack.type.shape[1:]
+    if node.counts:
+        length = literal(FIRST_ROOM)
+    elif isinstance(node.limit, Const):
+        length = literal(int(node.limit.value))
+    else:
+        length = expressions.read(node.limit)
+    shape = ast.Tuple(elts=[length, *map(literal, inner)], ctx=ast.Load()) if inner else length
+    dtype = [] if stack.type.dtype == "f8" else [literal(stack.type.dtype)]
+    return call("np.empty", shape, *dtype)
+
+
+def _whole(node: Repeat, stack: Value) -> ast.expr:
+    """A stack as a plain array: a list made one, a buffer cut to its length."""
+    name = ast.Name(id=stack.name, ctx=ast.Load())
+    if stack not in node.lists:
+        upper = ast.Slice(lower=None, upper=ast.Name(id=node.counter.name, ctx=ast.Load()), step=None)
+        part = ast.Subscript(value=name, slice=upper, ctx=ast.Load())
+        return ast.Call(func=ast.Attribute(value=part, attr="copy", ctx=ast.Load()), args=[], keywords=[])
+    entry = ArrayType(stack.type.shape[1:], stack.type.dtype)
+    array = call("np.array", name, *([] if entry.dtype == "f8" else [literal(entry.dtype)]))
+    if not entry.shape:
+        return array
+    return ast.Call(
+        func=ast.Attribute(value=array, attr="reshape", ctx=ast.Load()),
+        args=[literal((-1, *entry.shape))] if entry.size else [literal((0, *entry.shape))],
+        keywords=[],
+    )

@@ -1,0 +1,274 @@
+"""The emitted modules: forward and backward functions with their header.
+
+Traces go in, a `Source` comes out: array text (what a person reads and the python tier runs) or native text (what Numba
+compiles). Both are made by the same steps: blocks, nesting, lifetimes, names, statements, printing. Begin with `emit_array`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tracegrad.emit.blocks import Lowering, Return, Value, plainly_read
+from tracegrad.emit.expressions import PYTHON_DIFFERS, Expressions, kernel_of, zeros
+from tracegrad.emit.lifetimes import measure, walk
+from tracegrad.emit.names import give_names, identifier
+from tracegrad.emit.nesting import nest
+from tracegrad.emit.printer import Line, Page
+from tracegrad.emit.statements import Writer
+from tracegrad.ir.source import Source
+from tracegrad.ir.trace import Instr, Trace
+from tracegrad.ir.types import ArrayType
+from tracegrad.ir.walk import all_steps
+from tracegrad.ops.index import Slot
+from tracegrad.ops.op import literal
+
+Finish = Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr]
+
+
+def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
+    """NumPy text at array level, one module.
+
+    Parameters
+    ----------
+    forward : Trace
+        The first `outputs` of its outputs are the results, the others residuals.
+    backward : Trace or None
+        From residuals and cotangents to gradients.
+
+    Returns
+    -------
+    Source
+        With `<name>_forward(*inputs)`, which returns `(results, residuals)`, or `(None, k)` through side exit k; and with a
+        backward `<name>_backward(residuals, *cotangents)`. One result stands alone, several are a tuple.
+    """
+    name = identifier(forward.name)
+    kept = len(forward.outputs) - outputs
+    lists: frozenset[int] = frozenset()
+    if backward is not None:
+        plain = plainly_read(backward) | set(backward.outputs)
+        lists = frozenset(outputs + k for k, v in enumerate(backward.inputs[:kept]) if v not in plain)
+    entries = (f"{name}_forward",) if backward is None else (f"{name}_forward", f"{name}_backward")
+    first = _Function(forward, outputs, False, entries, lists)
+    parameters = [v.name for v in first.inputs]
+    functions = [(entries[0], parameters, first.lines(_leave_array, _forward_result))]
+    if backward is not None:
+        fixed = dict(zip(range(kept), first.residual_names(), strict=True))
+        second = _Function(backward, len(backward.outputs), False, entries, fixed=fixed)
+        given = [v.name for v in second.inputs]
+        lines = second.lines(None, _alone_or_tuple)
+        if kept:
+            unpacked: list[ast.expr] = [ast.Name(id=n, ctx=ast.Store()) for n in given[:kept]]
+            target: ast.expr = ast.Tuple(elts=unpacked, ctx=ast.Store())
+            if kept == 1:
+                target = ast.List(elts=unpacked, ctx=ast.Store())
+            lines.insert(0, Line(ast.Assign(targets=[target], value=ast.Name(id="residuals", ctx=ast.Load()))))
+        functions.append((entries[1], ["residuals", *given[kept:]], lines))
+    what = "" if backward is None else " and its derivative"
+    return _module(forward, backward, what, functions, entries, native=False)
+
+
+def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Source | list[str]:
+    """Text that Numba compiles, or the reasons why it cannot.
+
+    Parameters
+    ----------
+    kind : "value", "gradient" or "vjp"
+        `forward` is the whole joint program for the first two, and for "vjp" the forward one, with `backward` beside it.
+
+    Returns
+    -------
+    Source or list of str
+        Functions return flat tuples: a code, which is -1 or the number of the side exit, then all outputs of the trace;
+        the backward function of "vjp", called with residuals and cotangents, the gradients alone.
+    """
+    traces = [t for t in (forward, backward) if t is not None]
+    reasons = list(dict.fromkeys(reason for t in traces for reason in _not_native(t)))
+    if reasons:
+        return reasons
+    name = identifier(forward.name)
+    if kind == "vjp":
+        entries: tuple[str, ...] = (f"{name}_forward", f"{name}_backward")
+    else:
+        entries = (name,) if kind == "value" else (f"{name}_value_and_grad",)
+    kernels = {k.__name__ for t in traces for k in _kernels(t)}
+    reserved = (*entries, *kernels)
+    functions = []
+    for entry, trace in zip(entries, traces, strict=True):
+        function = _Function(trace, len(trace.outputs), True, reserved)
+        if trace is backward:
+            lines = function.lines(None, lambda results, residuals: ast.Tuple(elts=list(results), ctx=ast.Load()))
+        else:
+            types = [a.type for a in trace.outputs]
+            lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
+        functions.append((entry, [v.name for v in function.inputs], lines))
+    what = {"gradient": ", value and gradient", "vjp": " and its derivative"}.get(kind, "")
+    return _module(forward, backward, f"{what}, for Numba", functions, entries, native=True)
+
+
+class _Function:
+    """One trace made ready to be written: nested, measured and named."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        results: int,
+        native: bool,
+        reserved: Sequence[str],
+        lists: frozenset[int] = frozenset(),
+        fixed: Mapping[int, str | None] | None = None,
+    ) -> None:
+        self.inputs, self.block = Lowering(native, lists).trace(trace, results)
+        self.expressions = Expressions(native, careful=_is_careful(trace))
+        nest(self.block, self.expressions)
+        groups = measure(self.inputs, self.block)
+        decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
+        give_names(self.inputs, list(walk(self.block)), groups, reserved, decided)
+        self.expressions.give_names()
+
+    def lines(self, leave: Callable[[int], ast.stmt] | None, finish: Finish) -> list[Line]:
+        """The body; without `leave`, what the forward function checked is not checked again."""
+        return Writer(self.expressions, leave, finish).block(self.block)
+
+    def residual_names(self) -> list[str | None]:
+        """The names of the residuals, for the backward function; a name is used once."""
+        end = self.block.nodes[-1]
+        assert isinstance(end, Return)
+        names: list[str | None] = []
+        for operand in end.residuals:
+            name = operand.name if isinstance(operand, Value) else None
+            names.append(name if name not in names else None)
+        return names
+
+
+def _module(
+    forward: Trace,
+    backward: Trace | None,
+    what: str,
+    functions: Sequence[tuple[str, list[str], list[Line]]],
+    entries: tuple[str, ...],
+    native: bool,
+) -> Source:
+    traces = [t for t in (forward, backward) if t is not None]
+    file = _file(traces)
+    origin = f" of {os.path.basename(file)}" if file else ""
+    page = Page(file)
+    page.text(f'"""`{forward.name}`{origin}{what}; written by tracegrad."""', "")
+    kernels = [inspect.getsource(k).rstrip() for t in traces for k in _kernels(t)] if native else []
+    kernels = list(dict.fromkeys(kernels))
+    page.text(*_imports(traces, kernels, native))
+    for kernel in kernels:
+        page.text("", "", *kernel.split("\n"))
+    for name, parameters, lines in functions:
+        page.text("", "")
+        arguments = ast.arguments(
+            posonlyargs=[], args=[ast.arg(arg=p) for p in parameters], kwonlyargs=[], kw_defaults=[], defaults=[]
+        )
+        page.head(ast.FunctionDef(name=name, args=arguments, body=[ast.Pass()], decorator_list=[], returns=None))
+        page.write(lines, 1)
+    return Source("\n".join(page.lines) + "\n", entries, tuple(page.line_map))
+
+
+def _imports(traces: Sequence[Trace], kernels: Sequence[str], native: bool) -> list[str]:
+    lines = {"import numpy as np"}
+    for trace in traces:
+        for step in all_steps(trace):
+            if isinstance(step, Instr) and step.op.imports and not (native and kernel_of(step)):
+                lines.add(step.op.imports)
+    if any("math." in text for text in kernels):
+        lines.add("import math")
+    return sorted(lines, key=lambda line: (not line.startswith("import math"), line != "import numpy as np", line))
+
+
+def _file(traces: Sequence[Trace]) -> str | None:
+    """The file most steps come from."""
+    count = Counter(step.location.file for t in traces for step in all_steps(t) if step.location is not None)
+    return min(count, key=lambda f: (-count[f], f)) if count else None
+
+
+def _is_careful(trace: Trace) -> bool:
+    """Whether an operator is applied to scalars alone where Python's numbers would raise or mean something else."""
+    return any(
+        isinstance(step, Instr) and step.op.symbol in PYTHON_DIFFERS and not any(a.type.shape for a in step.inputs)
+        for step in all_steps(trace)
+    )
+
+
+# --- results and side exits -------------------------------------------------------------------------------------------
+
+
+def _tuple(items: Sequence[ast.expr]) -> ast.expr:
+    return ast.Tuple(elts=list(items), ctx=ast.Load())
+
+
+def _alone_or_tuple(results: Sequence[ast.expr], residuals: Sequence[ast.expr]) -> ast.expr:
+    return results[0] if len(results) == 1 else _tuple(results)
+
+
+def _forward_result(results: Sequence[ast.expr], residuals: Sequence[ast.expr]) -> ast.expr:
+    return _tuple([_alone_or_tuple(results, ()), _tuple(residuals)])
+
+
+def _coded(results: Sequence[ast.expr], residuals: Sequence[ast.expr]) -> ast.expr:
+    return _tuple([literal(-1), *results])
+
+
+def _leave_array(number: int) -> ast.stmt:
+    return ast.Return(value=literal((None, number)))
+
+
+def _leave_native(number: int, types: Sequence[ArrayType]) -> ast.stmt:
+    """The number, then values of the right types that nobody reads."""
+    dummies = []
+    for type in types:
+        if type.shape:
+            dummies.append(zeros(ArrayType((0,) * len(type.shape), type.dtype), "np.empty"))
+        else:
+            zero = literal({"b": False, "i": 0, "u": 0, "c": 0j}.get(type.dtype.kind, 0.0))
+            own = type.dtype.name in ("float64", "int64", "bool", "complex128")
+            dummies.append(zero if own else ast.Call(func=literal(type.dtype), args=[zero], keywords=[]))
+    return ast.Return(value=_tuple([literal(number), *dummies]))
+
+
+# --- what is native ---------------------------------------------------------------------------------------------------
+
+
+def _not_native(trace: Trace) -> list[str]:
+    """Why Numba cannot compile this trace; empty if it can."""
+    reasons = []
+    for step in all_steps(trace):
+        if not isinstance(step, Instr) or step.op.family == "control":
+            continue
+        native = step.op.native(step) if callable(step.op.native) else step.op.native
+        scattered = step.op.name == "index_add" and any(
+            isinstance(p, Slot) and step.inputs[1 + p.number].type.shape for p in step.params["index"]
+        )
+        logical = step.op.symbol in ("+", "*", "**") and step.outputs[0].type.dtype.kind == "b"
+        if native is False or ((scattered or logical) and native is True):
+            reasons.append(f"`{step.op.name}` has no compiled form")
+    return reasons
+
+
+def _kernels(trace: Trace) -> list[Any]:
+    """The kernels a trace calls, and those they call, callees first."""
+    found: dict[Any, None] = {}
+
+    def visit(function: Any) -> None:
+        if function in found:
+            return
+        for name in function.__code__.co_names:
+            inner = function.__globals__.get(name)
+            if inspect.isfunction(inner) and inner.__module__.startswith("tracegrad.kernels"):
+                visit(inner)
+        found[function] = None
+
+    for step in all_steps(trace):
+        if isinstance(step, Instr):
+            kernel = kernel_of(step)
+            if kernel is not None:
+                visit(kernel[0])
+    return list(found)

@@ -1,0 +1,201 @@
+"""One readable identifier for each variable of the text.
+
+Groups of values (see `lifetimes`) go in; afterwards each value has its `name`. The user's name comes first, then the name a
+sweep gave (`x_bar`), then one that says what the value is (`x_times_w`); numbers only break ties between values that
+are needed at the same time. The same blocks give the same names. Begin with `give_names`.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tracegrad.emit.blocks import Choice, Compute, Item, Move, Node, Operand, Repeat, Value, Write
+from tracegrad.emit.lifetimes import Groups, overlap
+from tracegrad.ir.trace import Const
+
+RESERVED = frozenset(
+    {*keyword.kwlist, "np", "math", "scipy", "special", "range", "reversed", "len", "complex", "residuals", "_"}
+)
+_LONGEST = 20
+_INFIX = {
+    "add": ("plus", "total"),
+    "subtract": ("minus", "difference"),
+    "multiply": ("times", "product"),
+    "divide": ("over", "ratio"),
+    "matmul": ("at", "product"),
+    "dot": ("at", "product"),
+    "remainder": ("mod", "remainder"),
+    "floor_divide": ("div", "quotient"),
+    "power": ("to", "power"),
+    "greater": ("above", "is_greater"),
+    "greater_equal": ("at_least", "is_at_least"),
+    "less": ("below", "is_less"),
+    "less_equal": ("at_most", "is_at_most"),
+    "equal": ("equals", "is_equal"),
+    "not_equal": ("differs", "is_different"),
+    "logical_and": ("and", "both"),
+    "bitwise_and": ("and", "both"),
+    "logical_or": ("or", "either"),
+    "bitwise_or": ("or", "either"),
+}
+_WORDS = {"where": "chosen", "negative": "minus", "sum_to": "sum", "broadcast_to": "spread", "astype": "cast", "absolute": "abs"}
+
+
+def identifier(text: str) -> str:
+    """Any text as an identifier: `<lambda>` gives `lambda_`, `Model.loss` gives `Model_loss`."""
+    found = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") if text != "_" else "unused"
+    if not found or found[0].isdigit():
+        found = f"value_{found}".strip("_")
+    return f"{found}_" if found in RESERVED else found
+
+
+class Names:
+    """Who has which identifier, and for how long."""
+
+    def __init__(self, reserved: Iterable[str]) -> None:
+        self.reserved = frozenset((*RESERVED, *reserved))
+        self.holders: dict[str, list[Value]] = {}
+        self.last_end: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}
+
+    def free(self, name: str, group: Sequence[Value]) -> bool:
+        """Whether nothing that has this name is needed while the group is."""
+        if name in self.reserved:
+            return False
+        if min(v.start for v in group) >= self.last_end.get(name, -2):
+            return True
+        return not any(overlap(p, q) for p in self.holders.get(name, ()) for q in group)
+
+    def take(self, name: str, group: Sequence[Value]) -> None:
+        for value in group:
+            value.name = name
+        self.holders.setdefault(name, []).extend(group)
+        self.last_end[name] = max(self.last_end.get(name, -2), *(v.end for v in group))
+
+    def give(self, base: str, group: Sequence[Value]) -> None:
+        """The name itself where it is free, else with a number; numbers given lately are tried again."""
+        last = self.numbers.get(base, 0)
+        tries = [base, *(f"{base}_{k}" for k in range(max(1, last - 3), last + 1))]
+        for name in tries:
+            if self.free(name, group):
+                self.take(name, group)
+                return
+        while not self.free(f"{base}_{last + 1}", group):
+            last += 1
+        self.numbers[base] = last + 1
+        self.take(f"{base}_{last + 1}", group)
+
+
+def give_names(
+    inputs: Sequence[Value],
+    nodes: Sequence[Node],
+    groups: Groups,
+    reserved: Iterable[str] = (),
+    fixed: Mapping[Value, str] | None = None,
+) -> None:
+    """Name every value that is not nested.
+
+    Parameters
+    ----------
+    inputs : the arguments of the function
+    nodes : all nodes, in the order of the text
+    fixed : names that are decided already, of some inputs
+    """
+    names = Names(reserved)
+    for value, name in (fixed or {}).items():
+        names.take(name, groups.of(value))
+    for k, value in enumerate(inputs):
+        if not value.name:
+            names.give(identifier(value.hint or f"argument_{k}"), groups.of(value))
+    for node in nodes:
+        if isinstance(node, Repeat):
+            _name_next(node, groups)
+    for value in sorted(_assigned(nodes), key=lambda v: v.start):
+        if not value.name:
+            group = groups.of(value)
+            names.give(_base(group), group)
+
+
+def _assigned(nodes: Iterable[Node]) -> Iterable[Value]:
+    for node in nodes:
+        if isinstance(node, Repeat):
+            yield from node.carried
+            yield node.counter
+            yield from node.stacks
+        for value in node.makes:
+            if value.expression is None:
+                yield value
+
+
+def _name_next(node: Repeat, groups: Groups) -> None:
+    """The next content of a carried value that is still needed in its old form: `x_next`."""
+    move = node.body.nodes[-1]
+    assert isinstance(move, Move)
+    for target, source in zip(move.targets, move.sources, strict=True):
+        if isinstance(source, Value) and source.expression is None and source.maker in node.body.nodes:
+            if not groups.joined(source, target) and source.hint in (None, target.hint) and target.hint:
+                source.hint = f"{target.hint}_next"
+
+
+def _base(group: Sequence[Value]) -> str:
+    """The name a group asks for."""
+    ordered = sorted(group, key=lambda v: v.start)
+    ranked = [v for v in ordered if isinstance(v.maker, (Choice, Repeat)) or v.maker is None] + ordered
+    for value in ranked:
+        if value.hint:
+            return identifier(value.hint)
+    for value in ordered:
+        if isinstance(value.maker, (Compute, Write, Item)):
+            return identifier(describe(value))
+    return "carried"
+
+
+def describe(value: Value) -> str:
+    """A name that says what a value is."""
+    maker = value.maker
+    if isinstance(maker, Item):
+        return "item"
+    if isinstance(maker, Write):
+        return _within(f"{_word(maker.source)}_changed", "changed")
+    if not isinstance(maker, Compute):
+        return value.hint or "value"
+    op, inputs = maker.instr.op.name, maker.inputs
+    if op in _INFIX and len(inputs) == 2:
+        word, short = _INFIX[op]
+        if op == "power" and isinstance(inputs[1], Const) and inputs[1].value in (2, 3):
+            return _within(f"{_word(inputs[0])}_{'squared' if inputs[1].value == 2 else 'cubed'}", short)
+        return _within(f"{_word(inputs[0])}_{word}_{_word(inputs[1])}", short)
+    if op == "getitem":
+        index = maker.instr.params["index"]
+        if len(inputs) == 1 and all(type(p) is int and p >= 0 for p in index):
+            return _within("_".join([_word(inputs[0]), *map(str, index)]), "item")
+        return _within(f"{_word(inputs[0])}_part", "part")
+    word = _WORDS.get(op, op)
+    if op == "where" or not inputs:
+        return word
+    return _within(f"{word}_{_word(inputs[0])}", word)
+
+
+def _within(name: str, short: str) -> str:
+    return name if len(name) <= _LONGEST else short
+
+
+def _word(operand: Operand) -> str:
+    if isinstance(operand, Const):
+        return _number(operand.value)
+    if operand.expression is not None:
+        return describe(operand)
+    return operand.name or operand.hint or "value"
+
+
+def _number(value: Any) -> str:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "constant"
+    if number == int(number) if abs(number) < 1e6 else False:
+        return f"{'minus_' if number < 0 else ''}{abs(int(number))}"
+    return "constant"

@@ -1,0 +1,151 @@
+"""Which values are written inside the expression that reads them, as a person would.
+
+Blocks go in; afterwards `Value.expression` holds the text of the nested ones. A value nests when it has one reader, in the same
+block and of the same user line, no name from the user, and the whole stays short. So nothing moves into a loop or
+an arm, where it would run more or less often; that it may move past a write in place is seen to by `lifetimes`, which
+counts what a nested value reads as read where it is written. Begin with `nest`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from tracegrad.emit.blocks import (
+    Block,
+    Check,
+    Choice,
+    Compute,
+    Item,
+    Move,
+    Node,
+    Operand,
+    Push,
+    Repeat,
+    Return,
+    Value,
+    Write,
+)
+from tracegrad.emit.expressions import Expressions
+from tracegrad.ir.location import Location
+
+NESTED = 60  # characters of an expression inside another
+WHOLE = 76  # characters of an expression on its own line
+DEPTH = 5
+
+
+def nest(block: Block, expressions: Expressions) -> None:
+    """Decide for every value of a block and of the blocks in it."""
+    places = {node: k for k, node in enumerate(block.nodes)}
+    for node in block.nodes:
+        if isinstance(node, Choice):
+            for arm in node.arms:
+                nest(arm, expressions)
+        elif isinstance(node, Repeat):
+            if node.test is not None:
+                nest(node.test, expressions)
+            nest(node.body, expressions)
+        _fit(node, expressions)
+        if isinstance(node, (Compute, Item)) and len(node.makes) == 1:
+            echo = _is_echo(node, places)
+            if echo or _may_nest(node, node.makes[0], block, places):
+                _try(node, node.makes[0], expressions, echo)
+
+
+def _try(node: Compute | Item, value: Value, expressions: Expressions, echo: bool) -> None:
+    found = expressions.of(node)
+    depth = 1 + max((r.depth for r in node.reads if isinstance(r, Value) and r.expression is not None), default=0)
+    in_test = isinstance(value.readers[0], Repeat)
+    if echo or (width(found) <= (WHOLE if in_test else NESTED) and (depth <= DEPTH or in_test)):
+        value.expression, value.depth = found, depth
+
+
+def _may_nest(node: Compute | Item, value: Value, block: Block, places: Mapping[Node, int]) -> bool:
+    if len(value.readers) != 1:
+        return False
+    reader = value.readers[0]
+    if isinstance(reader, Repeat) and reader.test is block:
+        return value.hint is None or value.is_derivative
+    if reader not in places:
+        return False
+    if isinstance(reader, Move):
+        return _rotates(reader) and len(reader.sources) > 1
+    if isinstance(reader, Return):
+        return value.hint is None and value not in reader.residuals
+    if isinstance(reader, Push) or (isinstance(reader, Write) and reader.source is value):
+        return False
+    if value.hint is not None and not value.is_derivative and not isinstance(node, Item):
+        return False
+    return isinstance(node, Item) or same_line(node.location, reader.location) or isinstance(reader, Check)
+
+
+def _rotates(move: Move) -> bool:
+    """Whether a loop hands one carried value on as another (`a, b = b, a + b`): then its line shows the expressions."""
+    return any(s in move.targets and s is not t for s, t in zip(move.sources, move.targets, strict=True))
+
+
+def _is_echo(node: Compute | Item, places: Mapping[Node, int]) -> bool:
+    """`x[0]`, unnamed: read again wherever it is needed, rather than given a name."""
+    if not isinstance(node, Compute) or node.instr.op.name != "getitem" or node.outputs[0].hint is not None:
+        return False
+    source, index = node.inputs[0], node.instr.params["index"]
+    if not isinstance(source, Value) or source.expression is not None or len(node.inputs) != 1:
+        return False
+    if not all(type(part) is int for part in index) or node.outputs[0].type.shape or len(index) > 2:
+        return False
+    if any(isinstance(reader, Write) and reader.source is source for reader in source.readers):
+        return False
+    return all(
+        reader in places and not isinstance(reader, (Move, Push)) and not _kept(reader, node.outputs[0])
+        for reader in node.outputs[0].readers
+    )
+
+
+def _kept(reader: Node, value: Value) -> bool:
+    return isinstance(reader, Return) and value in reader.residuals
+
+
+def same_line(a: Location | None, b: Location | None) -> bool:
+    """Whether two nodes come from one line of the user's; a node without location goes with any."""
+    return a is None or b is None or (a.line == b.line and a.file == b.file)
+
+
+def _fit(node: Node, expressions: Expressions) -> None:
+    """Take nested operands out again, the widest first, until the node's own line is short enough."""
+    while True:
+        inner = [r for r in node.reads if isinstance(r, Value) and r.expression is not None]
+        wide = [r for r in inner if not isinstance(r.maker, Item) and width(r.expression) > 12]
+        if not wide or _line_width(node, expressions) <= WHOLE:
+            return
+        widest = max(wide, key=lambda r: width(r.expression))
+        widest.expression, widest.depth = None, 0
+
+
+def _line_width(node: Node, expressions: Expressions) -> int:
+    if isinstance(node, (Compute, Item)):
+        return width(expressions.of(node)) + len(_target(node.makes)) + 3
+    return _sum_of_widths(node.reads, expressions) + 8
+
+
+def _target(values: Sequence[Value]) -> str:
+    return ", ".join(v.hint or "a_name" for v in values)
+
+
+def _sum_of_widths(reads: Sequence[Operand], expressions: Expressions) -> int:
+    return sum(width(expressions.read(r)) + 2 for r in reads)
+
+
+def width(node: ast.AST) -> int:
+    """About how many characters an expression takes."""
+    if isinstance(node, ast.Name):
+        return len(node.id)
+    if isinstance(node, ast.Constant):
+        return len(repr(node.value))
+    own = {ast.Attribute: 1, ast.Call: 2, ast.BinOp: 4, ast.Compare: 4, ast.keyword: 1, ast.Subscript: 2}.get(type(node), 1)
+    if isinstance(node, (ast.Attribute, ast.keyword)):
+        own += len((node.attr if isinstance(node, ast.Attribute) else node.arg) or "")
+    if isinstance(node, ast.Call):
+        own += 2 * max(len(node.args) + len(node.keywords) - 1, 0)
+    if isinstance(node, (ast.Tuple, ast.List)):
+        own += 2 * len(node.elts)
+    return own + sum(width(child) for child in ast.iter_child_nodes(node) if isinstance(child, (ast.expr, ast.keyword)))

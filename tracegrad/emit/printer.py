@@ -1,0 +1,122 @@
+"""Statements to commented text; the only file that knows astor.
+
+A tree of `Line`s goes in (a statement, the user line it comes from, what stands in its body); text comes out, with the user's
+line as a comment over each group of statements that come from it, and the map from emitted lines to user lines. Begin with
+`Page`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracegrad.ir.location import Location
+
+WIDTH = 88
+
+
+@functools.cache
+def _astor() -> Any:
+    """astor, loaded when first needed; it warns about `ast` classes that later versions of Python drop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("astor")
+
+
+def print_node(node: ast.AST, width: int = WIDTH) -> list[str]:
+    """A statement or expression as lines of at most `width` columns, where they can be broken."""
+    astor = _astor()
+    wrap = importlib.import_module("astor.source_repr").split_lines
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        text: str = astor.to_source(
+            node,
+            pretty_string=lambda s, *rest, **options: repr(s),
+            pretty_source=lambda source: "".join(wrap(source, maxline=width)),
+        )
+    printed = text.rstrip("\n").split("\n")
+    value = node.value if isinstance(node, ast.Return) else None
+    if isinstance(value, ast.Tuple) and len(value.elts) == 1:  # astor leaves the parentheses out
+        printed[0] = printed[0].replace("return ", "return (", 1)
+        printed[-1] += ")"
+    return printed
+
+
+@dataclass(eq=False)
+class Line:
+    """A statement; of a compound one only the head is printed, then `body` and `orelse`."""
+
+    statement: ast.stmt
+    location: Location | None = None
+    note: str = ""  # a comment behind it
+    body: Sequence[Line] = ()
+    orelse: Sequence[Line] = field(default_factory=tuple)
+
+
+class Page:
+    """Text as it grows."""
+
+    def __init__(self, file: str | None) -> None:
+        self.file = file  # the user's, whose lines need no file name
+        self.lines: list[str] = []
+        self.line_map: list[tuple[int, int]] = []
+        self._last: tuple[str, int] | None = None
+
+    def text(self, *lines: str) -> None:
+        """Lines as they are."""
+        self.lines.extend(lines)
+        self._last = None
+
+    def head(self, function: ast.FunctionDef) -> None:
+        """The `def` line."""
+        self.lines.extend(line for line in print_node(function)[:-1] if line)
+        self._last = None
+
+    def write(self, lines: Sequence[Line], depth: int = 0) -> None:
+        """Statements, each group under its user line."""
+        for line in lines:
+            self._comment(line.location, depth)
+            self._statement(line, depth)
+
+    def _statement(self, line: Line, depth: int) -> None:
+        indent = "    " * depth
+        statement = line.statement
+        if not line.body:
+            self._put(print_node(statement, WIDTH - len(indent)), indent, line)
+            return
+        head = [ast.Pass()]
+        if isinstance(statement, ast.If):
+            statement = ast.If(test=statement.test, body=head, orelse=[])
+        elif isinstance(statement, ast.While):
+            statement = ast.While(test=statement.test, body=head, orelse=[])
+        elif isinstance(statement, ast.For):
+            statement = ast.For(target=statement.target, iter=statement.iter, body=head, orelse=[])
+        self._put(print_node(statement, WIDTH - len(indent))[:-1], indent, line)
+        self.write(line.body, depth + 1)
+        if line.orelse:
+            self.lines.append(f"{indent}else:")
+            self.write(line.orelse, depth + 1)
+
+    def _put(self, printed: Sequence[str], indent: str, line: Line) -> None:
+        for k, text in enumerate(printed):
+            last = k == len(printed) - 1
+            self.lines.append(f"{indent}{text}{f'  # {line.note}' if line.note and last else ''}")
+            if line.location is not None:
+                self.line_map.append((len(self.lines), line.location.line))
+
+    def _comment(self, location: Location | None, depth: int) -> None:
+        if location is None or (location.file, location.line) == self._last:
+            return
+        self._last = (location.file, location.line)
+        indent = "    " * depth
+        place = f"line {location.line}"
+        if location.file != self.file:
+            place = f"{os.path.basename(location.file)} {place}"
+        text = f"{indent}# {place}: {location.text}" if location.text else f"{indent}# {place}"
+        self.lines.append(text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}...")

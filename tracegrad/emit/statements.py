@@ -1,0 +1,222 @@
+"""Blocks as statements: assignments, writes in place, side exits, branches, returns.
+
+Blocks whose values have their names go in, lines for the printer come out. Begin with `Writer.block`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from tracegrad.emit.blocks import (
+    Block,
+    Check,
+    Choice,
+    Compute,
+    Item,
+    Move,
+    Node,
+    Operand,
+    Push,
+    Repeat,
+    Return,
+    Value,
+    Write,
+)
+from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.loops import assign, write_loop, write_push
+from tracegrad.emit.printer import Line
+from tracegrad.ir.location import Location
+from tracegrad.ir.trace import Const
+from tracegrad.ops.index import Slot, index_text
+from tracegrad.ops.op import call, literal
+
+
+class Writer:
+    """Writes the statements of one function.
+
+    Parameters
+    ----------
+    leave : callable
+        From the number of a side exit to the statement that leaves; None where guards were checked before.
+    finish : callable
+        From the results and residuals to the expression that is returned.
+    """
+
+    def __init__(
+        self,
+        expressions: Expressions,
+        leave: Callable[[int], ast.stmt] | None,
+        finish: Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr],
+    ) -> None:
+        self.expressions = expressions
+        self.leave = leave
+        self.finish = finish
+        self._zeroed: dict[Value, frozenset[tuple[int, ...]]] = {}
+        self._growing: set[Value] = set()
+
+    def block(self, block: Block) -> list[Line]:
+        """The lines of a block."""
+        return [line for node in block.nodes for line in self.node(node)]
+
+    def node(self, node: Node) -> Iterable[Line]:
+        if isinstance(node, (Compute, Item)):
+            return self._compute(node)
+        if isinstance(node, Write):
+            return self._write(node)
+        if isinstance(node, Check):
+            return self._check(node)
+        if isinstance(node, Push):
+            value = self._kept(node.value, node.stack)
+            return write_push(node, value, node.stack in self._growing)
+        if isinstance(node, Move):
+            return self._move(node)
+        if isinstance(node, Choice):
+            return self._choice(node)
+        if isinstance(node, Repeat):
+            return self._repeat(node)
+        assert isinstance(node, Return)
+        return self._return(node)
+
+    def _compute(self, node: Compute | Item) -> list[Line]:
+        if node.makes[0].expression is not None:
+            return []
+        found = self.expressions.of(node)
+        if isinstance(node, Compute) and node.instr.op.name == "zeros":
+            self._zeroed[node.outputs[0]] = frozenset()
+        names = [v.name for v in node.makes]
+        if len(names) == 1:
+            if isinstance(found, ast.Name) and found.id == names[0]:
+                return []
+            return [Line(assign(names[0], found), node.location)]
+        targets = ast.Tuple(elts=[ast.Name(id=n, ctx=ast.Store()) for n in names], ctx=ast.Store())
+        return [Line(ast.Assign(targets=[targets], value=found), node.location)]
+
+    def _kept(self, operand: Operand, target: Value) -> ast.expr:
+        """What a variable or stack of this type is given."""
+        if isinstance(operand, Const) and np.ndim(operand.value) == 0 and not target.type.shape:
+            return self.expressions.constant(operand.value, target.type)
+        return self.expressions.read(operand)
+
+    # --- writing into arrays ------------------------------------------------------------------------------------------
+
+    def _write(self, node: Write) -> list[Line]:
+        lines = []
+        name = node.output.name
+        if isinstance(node.source, Const):
+            lines.append(Line(assign(name, self.expressions.read(node.source)), node.location))
+        elif not node.in_place:
+            source = self.expressions.read(node.source)
+            copied = ast.Call(func=ast.Attribute(value=source, attr="copy", ctx=ast.Load()), args=[], keywords=[])
+            lines.append(Line(assign(name, copied), node.location))
+        lines.append(Line(self._store(node, name), node.location))
+        return lines
+
+    def _store(self, node: Write, name: str) -> ast.stmt:
+        index = node.instr.params["index"]
+        *slots, value = (self.expressions.operand(x, 1 + k, node.instr) for k, x in enumerate(node.rest))
+        target = ast.Subscript(value=ast.Name(id=name, ctx=ast.Load()), slice=index_text(slots, index), ctx=ast.Store())
+        if node.instr.op.name == "index_set" or self._is_first(node, index):
+            return ast.Assign(targets=[target], value=value)
+        arrays = [node.rest[p.number].type for p in index if isinstance(p, Slot)]
+        if any(t.shape and t.dtype.kind in "iu" for t in arrays):
+            key = _outside_brackets(index_text(slots, index))
+            return ast.Expr(value=call("np.add.at", ast.Name(id=name, ctx=ast.Load()), key, value))
+        return ast.AugAssign(target=target, op=ast.Add(), value=value)
+
+    def _is_first(self, node: Write, index: Sequence[object]) -> bool:
+        """Whether the place still holds the zeros the array was made with, so that adding is setting."""
+        written = self._zeroed.get(node.source) if isinstance(node.source, Value) else None
+        if written is None or any(isinstance(p, Slot) for p in index):
+            return False
+        key = tuple(p for p in index if type(p) is int and p >= 0)
+        if len(key) == len(index) == len(node.output.type.shape):
+            if key not in written:
+                self._zeroed[node.output] = written | {key}
+                return True
+            return False
+        return not written
+
+    # --- control ------------------------------------------------------------------------------------------------------
+
+    def _check(self, node: Check) -> list[Line]:
+        if self.leave is None:
+            return []
+        condition = self.expressions.read(node.condition)
+        expected = node.expected
+        failed: ast.expr
+        if isinstance(expected, (bool, np.bool_)):
+            failed = ast.UnaryOp(op=ast.Not(), operand=condition) if expected else condition
+        elif isinstance(expected, np.ndarray):
+            failed = ast.UnaryOp(op=ast.Not(), operand=call("np.array_equal", condition, _values(expected)))
+        elif expected != expected:
+            failed = ast.UnaryOp(op=ast.Not(), operand=call("np.isnan", condition))
+        else:
+            plain = expected.item() if isinstance(expected, np.generic) else expected
+            failed = ast.Compare(left=condition, ops=[ast.NotEq()], comparators=[literal(plain)])
+        leave = Line(self.leave(node.number), note=f"side exit {node.number}")
+        return [Line(ast.If(test=failed, body=[], orelse=[]), node.location, body=[leave])]
+
+    def _move(self, node: Move) -> list[Line]:
+        """Targets take their sources as if at once: one by one where the order allows it, else in one statement."""
+        waiting: list[tuple[str, ast.expr, set[str], Location | None]] = []
+        for target, source in zip(node.targets, node.sources, strict=True):
+            value = self._kept(source, target)
+            if isinstance(value, ast.Name) and value.id == target.name:
+                continue
+            nested = isinstance(source, Value) and source.expression is not None and source.maker is not None
+            where = source.maker.location if nested else None  # type: ignore[union-attr]
+            waiting.append((target.name, value, {v.name for v in leaves(source)}, where))
+        lines: list[Line] = []
+        while waiting:
+            free = [m for m in waiting if not any(m[0] in other[2] for other in waiting if other is not m)]
+            if not free:
+                targets = ast.Tuple(elts=[ast.Name(id=m[0], ctx=ast.Store()) for m in waiting], ctx=ast.Store())
+                values = ast.Tuple(elts=[m[1] for m in waiting], ctx=ast.Load())
+                where = next((m[3] for m in waiting if m[3] is not None), None)
+                return [*lines, Line(ast.Assign(targets=[targets], value=values), where)]
+            lines.append(Line(assign(free[0][0], free[0][1]), free[0][3]))
+            waiting.remove(free[0])
+        return lines
+
+    def _choice(self, node: Choice) -> list[Line]:
+        condition = self.expressions.read(node.condition)
+        true, false = map(self.block, node.arms)
+        if not true and not false:
+            return []
+        if not true:
+            true, false = false, []
+            condition = ast.UnaryOp(op=ast.Not(), operand=condition)
+        return [Line(ast.If(test=condition, body=[], orelse=[]), node.location, body=true, orelse=false)]
+
+    def _repeat(self, node: Repeat) -> list[Line]:
+        enter = [Line(x.statement, x.location or node.location) for x in self._move(node.enter)]
+        if node.counts:
+            self._growing.update(s for s in node.stacks if s not in node.lists)
+        test = self.block(node.test) if node.test is not None else []
+        return write_loop(node, self.expressions, enter, test, self.block(node.body))
+
+    def _return(self, node: Return) -> list[Line]:
+        results = [self.expressions.read(r) for r in node.results]
+        residuals = [self.expressions.read(r) for r in node.residuals]
+        makers = [
+            r.maker for r in node.results if isinstance(r, Value) and r.expression is not None and r.maker is not None
+        ]
+        where = next((m.location for m in makers if m.location is not None), None)
+        return [Line(ast.Return(value=self.finish(results, residuals)), where)]
+
+
+def _values(array: np.ndarray) -> ast.expr:
+    return call("np.array", literal(array.tolist()), literal(array.dtype))
+
+
+def _outside_brackets(key: ast.expr) -> ast.expr:
+    """An index where it is an argument: slices become calls of `slice`."""
+    if isinstance(key, ast.Tuple):
+        return ast.Tuple(elts=[_outside_brackets(p) for p in key.elts], ctx=ast.Load())
+    if isinstance(key, ast.Slice):
+        return call("slice", *(p or ast.Constant(value=None) for p in (key.lower, key.upper, key.step)))
+    return key
