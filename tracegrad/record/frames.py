@@ -18,7 +18,7 @@ from tracegrad.ir.location import Location
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _SCIPY = os.path.join(os.path.dirname(_NUMPY.rstrip(os.sep)), "scipy") + os.sep
-_DEMO = os.path.join(_PACKAGE, "__main__.py")  # the only file of ours with functions a user would write
+_DEMO = os.path.join(_PACKAGE, "demo.py")  # the only file of ours with functions a user would write
 
 _internal: dict[str, bool] = {}
 _locations: dict[tuple[str, int, str], Location] = {}

@@ -1,0 +1,393 @@
+"""`.backward()`: the graph below a tensor, reversed by cached programs; leaves, accumulation, hooks.
+
+The nodes are cut into segments (`graph.py`), each segment is a trace, and an *engine* makes a program of it that is kept by
+the trace's structure. The engine is dispatch's, put in by `use_engine`; `Interpreted` is the slower way that needs none, and
+the meaning of the other. With `create_graph` the backward trace is run on tensors, so that its steps are recorded in turn.
+Begin with `run_backward`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from tracegrad.ad.activity import active_variables
+from tracegrad.ad.reverse import pull_back
+from tracegrad.errors import BackwardError, InPlaceError, NotScalarError, ShapeError
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.text import text
+from tracegrad.ir.trace import Instr, Trace, Var
+from tracegrad.ops.symbol import Builder
+from tracegrad.record.frames import user_frame, user_location
+from tracegrad.record.node import AccumulateGrad, Input, Node
+from tracegrad.tensor.eager import accumulator
+from tracegrad.tensor.graph import Place, Released, Segment, collect, leading_to, release, segments
+from tracegrad.tensor.modes import enable_grad, no_grad
+
+KEPT = 1024  # programs; the one that was not used for longest goes first
+
+
+class BackwardProgram(Protocol):
+    """What an engine makes of a trace.
+
+    Attributes
+    ----------
+    reads : tuple of Var
+        Variables of the trace whose values `run` needs.
+    source : str
+        The program, to be read.
+    """
+
+    @property
+    def reads(self) -> tuple[Var, ...]: ...
+
+    @property
+    def source(self) -> str: ...
+
+    def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
+        """The cotangents of the active inputs, None for zero, from the values of `reads` and the outputs' cotangents."""
+
+
+Engine = Callable[[Trace, tuple[bool, ...]], BackwardProgram]
+
+
+class Interpreted:
+    """The backward of a trace, as a trace that is interpreted step by step.
+
+    Parameters
+    ----------
+    trace : Trace
+        Straight-line steps; all values are known when this runs.
+    active : tuple of bool
+        The inputs whose cotangents are wanted.
+    """
+
+    def __init__(self, trace: Trace, active: tuple[bool, ...]) -> None:
+        builder = Builder()
+        computed = [v for step in trace.steps for v in step.outputs]
+        values = {v: builder.symbol(v) for v in (*trace.inputs, *computed)}
+        wanted = [v for v, flag in zip(trace.inputs, active, strict=True) if flag]
+        reached = active_variables(trace, wanted)
+        seeds: dict[Var, Any] = {}
+        given = [builder.input(v.type, f"{v.name}_bar" if v.name else None) for v in trace.outputs]
+        for v, seed in zip(trace.outputs, given, strict=True):
+            if isinstance(v, Var):
+                seeds[v] = seeds[v] + seed if v in seeds else seed
+        bars = pull_back(trace.steps, values, seeds, builder, reached)
+        found = [builder.atom(bars[v]) if v in bars else None for v in wanted]
+        needed: set[Any] = {atom for atom in found if atom is not None}
+        steps = []
+        for step in reversed(builder.steps):
+            if isinstance(step, Instr) and needed.intersection(step.outputs):
+                steps.append(step)
+                needed.update(step.inputs)
+        self.reads = tuple(v for v in values if v in needed)
+        inputs = (*self.reads, *(builder.atom(s) for s in given))
+        outputs = tuple(atom for atom in found if atom is not None)
+        self._present = [atom is not None for atom in found]
+        self._trace = Trace(inputs, tuple(reversed(steps)), outputs, "backward")  # type: ignore[arg-type]
+
+    @property
+    def source(self) -> str:
+        return text(self._trace)
+
+    def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
+        found = iter(interpret(self._trace, (*values, *cotangents)))
+        return tuple(next(found) if present else None for present in self._present)
+
+
+_engine: Engine = Interpreted
+
+
+def use_engine(engine: Engine) -> None:
+    """Let `engine` make the backward programs from now on."""
+    global _engine
+    _engine = engine
+    _programs.clear()
+
+
+class _Kept:
+    """A program, the numbers of the values it reads, and the interpreted form where it was asked for."""
+
+    __slots__ = ("numbers", "program")
+
+    def __init__(self, program: BackwardProgram, variables: list[Var]) -> None:
+        where = {v: number for number, v in enumerate(variables)}
+        self.program = program
+        self.numbers = [where[v] for v in program.reads]
+
+
+_programs: OrderedDict[Any, _Kept] = OrderedDict()
+
+
+def _program(segment: Segment, recorded: bool) -> _Kept:
+    """The program for a segment, made where there is none; `recorded`: one that runs on tensors."""
+    key = (recorded, segment.key)
+    found = _programs.get(key)
+    if found is not None:
+        _programs.move_to_end(key)
+        return found
+    trace, variables = segment.trace(_names())
+    made = (Interpreted if recorded else _engine)(trace, segment.flags)
+    found = _programs[key] = _Kept(made, variables)
+    if len(_programs) > KEPT:
+        _programs.popitem(last=False)
+    return found
+
+
+def _names() -> dict[Any, str]:
+    """What the user's frame calls its tensors: from their place in the graph, or the identity of their array."""
+    frame = user_frame()
+    names: dict[Any, str] = {}
+    while frame is not None and len(names) < 100:
+        for name, value in frame.f_locals.items():
+            if not name.isidentifier() or name.startswith("_") or not hasattr(value, "is_leaf"):
+                continue
+            place: Any = (value.node, value.index)
+            if value.node is None:
+                place = accumulator(value) if value.active else id(value.value)
+            if name not in names.values():
+                names.setdefault(place, name)
+        frame = frame.f_back if frame.f_code.co_name != "<module>" else None
+    return names
+
+
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+
+def place_of(tensor: Any) -> Place:
+    """Where the cotangent of a tensor belongs."""
+    return accumulator(tensor) if tensor.node is None else (tensor.node, tensor.index)
+
+
+def seeds(tensors: Sequence[Any], gradients: Sequence[Any], make: type, recorded: bool) -> dict[Place, Any]:
+    """The cotangents a backward starts from, checked: by place, arrays or (where recorded) tensors."""
+    found: dict[Place, Any] = {}
+    for k, (tensor, gradient) in enumerate(zip(tensors, gradients, strict=True)):
+        if not tensor.active:
+            raise BackwardError(
+                f"element {k} of tensors does not require grad and does not have a grad_fn.",
+                user_location(),
+                "make a tensor it is computed from with requires_grad=True, outside no_grad()",
+            )
+        value = tensor.value
+        if gradient is None:
+            if value.size != 1:
+                raise NotScalarError(
+                    f"grad can be implicitly created only for scalar outputs; this one has shape {value.shape}.",
+                    user_location(),
+                    "pass the cotangent, `y.backward(torch.ones_like(y))`, or reduce first, `y.sum().backward()`",
+                )
+            gradient = np.ones_like(value)
+        if not isinstance(gradient, make):
+            gradient = make(np.array(gradient))
+        given: Any = gradient
+        if given.value.shape != value.shape:
+            raise ShapeError(
+                f"Mismatch in shape: grad_output[{k}] has a shape of {given.value.shape} and output[{k}] has a shape "
+                f"of {value.shape}.",
+                user_location(),
+                "give a gradient with the shape of the output",
+            )
+        given = given.to(value.dtype)
+        _add(found, place_of(tensor), given if recorded else given.value)
+    return found
+
+
+def _add(sums: dict[Place, Any], place: Place, term: Any) -> None:
+    before = sums.get(place)
+    sums[place] = term if before is None else before + term
+
+
+def run_backward(
+    cotangents: dict[Place, Any],
+    targets: Sequence[Any] | None,
+    make: type,
+    keep: bool = False,
+    recorded: bool = False,
+) -> dict[Place, Any]:
+    """Carry cotangents down the graph.
+
+    Parameters
+    ----------
+    cotangents : dict of Place to ndarray, or to Tensor where `recorded`
+        Where to start; becomes the dictionary of all sums.
+    targets : sequence of Tensor or None
+        What to stop at; None: every leaf.
+    make : type
+        The class of tensors.
+    keep : bool
+        Leave the values in the graph for another backward.
+    recorded : bool
+        Record the steps of the backward, so that its results can be differentiated.
+
+    Returns
+    -------
+    dict of Place to ndarray or Tensor
+        The gradient of each target (of each leaf) that a path reaches.
+
+    Raises
+    ------
+    BackwardError : a value that is needed was let go by an earlier backward
+    InPlaceError : a value that is needed was overwritten
+    NotDifferentiableError : an op on the way has no derivative
+    """
+    wanted = None if targets is None else {place_of(t) for t in targets}
+    nodes = collect(place[0] for place in cotangents if isinstance(place, tuple))
+    if wanted is not None:
+        nodes = leading_to(nodes, wanted)
+    in_graph = set(nodes)
+
+    def is_active(place: Place) -> bool:
+        if isinstance(place, tuple):
+            return place[0] in in_graph or (wanted is not None and place in wanted)
+        return wanted is None or place in wanted
+
+    found: dict[Place, Any] = {}
+    with enable_grad() if recorded else no_grad():
+        for run in reversed(segments(nodes, wanted or ())):
+            outputs = [(n, k) for n in run for k in range(len(n.outputs)) if (n, k) in cotangents]
+            if not outputs:
+                continue
+            last = run[-1]
+            for k in range(len(last.outputs)):
+                if (last, k) in cotangents:
+                    _show(last, k, cotangents, make, recorded)
+            if last.pull is not None:
+                _pull(last, cotangents, make, recorded, is_active)
+                continue
+            segment = Segment(run, outputs, is_active)
+            kept = _program(segment, recorded)
+            values = [_value(segment, number, make, recorded) for number in kept.numbers]
+            bars = kept.program.run(values, [cotangents[place] for place in outputs])
+            for place, bar in zip(segment.places, bars, strict=True):
+                if bar is not None:
+                    _add(cotangents, place, _as_tensor(bar, make) if recorded else bar)
+        for place, bar in cotangents.items():
+            if place in wanted if wanted is not None else isinstance(place, AccumulateGrad):
+                if isinstance(place, AccumulateGrad):
+                    bar = _after_hooks(place.variable.hooks, bar, make, recorded)
+                found[place] = bar
+    if not keep:
+        release(nodes)
+    return found
+
+
+def _show(node: Node, k: int, cotangents: dict[Place, Any], make: type, recorded: bool) -> None:
+    """Let hooks see the cotangent of a result, and keep it where `retain_grad` asked for it."""
+    bar = _after_hooks((node.hooks or {}).get(k), cotangents[node, k], make, recorded)
+    cotangents[node, k] = bar
+    reference = (node.retained or {}).get(k)
+    tensor = reference() if reference is not None else None
+    if tensor is not None:
+        accumulate(tensor, bar, make, recorded)
+
+
+def _after_hooks(hooks: Any, bar: Any, make: type, recorded: bool) -> Any:
+    for hook in list(hooks or ()):
+        changed = hook(_as_tensor(bar, make))
+        if changed is not None:
+            bar = changed if recorded else changed.value
+    return bar
+
+
+def _pull(
+    node: Node, cotangents: dict[Place, Any], make: type, recorded: bool, is_active: Callable[[Place], bool]
+) -> None:
+    """Reverse an `autograd.Function` by the user's own rule."""
+    assert node.pull is not None
+    if node.released:
+        raise _gone(node.location)
+    given = [cotangents.get((node, k)) for k in range(len(node.outputs))]
+    found = node.pull(tuple(None if g is None else _as_tensor(g, make) for g in given))
+    for item, bar in zip(node.inputs, found, strict=True):
+        source = item.source
+        if source is None or bar is None:
+            continue
+        place = source if isinstance(source, AccumulateGrad) else (source, item.index)
+        if is_active(place):
+            _add(cotangents, place, bar if recorded else bar.value)
+
+
+def _as_tensor(value: Any, make: type) -> Any:
+    return value if isinstance(value, make) else make(np.asarray(value))
+
+
+def _value(segment: Segment, number: int, make: type, recorded: bool) -> Any:
+    """The value of a variable, if it is still what it was; as a tensor in its place of the graph where `recorded`."""
+    holder = segment.holders[number]
+    maker = next((n for n in segment.nodes if holder in n.outputs or holder in n.inputs), None)
+    where = maker.location if maker is not None else None
+    if isinstance(holder.value, Released):
+        raise _gone(where)
+    version = holder.version
+    if version is not None and version.count != holder.seen:
+        raise InPlaceError(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: an array "
+            f"of shape {holder.value.shape} and dtype {holder.value.dtype} is at version {version.count}; expected "
+            f"version {holder.seen} instead.",
+            where,
+            "write out of place (`x = x + 1` instead of `x += 1`), or clone() the tensor before it is changed",
+        )
+    if not recorded:
+        return holder.value
+    if isinstance(holder, Input):
+        if isinstance(holder.source, AccumulateGrad):
+            return holder.source.variable
+        return make(holder.value)
+    tensor: Any = make(holder.value)
+    tensor.version, tensor.active = holder.version, True
+    tensor.node, tensor.index = next(
+        (source, k) for source, k in _results(segment) if source.outputs[k] is holder
+    )
+    return tensor
+
+
+def _results(segment: Segment) -> list[tuple[Node, int]]:
+    """Every result of a node that the segment computes or reads."""
+    own = [(node, k) for node in segment.nodes for k in range(len(node.outputs))]
+    read = [(i.source, i.index) for n in segment.nodes for i in n.inputs if isinstance(i.source, Node)]
+    return own + read
+
+
+def _gone(where: Any) -> BackwardError:
+    return BackwardError(
+        "Trying to backward through the graph a second time: the saved values were let go when .backward() or "
+        "autograd.grad() ran the first time.",
+        where or user_location(),
+        "say retain_graph=True in the first backward, or compute the value again",
+    )
+
+
+def accumulate(tensor: Any, bar: Any, make: type, recorded: bool) -> None:
+    """Add a gradient to `tensor.grad`."""
+    before = tensor.grad
+    if recorded:
+        tensor.grad = bar if before is None else before + bar
+    elif before is None:
+        tensor.grad = make(np.array(bar, dtype=tensor.value.dtype, order="C", copy=True))
+    else:
+        np.add(before.value, bar, out=before.value)
+        before.version.count += 1
+
+
+def backward_source(tensor: Any) -> str:
+    """The text of the programs that `tensor.backward()` runs, the first one first."""
+    if tensor.node is None:
+        raise BackwardError(
+            "a tensor without a grad_fn has no backward.", user_location(), "ask a tensor computed from others"
+        )
+    texts, reached = [], {place_of(tensor)}
+    for run in reversed(segments(collect([tensor.node]), ())):
+        outputs = [(n, k) for n in run for k in range(len(n.outputs)) if (n, k) in reached]
+        if run[-1].pull is not None:
+            texts.append(f"# {run[-1].name()}: the user's own backward")
+            reached.update((i.source, i.index) for i in run[-1].inputs if isinstance(i.source, Node))
+            continue
+        segment = Segment(run, outputs, lambda place: True)
+        texts.append(_program(segment, False).program.source)
+        reached.update(segment.places)
+    return "\n\n".join(texts)

@@ -1,0 +1,124 @@
+"""The methods of `Tensor` that are functions of the same name, and those that write in place (`add_`, `zero_`).
+
+Begin with `Methods`; what the functions do is in `functions.py` and `arrangement.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from tracegrad.ops import arithmetic as a
+from tracegrad.tensor import arrangement as g
+from tracegrad.tensor import functions as f
+
+
+class Methods:
+    """PyTorch's methods, for a value with a recorder."""
+
+    __slots__ = ()
+    recorder: Any
+
+    exp, exp2, expm1, log, log2, log10, log1p = f.exp, f.exp2, f.expm1, f.log, f.log2, f.log10, f.log1p
+    sin, cos, tan, asin, acos, atan = f.sin, f.cos, f.tan, f.asin, f.acos, f.atan
+    sinh, cosh, tanh, asinh, acosh, atanh = f.sinh, f.cosh, f.tanh, f.asinh, f.acosh, f.atanh
+    arcsin, arccos, arctan, arctan2 = f.asin, f.acos, f.atan, f.atan2
+    sqrt, rsqrt, square, reciprocal, neg, negative = f.sqrt, f.rsqrt, f.square, f.reciprocal, f.neg, f.neg
+    abs, absolute, sign, floor, ceil, trunc, round = f.abs, f.abs, f.sign, f.floor, f.ceil, f.trunc, f.round
+    sigmoid, relu, erf, erfc, lgamma, digamma = f.sigmoid, f.relu, f.erf, f.erfc, f.lgamma, f.digamma
+    isnan, isfinite, isinf = f.isnan, f.isfinite, f.isinf
+    add, sub, mul, div, pow = f.add, f.sub, f.mul, f.div, f.pow
+    subtract, multiply, divide, true_divide, floor_divide = f.sub, f.mul, f.div, f.div, f.floor_divide
+    remainder, fmod, atan2, hypot = f.remainder, f.fmod, f.atan2, f.hypot
+    maximum, minimum, logaddexp, lerp = f.maximum, f.minimum, f.logaddexp, f.lerp
+    eq, ne, lt, le, gt, ge, equal, allclose = f.eq, f.ne, f.lt, f.le, f.gt, f.ge, f.equal, f.allclose
+    logical_not, logical_and, logical_or, logical_xor = f.logical_not, f.logical_and, f.logical_or, f.logical_xor
+    clamp, clip, masked_fill = f.clamp, f.clip, f.masked_fill
+
+    sum, mean, prod, var, std, norm = f.sum, f.mean, f.prod, f.var, f.std, f.norm
+    max, min, amax, amin, argmax, argmin = f.max, f.min, f.amax, f.amin, f.argmax, f.argmin
+    any, all, logsumexp, softmax, log_softmax = f.any, f.all, f.logsumexp, f.softmax, f.log_softmax
+    cumsum, cumprod = f.cumsum, f.cumprod
+
+    dot, mv, mm, bmm, matmul, outer, inner = f.dot, f.mv, f.mm, f.bmm, f.matmul, f.outer, f.inner
+    trace, diag, tril, triu, det, inverse = f.trace, f.diag, f.tril, f.triu, f.det, f.inverse
+
+    reshape, view, flatten, ravel = g.reshape, g.reshape, g.flatten, g.flatten
+    squeeze, unsqueeze, expand, broadcast_to = g.squeeze, g.unsqueeze, g.expand, g.broadcast_to
+    transpose, swapaxes, t, permute, movedim = g.transpose, g.swapaxes, g.t, g.permute, g.movedim
+    repeat, tile, flip, roll = g.repeat, g.tile, g.flip, g.roll
+    split, chunk, unbind = g.split, g.chunk, g.unbind
+    gather, index_select, argsort, sort = g.gather, g.index_select, g.argsort, g.sort
+
+    def where(self, condition: Any, other: Any) -> Any:
+        """`self` where `condition` holds, else `other`."""
+        return f.where(condition, self, other)
+
+    def reshape_as(self, other: Any) -> Any:
+        """In the shape of `other`."""
+        return g.reshape(self, *other.shape)
+
+    view_as = reshape_as
+
+    def expand_as(self, other: Any) -> Any:
+        """Repeated to the shape of `other`."""
+        return g.expand(self, *other.shape)
+
+    # --- in place -------------------------------------------------------------------------------------------------------
+
+    def _write(self, value: Any) -> Self:
+        self.recorder.assign(self, Ellipsis, value)
+        return self
+
+    def add_(self, other: Any, *, alpha: Any = 1) -> Self:
+        """`self += alpha * other`."""
+        return self.recorder.update(self, a.add, other if alpha == 1 else alpha * other)  # type: ignore[no-any-return]
+
+    def sub_(self, other: Any, *, alpha: Any = 1) -> Self:
+        """`self -= alpha * other`."""
+        return self.recorder.update(  # type: ignore[no-any-return]
+            self, a.subtract, other if alpha == 1 else alpha * other
+        )
+
+    def mul_(self, other: Any) -> Self:
+        """`self *= other`."""
+        return self.recorder.update(self, a.multiply, other)  # type: ignore[no-any-return]
+
+    def div_(self, other: Any) -> Self:
+        """`self /= other`."""
+        return self.recorder.update(self, a.divide, other)  # type: ignore[no-any-return]
+
+    def pow_(self, exponent: Any) -> Self:
+        """`self **= exponent`."""
+        return self.recorder.update(self, a.power, exponent)  # type: ignore[no-any-return]
+
+    def zero_(self) -> Self:
+        """Every element 0."""
+        return self._write(0)
+
+    def fill_(self, value: Any) -> Self:
+        """Every element `value`."""
+        return self._write(value)
+
+    def copy_(self, src: Any) -> Self:
+        """The elements of `src`, broadcast and cast."""
+        return self._write(src)
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Self:
+        """What is below `min` or above `max` replaced by that bound."""
+        return self._write(f.clamp(self, min, max))
+
+    def neg_(self) -> Self:
+        """Every element with the other sign."""
+        return self._write(f.neg(self))
+
+    def exp_(self) -> Self:
+        """The exponential of every element."""
+        return self._write(f.exp(self))
+
+    def sqrt_(self) -> Self:
+        """The square root of every element."""
+        return self._write(f.sqrt(self))
+
+    def relu_(self) -> Self:
+        """Negative elements replaced by 0."""
+        return self._write(f.relu(self))

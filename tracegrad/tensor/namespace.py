@@ -1,0 +1,396 @@
+"""What the marks in a clone call: reads from outside, calls, stores, and the edges of loops and branches.
+
+One `Marks` object serves one running clone; all of a capture share a `Session`. A call of a user's function runs that
+function's own marked clone; a stand-in answers for what would lose the trace; anything known to have no memory is called as it
+is. What could make the next call differ in a way no guard can see makes the run *not repeatable*: the function then runs on the
+tape. Begin with `Marks.call`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import itertools
+import operator
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tracegrad.config import config
+from tracegrad.ir.trace import Var
+from tracegrad.ops import arithmetic as a
+from tracegrad.ops import compare as c
+from tracegrad.ops import linalg
+from tracegrad.ops.index import read as read_item
+from tracegrad.record.frames import is_internal
+from tracegrad.record.marks import Marked, clone, is_marked, mark
+from tracegrad.record.recording import Recording
+from tracegrad.record.structure import UNDEFINED
+from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
+from tracegrad.tensor.standins import StandIns, is_traced
+
+_STABLE = ("numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools")
+_PURE = {"numpy", "math", "cmath", "scipy", "builtins", "operator", "_operator", "itertools", "functools", "_functools", "copy"}
+_IMPURE_BUILTINS = {input, open, id, hash}
+_MUTATORS = {
+    "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
+    "discard", "appendleft", "popleft", "fill", "put", "itemset", "resize",
+}  # fmt: skip
+_UPDATES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
+    "Add": (a.add, operator.iadd),
+    "Sub": (a.subtract, operator.isub),
+    "Mult": (a.multiply, operator.imul),
+    "Div": (a.divide, operator.itruediv),
+    "FloorDiv": (a.floor_divide, operator.ifloordiv),
+    "Mod": (a.remainder, operator.imod),
+    "Pow": (a.power, operator.ipow),
+    "MatMult": (linalg.matmul, operator.imatmul),
+    "BitAnd": (c.bitwise_and, operator.iand),
+    "BitOr": (c.bitwise_or, operator.ior),
+    "BitXor": (c.bitwise_xor, operator.ixor),
+    "LShift": (None, operator.ilshift),
+    "RShift": (None, operator.irshift),
+}
+
+
+class Session:
+    """What the clones of one capture share.
+
+    Parameters
+    ----------
+    recording : Recording
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.reads = Reads(recording)
+        self.stand_ins = StandIns(recording)
+        self.depth = 0
+        self.refusals: list[str] = []
+        self.serial = itertools.count()
+
+    def run(self, function: Callable[..., Any], args: Any, keywords: Mapping[str, Any]) -> Any:
+        """Run the marked clone of a user's function; the function itself where there is no source to mark."""
+        marked = mark(function.__code__)
+        if self.depth >= config.max_recursion:
+            raise RecursionError(
+                f"`{function.__qualname__}` calls itself more than {config.max_recursion} deep while it is captured; "
+                "raise tracegrad.config.max_recursion, or write it as a loop"
+            )
+        structures = self.recording.structures
+        depth = len(structures.frames)
+        self.depth += 1
+        try:
+            if marked is None:
+                return self._without_source(function)(*args, **keywords)
+            if marked.writes_outside:
+                self.recording.not_repeatable(f"line {marked.writes_outside} of `{function.__name__}` writes outside names")
+            self.refusals.extend(r for r in marked.refusals if r not in self.refusals)
+            return clone(self._with_read_defaults(function), marked, Marks(self, function, marked))(*args, **keywords)
+        except BaseException:
+            structures.unwind(depth)
+            raise
+        finally:
+            self.depth -= 1
+
+    def _with_read_defaults(self, function: Any) -> Any:
+        """The function with the defaults of its parameters read: an array among them is an input."""
+        defaults, keyword_defaults = function.__defaults__, function.__kwdefaults__
+        if not defaults and not keyword_defaults:
+            return function
+        read = self.reads.read
+        made = types.FunctionType(
+            function.__code__, function.__globals__, function.__name__, defaults, function.__closure__
+        )
+        made.__qualname__ = function.__qualname__
+        made.__module__ = function.__module__
+        if defaults:
+            made.__defaults__ = tuple(
+                read(v, function, (("attr", "__defaults__"), ("item", i))) for i, v in enumerate(defaults)
+            )
+        if keyword_defaults:
+            made.__kwdefaults__ = {
+                k: read(v, function, (("attr", "__kwdefaults__"), ("item", k))) for k, v in keyword_defaults.items()
+            }
+        return made
+
+    def _without_source(self, function: Any) -> Any:
+        """The function seeing its globals and free variables through reads (DESIGN: no marks, straight paths)."""
+        marks = Marks(self, function, None)
+        cells = []
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                cells.append(types.CellType(marks.free(name, cell.cell_contents)))
+            except ValueError:  # an empty cell
+                cells.append(cell)
+        view = _GlobalsView(marks)
+        made = types.FunctionType(function.__code__, view, function.__name__, function.__defaults__, tuple(cells))
+        made.__kwdefaults__ = function.__kwdefaults__
+        return made
+
+
+class _GlobalsView(dict[str, Any]):
+    """The globals of a function without source: CPython looks names up through `__getitem__` of a dict that is not exact."""
+
+    def __init__(self, marks: Marks) -> None:
+        super().__init__()
+        self._marks = marks
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "__builtins__":
+            return builtins
+        value = self._marks.glob(name)
+        return _Stable(value, self._marks) if isinstance(value, types.ModuleType) else self._marks.callable_view(value)
+
+
+class _Stable:
+    """A module seen by a function without source: its callables are called through the marks."""
+
+    def __init__(self, module: types.ModuleType, marks: Marks) -> None:
+        self.__dict__.update(_module=module, _marks=marks)
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._marks.attr(self._module, name)
+        if isinstance(value, types.ModuleType):
+            return _Stable(value, self._marks)
+        return self._marks.callable_view(value)
+
+
+class Marks:
+    """The `__tg__` of one clone; see `record/marks.py` for where each method is called."""
+
+    undefined = UNDEFINED
+    slice = staticmethod(slice)
+
+    def __init__(self, session: Session, function: Any, marked: Marked | None) -> None:
+        self.session = session
+        self.recording = session.recording
+        self.reads = session.reads
+        self.structures = session.recording.structures
+        self.function = function
+        self.globals = function.__globals__
+        self.marked = marked
+        self.number = next(session.serial) * 100_000  # keys of structures are unique to one running clone
+
+    # --- reads from outside ----------------------------------------------------------------------------------------------------
+
+    def glob(self, name: str) -> Any:
+        """A global name, or a builtin."""
+        value = self.globals.get(name, MISSING)
+        if value is not MISSING:
+            return self.reads.read(value, self.globals, (("global", name),))
+        value = getattr(builtins, name, MISSING)
+        if value is MISSING:
+            raise NameError(f"name {name!r} is not defined", name=name)
+        self.reads.read(MISSING, self.globals, (("global", name),))
+        return value
+
+    def free(self, name: str, value: Any) -> Any:
+        """A variable of an enclosing function."""
+        code = self.function.__code__
+        if name not in code.co_freevars:
+            return value
+        cell = self.function.__closure__[code.co_freevars.index(name)]
+        return self.reads.read(value, cell, (("attr", "cell_contents"),))
+
+    def attr(self, value: Any, name: str) -> Any:
+        """An attribute; of an object from outside it is a read."""
+        if is_traced(value) or (isinstance(value, types.ModuleType) and _is_stable(value.__name__)):
+            return getattr(value, name)
+        origin = self.reads.path_of(value)
+        found = getattr(value, name)
+        if origin is None and isinstance(value, types.ModuleType):
+            origin = (value, ())
+        if origin is None:
+            return found
+        root, path = origin
+        return self.reads.read(found, root, (*path, ("attr", name)))
+
+    def item(self, value: Any, key: Any) -> Any:
+        """An item; of an object from outside it is a read."""
+        if is_traced(value):
+            return value[key]
+        if isinstance(value, np.ndarray):
+            return read_item(value, key) if _has_traced(key) else value[key]
+        if isinstance(value, CONTAINERS):
+            key = _plain_key(key)
+        found = value[key]
+        origin = self.reads.path_of(value)
+        if origin is None:
+            return found
+        if isinstance(key, slice):
+            return self.reads.contents(value)[key]
+        root, path = origin
+        return self.reads.read(found, root, (*path, ("item", key)))
+
+    def iterate(self, value: Any) -> Any:
+        """What a `for` runs over."""
+        return self.reads.contents(value)
+
+    # --- calls -----------------------------------------------------------------------------------------------------------------
+
+    def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
+        """A call the user's code makes."""
+        if isinstance(function, types.FunctionType):
+            if is_marked(function):
+                return function(*args, **keywords)
+            if not is_internal(function.__code__.co_filename):
+                self.reads.track(function, function, ())
+                return self.session.run(function, args, keywords)
+        elif isinstance(function, types.MethodType):
+            if isinstance(function.__func__, types.FunctionType) and not is_internal(
+                function.__func__.__code__.co_filename
+            ):
+                return self.session.run(function.__func__, (function.__self__, *args), keywords)
+        elif isinstance(function, functools.partial):
+            parts = self.reads.contents(self.attr(function, "args"))
+            named = self.reads.contents(self.attr(function, "keywords"))
+            return self.call(self.attr(function, "func"), *parts, *args, **{**named, **keywords})
+        else:
+            own_call = getattr(type(function), "__call__", None)
+            if isinstance(own_call, types.FunctionType) and not isinstance(function, type):
+                if not is_internal(own_call.__code__.co_filename):
+                    return self.session.run(own_call, (function, *args), keywords)
+        if args:
+            args = tuple(self.reads.contents(x) for x in args)
+        stand_in = self.session.stand_ins.find(function)
+        if stand_in is not None:
+            return stand_in(*args, **keywords)
+        self._judge(function, args)
+        result = function(*args, **keywords)
+        if type(result) is np.ndarray and not is_traced(result) and _module(function).startswith("numpy"):
+            return self.session.stand_ins.fresh(result)
+        return result
+
+    def callable_view(self, value: Any) -> Any:
+        """For functions without source: a callable that calls through the marks."""
+        if callable(value) and not isinstance(value, type):
+            return functools.partial(self.call, value)
+        return value
+
+    def _judge(self, function: Any, args: tuple[Any, ...]) -> None:
+        """Make the run not repeatable when calling `function` again could do something else."""
+        module = _module(function)
+        owner = getattr(function, "__self__", None)
+        if is_traced(owner) or module.startswith("tracegrad"):
+            return
+        name = getattr(function, "__name__", type(function).__name__)
+        if owner is not None and not isinstance(owner, types.ModuleType):
+            if name in _MUTATORS:
+                if self.reads.path_of(owner) is not None:
+                    self.recording.not_repeatable(f"`{name}` changes a {type(owner).__name__} that outlives the call")
+                else:
+                    self.structures.fail(f"`{name}` changes a {type(owner).__name__} that outlives the block")
+                return
+            if isinstance(owner, (list, tuple, dict, set, frozenset, str, bytes, int, float, np.ndarray, range, type)):
+                return
+        elif isinstance(function, type):
+            return
+        elif module.split(".")[0] in _PURE and "random" not in module and function not in _IMPURE_BUILTINS:
+            return
+        self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
+
+    # --- stores ------------------------------------------------------------------------------------------------------------------
+
+    def name(self, name: str, value: Any) -> Any:
+        """A value lands in a local name: it is called so in the emitted text."""
+        if is_traced(value) and value.recorder is self.recording:
+            atom = value.atom
+            if isinstance(atom, Var) and atom.name is None:
+                atom.name = name
+        return value
+
+    def set_attr(self, target: Any, name: str, value: Any) -> None:
+        self._stores_into(target, f".{name}")
+        setattr(target, name, value)
+
+    def set_item(self, target: Any, key: Any, value: Any) -> None:
+        if isinstance(target, CONTAINERS):
+            key = _plain_key(key)
+        if isinstance(target, np.ndarray) and (is_traced(value) or _has_traced(key)):
+            raise self.recording.leak("a traced value is stored into a plain array that was made elsewhere")
+        if not is_traced(target):
+            self._stores_into(target, "[...]")
+        target[key] = value
+
+    def _stores_into(self, target: Any, what: str) -> None:
+        if self.reads.path_of(target) is not None:
+            self.recording.not_repeatable(f"stores into `{what}` of a {type(target).__name__} that outlives the call")
+        else:
+            self.structures.fail(f"stores into `{what}` of a {type(target).__name__}")
+
+    def update(self, value: Any, operator_name: str, other: Any) -> Any:
+        """`value += other` of a name."""
+        op, plain = _UPDATES[operator_name]
+        if is_traced(value) and op is not None:
+            return self.recording.update(self.recording.traced(value), op, other)
+        if isinstance(value, np.ndarray) and is_traced(other):
+            raise self.recording.leak("a traced value is added in place to a plain array that was made elsewhere")
+        if isinstance(value, (list, set, dict)):
+            self._stores_into(value, "[...]")
+        return plain(value, other)
+
+    def update_attr(self, target: Any, name: str, operator_name: str, other: Any) -> None:
+        self.set_attr(target, name, self.update(self.attr(target, name), operator_name, other))
+
+    def update_item(self, target: Any, key: Any, operator_name: str, other: Any) -> None:
+        current = self.item(target, key)
+        op, plain = _UPDATES[operator_name]
+        # A new value, then the store: the item itself may be a view of the target.
+        value = op(current, other) if is_traced(current) and op is not None else plain(current, other)
+        self.set_item(target, key, value)
+
+    # --- structure -------------------------------------------------------------------------------------------------------------------
+
+    def _names(self, key: int) -> tuple[str, ...]:
+        assert self.marked is not None
+        return self.marked.names[key]
+
+    def test(self, key: int, condition: Any, local: Mapping[str, Any]) -> bool:
+        return self.structures.test(self.number + key, self._names(key), condition, local)
+
+    def join(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
+        return self.structures.join(self.number + key, self._names(key), local)
+
+    def enter(self, key: int, kind: str, local: Mapping[str, Any]) -> None:
+        self.structures.enter(self.number + key, kind)
+
+    def header(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
+        return self.structures.header(self.number + key, self._names(key), local)
+
+    def proceed(self, key: int, condition: Any) -> bool:
+        return self.structures.proceed(self.number + key, condition)
+
+    def leave(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
+        assert self.marked is not None
+        return self.structures.leave(self.number + key, self._names(key), self.marked.after[key], local)
+
+
+def _is_stable(module: str) -> bool:
+    return module.split(".")[0] in _STABLE
+
+
+def _module(function: Any) -> str:
+    owner = getattr(function, "__self__", None)
+    if isinstance(function, np.ufunc):
+        return "numpy"
+    if isinstance(owner, types.ModuleType):
+        return owner.__name__
+    if owner is not None and not isinstance(owner, type):
+        return type(owner).__module__
+    return getattr(function, "__module__", None) or type(function).__module__
+
+
+def _has_traced(key: Any) -> bool:
+    return any(map(is_traced, key)) if isinstance(key, tuple) else is_traced(key)
+
+
+def _plain_key(key: Any) -> Any:
+    """A key of a list or dict: a traced number is a guard on its value."""
+    if is_traced(key):
+        return key.__index__() if key.dtype.kind in "iub" else float(key)
+    if isinstance(key, slice):
+        return slice(*(p.__index__() if is_traced(p) else p for p in (key.start, key.stop, key.step)))
+    return key

@@ -1,0 +1,295 @@
+"""How NumPy reaches a tensor: `__array_ufunc__`, `__array_function__`, and what Python asks of any array.
+
+`ArrayProtocol` is the half that eager tensors and traced arrays share. It decides nothing itself: a NumPy callable is
+looked up in the tables of `ops/functions.py`, and what a value has to say about itself (`bool`, `int`, an item written)
+is answered by the recorder it belongs to. Begin with `ArrayProtocol`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import LeakError, UnsupportedError
+from tracegrad.ops import arithmetic as a
+from tracegrad.ops import compare as c
+from tracegrad.ops import linalg
+from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS, UFUNC_METHODS
+from tracegrad.ops.index import index_add, split
+from tracegrad.ops.op import Op
+from tracegrad.ops.operators import Operators
+from tracegrad.record.frames import user_location
+
+_SPECIAL = "scipy.special."
+
+
+def lookup(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Our function for one of NumPy's or SciPy's.
+
+    Raises
+    ------
+    UnsupportedError : there is none
+    """
+    found = FUNCTIONS.get(function)
+    if found is None:
+        name = function.__name__
+        if isinstance(function, np.ufunc):
+            found = SCIPY_FUNCTIONS.get(_SPECIAL + name)
+        else:
+            found = SCIPY_FUNCTIONS.get(f"{function.__module__}.{name}") or SCIPY_FUNCTIONS.get(_SPECIAL + name)
+    if found is None:
+        raise unsupported(spelling(function))
+    return found
+
+
+def spelling(function: Callable[..., Any]) -> str:
+    """How the user most likely wrote it, `np.linalg.eigvals`."""
+    if isinstance(function, np.ufunc):
+        in_numpy = getattr(np, function.__name__, None) is function
+        return f"np.{function.__name__}" if in_numpy else f"{_SPECIAL}{function.__name__}"
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
+def unsupported(name: str) -> UnsupportedError:
+    """The error for a callable that has no op."""
+    return UnsupportedError(
+        f"`{name}` has no op yet, so its derivative is not known.",
+        user_location(),
+        "write it with functions that have one (arithmetic, np.where, np.sum, np.linalg.solve, ...); or, if no "
+        "derivative has to pass through it, compute it outside",
+    )
+
+
+def _single_out(out: Any) -> Any:
+    return out[0] if isinstance(out, tuple) and len(out) == 1 else out
+
+
+def deliver(result: Any, out: Any) -> Any:
+    """Put a result where `out=` says."""
+    out = _single_out(out)
+    if out is None:
+        return result
+    if isinstance(out, ArrayProtocol):
+        out.recorder.assign(out, Ellipsis, result)
+        return out
+    recorder = getattr(result, "recorder", None)
+    if recorder is None:
+        np.copyto(out, result)
+    elif recorder.level > 0:
+        raise LeakError(
+            "a traced value would be written into a plain array, where its derivative would be lost.",
+            user_location(),
+            "write `a = a + x` instead of `a += x`, or make the array inside the function",
+        )
+    else:
+        np.copyto(out, recorder.array(result))
+    return out
+
+
+class ArrayProtocol(Operators):
+    """A value with a recorder, as NumPy and Python see it.
+
+    Attributes
+    ----------
+    value : ndarray or NumPy scalar
+        What it is now.
+    recorder : object
+        What computing with it goes through: the eager recorder, or a capture's.
+    """
+
+    __slots__ = ()
+    value: Any
+    recorder: Any
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.asarray(self.value).dtype if not hasattr(self.value, "dtype") else self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return np.ndim(self.value)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.size(self.value)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of a 0-d tensor")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        shape = self.shape
+        if not shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(shape[0]))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    # --- what leaves the world of recorded values -----------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return self.recorder.truth(self)
+
+    def __int__(self) -> int:
+        return self.recorder.number(self, int)
+
+    def __float__(self) -> float:
+        return self.recorder.number(self, float)
+
+    def __complex__(self) -> complex:
+        return self.recorder.number(self, complex)
+
+    def __index__(self) -> int:
+        return self.recorder.number(self, "index")
+
+    def item(self, *index: int) -> Any:
+        """The one item as a Python number; with an index, that item."""
+        if index:
+            return self[index[0] if len(index) == 1 and self.ndim == 1 else index].item()
+        return self.recorder.number(self, "item")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        found = self.recorder.array(self)
+        if dtype is not None and found.dtype != dtype:
+            return found.astype(dtype)
+        return found.copy() if copy else found
+
+    def __format__(self, spec: str) -> str:
+        if self.shape or not spec:
+            return object.__format__(self, spec)
+        return format(np.asarray(self.value).item(), spec)
+
+    # --- written in place -----------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.recorder.assign(self, key, value)
+
+    def _update(self, op: Op, other: Any) -> Any:
+        return self.recorder.update(self, op, other)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._update(a.add, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._update(a.subtract, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._update(a.multiply, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._update(a.divide, other)
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self._update(a.floor_divide, other)
+
+    def __imod__(self, other: Any) -> Any:
+        return self._update(a.remainder, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._update(a.power, other)
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._update(linalg.matmul, other)
+
+    def __iand__(self, other: Any) -> Any:
+        return self._update(c.bitwise_and, other)
+
+    def __ior__(self, other: Any) -> Any:
+        return self._update(c.bitwise_or, other)
+
+    def __ixor__(self, other: Any) -> Any:
+        return self._update(c.bitwise_xor, other)
+
+    # --- called by NumPy ------------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", None)
+        if method == "__call__":
+            return deliver(lookup(ufunc)(*inputs, **kwargs), out)
+        name = f"{spelling(ufunc)}.{method}"
+        if method in ("reduce", "accumulate"):
+            ours = UFUNC_METHODS.get((ufunc, method))
+            if ours is None:
+                raise unsupported(name)
+            if len(inputs) == 1:
+                kwargs.setdefault("axis", 0)
+            return deliver(ours(*inputs, **kwargs), out)
+        if method == "outer" and len(inputs) == 2:
+            left, right = (x if isinstance(x, ArrayProtocol) else np.asarray(x) for x in inputs)
+            left = left[(..., *(None,) * right.ndim)]
+            return deliver(lookup(ufunc)(left, right, **kwargs), out)
+        if method == "at" and ufunc is np.add:
+            return _add_at(*inputs)
+        raise unsupported(name)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Sequence[type], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        asked = _ABOUT.get(function)
+        if asked is not None:
+            return asked(*args, **kwargs)
+        ours = lookup(function)
+        if "out" not in kwargs:
+            return ours(*args, **kwargs)
+        rest = dict(kwargs)
+        out = rest.pop("out")
+        return deliver(ours(*args, **rest), out)
+
+
+def _add_at(target: Any, key: Any, value: Any) -> None:
+    if not isinstance(target, ArrayProtocol):
+        raise LeakError(
+            "np.add.at would write a traced value into a plain array, where its derivative would be lost.",
+            user_location(),
+            "make the array inside the function, or with tracegrad",
+        )
+    template, arrays = split(key)
+    target.recorder.assign(target, Ellipsis, index_add(target, *arrays, value, index=template))
+
+
+# --- NumPy's questions about a value, answered without an op ----------------------------------------------------------
+
+
+def _size(x: Any, axis: int | None = None) -> int:
+    return int(np.prod(np.shape(x), dtype=int)) if axis is None else int(np.shape(x)[axis])
+
+
+def _result_type(*values: Any) -> np.dtype[Any]:
+    return np.result_type(*(v.dtype if isinstance(v, ArrayProtocol) else v for v in values))
+
+
+def _copyto(target: Any, source: Any) -> None:
+    deliver(source, target)
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return x.shape if isinstance(x, ArrayProtocol) else np.shape(np.asarray(x, dtype=object))
+
+
+_ABOUT: dict[Any, Callable[..., Any]] = {
+    np.shape: _shape,
+    np.ndim: lambda x: len(_shape(x)),
+    np.size: _size,
+    np.result_type: _result_type,
+    np.iscomplexobj: lambda x: x.dtype.kind == "c",
+    np.isrealobj: lambda x: x.dtype.kind != "c",
+    np.copyto: _copyto,
+    np.array_repr: lambda x, *_, **__: repr(x),
+    np.array_str: lambda x, *_, **__: str(x),
+}

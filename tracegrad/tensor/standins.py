@@ -1,0 +1,248 @@
+"""Stand-ins: what answers, under capture, for callables that NumPy's protocols do not reach.
+
+`math.sin(x)` would ask `x` for a plain float, `np.array([x, 1.0])` would make a plain array, `np.zeros(3)` makes an array that
+traced values shall be stored into later. Each has an answer here that keeps the trace. Begin with `stand_ins`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Instr, Var
+from tracegrad.ir.types import promote, type_of
+from tracegrad.ops import elementary as e
+from tracegrad.ops.families import astype, cast
+from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.ops.index import zeros
+
+_MATH: dict[Callable[..., Any], Callable[..., Any]] = {
+    getattr(math, name): FUNCTIONS[getattr(np, numpy_name)]
+    for name, numpy_name in {
+        **{
+            n: n
+            for n in (
+                "exp expm1 exp2 log1p log2 log10 sqrt cbrt sin cos tan sinh cosh tanh hypot degrees radians fabs copysign "
+                "floor ceil trunc fmod"
+            ).split()
+        },
+        "asin": "arcsin",
+        "acos": "arccos",
+        "atan": "arctan",
+        "atan2": "arctan2",
+        "asinh": "arcsinh",
+        "acosh": "arccosh",
+        "atanh": "arctanh",
+        "pow": "power",
+        "isnan": "isnan",
+        "isinf": "isinf",
+        "isfinite": "isfinite",
+    }.items()
+    if hasattr(math, name) and getattr(np, numpy_name) in FUNCTIONS
+}
+_TO_INTEGER = {math.floor, math.ceil, math.trunc}
+
+
+def is_traced(value: Any) -> bool:
+    return getattr(value, "recorder", None) is not None
+
+
+def _any_traced(values: Any) -> bool:
+    if isinstance(values, (list, tuple)):
+        return any(map(_any_traced, values))
+    return is_traced(values)
+
+
+class StandIns:
+    """The stand-ins of one recording; `find(f)` gives the one for `f`, or None."""
+
+    def __init__(self, recording: Any) -> None:
+        self.recording = recording
+
+    def find(self, function: Any) -> Callable[..., Any] | None:
+        try:
+            if function in _MATH:
+                return functools.partial(self._math, function)
+            method = _BY_FUNCTION.get(function)
+        except TypeError:  # not hashable
+            return None
+        return None if method is None else getattr(self, method)
+
+    # --- Python's own -------------------------------------------------------------------------------------------------------
+
+    def _math(self, function: Any, *args: Any) -> Any:
+        if not _any_traced(args):
+            return function(*args)
+        result = _MATH[function](*args)
+        if function in _TO_INTEGER:
+            result = astype(result, dtype=np.dtype(np.int64))
+        return self._weak(result)
+
+    def _weak(self, traced: Any) -> Any:
+        """The same value as a Python number."""
+        data = traced.value.item() if hasattr(traced.value, "item") else traced.value
+        return self.recording.wrap(data, traced.atom, True, traced.requires_grad)
+
+    def math_log(self, x: Any, base: Any = None) -> Any:
+        if not _any_traced((x, base)):
+            return math.log(x) if base is None else math.log(x, base)
+        return self._weak(e.log(x) if base is None else e.log(x) / e.log(base))
+
+    def math_erf(self, x: Any) -> Any:
+        return self._weak(e.erf(x)) if is_traced(x) else math.erf(x)
+
+    def math_erfc(self, x: Any) -> Any:
+        return self._weak(e.erfc(x)) if is_traced(x) else math.erfc(x)
+
+    def math_lgamma(self, x: Any) -> Any:
+        return self._weak(e.gammaln(x)) if is_traced(x) else math.lgamma(x)
+
+    def as_float(self, x: Any = 0.0) -> Any:
+        if not is_traced(x):
+            return float(x)
+        x = self.recording.traced(x)
+        if x.size != 1:
+            raise TypeError("only length-1 arrays can be converted to Python scalars")
+        return self.recording.number(x if x.dtype == np.float64 else astype(x, dtype=np.dtype(np.float64)), "item")
+
+    def as_int(self, x: Any = 0, *base: Any) -> Any:
+        if not is_traced(x):
+            return int(x, *base)
+        x = self.recording.traced(x)
+        if x.dtype.kind == "f":
+            int(x.value)  # NaN and infinities are refused as Python refuses them
+        return self.recording.number(x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64)), "item")
+
+    def is_instance(self, value: Any, classes: Any) -> bool:
+        return isinstance(self.plain(value), classes)
+
+    def type_of(self, value: Any, *rest: Any) -> Any:
+        return type(self.plain(value), *rest)
+
+    def plain(self, value: Any) -> Any:
+        """What the user's code would hold here, for questions about its type."""
+        if not is_traced(value):
+            return value
+        value = self.recording.traced(value)
+        data = value.value
+        if isinstance(data, np.ndarray):
+            return np.broadcast_to(np.zeros((), data.dtype), data.shape)
+        return data
+
+    # --- arrays made inside -----------------------------------------------------------------------------------------------------
+
+    def fresh(self, array: np.ndarray[Any, Any]) -> Any:
+        """An array made inside, as a traced value that can be written into."""
+        return self.recording.wrap(array.copy(), self.recording.constant(array))
+
+    def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **rest: Any) -> Any:
+        return self._zeros(np.zeros(_plain_shape(shape), dtype, order, **rest))
+
+    def _zeros(self, array: np.ndarray[Any, Any]) -> Any:
+        if array.dtype.kind not in "fiub":
+            return self.fresh(array)
+        variable = Var(type_of(array))
+        params = {"shape": array.shape, "dtype": array.dtype}
+        self.recording.steps.append(Instr(zeros, (), (variable,), params, self.recording.location()))
+        return self.recording.wrap(array, variable)
+
+    def zeros_like(self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+        plain = self.plain(array) if is_traced(array) else np.asarray(array)
+        return self._zeros(np.zeros(plain.shape if shape is None else _plain_shape(shape), dtype or plain.dtype))
+
+    def ones_like(self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+        plain = self.plain(array) if is_traced(array) else np.asarray(array)
+        return self.fresh(np.ones(plain.shape if shape is None else _plain_shape(shape), dtype or plain.dtype))
+
+    def full(self, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **rest: Any) -> Any:
+        shape = _plain_shape(shape)
+        if not _any_traced(fill_value):
+            return self.fresh(np.full(shape, fill_value, dtype, order, **rest))
+        value = self.recording.traced(fill_value)
+        return FUNCTIONS[np.copy](FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape))
+
+    def full_like(self, array: Any, fill_value: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
+        plain = self.plain(array) if is_traced(array) else np.asarray(array)
+        return self.full(plain.shape, fill_value, dtype or plain.dtype)
+
+    def array(self, data: Any, dtype: Any = None, *, copy: Any = True, **rest: Any) -> Any:
+        if not _any_traced(data):
+            return self.fresh(np.array(data, dtype, copy=copy, **rest))
+        made = self._as_dtype(self._stacked(data), dtype)
+        made = FUNCTIONS[np.copy](made) if copy else made
+        missing = rest.get("ndmin", 0) - made.ndim
+        return made.reshape((1,) * missing + made.shape) if missing > 0 else made
+
+    def asarray(self, data: Any, dtype: Any = None, order: Any = None, **rest: Any) -> Any:
+        if not _any_traced(data):
+            return np.asarray(data, dtype, order, **rest) if isinstance(data, np.ndarray) else self.array(data, dtype)
+        if is_traced(data):
+            traced = self.recording.traced(data)
+            if traced.weak:
+                traced = self.recording.wrap(np.asarray(traced.value)[()], traced.atom, False, traced.requires_grad)
+            return self._as_dtype(traced, dtype)
+        return self._as_dtype(self._stacked(data), dtype)
+
+    def _as_dtype(self, value: Any, dtype: Any) -> Any:
+        return value if dtype is None else cast(value, np.dtype(dtype))
+
+    def _stacked(self, data: Any) -> Any:
+        """A nested sequence with traced values in it as one array."""
+        if not isinstance(data, (list, tuple)):
+            return data
+        parts = [self._stacked(part) for part in data]
+        if not any(map(is_traced, parts)):
+            return np.array(parts)
+        dtype = promote(*(getattr(p, "dtype", None) or np.asarray(p).dtype for p in parts))
+        parts = [cast(p, dtype) if is_traced(p) else np.asarray(p, dtype) for p in parts]
+        return FUNCTIONS[np.stack](parts)
+
+    def as_float64(self, x: Any = 0.0) -> Any:
+        return self.asarray(x, np.float64) if _any_traced(x) else np.float64(x)
+
+    def as_float32(self, x: Any = 0.0) -> Any:
+        return self.asarray(x, np.float32) if _any_traced(x) else np.float32(x)
+
+    def vectorize(self, *args: Any, **keywords: Any) -> Any:
+        raise self.recording.leak("np.vectorize and np.frompyfunc call Python for each element of a plain array")
+
+
+def _plain_shape(shape: Any) -> Any:
+    """A shape with plain sizes: a traced size is a guard on its value."""
+    if is_traced(shape) and not shape.shape:
+        return shape.__index__()
+    if isinstance(shape, (list, tuple)):
+        return tuple(n.__index__() if is_traced(n) else n for n in shape)
+    return shape
+
+
+_BY_FUNCTION: dict[Any, str] = {
+    math.log: "math_log",
+    math.erf: "math_erf",
+    math.erfc: "math_erfc",
+    math.lgamma: "math_lgamma",
+    float: "as_float",
+    int: "as_int",
+    isinstance: "is_instance",
+    type: "type_of",
+    np.zeros: "zeros",
+    np.empty: "zeros",
+    np.zeros_like: "zeros_like",
+    np.empty_like: "zeros_like",
+    np.ones_like: "ones_like",
+    np.full: "full",
+    np.full_like: "full_like",
+    np.array: "array",
+    np.asarray: "asarray",
+    np.asanyarray: "asarray",
+    np.ascontiguousarray: "asarray",
+    np.asarray_chkfinite: "asarray",
+    np.float64: "as_float64",
+    np.float32: "as_float32",
+    np.vectorize: "vectorize",
+    np.frompyfunc: "vectorize",
+}
