@@ -19,6 +19,7 @@ from tracegrad.ir.types import ArrayType, is_weak, promote
 from tracegrad.ops.op import call, dotted, literal
 
 _PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
+_INFIX_FLOAT = ("+", "-", "*", "/")  # beside floats, `2 * x` is written `2.0 * x`
 # Where Python's own numbers mean something else than NumPy's: a division by zero raises, `~True` is -2.
 PYTHON_DIFFERS = ("/", "//", "%", "**", "~")
 
@@ -85,6 +86,8 @@ class Expressions:
             return self.read(operand)
         value = operand.value
         if is_weak(value):
+            if type(value) is int and instr.op.symbol in _INFIX_FLOAT and instr.outputs[0].type.dtype.kind == "f":
+                value = float(value)
             return self._weak(value, instr) if self.native else literal(value)
         if isinstance(value, np.generic) and value.dtype in _PLAIN and not self.native:
             weak = [Const(value.item()) if i == place else a for i, a in enumerate(instr.inputs)]

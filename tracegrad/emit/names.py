@@ -10,9 +10,10 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from tracegrad.emit.blocks import Choice, Compute, Item, Move, Node, Operand, Repeat, Value, Write
+import numpy as np
+
+from tracegrad.emit.blocks import Choice, Compute, Item, Move, Node, Operand, Repeat, Return, Value, Write
 from tracegrad.emit.lifetimes import Groups, overlap
 from tracegrad.ir.trace import Const
 
@@ -41,6 +42,7 @@ _INFIX = {
     "logical_or": ("or", "either"),
     "bitwise_or": ("or", "either"),
 }
+_SHORT = frozenset(short for _, short in _INFIX.values()) | {"twice", "scaled", "inverse", "item", "part"}
 _WORDS = {"where": "chosen", "negative": "minus", "sum_to": "sum", "broadcast_to": "spread", "astype": "cast", "absolute": "abs"}
 
 
@@ -147,6 +149,8 @@ def _base(group: Sequence[Value]) -> str:
     for value in ranked:
         if value.hint:
             return identifier(value.hint)
+    if any(isinstance(reader, Return) and reader.results == (v,) for v in ordered for reader in v.readers):
+        return "value"
     for value in ordered:
         if isinstance(value.maker, (Compute, Write, Item)):
             return identifier(describe(value))
@@ -164,10 +168,7 @@ def describe(value: Value) -> str:
         return value.hint or "value"
     op, inputs = maker.instr.op.name, maker.inputs
     if op in _INFIX and len(inputs) == 2:
-        word, short = _INFIX[op]
-        if op == "power" and isinstance(inputs[1], Const) and inputs[1].value in (2, 3):
-            return _within(f"{_word(inputs[0])}_{'squared' if inputs[1].value == 2 else 'cubed'}", short)
-        return _within(f"{_word(inputs[0])}_{word}_{_word(inputs[1])}", short)
+        return _describe_infix(op, inputs)
     if op == "getitem":
         index = maker.instr.params["index"]
         if len(inputs) == 1 and all(type(p) is int and p >= 0 for p in index):
@@ -176,26 +177,49 @@ def describe(value: Value) -> str:
     word = _WORDS.get(op, op)
     if op == "where" or not inputs:
         return word
-    return _within(f"{word}_{_word(inputs[0])}", word)
+    name = f"{word}_{_word(inputs[0])}"
+    return identifier(word) if "constant" in name else _within(name, identifier(word))
+
+
+def _describe_infix(op: str, inputs: Sequence[Operand]) -> str:
+    word, short = _INFIX[op]
+    left, right = inputs
+    number = _number(right)
+    if op == "power" and number in ("2", "3"):
+        return _within(f"{_word(left)}_{'squared' if number == '2' else 'cubed'}", short)
+    if op == "multiply" and isinstance(left, Const) and not isinstance(right, Const):
+        left, right, number = right, left, _number(left)
+    if op in ("multiply", "divide") and number is not None:
+        if op == "multiply" and number == "2":
+            return _within(f"twice_{_word(left)}", "twice")
+        if not number:
+            return _within(f"scaled_{_word(left)}", "scaled")
+    if op == "divide" and _number(left) == "1":
+        return _within(f"inverse_{_word(right)}", "inverse")
+    name = f"{_word(left)}_{word}_{_word(right)}"
+    return short if "constant" in name else _within(name, short)
 
 
 def _within(name: str, short: str) -> str:
-    return name if len(name) <= _LONGEST else short
+    return name if len(name) <= _LONGEST and not name[0].isdigit() else short
 
 
 def _word(operand: Operand) -> str:
+    """An operand inside a longer name."""
     if isinstance(operand, Const):
-        return _number(operand.value)
+        number = _number(operand)
+        return {"0": "zero", "1": "one", "2": "two", "3": "three", None: "constant", "": "constant"}.get(number, number or "")
     if operand.expression is not None:
-        return describe(operand)
+        found = describe(operand)
+        return "constant" if found in _SHORT else found
     return operand.name or operand.hint or "value"
 
 
-def _number(value: Any) -> str:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return "constant"
-    if number == int(number) if abs(number) < 1e6 else False:
-        return f"{'minus_' if number < 0 else ''}{abs(int(number))}"
-    return "constant"
+def _number(operand: Operand) -> str | None:
+    """A small whole number by its digits, another number as nothing, None for what is no number."""
+    if not isinstance(operand, Const) or np.ndim(operand.value):
+        return None
+    value = complex(operand.value)
+    if value.imag or not abs(value.real) < 1e6 or value.real != int(value.real) or value.real < 0:
+        return ""
+    return str(int(value.real))

@@ -55,8 +55,8 @@ def nest(block: Block, expressions: Expressions) -> None:
 def _try(node: Compute | Item, value: Value, expressions: Expressions, echo: bool) -> None:
     found = expressions.of(node)
     depth = 1 + max((r.depth for r in node.reads if isinstance(r, Value) and r.expression is not None), default=0)
-    in_test = isinstance(value.readers[0], Repeat)
-    if echo or (width(found) <= (WHOLE if in_test else NESTED) and (depth <= DEPTH or in_test)):
+    whole = bool(value.readers) and isinstance(value.readers[0], (Repeat, Return))
+    if echo or (width(found) <= (WHOLE if whole else NESTED) and (depth <= DEPTH or whole)):
         value.expression, value.depth = found, depth
 
 

@@ -1,0 +1,99 @@
+"""Compiles native text with Numba; the only file that knows Numba, which is imported when the first program is compiled.
+
+A `Source` goes in, compiled functions come out, or the reason why there are none: a failure of Numba never reaches the user, the
+python tier goes on and the log says so once. Begin with `compile_native`.
+
+The meaning is NumPy's: `error_model="numpy"`, and no fast-math flag, so that both tiers agree bit for bit wherever they
+call the same functions. Numba's own disk cache is pickle, so it is used only in a directory that nobody else can write to; what
+goes wrong in it counts as a miss.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tracegrad.compiler.source_file import is_private, load, say_once
+from tracegrad.ir.source import Source
+from tracegrad.ir.types import ArrayType
+
+OPTIONS: dict[str, Any] = {"error_model": "numpy"}
+
+
+def compile_native(
+    source: Source, name: str, arguments: Sequence[Any] | None = None
+) -> dict[str, Callable[..., Any]] | str:
+    """Compiled entry functions by name, or the reason why there are none.
+
+    Parameters
+    ----------
+    source : Source
+        Native text.
+    name : str
+        An identifier for the module.
+    arguments : sequence, optional
+        What the first entry will be called with, values or `ArrayType`s; it is then compiled now, for their types.
+        Without, each function is compiled by its first call.
+    """
+    try:
+        module = load(source.text, name)
+        _compile_functions(module, source.entries, cached=_may_cache(module))
+    except Exception as error:  # whatever Numba does, the python tier goes on
+        return _failed(name, error)
+    functions = {entry: getattr(module, entry) for entry in source.entries}
+    if arguments is not None:
+        reason = prepare(functions[source.entries[0]], arguments)
+        if reason is not None:
+            return reason
+    return functions
+
+
+def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
+    """Compile for the types of these arguments (values or `ArrayType`s) now; returns the reason if that fails."""
+    try:
+        signature = tuple(map(_numba_type, arguments))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                function.compile(signature)
+            except Exception:
+                if not getattr(function, "_tracegrad_cached", False):
+                    raise
+                function._cache = type(function._cache)(function.py_func)
+                raise
+    except Exception as error:
+        return _failed(function.__name__, error)
+    return None
+
+
+def _compile_functions(module: ModuleType, entries: Sequence[str], cached: bool) -> None:
+    import numba
+
+    for name, function in list(vars(module).items()):
+        if inspect.isfunction(function) and function.__module__ == module.__name__:
+            setattr(module, name, numba.njit(cache=cached and name in entries, **OPTIONS)(function))
+
+
+def _may_cache(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and is_private(Path(file).parent)
+
+
+def _numba_type(argument: Any) -> Any:
+    import numba
+
+    if isinstance(argument, ArrayType):
+        scalar = numba.from_dtype(argument.dtype)
+        return numba.types.Array(scalar, argument.ndim, "C") if argument.shape else scalar
+    return numba.typeof(argument)
+
+
+def _failed(name: str, error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    reason = f"Numba does not compile `{name}`: {type(error).__name__}: {first}"
+    say_once(reason, f"{reason}; the NumPy program goes on")
+    return reason
