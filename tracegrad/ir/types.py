@@ -77,7 +77,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 @functools.lru_cache(maxsize=4096)
 def ufunc_dtype(ufunc: np.ufunc, *dtypes: Any) -> np.dtype[Any]:
     """The dtype of a one-result ufunc's result; a Python type among `dtypes` is a weak number."""
-    return ufunc.resolve_dtypes((*dtypes, *(None,) * ufunc.nout))[ufunc.nin]
+    plain = (np.dtype(bool) if d is bool else d for d in dtypes)  # a Python bool is never weaker than NumPy's
+    return ufunc.resolve_dtypes((*plain, *(None,) * ufunc.nout))[ufunc.nin]
 
 
 def promote(*dtypes: Any) -> np.dtype[Any]:
