@@ -1,7 +1,7 @@
 """Every exception, and the one layout of a message: what happened, where in the user's code, what to do.
 
-Begin with `TracegradError`: each class below is one kind of mistake, and also a built-in kind of exception, so that
-`except ValueError` keeps working for people who never heard of this module.
+Begin with `TracegradError`: each class below is one kind of mistake, and also a built-in kind of
+exception, so that `except ValueError` keeps working for people who never heard of this module.
 """
 
 from __future__ import annotations
@@ -87,3 +87,11 @@ class SideExit(TracegradError):
 
 class InternalError(TracegradError, AssertionError):
     """A bug in tracegrad: a trace that breaks its own rules."""
+
+
+class Mismatch(Exception):  # noqa: N818  (a finding inside the recorder, never an error the user sees)
+    """Two recorded blocks are different programs."""
+
+    def __init__(self, reason: str, where: Any = None) -> None:
+        super().__init__(reason)
+        self.reason, self.where = reason, where

@@ -71,7 +71,12 @@ class Session:
         self.refusals: list[str] = []
         self.serial = itertools.count()
 
-    def run(self, function: Callable[..., Any], args: Any, keywords: Mapping[str, Any]) -> Any:
+    def call(self, function: Callable[..., Any], args: Any, keywords: Mapping[str, Any]) -> Any:
+        """Call the function that is captured, whatever kind of callable it is."""
+        self.reads.track(function, function, ())
+        return Marks(self, _no_function, None).call(function, *args, **keywords)
+
+    def run(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
         """Run the marked clone of a user's function; the function itself where there is no source to mark."""
         marked = mark(function.__code__)
         if self.depth >= config.max_recursion:
@@ -129,6 +134,10 @@ class Session:
         made = types.FunctionType(function.__code__, view, function.__name__, function.__defaults__, tuple(cells))
         made.__kwdefaults__ = function.__kwdefaults__
         return made
+
+
+def _no_function() -> None:
+    """Stands for the caller of the captured function."""
 
 
 class _GlobalsView(dict[str, Any]):

@@ -1,136 +1,134 @@
-"""`TracedArray`: what an array is while a function is captured; to the user's code it looks like an ndarray.
+"""TracedArray: what the user's function holds instead of an array while it is captured.
 
-A recording (`record/recording.py`) makes these. It computes with NumPy at once and writes down each step, so a traced array
-always has a value; what it may be asked for, and what that is guarded by, its recorder decides. Its methods are NumPy's; those
-that only PyTorch has (`norm`, `sigmoid`) are there too, so that the tutorials' functions can be captured as they are.
-Begin with `TracedArray`.
+It has NumPy's methods and NumPy's meanings (an eager `Tensor` has PyTorch's), and answers for the array it stands for: its
+type, its text when it is printed. All computing goes to its recording. Begin with `TracedArray`.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import UnsupportedError
-from tracegrad.ops.functions import FUNCTIONS, METHODS
-from tracegrad.ops.index import getitem
-from tracegrad.record.frames import user_location
-from tracegrad.tensor.methods import Methods
+from tracegrad.ir.trace import Atom
+from tracegrad.ops.functions import METHODS
 from tracegrad.tensor.numpy_protocol import ArrayProtocol
 
 
 class TracedArray(ArrayProtocol):
-    """A value of a capture.
+    """A value of a recording.
 
-    Parameters
+    Attributes
     ----------
-    data : ndarray, NumPy scalar or Python number
+    value : ndarray, NumPy scalar or Python number
         What NumPy computed.
-    recorder : Recording
     atom : Var or Const
-        What it is called in the recording.
+        What it is called in the trace.
     weak : bool
-        It is a Python number, which takes the dtype of the arrays beside it.
+        It stands for a Python number, which takes the dtype of the arrays beside it (NEP 50).
     requires_grad : bool
         It depends on something that is differentiated.
     """
 
-    __slots__ = ("__weakref__", "atom", "data", "recorder", "requires_grad", "weak")
+    __slots__ = ("__weakref__", "atom", "recorder", "requires_grad", "value", "weak")
 
-    def __init__(self, data: Any, recorder: Any, atom: Any, weak: bool = False, requires_grad: bool = False) -> None:
-        self.data = data
+    def __init__(self, value: Any, *, recorder: Any, atom: Atom, weak: bool = False, requires_grad: bool = False) -> None:
+        self.value = value
         self.recorder = recorder
         self.atom = atom
         self.weak = weak
         self.requires_grad = requires_grad
 
     @property
-    def value(self) -> Any:
-        """What it is now."""
-        return self.data
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.atom.type.shape  # type: ignore[no-any-return]
+    def size(self) -> int:
+        return int(np.size(self.value))
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.atom.type.dtype  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        return len(self.atom.type.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.atom.type.shape)
+        return self.atom.type.dtype
 
     @property
     def T(self) -> Any:
-        return FUNCTIONS[np.transpose](self)
+        return METHODS["transpose"](self)
 
     @property
     def real(self) -> Any:
-        return FUNCTIONS[np.real](self) if self.dtype.kind == "c" else self
+        return self
 
     @property
     def imag(self) -> Any:
-        return FUNCTIONS[np.imag](self)
+        return self * 0
 
     @property
     def flat(self) -> Any:
-        """The elements in order; to be iterated over."""
-        return iter(METHODS["ravel"](self))
+        return METHODS["ravel"](self)
+
+    @property
+    def base(self) -> None:
+        return None
+
+    def fill(self, value: Any) -> None:
+        """`a.fill(0)`: every item written."""
+        self.recorder.assign(self, Ellipsis, value)
 
     def tolist(self) -> Any:
         """Nested lists of traced numbers."""
-        return [row.tolist() for row in self] if self.shape else self.item()
+        return self.item() if not self.shape else [row.tolist() for row in self]
 
-    def fill(self, value: Any) -> None:
-        self.recorder.assign(self, Ellipsis, value)
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(self.recorder.plain_key(key))
 
-    def view(self, *dtype: Any) -> Any:
-        """The array itself, seen through another object."""
-        if dtype and not (len(dtype) == 1 and dtype[0] in (self.dtype, np.ndarray)):
-            raise UnsupportedError(
-                "`view` with another dtype has no op: it would look at the bytes of a traced array.",
-                user_location(),
-                "cast with .astype(dtype); for another shape write .reshape(shape)",
-            )
-        return getitem(self, index=(Ellipsis,)) if self.shape else self
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return _strong(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
 
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__") and hasattr(np.ndarray, name):
-            raise AttributeError(
-                str(
-                    UnsupportedError(
-                        f"the array method `.{name}` has no op yet.",
-                        user_location(),
-                        "use a NumPy function that has one, or compute this from values that are not traced",
-                    )
-                )
-            )
-        raise AttributeError(f"a traced array has no attribute {name!r}")
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return _strong(super().__array_function__(function, types, args, kwargs))
 
-    def __round__(self, digits: int = 0) -> Any:
-        return FUNCTIONS[np.round](self, digits)
+    def __round__(self, digits: int | None = None) -> Any:
+        return METHODS["round"](self, digits or 0)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
 
     def __str__(self) -> str:
-        return str(self.data)
+        return str(self.value)
 
     def __repr__(self) -> str:
-        return repr(self.data)
+        return repr(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __copy__(self) -> Any:
+        return METHODS["copy"](self) if self.shape else self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__copy__()
 
 
-def _adopt_methods() -> None:
-    """NumPy's methods, then those of PyTorch's that NumPy does not know."""
-    for name, method in METHODS.items():
-        setattr(TracedArray, name, method)
-    for name in vars(Methods):
-        if not name.startswith("_") and not name.endswith("_") and not hasattr(np.ndarray, name):
-            setattr(TracedArray, name, getattr(Methods, name))
+def _method(name: str) -> Callable[..., Any]:
+    run = METHODS[name]
+
+    def method(self: Any, *args: Any, **keywords: Any) -> Any:
+        return _strong(run(self, *args, **keywords))
+
+    method.__name__ = name
+    method.__doc__ = f"`ndarray.{name}`."
+    return method
 
 
-_adopt_methods()
+for _name in METHODS:
+    setattr(TracedArray, _name, _method(_name))
+
+
+def _strong(result: Any) -> Any:
+    """What a NumPy function gives is a NumPy number, also for Python numbers."""
+    if isinstance(result, TracedArray) and result.weak:
+        return TracedArray(
+            np.asarray(result.value)[()],
+            recorder=result.recorder,
+            atom=result.atom,
+            requires_grad=result.requires_grad,
+        )
+    return result

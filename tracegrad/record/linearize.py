@@ -1,0 +1,17 @@
+"""From a finished recording to a closed `Trace`: structures that were left open become straight, replacements are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracegrad.ir.close import substitute, substituted
+from tracegrad.ir.trace import Atom, Trace
+from tracegrad.record.recording import Recording
+
+
+def linearize(recording: Recording, outputs: Sequence[Atom], name: str) -> Trace:
+    """The trace of a recording, with its inputs in the order of their appearance."""
+    recording.structures.unwind(0)
+    alias = recording.structures.alias
+    steps = tuple(substitute(step, alias) for step in recording.steps)
+    return Trace(tuple(recording.inputs), steps, tuple(substituted(a, alias) for a in outputs), name)

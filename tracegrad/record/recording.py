@@ -1,0 +1,420 @@
+"""The recording of one run: every op computed with NumPy at once, and written down as a step.
+
+In: calls of ops on traced values (`apply`), questions to them that Python code decides on (`truth`, `number`, `array`: guards),
+writes in place (`assign`, `update`), the marks of loops and branches (`structures`). Out: `linearize.py` makes a `Trace` of it.
+
+A traced value has `data` (what NumPy computed), `atom` (its variable or constant here), `weak` (it is a Python number) and
+`requires_grad` (it depends on something that is differentiated). Begin with `Recording.apply`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import InPlaceError, InternalError, LeakError
+from tracegrad.ir.location import Location
+from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Var
+from tracegrad.ir.types import ArrayType, is_weak, promote, type_of
+from tracegrad.ops.compare import not_equal, where
+from tracegrad.ops.families import astype, cast
+from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.ops.index import flatnonzero, getitem, index_set, split
+from tracegrad.ops.op import Op
+from tracegrad.record.frames import user_location
+from tracegrad.record.structure import Structures
+
+LITERAL = 16  # constants of at most so many elements are written into the text
+_NUMBERS = (float, int, np.floating, np.integer)
+
+
+class Recording:
+    """Steps and guards of one run, in order.
+
+    Parameters
+    ----------
+    make : callable
+        `make(data, recorder=..., atom=..., weak=..., requires_grad=...)`: the class of traced values.
+    level : int
+        Higher than that of every recorder whose values may be met inside; theirs become inputs.
+    """
+
+    def __init__(self, make: Callable[..., Any], level: int) -> None:
+        self.make = make
+        self.level = level
+        self.steps: list[Step] = []
+        self.inputs: list[Var] = []
+        self.lifted: dict[int, tuple[Any, Any]] = {}
+        self.hoisted: dict[Var, np.ndarray[Any, Any]] = {}
+        self.structures = Structures(self)
+        self.impure: tuple[str, Location | None] | None = None
+        self._foreign: set[Var] = set()
+        self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
+        self._viewers: dict[int, list[Any]] = {}
+        self._snapshots: dict[int, tuple[Any, np.ndarray[Any, Any], Atom]] = {}
+
+    # --- values -----------------------------------------------------------------------------------------------------------
+
+    def location(self) -> Location | None:
+        return user_location()
+
+    def wrap(self, data: Any, atom: Atom, weak: bool = False, active: bool = False) -> Any:
+        """A traced value of this recording."""
+        return self.make(data, recorder=self, atom=atom, weak=weak, requires_grad=active)
+
+    def input(self, data: Any, name: str | None = None, weak: bool = False, active: bool = False) -> Any:
+        """A new input of the trace."""
+        if not isinstance(data, np.ndarray) or not data.shape:
+            data = data if weak else np.asarray(data)[()]
+        variable = Var(type_of(data), name)
+        self.inputs.append(variable)
+        self._foreign.add(variable)
+        return self.wrap(data, variable, weak, active)
+
+    def lift(self, outer: Any) -> Any:
+        """A value of an outer recorder as an input of this trace."""
+        found = self.lifted.get(id(outer))
+        if found is None:
+            traced = self.input(outer.value, _name_of(outer), bool(getattr(outer, "weak", False)), outer.requires_grad)
+            found = self.lifted[id(outer)] = (outer, traced)
+        return found[1]
+
+    def traced(self, value: Any) -> Any:
+        """The traced value, or None for anything that is not one; values of outer recorders are lifted."""
+        recorder = getattr(value, "recorder", None)
+        if recorder is self:
+            return value
+        return None if recorder is None else self.lift(value)
+
+    def number_as_traced(self, value: Any) -> Any:
+        """A traced value, a number made one, or None."""
+        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+            return self.wrap(value, Const(value), is_weak(value))
+        return self.traced(value)
+
+    def constant(self, value: Any) -> Atom:
+        """A constant; an array is copied, since its owner may write into it later, and a large one becomes an input."""
+        if not isinstance(value, np.ndarray):
+            return Const(value)
+        found = self._snapshots.get(id(value))
+        if found is None or not np.array_equal(found[1], value, equal_nan=value.dtype.kind in "fc"):
+            copy = value.copy()
+            atom: Atom = Const(copy)
+            if copy.size > LITERAL:
+                atom = Var(type_of(copy), "data")
+                self.inputs.append(atom)
+                self.hoisted[atom] = copy
+            found = self._snapshots[id(value)] = (value, copy, atom)
+        return found[2]
+
+    # --- ops --------------------------------------------------------------------------------------------------------------
+
+    def apply(self, op: Op, args: Sequence[Any], params: Mapping[str, Any]) -> Any:
+        """Compute `op(*args, **params)` and write it down."""
+        values, atoms, weaks = [], [], []
+        active, constant = False, True
+        for arg in args:
+            recorder = getattr(arg, "recorder", None)
+            if recorder is not None:
+                if recorder is not self:
+                    arg = self.lift(arg)
+                values.append(arg.value)
+                atoms.append(arg.atom)
+                weaks.append(arg.weak)
+                active = active or arg.requires_grad
+                constant = constant and isinstance(arg.atom, Const)
+            else:
+                values.append(arg)
+                atoms.append(self.constant(arg))
+                weaks.append(is_weak(arg))
+        try:
+            result = op.evaluate(*values, **params)
+        except Exception as error:
+            where = self.location()
+            if where is not None:
+                error.add_note(f"  where: {where}\n             {where.text}")
+            raise
+        weak = op.family == "elementwise" and all(weaks)
+        if op.n_outputs != 1:
+            return self._several(op, atoms, params, result, active)
+        if isinstance(result, np.ndarray) and not result.shape:
+            result = result[()]
+        if weak and isinstance(result, np.generic) and result.dtype.kind in "fi":
+            result = result.item()
+        else:
+            weak = False
+        type = type_of(result)
+        active = active and type.is_inexact and not op.passes_zero
+        if constant and type.size <= LITERAL:
+            return self.wrap(result, self.constant(result), weak, False)
+        if any(weaks):
+            atoms = self._strengthened(op, atoms, weaks, params, type)
+        variable = Var(type)
+        self.steps.append(Instr(op, tuple(atoms), (variable,), params, self.location()))
+        traced = self.wrap(result, variable, weak, active)
+        if op.view and type.shape:
+            self._remember_view(traced, args, op, params)
+        return traced
+
+    def _several(self, op: Op, atoms: Sequence[Atom], params: Mapping[str, Any], results: Any, active: bool) -> Any:
+        variables = tuple(Var(type_of(r)) for r in results)
+        self.steps.append(Instr(op, tuple(atoms), variables, params, self.location()))
+        active = active and not op.passes_zero
+        return tuple(
+            self.wrap(r, v, False, active and v.type.is_inexact) for r, v in zip(results, variables, strict=True)
+        )
+
+    def _strengthened(
+        self, op: Op, atoms: list[Atom], weaks: Sequence[bool], params: Mapping[str, Any], type: ArrayType
+    ) -> list[Atom]:
+        """Python numbers that are variables, cast where NumPy let them take the dtype of the arrays beside them."""
+        if op.result_types(atoms, params)[0].dtype == type.dtype:
+            return atoms
+        strong = [a.type.dtype for a, weak in zip(atoms, weaks, strict=True) if not weak]
+        kinds = [_python_kind(a) for a, weak in zip(atoms, weaks, strict=True) if weak]
+        dtype = promote(*strong, *kinds)
+        out: list[Atom] = []
+        for atom, weak in zip(atoms, weaks, strict=True):
+            if weak and isinstance(atom, Var) and atom.type.dtype != dtype:
+                fresh = Var(ArrayType(atom.type.shape, dtype))
+                self.steps.append(Instr(astype, (atom,), (fresh,), {"dtype": dtype}, self.location()))
+                atom = fresh
+            out.append(atom)
+        return out
+
+    # --- guards: what Python code decides on --------------------------------------------------------------------------------
+
+    def condition(self, traced: Any) -> Atom:
+        """The atom of a value's truth."""
+        if traced.atom.type.dtype.kind != "b":
+            traced = not_equal(traced, 0)
+        if traced.atom.type.shape:
+            traced = traced.reshape(())
+        atom: Atom = traced.atom
+        return atom
+
+    def truth(self, traced: Any) -> bool:
+        """`bool(x)`: a guard on the outcome."""
+        outcome = bool(traced.value)
+        if isinstance(traced.atom, Var):
+            self.steps.append(Guard(self.condition(traced), outcome, self.location()))
+        return outcome
+
+    def number(self, traced: Any, kind: Any) -> Any:
+        """`int(x)`, `float(x)`, use as an index: a guard on the value. `x.item()` stays traced.
+
+        Raises
+        ------
+        LeakError : `float` of a value with a derivative, asked for by code that is not recorded
+        """
+        if kind == "item":
+            value = traced.value.item() if hasattr(traced.value, "item") else traced.value
+            atom = traced.atom
+            if traced.atom.type.shape:
+                atom = traced.reshape(()).atom
+            return self.wrap(value, atom, True, traced.requires_grad)
+        if kind == "index":
+            number: Any = traced.value.__index__()
+        else:
+            number = kind(traced.value)
+        if isinstance(traced.atom, Const):
+            return number
+        if kind in (float, complex):
+            if traced.requires_grad:
+                raise self.leak(f"`{kind.__name__}()` of a traced value")
+            self._guard(traced, number)
+        elif traced.atom.type.dtype.kind in "iub":
+            self._guard(traced, number)
+        else:
+            self._guard(astype(traced, dtype=np.dtype(np.int64)), number)
+        return number
+
+    def _guard(self, traced: Any, expected: Any) -> None:
+        self.steps.append(Guard(traced.atom, expected, self.location()))
+
+    def array(self, traced: Any) -> np.ndarray[Any, Any]:
+        """The plain array of a value without derivative, with a guard on its contents.
+
+        Raises
+        ------
+        LeakError : the value has a derivative, which a plain array would drop
+        """
+        if traced.requires_grad:
+            raise self.leak("a traced value became a plain array")
+        value = np.array(traced.value)
+        if isinstance(traced.atom, Var):
+            self._guard(traced, value.copy())
+        return value
+
+    def leak(self, what: str) -> LeakError:
+        """The error for a value that reaches a place where its derivative would be lost."""
+        return LeakError(
+            f"{what}; its derivative would be lost there.",
+            self.location(),
+            "use a NumPy function, store it into an array made inside the function, or take it out of the derivative "
+            "with tracegrad.stop_gradient(x)",
+        )
+
+    # --- items -------------------------------------------------------------------------------------------------------------
+
+    def plain_key(self, key: Any) -> Any:
+        """An index with traced whole numbers guarded by value, and traced masks as positions, guarded by their count."""
+        if isinstance(key, tuple):
+            parts: list[Any] = []
+            for part in key:
+                plain = self._plain_part(part)
+                parts.extend(plain if isinstance(plain, list) else [plain])
+            return tuple(parts)
+        plain = self._plain_part(key)
+        return tuple(plain) if isinstance(plain, list) else plain
+
+    def _plain_part(self, part: Any) -> Any:
+        traced = self.traced(part)
+        if traced is None:
+            if isinstance(part, list) and any(self.traced(p) is not None for p in part):
+                return FUNCTIONS[np.stack]([p if self.traced(p) is not None else np.asarray(p) for p in part])
+            return part
+        if isinstance(traced.atom, Const):
+            return traced.value
+        if not traced.shape:
+            return self.truth(traced) if traced.dtype.kind == "b" else traced.__index__()
+        return self._positions(traced) if traced.dtype.kind == "b" else traced
+
+    def _positions(self, mask: Any) -> list[Any]:
+        """The positions of a mask's true items, an array a dimension."""
+        count = FUNCTIONS[np.count_nonzero](mask).__index__()
+        flat = flatnonzero(FUNCTIONS[np.ravel](mask), count=count)
+        if mask.ndim == 1:
+            return [flat]
+        out, rest = [], flat
+        for n in reversed(mask.shape[1:]):
+            out.append(rest % n)
+            rest = rest // n
+        return [rest, *reversed(out)]
+
+    # --- writing in place -----------------------------------------------------------------------------------------------------
+
+    def assign(self, traced: Any, key: Any, value: Any) -> None:
+        """`traced[key] = value`: NumPy writes, and the traced value gets a new variable."""
+        self._writable(traced)
+        mask = self.traced(key)
+        by_value = (
+            mask is not None and mask.dtype.kind == "b" and mask.shape == traced.shape != () and np.ndim(value) == 0
+        )
+        raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
+        if not by_value:
+            key = self.plain_key(key)
+        template, arrays = ((), []) if by_value else split(key)
+        new = value.value if getattr(value, "recorder", None) is not None else value
+        if isinstance(new, (list, tuple)):
+            raise InPlaceError("a sequence is stored into a traced array.", self.location(), "write np.array([...])")
+        old, atom = traced.requires_grad, traced.atom
+        before = self.wrap(np.array(traced.value), atom, False, old)
+        if traced.value.dtype.kind not in "fc" and getattr(value, "requires_grad", False):
+            raise self.leak(f"a traced value is stored into an array of {traced.value.dtype}")
+        if by_value:
+            result = cast(where(mask, value, before), traced.dtype)
+        else:
+            result = index_set(before, *arrays, value, index=template)
+        traced.value[raw if len(raw) != 1 else raw[0]] = new
+        self._rebind(traced, result)
+
+    def update(self, traced: Any, op: Op, other: Any) -> Any:
+        """`traced += other` and its kind. A scalar is replaced, an array is written."""
+        result = op(traced, other)
+        if not traced.atom.type.shape:
+            return result
+        self._writable(traced)
+        dtype = traced.atom.type.dtype
+        if result.shape != traced.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {traced.shape} doesn't match the broadcast shape "
+                f"{result.shape}"
+            )
+        if not np.can_cast(result.dtype, dtype, casting="same_kind"):
+            raise TypeError(f"Cannot cast ufunc '{op.name}' output from {result.dtype!r} to {dtype!r} in place")
+        if result.dtype != dtype:
+            result = astype(result, dtype=dtype)
+        traced.value[...] = result.value
+        self._rebind(traced, result)
+        return traced
+
+    def _writable(self, traced: Any) -> None:
+        root = traced
+        while id(root) in self._views:
+            root = self._views[id(root)][1]
+        if root.atom in self._foreign:
+            raise InPlaceError(
+                f"`{root.atom.name or 'an array'}` is written in place, but it belongs to the caller.",
+                self.location(),
+                "copy it first, `a = a.copy()`",
+            )
+        self.structures.fail("an array is written in place")
+
+    def _remember_view(self, traced: Any, args: Sequence[Any], op: Op, params: Mapping[str, Any]) -> None:
+        base = args[0]
+        if not np.may_share_memory(traced.value, base.value):
+            return
+        number = id(traced)
+        self._views[number] = (weakref.ref(traced), base, op, tuple(args[1:]), params)
+        weakref.finalize(traced, self._views.pop, number, None).atexit = False
+        self._viewers.setdefault(id(base), []).append(weakref.ref(traced))
+
+    def _rebind(self, traced: Any, result: Any) -> None:
+        """The written value stands for `result` from here on; so do, in part, its base and its other views."""
+        traced.atom = result.atom
+        traced.requires_grad = traced.requires_grad or result.requires_grad
+        entry = self._views.get(id(traced))
+        if entry is not None:
+            _, base, op, rest, params = entry
+            if op is not getitem or rest:
+                raise InPlaceError(
+                    f"a view made by `{op.name}` is written in place.",
+                    self.location(),
+                    "write into the array itself, or copy the view first",
+                )
+            whole = self.wrap(np.array(base.value), base.atom, False, base.requires_grad)
+            self._rebind(base, index_set(whole, traced, index=params["index"]))
+        self._refresh(traced)
+
+    def _refresh(self, base: Any) -> None:
+        for reference in self._viewers.get(id(base), ()):
+            view = reference()
+            entry = None if view is None else self._views.get(id(view))
+            if entry is None or entry[1] is not base:
+                continue
+            _, _, op, rest, params = entry
+            again = op(base, *rest, **params)
+            self._views.pop(id(again), None)
+            view.atom, view.requires_grad = again.atom, again.requires_grad
+            self._refresh(view)
+
+    # --- what cannot be kept --------------------------------------------------------------------------------------------------
+
+    def not_repeatable(self, reason: str) -> None:
+        """This run did something a program could not repeat: the function runs on the tape."""
+        if self.impure is None:
+            self.impure = (reason, self.location())
+        self.structures.fail(reason)
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _python_kind(atom: Atom) -> type:
+    if isinstance(atom, Const):
+        return type(atom.value)
+    kinds: dict[str, type] = {"f": float, "i": int, "c": complex, "b": bool}
+    found = kinds.get(atom.type.dtype.kind)
+    if found is None:
+        raise InternalError(f"a Python number of type {atom.type}")
+    return found
+
+
+def _name_of(outer: Any) -> str | None:
+    name: str | None = getattr(getattr(outer, "atom", None), "name", None)
+    return name

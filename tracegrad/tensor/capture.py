@@ -1,0 +1,199 @@
+"""Capture: a function and its arguments in, a `Captured` trace out; the front wing's only exit.
+
+The function runs once, on its real values. Arguments that can be traced become inputs of the trace, everything it read from
+outside an input or a guard, values of an outer capture inputs again. Begin with `capture`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracegrad import tree
+from tracegrad.errors import ArgumentError
+from tracegrad.ir.location import Location
+from tracegrad.ir.trace import Atom, Trace
+from tracegrad.record.linearize import linearize
+from tracegrad.record.recording import Recording
+from tracegrad.tensor.namespace import Session
+from tracegrad.tensor.reads import Argument, Read
+from tracegrad.tensor.traced import TracedArray
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An argument leaf: its value, what the user calls it, and how it takes part.
+
+    `role`: "traced" (an input), "active" (an input that is differentiated) or "static".
+    """
+
+    value: Any
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What one run left.
+
+    Attributes
+    ----------
+    trace : Trace
+    sources : tuple
+        For each input of the trace where its value comes from at a later call: the place of an argument leaf (int), a
+        `Read`, a plain array (a constant), or an outer traced value.
+    guards : tuple of Read
+        What must be found again at a later call.
+    structure, results : the returned value's structure; per leaf an output's place in the trace (int) or `Static`
+    values : list
+        The value of each output of the trace in this run.
+    weak : tuple of bool
+        Which outputs are Python numbers.
+    impure : (reason, Location) or None
+        Why a later call could differ in a way no guard sees.
+    notes : tuple of (str, Location)
+        Why loops and branches were not generalised.
+    """
+
+    trace: Trace
+    sources: tuple[Any, ...]
+    guards: tuple[Read, ...]
+    structure: Any
+    results: tuple[Any, ...]
+    values: tuple[Any, ...]
+    weak: tuple[bool, ...]
+    impure: tuple[str, Location | None] | None
+    notes: tuple[tuple[str, Location | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """A returned leaf that is not traced: None, a string."""
+
+    value: Any
+
+
+class _Running(threading.local):
+    level = 0
+
+
+_running = _Running()
+
+
+def is_capturing() -> bool:
+    """Whether a capture is under way in this thread: calls inside become part of it."""
+    return _running.level > 0
+
+
+def capture(
+    function: Callable[..., Any],
+    leaves: Sequence[Leaf],
+    rebuild: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]],
+    name: str,
+) -> Captured:
+    """Run a function once and record it.
+
+    Parameters
+    ----------
+    function : callable
+    leaves : sequence of Leaf
+        The flattened arguments.
+    rebuild : callable
+        From leaves back to positional and keyword arguments.
+    name : str
+        What the trace is called.
+
+    Returns
+    -------
+    Captured
+
+    Raises
+    ------
+    Whatever the function raises; nothing is kept then.
+    """
+    _running.level += 1
+    try:
+        recording = Recording(TracedArray, _running.level)
+        session = Session(recording)
+        places: dict[Any, int] = {}
+        given: list[Any] = []
+        for place, leaf in enumerate(leaves):
+            if leaf.role == "static":
+                value = leaf.value
+                if not isinstance(value, (bool, str, bytes, type(None))):
+                    session.reads.track(value, Argument(place), ())
+                given.append(value)
+                continue
+            value = leaf.value
+            outer = getattr(value, "recorder", None) is not None
+            raw = value.value if outer else value
+            weak = isinstance(raw, (int, float)) and not isinstance(raw, np.generic)
+            if leaf.role == "active" and isinstance(raw, int):
+                raw = float(raw)
+            active = leaf.role == "active" or (outer and bool(value.requires_grad))
+            traced = recording.input(raw, leaf.name, weak, active)
+            places[traced.atom] = place
+            given.append(traced)
+        args, keywords = rebuild(given)
+        returned = session.call(function, args, keywords)
+        flat, structure = tree.flatten(returned)
+        return _captured(recording, session, places, flat, structure, name)
+    finally:
+        _running.level -= 1
+
+
+def _captured(
+    recording: Recording, session: Session, places: dict[Any, int], flat: Sequence[Any], structure: Any, name: str
+) -> Captured:
+    results: list[Any] = []
+    outputs: list[Atom] = []
+    values: list[Any] = []
+    weak: list[bool] = []
+    for leaf in flat:
+        traced = _as_traced(leaf, recording)
+        if traced is None:
+            results.append(Static(leaf))
+        else:
+            results.append(len(outputs))
+            outputs.append(traced.atom)
+            values.append(traced.value)
+            weak.append(traced.weak)
+    trace = linearize(recording, outputs, name)
+    lifted = {traced.atom: outer for outer, traced in recording.lifted.values()}
+    sources: list[Any] = []
+    for variable in trace.inputs:
+        if variable in places:
+            sources.append(places[variable])
+        elif variable in session.reads.inputs:
+            sources.append(session.reads.inputs[variable])
+        elif variable in recording.hoisted:
+            sources.append(recording.hoisted[variable])
+        else:
+            sources.append(lifted[variable])
+    notes = (*((text, None) for text in session.refusals), *recording.structures.reasons)
+    return Captured(
+        trace,
+        tuple(sources),
+        tuple(session.reads.guards),
+        structure,
+        tuple(results),
+        tuple(values),
+        tuple(weak),
+        recording.impure,
+        notes,
+    )
+
+
+def _as_traced(leaf: Any, recording: Recording) -> Any:
+    """A returned leaf as a value of the recording; None for what is not numeric."""
+    if isinstance(leaf, (bool, np.bool_)):
+        return None
+    if isinstance(leaf, np.ndarray):
+        if leaf.dtype.kind not in "fiub":
+            raise ArgumentError(f"the function returns an array of {leaf.dtype}.", None, "return numbers")
+        return recording.wrap(leaf, recording.constant(leaf))
+    return recording.number_as_traced(leaf)
