@@ -106,3 +106,39 @@ def contract(x, y, sizes, x_steps, y_steps, out_steps, shape, zero):
             j += y_step
             k += out_step
     return out.reshape(shape)
+
+
+def sum_of_diagonal(x, offset, zero):
+    """The sum of a diagonal."""
+    total = zero
+    i, j = max(-offset, 0), max(offset, 0)
+    while i < x.shape[0] and j < x.shape[1]:
+        total += x[i, j]
+        i += 1
+        j += 1
+    return total
+
+
+def solution(a, b):
+    """`np.linalg.solve`."""
+    return np.linalg.solve(np.ascontiguousarray(a), np.ascontiguousarray(b))
+
+
+def inverse(x):
+    """`np.linalg.inv`."""
+    return np.linalg.inv(np.ascontiguousarray(x))
+
+
+def determinant(x):
+    """`np.linalg.det`."""
+    return np.linalg.det(np.ascontiguousarray(x))
+
+
+def log_determinant(x):
+    """`np.linalg.slogdet`."""
+    return np.linalg.slogdet(np.ascontiguousarray(x))
+
+
+def cholesky_factor(x):
+    """`np.linalg.cholesky`."""
+    return np.linalg.cholesky(np.ascontiguousarray(x))

@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from tracegrad.ops.compare import where
+from tracegrad.ir.trace import Const
+from tracegrad.ops.compare import equal, greater, sign, trunc, where
 from tracegrad.ops.elementary import log
 from tracegrad.ops.families import away_from_zero, elementwise, positive
 from tracegrad.ops.op import Op
 
 
+def _known(value: Any) -> Any:
+    """The number or array that is known of a value while the trace is written, or None."""
+    atom = getattr(value, "atom", None)
+    return atom.value if isinstance(atom, Const) else None
+
+
 def _power_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
-    """∂(x**y): y x**(y-1), and x**y log(x), which is 0 at x = 0 for y > 0, as the limit is."""
-    safe = log(where(x > 0, x, 1.0))
-    return y * x ** (y - 1), where(x > 0, z * safe, 0.0)
+    """∂(x**y): y x**(y-1), and x**y log(x), which is 0 at x = 0 for y > 0, as the limit is.
+
+    A known exponent gives the text a person writes, and 0 where it is 0, whatever x.
+    """
+    return _partial_of_base(x, y), _partial_of_exponent(z, x, y)
+
+
+def _partial_of_base(x: Any, y: Any) -> Any:
+    n = _known(y)
+    if n is None:
+        return y * x ** where(equal(y, 0), 1.0, y - 1)
+    if np.ndim(n):
+        return y * x ** np.where(n == 0, 1, n - 1).astype(n.dtype)
+    if n == 0:
+        return None
+    if n == 1:
+        return 1
+    return 2 * x if n == 2 else n * x ** (n - 1)
+
+
+def _partial_of_exponent(z: Any, x: Any, y: Any) -> Any:
+    if _known(y) is not None:
+        return None
+    base = _known(x)
+    if base is not None and np.all(base > 0):
+        return z * (math.log(base) if isinstance(base, (int, float)) else np.log(base))
+    above = greater(x, 0)
+    return where(above, z * log(where(above, x, 1.0)), 0.0)
 
 
 add: Op = elementwise(np.add, lambda z, x, y: (1, 1), symbol="+")
@@ -29,5 +62,10 @@ floor_divide: Op = elementwise(np.floor_divide, passes_zero=True, domain=away_fr
 remainder: Op = elementwise(
     np.remainder, lambda z, x, y: (1, -floor_divide(x, y)), domain=((0.2, 0.9), (1.0, 2.0)), symbol="%"
 )
+fmod: Op = elementwise(
+    np.fmod, lambda z, x, y: (1, -trunc(x / y)), domain=((0.2, 0.9), (1.0, 2.0))
+)
+copysign: Op = elementwise(np.copysign, lambda z, x, y: (sign(x) * copysign(1.0, y), None), domain=away_from_zero)
+float_power: Op = elementwise(np.float_power, _power_partials, domain=positive)
 reciprocal: Op = elementwise(np.reciprocal, lambda z, x: -z * z, domain=away_from_zero)
 square: Op = elementwise(np.square, lambda z, x: 2 * x)

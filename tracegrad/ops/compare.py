@@ -1,13 +1,21 @@
-"""Comparisons, logic, selection: `where`, `minimum`, `clip`, `abs`. Ties share the derivative equally."""
+"""Comparisons, logic, selection: `where`, `minimum`, `clip`, `abs`; what is piecewise constant.
+
+Ties of `maximum` and `minimum` share the derivative equally; `abs` has derivative 0 at 0; `clip` passes it on at its bounds.
+A selection picks cotangents, it never multiplies them by 0 or 1: an infinity in the arm not taken stays there. Begin with
+`where`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tracegrad.ops.families import broadcast_type, cast, elementwise, promote, sum_to
-from tracegrad.ops.op import Op
+from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
+from tracegrad.kernels import elements as kernels
+from tracegrad.ops.families import broadcast_to, broadcast_type, case, cast, elementwise, sum_to
+from tracegrad.ops.op import Op, call, literal
 
 greater: Op = elementwise(np.greater, passes_zero=True, symbol=">")
 greater_equal: Op = elementwise(np.greater_equal, passes_zero=True, symbol=">=")
@@ -23,24 +31,111 @@ bitwise_and: Op = elementwise(np.bitwise_and, passes_zero=True, symbol="&")
 bitwise_or: Op = elementwise(np.bitwise_or, passes_zero=True, symbol="|")
 bitwise_xor: Op = elementwise(np.bitwise_xor, passes_zero=True, symbol="^")
 invert: Op = elementwise(np.invert, passes_zero=True, symbol="~")
+isnan: Op = elementwise(np.isnan, passes_zero=True)
+isinf: Op = elementwise(np.isinf, passes_zero=True)
+isfinite: Op = elementwise(np.isfinite, passes_zero=True)
+signbit: Op = elementwise(np.signbit, passes_zero=True)
 sign: Op = elementwise(np.sign, passes_zero=True)
+floor: Op = elementwise(np.floor, passes_zero=True)
+ceil: Op = elementwise(np.ceil, passes_zero=True)
+rint: Op = elementwise(np.rint, passes_zero=True)
+trunc: Op = elementwise(np.trunc, passes_zero=True)
+heaviside: Op = elementwise(np.heaviside, passes_zero=True)
 absolute: Op = elementwise(np.absolute, lambda z, x: sign(x), callee="np.abs")
 
 
-def _where_vjp(g: Any, z: Any, condition: Any, x: Any, y: Any) -> tuple[Any, ...]:
-    def back(part: Any, primal: Any) -> Any:
-        if primal.dtype.kind not in "fc":
-            return None
-        return cast(sum_to(part, shape=primal.shape) if part.shape != primal.shape else part, primal.dtype)
+fabs: Op = elementwise(np.fabs, lambda z, x: sign(x))
 
-    return None, back(where(condition, g, 0.0), x), back(where(condition, 0.0, g), y)
+round_: Op = Op(
+    "round",
+    np.round,
+    result_type=lambda x, decimals: ArrayType(x.shape, np.round(np.zeros(1, x.dtype), decimals).dtype),
+    passes_zero=True,
+    emit=lambda inputs, instr: call("np.round", inputs[0], literal(instr.params["decimals"])),
+    native=lambda instr: not instr.inputs[0].shape,
+    sample=(case((3,), decimals=1), case((2, 2), decimals=2)),
+)
+
+
+def _back(part: Any, primal: Any) -> Any:
+    """A share of a cotangent as one of an input that may have been broadcast; None where it carries none."""
+    if part is None or primal.dtype.kind not in "fc":
+        return None
+    return cast(sum_to(part, shape=primal.shape) if part.shape != primal.shape else part, primal.dtype)
+
+
+def selecting(
+    function: Callable[..., Any],
+    share: Callable[..., Any],
+    dtype: Callable[..., Any],
+    *,
+    name: str = "",
+    sample: Any = None,
+    native: Any = True,
+) -> Op:
+    """Declare an op that passes on one of its inputs, element by element.
+
+    `share(k, g, z, *inputs)` is what of `g` goes to input `k`: an expression linear in `g` that selects. It serves both
+    modes; None stands for an input that has no derivative.
+    """
+
+    def vjp(g: Any, z: Any, *inputs: Any) -> tuple[Any, ...]:
+        return tuple(
+            _back(share(k, g, z, *inputs), x) if x.dtype.kind in "fc" else None for k, x in enumerate(inputs)
+        )
+
+    def jvp(tangents: Sequence[Any], z: Any, *inputs: Any) -> Any:
+        total = None
+        for k, t in enumerate(tangents):
+            term = None if t is None else share(k, t, z, *inputs)
+            if term is not None:
+                total = term if total is None else total + term
+        return cast(total, z.dtype)
+
+    return Op(
+        name or function.__name__,
+        function,
+        result_type=broadcast_type(dtype),
+        vjp=vjp,
+        jvp=jvp,
+        family="elementwise",
+        sample=sample,
+        native=native,
+    )
+
+
+def _larger(beats: Op) -> Callable[..., Any]:
+    def share(k: int, g: Any, z: Any, x: Any, y: Any) -> Any:
+        mine, other = (x, y) if k == 0 else (y, x)
+        return where(beats(mine, other), g, where(equal(x, y), 0.5 * g, 0.0))
+
+    return share
+
+
+def _not_nan(k: int, g: Any, z: Any, x: Any, y: Any) -> Any:
+    mine, other = (x, y) if k == 0 else (y, x)
+    return where(equal(mine, z), where(equal(other, z), 0.5 * g, g), 0.0)
+
+
+def _clip_share(k: int, g: Any, z: Any, x: Any, low: Any, high: Any) -> Any:
+    if k == 0:
+        return where(equal(x, z), g, 0.0)
+    outside = where(equal(high, z), 0.0 if k == 1 else g, g if k == 1 else 0.0)
+    return where(equal(x, z), 0.0, outside)
+
+
+def _where_vjp(g: Any, z: Any, condition: Any, x: Any, y: Any) -> tuple[Any, ...]:
+    return None, _back(where(condition, g, 0.0), x), _back(where(condition, 0.0, g), y)
 
 
 def _where_jvp(tangents: Any, z: Any, condition: Any, x: Any, y: Any) -> Any:
     _, x_dot, y_dot = tangents
     if x_dot is None and y_dot is None:
         return None
-    return cast(where(condition, 0.0 if x_dot is None else x_dot, 0.0 if y_dot is None else y_dot), z.dtype)
+    found = where(condition, 0.0 if x_dot is None else x_dot, 0.0 if y_dot is None else y_dot)
+    if found.shape != z.shape:
+        found = broadcast_to(found, shape=z.shape)
+    return cast(found, z.dtype)
 
 
 where: Op = Op(
@@ -50,4 +145,27 @@ where: Op = Op(
     vjp=_where_vjp,
     jvp=_where_jvp,
     family="elementwise",
+    native=lambda instr: True if instr.outputs[0].shape else (kernels.chosen,),
+    sample=(
+        case(np.array([True, False, True]), (3,), (3,)),
+        case(np.array([True, False, True]), (2, 3), ()),
+        case(np.array([[True], [False]]), (), (3,)),
+        case(True, (), ()),
+        case(np.zeros(0, bool), (0,), ()),
+    ),
+)
+maximum: Op = selecting(np.maximum, _larger(greater), lambda *tokens: ufunc_dtype(np.maximum, *tokens))
+minimum: Op = selecting(np.minimum, _larger(less), lambda *tokens: ufunc_dtype(np.minimum, *tokens))
+fmax: Op = selecting(np.fmax, _not_nan, lambda *tokens: ufunc_dtype(np.fmax, *tokens))
+fmin: Op = selecting(np.fmin, _not_nan, lambda *tokens: ufunc_dtype(np.fmin, *tokens))
+clip: Op = selecting(
+    np.clip,
+    _clip_share,
+    promote,
+    sample=(
+        case((4,), -0.5, 0.7),
+        case((2, 3), (3,), np.array([[1.5], [0.9]])),
+        case((), -1.0, (2,)),
+        case(np.array([0.2, 0.5, 3.0]), -0.5, (3,)),
+    ),
 )

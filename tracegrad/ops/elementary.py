@@ -1,16 +1,72 @@
-"""Exponentials, logarithms, trigonometric and special functions. Derivatives: Abramowitz and Stegun, chapters 4 and 7."""
+"""Exponentials, logarithms, roots, trigonometric and hyperbolic functions, each one line.
+
+A partial is ∂z/∂x as an expression of z and x. Derivatives: Abramowitz and Stegun, chapter 4. For erf and its kind see
+`special.py`. Begin with `exp`.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
-from tracegrad.ops.families import elementwise, positive
+from tracegrad.ops.compare import equal, less, where
+from tracegrad.ops.families import above_one, away_from_zero, elementwise, positive, unit
 from tracegrad.ops.op import Op
 
 exp: Op = elementwise(np.exp, lambda z, x: z)
+exp2: Op = elementwise(np.exp2, lambda z, x: z * math.log(2))
+expm1: Op = elementwise(np.expm1, lambda z, x: z + 1)
 log: Op = elementwise(np.log, lambda z, x: 1 / x, domain=positive)
+log2: Op = elementwise(np.log2, lambda z, x: 1 / (x * math.log(2)), domain=positive)
+log10: Op = elementwise(np.log10, lambda z, x: 1 / (x * math.log(10)), domain=positive)
+log1p: Op = elementwise(np.log1p, lambda z, x: 1 / (1 + x), domain=positive)
+logaddexp: Op = elementwise(np.logaddexp, lambda z, x, y: (exp(x - z), exp(y - z)))
+logaddexp2: Op = elementwise(np.logaddexp2, lambda z, x, y: (exp2(x - z), exp2(y - z)))
+
+sqrt: Op = elementwise(np.sqrt, lambda z, x: 0.5 / z, domain=positive)
+cbrt: Op = elementwise(np.cbrt, lambda z, x: 1 / (3 * z * z), domain=positive)
+
+
+def _hypot_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """∂ of the length (x, y); 0 where the length is 0, as for the norm."""
+    length = where(equal(z, 0), 1.0, z)
+    return x / length, y / length
+
+
+hypot: Op = elementwise(np.hypot, _hypot_partials, domain=away_from_zero)
+
 sin: Op = elementwise(np.sin, lambda z, x: cos(x))
 cos: Op = elementwise(np.cos, lambda z, x: -sin(x))
+tan: Op = elementwise(np.tan, lambda z, x: 1 + z * z, domain=unit)
+arcsin: Op = elementwise(np.arcsin, lambda z, x: 1 / sqrt(1 - x * x), domain=unit)
+arccos: Op = elementwise(np.arccos, lambda z, x: -1 / sqrt(1 - x * x), domain=unit)
+arctan: Op = elementwise(np.arctan, lambda z, x: 1 / (1 + x * x))
+arctan2: Op = elementwise(
+    np.arctan2, lambda z, y, x: (x / (x * x + y * y), -y / (x * x + y * y)), domain=away_from_zero
+)
+
+sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x))
+cosh: Op = elementwise(np.cosh, lambda z, x: sinh(x))
 tanh: Op = elementwise(np.tanh, lambda z, x: 1 - z * z)
-sqrt: Op = elementwise(np.sqrt, lambda z, x: 0.5 / z, domain=positive)
-log1p: Op = elementwise(np.log1p, lambda z, x: 1 / (1 + x), domain=positive)
+arcsinh: Op = elementwise(np.arcsinh, lambda z, x: 1 / sqrt(x * x + 1))
+arccosh: Op = elementwise(np.arccosh, lambda z, x: 1 / sqrt(x * x - 1), domain=above_one)
+arctanh: Op = elementwise(np.arctanh, lambda z, x: 1 / (1 - x * x), domain=unit)
+
+deg2rad: Op = elementwise(np.deg2rad, lambda z, x: math.pi / 180)
+rad2deg: Op = elementwise(np.rad2deg, lambda z, x: 180 / math.pi)
+radians: Op = elementwise(np.radians, lambda z, x: math.pi / 180)
+degrees: Op = elementwise(np.degrees, lambda z, x: 180 / math.pi)
+
+
+def _sinc_partial(z: Any, x: Any) -> Any:
+    """(cos πx - sinc x) / x; near 0, where that cancels, its series -π²x/3 + π⁴x³/30 - π⁶x⁵/840 + π⁸x⁷/45360."""
+    near = less(x * x, 1e-3)
+    far = where(near, 1.0, x)
+    s = x * x * math.pi**2
+    series = x * (math.pi**2 * (-1 / 3 + s * (1 / 30 + s * (-1 / 840 + s * (1 / 45360 - s / 3991680)))))
+    return where(near, series, (cos(math.pi * far) - sinc(far)) / far)
+
+
+sinc: Op = elementwise(np.sinc, _sinc_partial, dtype=lambda token: np.sinc(np.ones(1, token)).dtype)

@@ -7,17 +7,20 @@ Slot(0)))`. Begin with `read`.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import InternalError
+from tracegrad.errors import InternalError, UnsupportedError
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.families import cast, sum_to
-from tracegrad.ops.op import Op, literal
+from tracegrad.kernels import items as kernels
+from tracegrad.kernels import shapes
+from tracegrad.ops.families import case, cast, sum_to
+from tracegrad.ops.op import Op, call, literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,35 @@ def fill(index: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
-    """A NumPy index as template and arrays."""
+    """A NumPy index as template and arrays; a known mask becomes the positions where it is true.
+
+    Raises
+    ------
+    UnsupportedError : a traced mask, whose number of items is not known
+    """
     parts = key if isinstance(key, tuple) else (key,)
     template: list[Any] = []
     arrays: list[Any] = []
     for part in parts:
-        if isinstance(part, (bool, np.bool_)) or (isinstance(part, list)):
-            part = np.asarray(part)
-        if part is None or part is Ellipsis or isinstance(part, slice):
+        if isinstance(part, (bool, np.bool_, list)):
+            part = np.asarray(part, dtype=None if part != [] else np.intp)
+        if part is None or part is Ellipsis:
             template.append(part)
+        elif isinstance(part, slice):
+            ends = (None if end is None else end.__index__() for end in (part.start, part.stop, part.step))
+            template.append(slice(*ends))
+        elif hasattr(part, "dtype") and part.dtype.kind == "b":
+            if getattr(part, "recorder", None) is not None:
+                raise UnsupportedError(
+                    "an index is a mask that is computed from traced values: how many items it picks is not known.",
+                    None,
+                    "choose by value, np.where(mask, x, 0.0), or take the mask from values that are not traced",
+                )
+            if not part.ndim:
+                raise UnsupportedError("an index is a single truth value.", None, "write `if flag:` around the reading")
+            for positions in np.nonzero(part):
+                template.append(Slot(len(arrays)))
+                arrays.append(positions)
         elif hasattr(part, "shape") and (part.shape or getattr(part, "recorder", None) is not None):
             template.append(Slot(len(arrays)))
             arrays.append(part)
@@ -68,10 +91,86 @@ def index_text(inputs: Sequence[ast.expr], index: Any) -> ast.expr:
     return parts[0] if len(parts) == 1 else ast.Tuple(elts=parts, ctx=ast.Load())
 
 
+def _indexed_axes(index: Sequence[Any]) -> int:
+    return sum(part is not None and part is not Ellipsis for part in index)
+
+
 def _emit_getitem(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
-    return ast.Subscript(
-        value=inputs[0], slice=index_text(inputs[1:], instr.params["index"]), ctx=ast.Load()
-    )
+    index = instr.params["index"]
+    if Ellipsis in index and len(index) > 1 and _indexed_axes(index) == instr.inputs[0].ndim:
+        index = tuple(part for part in index if part is not Ellipsis)
+    return ast.Subscript(value=inputs[0], slice=index_text(inputs[1:], index), ctx=ast.Load())
+
+
+def _full(part: Any) -> bool:
+    return isinstance(part, slice) and part == slice(None)
+
+
+def _native_getitem(instr: Instr) -> Any:
+    index, x, out = instr.params["index"], instr.inputs[0], instr.outputs[0]
+    arrays = instr.inputs[1:]
+    if not x.shape:
+        return (shapes.filled, tuple(out.shape)) if out.shape else (shapes.same,)
+    if not arrays:
+        return (shapes.only_item,) if not out.shape and index in ((Ellipsis,), ()) else True
+    found = _native_pick(index, x, arrays)
+    if found is not None:
+        return found
+    place = _along(index, x, arrays)
+    if place is not None:
+        kernel = kernels.taken if arrays[0].ndim else kernels.taken_one
+        return (kernel, *place, tuple(out.shape))
+    if _paired(index, arrays):
+        return (kernels.taken_pairs, *x.shape[:2], math.prod(x.shape[2:]), tuple(out.shape))
+    return False
+
+
+def _native_pick(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> Any:
+    """The kernel for single items and rows of a traced number, or None."""
+    if any(a.ndim for a in arrays):
+        return None
+    first, *rest = index
+    if isinstance(first, Slot) and not rest:
+        return (kernels.picked,)
+    if x.ndim != 2 or len(rest) != 1:
+        return None
+    if len(arrays) == 2:
+        return (kernels.picked_cell,)
+    if isinstance(first, int):
+        return (kernels.picked_in_row, first % x.shape[0])
+    return (kernels.picked_in_column, rest[0] % x.shape[1]) if isinstance(rest[0], int) else None
+
+
+def _along(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> tuple[int, int, int] | None:
+    """(rows, length, width) where one array indexes one axis and all else is taken whole."""
+    if len(arrays) != 1 or not all(isinstance(part, Slot) or _full(part) for part in index):
+        return None
+    axis = next(k for k, part in enumerate(index) if isinstance(part, Slot))
+    return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+
+
+def _paired(index: Sequence[Any], arrays: Sequence[Any]) -> bool:
+    return len(index) == 2 == len(arrays) and arrays[0].shape == arrays[1].shape and arrays[0].ndim > 0
+
+
+def _native_change(along: Any, pairs: Any) -> Any:
+    """Basic indices are written as statements; arrays of integers go through a kernel, on a copy."""
+
+    def native(instr: Instr) -> Any:
+        index, a, *arrays = instr.params["index"], *instr.inputs[:-1]
+        value = instr.inputs[-1]
+        if not any(array.ndim for array in arrays):
+            return bool(a.shape)
+        place = _along(index, a, arrays)
+        count = arrays[0].type.size
+        if place is not None and value.type.size == place[0] * count * place[2]:
+            return (along, *place, count, tuple(a.shape))
+        width = math.prod(a.shape[2:])
+        if _paired(index, arrays) and value.type.size == count * width:
+            return (pairs, *a.shape[:2], width, tuple(a.shape))
+        return False
+
+    return native
 
 
 def _evaluate_getitem(x: Any, *arrays: Any, index: Any) -> Any:
@@ -158,8 +257,27 @@ zeros: Op = Op(
 """A fresh array of zeros; has no inputs, so only a `Builder` or a `Recording` can write it."""
 
 zeros_like: Op = Op(
-    "zeros_like", np.zeros_like, result_type=lambda x: ArrayType(x.shape, x.dtype), passes_zero=True
+    "zeros_like", np.zeros_like, result_type=lambda x: ArrayType(x.shape, x.dtype), passes_zero=True, sample=(case((2, 3)),)
 )
+
+full_like: Op = Op(
+    "full_like",
+    lambda x, value, dtype: np.full_like(x, value, dtype=dtype),
+    result_type=lambda x, value, dtype: ArrayType(x.shape, np.dtype(dtype)),
+    vjp=lambda g, z, x, value, dtype: (None, _fit(g, value)),
+    jvp=lambda tangents, z, x, value, dtype: None if tangents[1] is None else full_like(x, tangents[1], dtype=dtype),
+    emit=lambda inputs, instr: call(
+        "np.full_like",
+        *inputs,
+        **({"dtype": instr.params["dtype"]} if instr.params["dtype"] != instr.inputs[0].dtype else {}),
+    ),
+    native=lambda instr: bool(instr.inputs[0].shape),
+    sample=(case((2, 3), 1, dtype=np.dtype(np.float64)), case((3,), (), dtype=np.dtype(np.float64))),
+)
+"""An array of the shape of `x`, full of `value`."""
+
+_ROWS = np.array([2, 0, 2])
+_COLUMNS = np.array([1, -1, 1])
 
 getitem: Op = Op(
     "getitem",
@@ -168,16 +286,76 @@ getitem: Op = Op(
     vjp=_getitem_vjp,
     jvp=_getitem_jvp,
     emit=_emit_getitem,
+    native=_native_getitem,
     view=True,
+    sample=(
+        case((4,), index=(1,)),
+        case((4,), index=(slice(1, None),)),
+        case((4, 3), index=(slice(None, None, -2), -1)),
+        case((4, 3), index=(slice(None), None, slice(0, 2))),
+        case((4, 3), index=(Ellipsis, 0)),
+        case((3,), index=(Ellipsis, 0)),
+        case((3,), index=(slice(2, 2),)),
+        case((4, 3), _ROWS, index=(Slot(0),)),
+        case((4, 3), _COLUMNS, index=(slice(None), Slot(0))),
+        case((4, 3), _ROWS, _COLUMNS, index=(Slot(0), Slot(1))),
+        case((4, 3, 2), _ROWS, _COLUMNS, index=(Slot(0), Slot(1))),
+        case((4, 3), _ROWS.reshape(3, 1), _COLUMNS, index=(Slot(0), Slot(1))),
+        case((4, 3), np.int64(-2), index=(Slot(0),)),
+        case((4, 3), np.int64(1), np.int64(-1), index=(Slot(0), Slot(1))),
+        case((4, 3), np.int64(1), index=(Slot(0), 2)),
+        case((4, 3), np.int64(1), index=(-1, Slot(0))),
+        case((4, 3), np.int64(1), index=(slice(None), Slot(0))),
+    ),
 )
 """`x[index]`; inputs: x, then the traced arrays of the template's slots."""
 
+_CHANGES = (
+    case((4,), (), index=(1,)),
+    case((4,), (3,), index=(slice(1, None),)),
+    case((4, 3), (3,), index=(slice(0, 2),)),
+    case((4, 3), np.int64(2), (3,), index=(Slot(0),)),
+)
+
 index_add: Op = Op(
-    "index_add", _changed(_write_add), result_type=_same_type, vjp=_add_vjp, jvp=_add_jvp, emit=_emit_change
+    "index_add",
+    _changed(_write_add),
+    result_type=_same_type,
+    vjp=_add_vjp,
+    jvp=_add_jvp,
+    emit=_emit_change,
+    native=_native_change(kernels.added, kernels.added_pairs),
+    sample=(
+        *_CHANGES,
+        case((4, 3), _ROWS, (3, 3), index=(Slot(0),)),
+        case((4, 3), _ROWS, (), index=(Slot(0),)),
+        case((4, 3), _COLUMNS, (4, 3), index=(slice(None), Slot(0))),
+        case((4, 3), _ROWS, _COLUMNS, (3,), index=(Slot(0), Slot(1))),
+    ),
 )
 """A copy of `a` with `value` added at `index`, repeats adding up; inputs: a, the arrays of the slots, value."""
 
 index_set: Op = Op(
-    "index_set", _changed(_write), result_type=_same_type, vjp=_set_vjp, jvp=_set_jvp, emit=_emit_change
+    "index_set",
+    _changed(_write),
+    result_type=_same_type,
+    vjp=_set_vjp,
+    jvp=_set_jvp,
+    emit=_emit_change,
+    native=_native_change(kernels.written, kernels.written_pairs),
+    sample=(
+        *_CHANGES,
+        case((4, 3), np.array([3, 1]), (2, 3), index=(Slot(0),)),
+        case((4, 3), np.array([3, 1]), np.array([0, 2]), (2,), index=(Slot(0), Slot(1))),
+    ),
 )
 """A copy of `a` with `value` written at `index`; inputs as for `index_add`."""
+
+flatnonzero: Op = Op(
+    "flatnonzero",
+    lambda mask, count: np.flatnonzero(mask),
+    result_type=lambda mask, count: ArrayType((count,), np.dtype(np.intp)),
+    passes_zero=True,
+    emit=lambda inputs, instr: call("np.flatnonzero", inputs[0]),
+)
+"""Positions of the true items of a flattened mask; that there are `count` of them is guarded by who writes this."""

@@ -15,10 +15,11 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
 from tracegrad.kernels import products as kernels
-from tracegrad.ops.families import bilinear, broadcast_to, case, cast, sum_to
-from tracegrad.ops.index import getitem, index_add, zeros_like
+from tracegrad.ops.families import bilinear, broadcast_to, case, cast, linear, sum_to
+from tracegrad.ops.index import Slot, index_add, zeros_like
 from tracegrad.ops.op import Op, call, literal
-from tracegrad.ops.shape import diagonal, expand_dims, reshape, transpose, tril, triu
+from tracegrad.ops.reduce import sum_
+from tracegrad.ops.shape import diagonal_length, diagonal_transpose, expand_dims, reshape, transpose, tril
 
 # --- products ---------------------------------------------------------------------------------------------------------
 
@@ -114,3 +115,311 @@ outer: Op = bilinear(
     sample=(case((3,), (2,)), case((1,), (2,)), case((0,), (2,))),
 )
 """Of two vectors."""
+
+trace: Op = linear(
+    np.trace,
+    transpose=lambda g, x, offset: diagonal_transpose(
+        broadcast_to(g, shape=(diagonal_length(*x.shape, offset),)), x, offset
+    ),
+    result_type=lambda x, offset: ArrayType((), promote(x.dtype)),
+    emit=lambda inputs, instr: call(
+        "np.trace", inputs[0], **({"offset": instr.params["offset"]} if instr.params["offset"] else {})
+    ),
+    native=lambda instr: (kernels.sum_of_diagonal, instr.params["offset"], instr.outputs[0].dtype.type(0)),
+    sample=(case((3, 3), offset=0), case((2, 4), offset=1), case((4, 3), offset=-1)),
+)
+"""Of a matrix; the sum over a stack of diagonals is `numpy_linalg.trace`."""
+
+
+# --- einsum -----------------------------------------------------------------------------------------------------------
+
+
+def _letters(subscripts: str) -> tuple[list[str], str]:
+    inputs, _, output = subscripts.partition("->")
+    return inputs.split(","), output
+
+
+def _sizes(terms: Sequence[str], operands: Sequence[Any]) -> dict[str, int]:
+    """The length each letter stands for; a length of one gives way."""
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, operands, strict=True):
+        if len(term) != x.ndim:
+            raise ValueError(f"einsum subscripts {term!r} do not fit an array with {x.ndim} axes")
+        for letter, n in zip(term, x.shape, strict=True):
+            known = sizes.setdefault(letter, n)
+            if known != n and 1 not in (known, n):
+                raise ValueError(f"einsum index {letter!r} stands for both {known} and {n}")
+            sizes[letter] = n if known == 1 else known
+    return sizes
+
+
+def _einsum_type(*operands: Any, subscripts: str) -> ArrayType:
+    terms, output = _letters(subscripts)
+    sizes = _sizes(terms, operands)
+    return ArrayType(tuple(sizes[letter] for letter in output), promote(*(x.dtype for x in operands)))
+
+
+def _einsum_bar(k: int, g: Any, terms: Sequence[str], output: str, operands: Sequence[Any]) -> Any:
+    """The cotangent of operand `k`: the sum of products of `g` with all others, over what `k` does not have."""
+    x, sizes = operands[k], _sizes(terms, operands)
+    others = [j for j in range(len(terms)) if j != k]
+    there = {*output, *(letter for j in others for letter in terms[j])}
+    wanted = "".join(dict.fromkeys(terms[k]))
+    kept = "".join(letter for letter in wanted if letter in there)
+    subscripts = f"{','.join((output, *(terms[j] for j in others)))}->{kept}"
+    found = g if subscripts == f"{kept}->{kept}" else einsum(g, *(operands[j] for j in others), subscripts=subscripts)
+    if kept != wanted:
+        found = expand_dims(found, axis=tuple(i for i, letter in enumerate(wanted) if letter not in there))
+        found = broadcast_to(found, shape=tuple(sizes[letter] for letter in wanted))
+    own = dict(zip(terms[k], x.shape, strict=True))
+    if found.shape != tuple(own[letter] for letter in wanted):
+        found = sum_to(found, shape=tuple(own[letter] for letter in wanted))
+    if wanted == terms[k]:
+        return found
+    grids = dict(zip(wanted, np.ogrid[tuple(slice(own[letter]) for letter in wanted)], strict=True))
+    index = tuple(Slot(i) for i in range(x.ndim))
+    return index_add(zeros_like(x), *(grids[letter] for letter in terms[k]), found, index=index)
+
+
+def _einsum_vjp(g: Any, z: Any, *operands: Any, subscripts: str) -> tuple[Any, ...]:
+    terms, output = _letters(subscripts)
+    return tuple(
+        cast(_einsum_bar(k, g, terms, output, operands), x.dtype) if x.dtype.kind in "fc" else None
+        for k, x in enumerate(operands)
+    )
+
+
+def _einsum_jvp(tangents: Any, z: Any, *operands: Any, subscripts: str) -> Any:
+    total = None
+    for k, t in enumerate(tangents):
+        if t is not None:
+            term = einsum(*operands[:k], t, *operands[k + 1 :], subscripts=subscripts)
+            total = term if total is None else total + term
+    return cast(total, z.dtype)
+
+
+def _native_einsum(instr: Instr) -> Any:
+    """One kernel contracts any two operands: each index moves through their memory, and the result's, by its step."""
+    terms, output = _letters(instr.params["subscripts"])
+    if len(terms) != 2 or not output or instr.outputs[0].dtype.kind == "b":
+        return False
+    operands = instr.inputs
+    if any(not a.ndim or not a.type.size or 1 in a.shape for a in operands):
+        return False
+    letters = [*output, *(letter for letter in dict.fromkeys("".join(terms)) if letter not in output)]
+    sizes = _sizes(terms, operands)
+
+    def steps(term: str, shape: Sequence[int]) -> tuple[int, ...]:
+        each = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        return tuple(sum(s for s, t in zip(each, term, strict=True) if t == letter) for letter in letters)
+
+    out = instr.outputs[0]
+    return (
+        kernels.contract,
+        tuple(sizes[letter] for letter in letters),
+        steps(terms[0], operands[0].shape),
+        steps(terms[1], operands[1].shape),
+        steps(output, out.shape),
+        tuple(out.shape),
+        out.dtype.type(0),
+    )
+
+
+einsum: Op = Op(
+    "einsum",
+    lambda *operands, subscripts: np.einsum(subscripts, *operands, optimize=len(operands) > 2),
+    result_type=_einsum_type,
+    vjp=_einsum_vjp,
+    jvp=_einsum_jvp,
+    emit=lambda inputs, instr: call(
+        "np.einsum", literal(instr.params["subscripts"]), *inputs, **({"optimize": True} if len(inputs) > 2 else {})
+    ),
+    native=_native_einsum,
+    sample=(
+        case((2, 3), (3, 4), subscripts="ij,jk->ik"),
+        case((2, 3), (2, 3), subscripts="ij,ij->"),
+        case((2, 3), subscripts="ij->j"),
+        case((3, 3), subscripts="ii->i"),
+        case((3, 3), (3,), subscripts="ii,i->i"),
+        case((2, 3, 4), (2, 4), subscripts="bij,bj->bi"),
+        case((2, 3), (3, 2), (2, 2), subscripts="ij,jk,kl->il"),
+        case((1, 3), (2, 3), subscripts="ij,ij->ij"),
+    ),
+)
+"""Multilinear; `subscripts` is complete: letters alone, and `->`."""
+
+
+# --- equations and decompositions -------------------------------------------------------------------------------------
+
+
+def _definite(*shape: int) -> Any:
+    """A sample: symmetric, positive definite, well conditioned."""
+
+    def draw(generator: np.random.Generator) -> Any:
+        root = generator.uniform(-1, 1, shape)
+        return root @ np.swapaxes(root, -1, -2) + 2 * np.eye(shape[-1])
+
+    return draw
+
+
+def _regular(*shape: int) -> Any:
+    """A sample: well conditioned, not symmetric."""
+    return lambda generator: generator.uniform(-1, 1, shape) + 3 * np.eye(shape[-1])
+
+
+def _square(x: Any) -> None:
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise np.linalg.LinAlgError(f"the last two axes of an array of shape {x.shape} are not a square matrix")
+
+
+def _float_dtype(*inputs: Any) -> np.dtype[Any]:
+    dtype = promote(*(x.dtype for x in inputs))
+    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
+
+
+def _solve_type(a: Any, b: Any) -> ArrayType:
+    _square(a)
+    dtype = _float_dtype(a, b)
+    if (b.shape[-1] if b.ndim == 1 else b.shape[-2]) != a.shape[-1]:
+        raise ValueError(f"solve: {b.shape} does not fit {a.shape}")
+    if b.ndim == 1:
+        return ArrayType(a.shape[:-1], dtype)
+    return ArrayType((*broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), dtype)
+
+
+def _solve_vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    if a.ndim == 2 and b.ndim == 1:
+        b_bar = solve(adjoint(a), g)
+        return cast(-outer(b_bar, z), a.dtype), cast(b_bar, b.dtype)
+    right = expand_dims(b, axis=(1,)) if b.ndim == 1 else b
+    if b.ndim == 1:
+        g, z = (expand_dims(x, axis=(x.ndim,)) for x in (g, z))
+    b_bar = solve(adjoint(a), g)
+    return cast(_fitted(-(b_bar @ adjoint(z)), a, a), a.dtype), cast(_fitted(b_bar, right, b), b.dtype)
+
+
+def _solve_jvp(tangents: Any, z: Any, a: Any, b: Any) -> Any:
+    a_dot, b_dot = tangents
+    right = b_dot
+    if a_dot is not None:
+        moved = a_dot @ z if b.ndim > 1 or a.ndim == 2 else reshape(a_dot @ expand_dims(z, axis=(z.ndim,)), shape=z.shape)
+        right = -moved if b_dot is None else b_dot - moved
+    if b.ndim == 1 and right.ndim > 1:
+        return cast(reshape(solve(a, expand_dims(right, axis=(right.ndim,))), shape=z.shape), z.dtype)
+    found = solve(a, right)
+    return cast(found, z.dtype)
+
+
+def _by_lapack(instr: Instr) -> bool:
+    """Numba has these for matrices of one float dtype."""
+    return all(x.ndim <= 2 and x.dtype.kind == "f" and x.dtype == instr.inputs[0].dtype for x in instr.inputs)
+
+
+def _native_lapack(kernel: Any) -> Any:
+    return lambda instr: (kernel,) if _by_lapack(instr) else False
+
+
+solve: Op = Op(
+    "solve",
+    np.linalg.solve,
+    result_type=_solve_type,
+    vjp=_solve_vjp,
+    jvp=_solve_jvp,
+    callee="np.linalg.solve",
+    native=_native_lapack(kernels.solution),
+    sample=(
+        case(_regular(3, 3), (3,)),
+        case(_regular(3, 3), (3, 2)),
+        case(_regular(2, 3, 3), (2, 3, 2)),
+        case(_regular(2, 3, 3), (3, 2)),
+        case(_regular(3, 3), (2, 3, 2)),
+        case(_regular(2, 3, 3), (3,)),
+    ),
+)
+
+
+def _square_type(x: Any) -> ArrayType:
+    _square(x)
+    return ArrayType(x.shape, _float_dtype(x))
+
+
+inv: Op = Op(
+    "inv",
+    np.linalg.inv,
+    result_type=_square_type,
+    vjp=lambda g, z, x: (cast(-(adjoint(z) @ g @ adjoint(z)), x.dtype),),
+    jvp=lambda tangents, z, x: cast(-(z @ tangents[0] @ z), z.dtype),
+    callee="np.linalg.inv",
+    native=_native_lapack(kernels.inverse),
+    sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
+)
+
+
+def _scalar_type(x: Any) -> ArrayType:
+    _square(x)
+    return ArrayType(x.shape[:-2], _float_dtype(x))
+
+
+def _on_matrix(g: Any) -> Any:
+    """A scalar for each matrix, so that it multiplies the matrix."""
+    return expand_dims(g, axis=(g.ndim, g.ndim + 1)) if g.ndim else g
+
+
+def _trace_of_product(x: Any, y: Any) -> Any:
+    """trace(x @ y) of stacks of matrices, without the product."""
+    return sum_(x * adjoint(y), axis=(x.ndim - 2, x.ndim - 1), keepdims=False)
+
+
+det: Op = Op(
+    "det",
+    np.linalg.det,
+    result_type=_scalar_type,
+    vjp=lambda g, z, x: (cast(_on_matrix(g * z) * adjoint(inv(x)), x.dtype),),
+    jvp=lambda tangents, z, x: cast(z * _trace_of_product(inv(x), tangents[0]), z.dtype),
+    callee="np.linalg.det",
+    native=_native_lapack(kernels.determinant),
+    sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
+)
+"""Its derivative needs the inverse: of a singular matrix NumPy's `LinAlgError` is raised."""
+
+slogdet: Op = Op(
+    "slogdet",
+    lambda x: tuple(np.linalg.slogdet(x)),
+    result_type=lambda x: (_scalar_type(x), _scalar_type(x)),
+    vjp=lambda g, z, x: (None if g[1] is None else cast(_on_matrix(g[1]) * adjoint(inv(x)), x.dtype),),
+    jvp=lambda tangents, z, x: (None, cast(_trace_of_product(inv(x), tangents[0]), z[1].dtype)),
+    callee="np.linalg.slogdet",
+    n_outputs=2,
+    native=_native_lapack(kernels.log_determinant),
+    sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
+)
+
+
+def _halved(x: Any) -> Any:
+    """The lower triangle with half the diagonal."""
+    return 0.5 * (tril(x, k=0) + tril(x, k=-1))
+
+
+def _cholesky_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+    """Murray, Differentiation of the Cholesky decomposition, 2016, equation 10, for the triangle that is read."""
+    upper = adjoint(z)
+    inner = solve(upper, adjoint(solve(upper, _halved(upper @ g))))
+    return (cast(_halved(inner + adjoint(inner)), x.dtype),)
+
+
+def _cholesky_jvp(tangents: Any, z: Any, x: Any) -> Any:
+    change = tril(tangents[0], k=0) + adjoint(tril(tangents[0], k=-1))
+    return cast(z @ _halved(solve(z, adjoint(solve(z, change)))), z.dtype)
+
+
+cholesky: Op = Op(
+    "cholesky",
+    np.linalg.cholesky,
+    result_type=_square_type,
+    vjp=_cholesky_vjp,
+    jvp=_cholesky_jvp,
+    callee="np.linalg.cholesky",
+    native=_native_lapack(kernels.cholesky_factor),
+    sample=(case(_definite(3, 3)), case(_definite(2, 2, 2))),
+)
+"""NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""

@@ -114,11 +114,11 @@ def value(a: Any) -> Any:
     if is_traced(a) or isinstance(a, (np.ndarray, np.generic, bool, int, float)):
         return a
     if isinstance(a, (list, tuple)) and holds_traced(a):
-        return stack(*(array(item) for item in a), axis=0)
+        return stack(*(operand(item) for item in a), axis=0)
     return np.asarray(a)
 
 
-def array(a: Any) -> Any:
+def operand(a: Any) -> Any:
     """As `value`, with Python numbers as NumPy scalars, so that the result has `shape` and `dtype`."""
     a = value(a)
     return np.asarray(a)[()] if isinstance(a, (bool, int, float)) else a

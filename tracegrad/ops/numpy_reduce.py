@@ -10,12 +10,12 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import reduce
 from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.compare import not_equal
-from tracegrad.ops.numpy_forms import answers, array, as_dtype, axis_number, axis_tuple
+from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, operand
 from tracegrad.ops.shape import reshape
 
 
 def _reduced(op: Any, a: Any, axis: Any, keepdims: bool, dtype: Any = None, **params: Any) -> Any:
-    a = array(a)
+    a = operand(a)
     if dtype is not None:
         a = as_dtype(a, dtype)
     return as_dtype(op(a, axis=axis_tuple(axis, a.ndim), keepdims=bool(keepdims), **params), dtype)
@@ -73,14 +73,14 @@ def ptp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 @answers(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return sum(not_equal(array(a), 0), axis, keepdims=keepdims)
+    return sum(not_equal(operand(a), 0), axis, keepdims=keepdims)
 
 
 @answers(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
     if weights is None:
         return mean(a, axis, keepdims=keepdims)
-    a, weights = array(a), array(weights)
+    a, weights = operand(a), operand(weights)
     if weights.shape != a.shape:
         if weights.ndim != 1 or axis is None or isinstance(axis, tuple):
             raise TypeError("Axis must be specified when shapes of a and weights differ.")
@@ -108,7 +108,7 @@ def argmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 
 def _along(op: Any, a: Any, axis: Any, dtype: Any) -> Any:
-    a = array(a)
+    a = operand(a)
     if axis is None or a.ndim == 0:
         a, axis = reshape(a, shape=(a.size,)), 0
     if dtype is not None:
@@ -141,5 +141,5 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
 
 
 def _inexact(a: Any) -> Any:
-    a = array(a)
+    a = operand(a)
     return a if a.dtype.kind in "fc" else add(a, 0.0)

@@ -386,7 +386,8 @@ def diagonal_length(rows: int, columns: int, k: int) -> int:
     return max(0, min(rows + min(k, 0), columns - max(k, 0)))
 
 
-def _diagonal_transpose(g: Any, x: Any, k: int) -> Any:
+def diagonal_transpose(g: Any, x: Any, k: int) -> Any:
+    """Zeros in the shape of `x` with `g` on diagonal `k` of the last two axes."""
     rows, columns = x.shape[-2:]
     if x.ndim == 2 and rows == columns:
         return diag(g, k=k)
@@ -403,7 +404,7 @@ def _emit_diagonal(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
 
 diagonal: Op = linear(
     lambda x, k: np.diagonal(x, k, -2, -1),
-    transpose=_diagonal_transpose,
+    transpose=diagonal_transpose,
     result_type=lambda x, k: ArrayType((*x.shape[:-2], diagonal_length(*x.shape[-2:], k)), x.dtype),
     name="diagonal",
     emit=_emit_diagonal,

@@ -1,0 +1,127 @@
+"""Items picked and added by integer indices, for compiled programs, which do not check indices themselves.
+
+An array is seen as (rows, length, width) in memory: the axis that is indexed has `length` slices of `width` elements.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: ANN001, ANN201
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def checked(k, length):
+    """The index counted from the start; an error where the array ends before it."""
+    if k < -length or k >= length:
+        raise IndexError("index is out of bounds")
+    return k + length if k < 0 else k
+
+
+def picked(x, k):
+    """`x[k]`."""
+    return x[checked(k, x.shape[0])]
+
+
+def picked_cell(x, i, j):
+    """`x[i, j]`."""
+    return x[checked(i, x.shape[0]), checked(j, x.shape[1])]
+
+
+def picked_in_column(x, i, j):
+    """`x[i, j]` for a known `j`."""
+    return x[checked(i, x.shape[0]), j]
+
+
+def picked_in_row(x, j, i):
+    """`x[i, j]` for a known `i`."""
+    return x[i, checked(j, x.shape[1])]
+
+
+def taken(x, indices, rows, length, width, shape):
+    """The slices of one axis that `indices` name."""
+    blocks = np.ascontiguousarray(x).reshape((rows, length, width))
+    wanted = np.ascontiguousarray(indices).reshape(indices.size)
+    out = np.empty((rows, wanted.size, width), x.dtype)
+    for j in range(wanted.size):
+        k = checked(wanted[j], length)
+        for i in range(rows):
+            for c in range(width):
+                out[i, j, c] = blocks[i, k, c]
+    return out.reshape(shape)
+
+
+def taken_one(x, index, rows, length, width, shape):
+    """One slice of an axis."""
+    blocks = np.ascontiguousarray(x).reshape((rows, length, width))
+    out = np.empty((rows, width), x.dtype)
+    k = checked(index, length)
+    for i in range(rows):
+        for c in range(width):
+            out[i, c] = blocks[i, k, c]
+    return out.reshape(shape)
+
+
+def taken_pairs(x, i, j, rows, columns, width, shape):
+    """The items that two index arrays of one shape name together."""
+    blocks = np.ascontiguousarray(x).reshape((rows, columns, width))
+    first = np.ascontiguousarray(i).reshape(i.size)
+    second = np.ascontiguousarray(j).reshape(j.size)
+    out = np.empty((first.size, width), x.dtype)
+    for k in range(first.size):
+        row, column = checked(first[k], rows), checked(second[k], columns)
+        for c in range(width):
+            out[k, c] = blocks[row, column, c]
+    return out.reshape(shape)
+
+
+def added(a, indices, values, rows, length, width, count, shape):
+    """A copy of `a` with `values` added to the slices that `indices` name, as often as they are named."""
+    out = np.ascontiguousarray(a).copy().reshape((rows, length, width))
+    wanted = np.ascontiguousarray(indices).reshape(indices.size)
+    given = np.ascontiguousarray(values).reshape((rows, count, width))
+    for j in range(wanted.size):
+        k = checked(wanted[j], length)
+        for i in range(rows):
+            for c in range(width):
+                out[i, k, c] += given[i, j, c]
+    return out.reshape(shape)
+
+
+def added_pairs(a, i, j, values, rows, columns, width, shape):
+    """A copy of `a` with `values` added at the items that two index arrays name together."""
+    out = np.ascontiguousarray(a).copy().reshape((rows, columns, width))
+    first = np.ascontiguousarray(i).reshape(i.size)
+    second = np.ascontiguousarray(j).reshape(j.size)
+    given = np.ascontiguousarray(values).reshape((first.size, width))
+    for k in range(first.size):
+        row, column = checked(first[k], rows), checked(second[k], columns)
+        for c in range(width):
+            out[row, column, c] += given[k, c]
+    return out.reshape(shape)
+
+
+def written(a, indices, values, rows, length, width, count, shape):
+    """A copy of `a` with `values` in the slices that `indices` name; the last one stays."""
+    out = np.ascontiguousarray(a).copy().reshape((rows, length, width))
+    wanted = np.ascontiguousarray(indices).reshape(indices.size)
+    given = np.ascontiguousarray(values).reshape((rows, count, width))
+    for j in range(wanted.size):
+        k = checked(wanted[j], length)
+        for i in range(rows):
+            for c in range(width):
+                out[i, k, c] = given[i, j, c]
+    return out.reshape(shape)
+
+
+def written_pairs(a, i, j, values, rows, columns, width, shape):
+    """A copy of `a` with `values` at the items that two index arrays name together."""
+    out = np.ascontiguousarray(a).copy().reshape((rows, columns, width))
+    first = np.ascontiguousarray(i).reshape(i.size)
+    second = np.ascontiguousarray(j).reshape(j.size)
+    given = np.ascontiguousarray(values).reshape((first.size, width))
+    for k in range(first.size):
+        row, column = checked(first[k], rows), checked(second[k], columns)
+        for c in range(width):
+            out[row, column, c] = given[k, c]
+    return out.reshape(shape)

@@ -1,0 +1,183 @@
+"""The tables through which NumPy's and SciPy's callables, and array methods, reach our ops.
+
+`FUNCTIONS` maps each NumPy callable to ours, `SCIPY_FUNCTIONS` does so by name, because SciPy is not imported here;
+`METHODS` has what `x.sum(...)` and its kind run. The functions stand in the files `numpy_*.py`; the usual ones can be had
+from here. Each takes any mixture of arrays, Python numbers and traced values. Begin with `FUNCTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ops.numpy_elementwise import clip, round, special_functions, where
+from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, operand, value
+from tracegrad.ops.numpy_linalg import dot, einsum, linalg_norm, matmul, trace
+from tracegrad.ops.numpy_reduce import (
+    all,
+    any,
+    argmax,
+    argmin,
+    argsort,
+    cumprod,
+    cumsum,
+    logsumexp,
+    max,
+    mean,
+    min,
+    prod,
+    ptp,
+    std,
+    sum,
+    var,
+)
+from tracegrad.ops.numpy_shape import (
+    astype,
+    concatenate,
+    copy,
+    diagonal,
+    pad,
+    ravel,
+    repeat,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    take,
+    transpose,
+)
+
+__all__ = [
+    "FUNCTIONS",
+    "METHODS",
+    "SCIPY_FUNCTIONS",
+    "UFUNC_METHODS",
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argsort",
+    "astype",
+    "clip",
+    "concatenate",
+    "copy",
+    "cumprod",
+    "cumsum",
+    "diagonal",
+    "dot",
+    "einsum",
+    "holds_traced",
+    "is_traced",
+    "linalg_norm",
+    "logsumexp",
+    "matmul",
+    "max",
+    "mean",
+    "min",
+    "operand",
+    "pad",
+    "prod",
+    "ptp",
+    "ravel",
+    "repeat",
+    "reshape",
+    "round",
+    "split",
+    "squeeze",
+    "stack",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "trace",
+    "transpose",
+    "value",
+    "var",
+    "where",
+]
+
+SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {**special_functions, "scipy.special.logsumexp": logsumexp}
+"""SciPy's callables by their full name, `scipy.special.erf`."""
+
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
+    (np.add, "reduce"): sum,
+    (np.multiply, "reduce"): prod,
+    (np.maximum, "reduce"): max,
+    (np.minimum, "reduce"): min,
+    (np.logical_and, "reduce"): all,
+    (np.logical_or, "reduce"): any,
+    (np.logaddexp, "reduce"): logsumexp,
+    (np.add, "accumulate"): cumsum,
+    (np.multiply, "accumulate"): cumprod,
+}
+"""What `np.add.reduce(x, axis=0)` and its kind run; their default axis is 0."""
+
+
+def _shape_of(arguments: tuple[Any, ...]) -> Any:
+    """`x.reshape(2, 3)` and `x.reshape((2, 3))` alike."""
+    return arguments[0] if len(arguments) == 1 else arguments
+
+
+def _reshape(x: Any, *shape: Any, **keywords: Any) -> Any:
+    return reshape(x, _shape_of(shape), **keywords)
+
+
+def _transpose(x: Any, *axes: Any) -> Any:
+    return transpose(x, _shape_of(axes) if axes else None)
+
+
+def _flatten(x: Any, order: str = "C") -> Any:
+    x = ravel(x, order=order)
+    return copy(x)
+
+
+def _clip(x: Any, min: Any = None, max: Any = None, **keywords: Any) -> Any:
+    return clip(x, min, max, **keywords)
+
+
+def _astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", **keywords: Any) -> Any:
+    return astype(x, dtype)
+
+
+def _conj(x: Any) -> Any:
+    return x
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "all": all,
+    "any": any,
+    "argmax": argmax,
+    "argmin": argmin,
+    "argsort": argsort,
+    "astype": _astype,
+    "clip": _clip,
+    "conj": _conj,
+    "conjugate": _conj,
+    "copy": copy,
+    "cumprod": cumprod,
+    "cumsum": cumsum,
+    "diagonal": diagonal,
+    "dot": dot,
+    "flatten": _flatten,
+    "max": max,
+    "mean": mean,
+    "min": min,
+    "prod": prod,
+    "ptp": ptp,
+    "ravel": ravel,
+    "repeat": repeat,
+    "reshape": _reshape,
+    "round": round,
+    "squeeze": squeeze,
+    "std": std,
+    "sum": sum,
+    "swapaxes": swapaxes,
+    "take": take,
+    "trace": trace,
+    "transpose": _transpose,
+    "var": var,
+}
+"""Methods of arrays: `METHODS["sum"](x, axis=0)` is `x.sum(axis=0)`."""

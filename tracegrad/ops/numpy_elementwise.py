@@ -1,0 +1,152 @@
+"""Elementwise functions under NumPy's signatures: every ufunc that is an op, and `where`, `clip`, `round` and their kind.
+
+`special_functions` has those of `scipy.special`, by their full names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ops import compare as c
+from tracegrad.ops import special
+from tracegrad.ops.arithmetic import floor_divide, remainder
+from tracegrad.ops.elementary import exp, sinc
+from tracegrad.ops.numpy_forms import (
+    FUNCTIONS,
+    answers,
+    as_dtype,
+    axis_number,
+    is_traced,
+    operand,
+    refuse_keywords,
+    value,
+)
+from tracegrad.ops.numpy_reduce import logsumexp
+from tracegrad.ops.op import REGISTRY, Op
+from tracegrad.ops.reduce import spread
+from tracegrad.ops.shape import copy
+
+
+def under_ufunc(op: Op, name: str) -> Callable[..., Any]:
+    """The op as NumPy calls the ufunc: lists are arrays, `dtype=` casts, other keywords are refused."""
+
+    def function(*args: Any, **keywords: Any) -> Any:
+        args = tuple(a if is_traced(a) else value(a) for a in args)
+        if not keywords:
+            return op(*args)
+        dtype = keywords.pop("dtype", None)
+        refuse_keywords(name, keywords)
+        if dtype is None:
+            return op(*args)
+        return as_dtype(op(*(as_dtype(operand(a), dtype) for a in args)), dtype)
+
+    function.__name__ = op.name
+    return function
+
+
+for _op in list(REGISTRY.values()):
+    if isinstance(_op.evaluate, np.ufunc):
+        FUNCTIONS[_op.evaluate] = under_ufunc(_op, f"np.{_op.evaluate.__name__}")
+
+special_functions: dict[str, Callable[..., Any]] = {
+    _op.callee: under_ufunc(_op, _op.callee)
+    for _op in vars(special).values()
+    if isinstance(_op, Op) and _op.callee.startswith("scipy.special.")
+}
+special_functions["scipy.special.psi"] = special_functions["scipy.special.digamma"]
+
+
+@answers(np.where)
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None or y is None:
+        raise UnsupportedError(
+            "`np.where` with a condition alone gives as many indices as there are true values, which is not known.",
+            None,
+            "np.where(condition, x, y), or take the indices of values that are not traced",
+        )
+    return c.where(value(condition), value(x), value(y))
+
+
+@answers(np.clip)
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    low = min if a_min is None else a_min
+    high = max if a_max is None else a_max
+    a = operand(a)
+    if low is None and high is None:
+        return copy(a)
+    if low is None:
+        return c.minimum(a, value(high))
+    return c.maximum(a, value(low)) if high is None else c.clip(a, value(low), value(high))
+
+
+@answers(np.round, np.around)
+def round(a: Any, decimals: int = 0) -> Any:
+    a = operand(a)
+    return c.rint(a) if not decimals and a.dtype.kind == "f" else c.round_(a, decimals=int(decimals))
+
+
+@answers(np.fix)
+def fix(x: Any) -> Any:
+    return c.trunc(operand(x))
+
+
+@answers(np.sinc)
+def sinc_(x: Any) -> Any:
+    return sinc(operand(x))
+
+
+@answers(np.nan_to_num)
+def nan_to_num(x: Any, *, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    x = operand(x)
+    if x.dtype.kind != "f":
+        return copy(x)
+    limits = np.finfo(x.dtype)
+    x = c.where(c.isnan(x), nan, x)
+    x = c.where(c.equal(x, np.inf), float(limits.max) if posinf is None else posinf, x)
+    return c.where(c.equal(x, -np.inf), float(limits.min) if neginf is None else neginf, x)
+
+
+@answers(np.divmod)
+def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
+    return floor_divide(value(x1), value(x2)), remainder(value(x1), value(x2))
+
+
+@answers(np.isclose)
+def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> Any:
+    a, b = operand(a), operand(b)
+    near = c.less_equal(c.absolute(a - b), atol + rtol * c.absolute(b))
+    return c.logical_or(c.logical_and(near, c.isfinite(b)), c.equal(a, b))
+
+
+@answers(np.real, np.conjugate)
+def real(val: Any) -> Any:
+    val = operand(val)
+    if val.dtype.kind == "c":
+        raise UnsupportedError("complex numbers are not recorded yet.", None, "keep real and imaginary parts apart")
+    return val
+
+
+def _with_total(x: Any, axis: Any) -> tuple[Any, Any]:
+    """`x`, and log(sum(exp(x))) that broadcasts against it."""
+    x = operand(x)
+    axes = tuple(range(x.ndim)) if axis is None else (axis_number(axis, x.ndim),)
+    return x, spread(logsumexp(x, axes), x, axes, False)
+
+
+@answers(name="scipy.special.softmax")
+def softmax(x: Any, axis: int | None = None) -> Any:
+    x, total = _with_total(x, axis)
+    return exp(x - total)
+
+
+@answers(name="scipy.special.log_softmax")
+def log_softmax(x: Any, axis: int | None = None) -> Any:
+    x, total = _with_total(x, axis)
+    return x - total
+
+
+special_functions.update({"scipy.special.softmax": softmax, "scipy.special.log_softmax": log_softmax})

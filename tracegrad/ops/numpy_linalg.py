@@ -1,0 +1,244 @@
+"""Products and linear algebra under NumPy's signatures: dot, tensordot, einsum, kron, cross, norm, solve, ..."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ops import linalg, reduce
+from tracegrad.ops.arithmetic import multiply, power, subtract
+from tracegrad.ops.compare import absolute, not_equal
+from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, operand
+from tracegrad.ops.numpy_reduce import max, min, sum
+from tracegrad.ops.numpy_shape import diagonal, moveaxis, reshape, stack, transpose, whole
+
+
+class SlogdetResult(NamedTuple):
+    """What `np.linalg.slogdet` returns."""
+
+    sign: Any
+    logabsdet: Any
+
+
+@answers(np.matmul)
+def matmul(x1: Any, x2: Any) -> Any:
+    return linalg.matmul(operand(x1), operand(x2))
+
+
+@answers(np.dot)
+def dot(a: Any, b: Any) -> Any:
+    a, b = operand(a), operand(b)
+    if not a.ndim or not b.ndim:
+        return multiply(a, b)
+    if a.ndim <= 2 and b.ndim <= 2:
+        return linalg.dot(a, b)
+    return tensordot(a, b, ((a.ndim - 1,), (builtins.max(b.ndim - 2, 0),)))
+
+
+@answers(np.vdot)
+def vdot(a: Any, b: Any) -> Any:
+    return linalg.dot(reshape(a, (-1,)), reshape(b, (-1,)))
+
+
+@answers(np.linalg.vecdot, np.vecdot)
+def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
+    return sum(multiply(operand(x1), operand(x2)), axis)
+
+
+@answers(np.inner)
+def inner(a: Any, b: Any) -> Any:
+    a, b = operand(a), operand(b)
+    if not a.ndim or not b.ndim:
+        return multiply(a, b)
+    return linalg.dot(a, b) if a.ndim == b.ndim == 1 else tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
+
+
+@answers(np.outer, np.linalg.outer)
+def outer(a: Any, b: Any) -> Any:
+    return linalg.outer(reshape(a, (-1,)), reshape(b, (-1,)))
+
+
+@answers(np.tensordot, np.linalg.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = operand(a), operand(b)
+    if hasattr(axes, "__len__"):
+        first, second = ([axis_number(k, x.ndim) for k in whole(of)] for x, of in zip((a, b), axes, strict=True))
+    else:
+        first, second = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    if [a.shape[k] for k in first] != [b.shape[k] for k in second]:
+        raise ValueError("shape-mismatch for sum")
+    rows = [k for k in range(a.ndim) if k not in first]
+    columns = [k for k in range(b.ndim) if k not in second]
+    length = math.prod(a.shape[k] for k in first)
+    left = reshape(transpose(a, (*rows, *first)), (math.prod(a.shape[k] for k in rows), length))
+    right = reshape(transpose(b, (*second, *columns)), (length, math.prod(b.shape[k] for k in columns)))
+    return reshape(linalg.dot(left, right), (*(a.shape[k] for k in rows), *(b.shape[k] for k in columns)))
+
+
+@answers(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    a, b = operand(a), operand(b)
+    ndim = builtins.max(a.ndim, b.ndim)
+    left, right = ((*(1,) * (ndim - x.ndim), *x.shape) for x in (a, b))
+    spread = reshape(a, [n for m in left for n in (m, 1)])
+    inner_part = reshape(b, [n for m in right for n in (1, m)])
+    return reshape(multiply(spread, inner_part), [m * n for m, n in zip(left, right, strict=True)])
+
+
+@answers(np.cross, np.linalg.cross)
+def cross(a: Any, b: Any, axis: int = -1) -> Any:
+    a, b = operand(a), operand(b)
+    if a.shape[axis] != 3 or b.shape[axis] != 3:
+        raise UnsupportedError("`np.cross` is recorded for vectors with three components.", None, "append a zero")
+    (a0, a1, a2), (b0, b1, b2) = ([moveaxis(x, axis, 0)[k] for k in range(3)] for x in (a, b))
+    parts = (
+        subtract(multiply(a1, b2), multiply(a2, b1)),
+        subtract(multiply(a2, b0), multiply(a0, b2)),
+        subtract(multiply(a0, b1), multiply(a1, b0)),
+    )
+    return stack(parts, axis)
+
+
+# --- einsum -----------------------------------------------------------------------------------------------------------
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def complete_subscripts(subscripts: str, operands: Sequence[Any]) -> str:
+    """Subscripts without spaces, with `->`, and with letters in place of `...`."""
+    text = subscripts.replace(" ", "")
+    inputs, arrow, output = text.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum: {len(terms)} terms in {subscripts!r} for {len(operands)} operands")
+    free = [letter for letter in _ALPHABET if letter not in text]
+    hidden = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True) if "..." in t]
+    shared = free[: builtins.max(hidden, default=0)]
+    counts = iter(hidden)
+    terms = [t.replace("...", "".join(shared[len(shared) - next(counts) :])) if "..." in t else t for t in terms]
+    if arrow:
+        output = output.replace("...", "".join(shared))
+    else:
+        once = sorted(letter for letter in set("".join(terms)) if "".join(terms).count(letter) == 1)
+        output = "".join([*shared, *(letter for letter in once if letter not in shared)])
+    return f"{','.join(terms)}->{output}"
+
+
+@answers(np.einsum)
+def einsum(subscripts: str, *operands: Any) -> Any:
+    if not isinstance(subscripts, str):
+        raise UnsupportedError(
+            "`np.einsum` is recorded with subscripts in a string.", None, "np.einsum('ij,jk->ik', a, b)"
+        )
+    arrays = [operand(x) for x in operands]
+    return linalg.einsum(*arrays, subscripts=complete_subscripts(subscripts, arrays))
+
+
+# --- numbers of a matrix ----------------------------------------------------------------------------------------------
+
+
+@answers(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    a = operand(a)
+    if a.ndim == 2 and (axis1, axis2) == (0, 1) and a.dtype.kind in "fc":
+        return as_dtype(linalg.trace(a, offset=int(offset)), dtype)
+    return sum(diagonal(a, offset, axis1, axis2), -1, dtype)
+
+
+@answers(np.linalg.norm)
+def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    x = operand(x)
+    if x.dtype.kind not in "fc":
+        x = as_dtype(x, np.float64)
+    axes = axis_tuple(axis, x.ndim)
+    if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
+        return reduce.norm(x, axis=axes, keepdims=bool(keepdims))
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        rows, columns = axes if axis is None or isinstance(axis, int) else (axis_number(k, x.ndim) for k in axis)
+        inside, outside = (rows, columns) if abs(ord) == 1 else (columns, rows)
+        totals = sum(absolute(x), inside, keepdims=True)
+        found = (max if ord > 0 else min)(totals, outside, keepdims=True)
+        return found if keepdims else reshape(found, [n for k, n in enumerate(x.shape) if k not in axes])
+    if len(axes) != 1 or isinstance(ord, str):
+        raise UnsupportedError(
+            f"`np.linalg.norm` is recorded without ord={ord!r} for matrices.", None, "use 'fro', 1 or np.inf"
+        )
+    if ord in (np.inf, -np.inf):
+        return (max if ord > 0 else min)(absolute(x), axes[0], keepdims=keepdims)
+    if ord == 0:
+        return as_dtype(sum(not_equal(x, 0), axes[0], keepdims=keepdims), x.dtype)
+    if ord == 1:
+        return sum(absolute(x), axes[0], keepdims=keepdims)
+    return power(sum(power(absolute(x), ord), axes[0], keepdims=keepdims), 1 / ord)
+
+
+@answers(np.linalg.vector_norm)
+def vector_norm(x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    x = operand(x)
+    axes = axis_tuple(axis, x.ndim)
+    if ord == 2:
+        return linalg_norm(x, None, axes, keepdims)
+    if len(axes) == 1 or x.ndim == 1:
+        return linalg_norm(x, ord, axes[0], keepdims)
+    raise UnsupportedError("`np.linalg.vector_norm` is recorded along one axis for this `ord`.", None, "x.ravel()")
+
+
+@answers(np.linalg.matrix_norm)
+def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    return linalg_norm(x, ord, (-2, -1), keepdims)
+
+
+@answers(np.linalg.det)
+def det(a: Any) -> Any:
+    return linalg.det(operand(a))
+
+
+@answers(np.linalg.slogdet)
+def slogdet(a: Any) -> SlogdetResult:
+    return SlogdetResult(*linalg.slogdet(operand(a)))
+
+
+@answers(np.linalg.solve)
+def solve(a: Any, b: Any) -> Any:
+    return linalg.solve(operand(a), operand(b))
+
+
+@answers(np.linalg.inv)
+def inv(a: Any) -> Any:
+    return linalg.inv(operand(a))
+
+
+@answers(np.linalg.cholesky)
+def cholesky(a: Any, *, upper: bool = False) -> Any:
+    a = operand(a)
+    return linalg.adjoint(linalg.cholesky(linalg.adjoint(a))) if upper else linalg.cholesky(a)
+
+
+@answers(np.linalg.matrix_power)
+def matrix_power(a: Any, n: int) -> Any:
+    a = operand(a)
+    if n == 0:
+        return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    if n < 0:
+        a, n = linalg.inv(a), -n
+    found = None
+    while n:
+        if n & 1:
+            found = a if found is None else linalg.matmul(found, a)
+        n >>= 1
+        if n:
+            a = linalg.matmul(a, a)
+    return found
+
+
+@answers(np.linalg.multi_dot)
+def multi_dot(arrays: Sequence[Any]) -> Any:
+    found, *rest = arrays
+    for x in rest:
+        found = dot(found, x)
+    return found

@@ -1,0 +1,421 @@
+"""Changes of shape under NumPy's signatures: reshape, transpose, concatenate, split, tile, roll, take, sort, ..."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ops import index as items
+from tracegrad.ops import shape as ops
+from tracegrad.ops.arithmetic import subtract
+from tracegrad.ops.compare import not_equal
+from tracegrad.ops.families import astype as cast
+from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, expand_to, is_traced, operand
+from tracegrad.ops.reduce import argsort
+
+
+def whole(shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple of ints."""
+    return tuple(n.__index__() for n in shape) if hasattr(shape, "__len__") else (shape.__index__(),)
+
+
+@answers(np.reshape)
+def reshape(a: Any, shape: Any) -> Any:
+    a = operand(a)
+    lengths = whole(shape)
+    if -1 in lengths:
+        rest = math.prod(n for n in lengths if n != -1)
+        free = a.size // rest if rest else 0
+        lengths = tuple(free if n == -1 else n for n in lengths)
+    if math.prod(lengths) != a.size or builtins.min(lengths, default=0) < 0:
+        raise ValueError(f"cannot reshape array of size {a.size} into shape {whole(shape)}")
+    return a if lengths == a.shape else ops.reshape(a, shape=lengths)
+
+
+@answers(np.ravel)
+def ravel(a: Any) -> Any:
+    return reshape(a, (-1,))
+
+
+@answers(np.transpose, np.permute_dims)
+def transpose(a: Any, axes: Any = None) -> Any:
+    a = operand(a)
+    if axes is None:
+        order = tuple(range(a.ndim))[::-1]
+    else:
+        order = tuple(axis_number(k, a.ndim) for k in axes)
+        if sorted(order) != list(range(a.ndim)):
+            raise ValueError("axes don't match array")
+    return a if order == tuple(range(a.ndim)) else ops.transpose(a, axes=order)
+
+
+@answers(np.matrix_transpose)
+def matrix_transpose(x: Any) -> Any:
+    return swapaxes(x, -1, -2)
+
+
+@answers(np.swapaxes)
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    a = operand(a)
+    order = list(range(a.ndim))
+    i, j = axis_number(axis1, a.ndim), axis_number(axis2, a.ndim)
+    order[i], order[j] = order[j], order[i]
+    return transpose(a, order)
+
+
+@answers(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    a = operand(a)
+    start, end = ([axis_number(k, a.ndim) for k in whole(axes)] for axes in (source, destination))
+    if len(start) != len(end):
+        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+    order = [k for k in range(a.ndim) if k not in start]
+    for place, axis in sorted(zip(end, start, strict=True)):
+        order.insert(place, axis)
+    return transpose(a, order)
+
+
+@answers(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    ndim = operand(a).ndim
+    axis = axis_number(axis, ndim)
+    start = start + ndim if start < 0 else start
+    return moveaxis(a, axis, start - 1 if axis < start else start)
+
+
+@answers(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Any:
+    a = operand(a)
+    gone = tuple(k for k, n in enumerate(a.shape) if n == 1) if axis is None else axis_tuple(axis, a.ndim)
+    if builtins.any(a.shape[k] != 1 for k in gone):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return reshape(a, tuple(n for k, n in enumerate(a.shape) if k not in gone))
+
+
+@answers(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    a = operand(a)
+    return ops.expand_dims(a, axis=axis_tuple(axis, a.ndim + len(whole(axis))))
+
+
+@answers(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any) -> Any:
+    a, lengths = operand(array), whole(shape)
+    if np.broadcast_shapes(a.shape, lengths) != lengths:
+        raise ValueError(f"cannot broadcast an array of shape {a.shape} to shape {lengths}")
+    return expand_to(a, lengths)
+
+
+@answers(np.broadcast_arrays)
+def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
+    arrays = [operand(a) for a in args]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    return tuple(expand_to(a, shape) for a in arrays)
+
+
+def _each(function: Any, arrays: Sequence[Any]) -> Any:
+    found = tuple(function(operand(a)) for a in arrays)
+    return found[0] if len(found) == 1 else found
+
+
+@answers(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    return _each(lambda a: a if a.ndim else reshape(a, (1,)), arys)
+
+
+@answers(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    return _each(lambda a: a if a.ndim > 1 else reshape(a, (1, a.size)), arys)
+
+
+@answers(np.atleast_3d)
+def atleast_3d(*arys: Any) -> Any:
+    return _each(lambda a: a if a.ndim > 2 else reshape(a, (*(a.shape if a.ndim == 2 else (1, a.size)), 1)), arys)
+
+
+# --- joining and cutting ----------------------------------------------------------------------------------------------
+
+
+@answers(np.concatenate, np.concat)
+def concatenate(arrays: Sequence[Any], axis: int | None = 0, *, dtype: Any = None) -> Any:
+    parts = [operand(a) for a in arrays]
+    if axis is None:
+        parts, axis = [reshape(a, (-1,)) for a in parts], 0
+    if not parts:
+        raise ValueError("need at least one array to concatenate")
+    if not parts[0].ndim:
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    return as_dtype(ops.concatenate(*parts, axis=axis_number(axis, parts[0].ndim)), dtype)
+
+
+@answers(np.stack)
+def stack(arrays: Sequence[Any], axis: int = 0, *, dtype: Any = None) -> Any:
+    parts = [operand(a) for a in arrays]
+    if not parts:
+        raise ValueError("need at least one array to stack")
+    return as_dtype(ops.stack(*parts, axis=axis_number(axis, parts[0].ndim + 1)), dtype)
+
+
+@answers(np.vstack)
+def vstack(tup: Sequence[Any], *, dtype: Any = None) -> Any:
+    parts = [operand(a) for a in tup]
+    if parts and builtins.all(a.ndim == 1 and a.shape == parts[0].shape for a in parts):
+        return stack(parts, dtype=dtype)
+    return concatenate([atleast_2d(a) for a in parts], 0, dtype=dtype)
+
+
+@answers(np.hstack)
+def hstack(tup: Sequence[Any], *, dtype: Any = None) -> Any:
+    parts = [atleast_1d(a) for a in tup]
+    return concatenate(parts, 0 if parts and parts[0].ndim == 1 else 1, dtype=dtype)
+
+
+@answers(np.dstack)
+def dstack(tup: Sequence[Any]) -> Any:
+    return concatenate([atleast_3d(a) for a in tup], 2)
+
+
+@answers(np.column_stack)
+def column_stack(tup: Sequence[Any]) -> Any:
+    parts = [operand(a) for a in tup]
+    return concatenate([a if a.ndim > 1 else reshape(a, (a.size, 1)) for a in parts], 1)
+
+
+@answers(np.append)
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    return concatenate([arr, values], axis)
+
+
+def _cut(a: Any, edges: Sequence[int], axis: int) -> list[Any]:
+    lead = (slice(None),) * axis
+    return [items.getitem(a, index=(*lead, slice(i, j))) for i, j in zip(edges[:-1], edges[1:], strict=True)]
+
+
+@answers(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    a = operand(ary)
+    axis = axis_number(axis, a.ndim)
+    n = a.shape[axis]
+    if hasattr(indices_or_sections, "__len__"):
+        edges = [0, *(int(i) for i in indices_or_sections), n]
+    else:
+        sections = int(indices_or_sections)
+        each, extra = divmod(n, sections)
+        edges = [k * each + builtins.min(k, extra) for k in range(sections + 1)]
+    return _cut(a, edges, axis)
+
+
+@answers(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    if not hasattr(indices_or_sections, "__len__") and operand(ary).shape[axis] % int(indices_or_sections):
+        raise ValueError("array split does not result in an equal division")
+    return array_split(ary, indices_or_sections, axis)
+
+
+@answers(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return split(ary, indices_or_sections, 0)
+
+
+@answers(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    return split(ary, indices_or_sections, 0 if operand(ary).ndim == 1 else 1)
+
+
+@answers(np.unstack)
+def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:
+    x = operand(x)
+    axis = axis_number(axis, x.ndim)
+    return tuple(items.getitem(x, index=(*(slice(None),) * axis, k)) for k in range(x.shape[axis]))
+
+
+# --- repeating and moving ---------------------------------------------------------------------------------------------
+
+
+@answers(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    a, times = operand(A), whole(reps)
+    return ops.tile(a, reps=(*(1,) * (a.ndim - len(times)), *times))
+
+
+@answers(np.repeat)
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    a = operand(a)
+    if axis is None:
+        a, axis = reshape(a, (-1,)), 0
+    axis = axis_number(axis, a.ndim)
+    if np.ndim(repeats) == 0:
+        return ops.repeat(a, repeats=int(repeats), axis=axis)
+    return take(a, np.repeat(np.arange(a.shape[axis]), np.asarray(repeats)), axis)
+
+
+@answers(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    m = operand(m)
+    axes = axis_tuple(axis, m.ndim)
+    return ops.flip(m, axis=axes) if axes else m
+
+
+@answers(np.flipud)
+def flipud(m: Any) -> Any:
+    return flip(m, 0)
+
+
+@answers(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return flip(m, 1)
+
+
+@answers(np.rot90)
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    for _ in range(k % 4):
+        m = swapaxes(flip(m, axes[1]), *axes)
+    return m
+
+
+@answers(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    a = operand(a)
+    if axis is None:
+        return reshape(ops.roll(reshape(a, (-1,)), shift=int(shift), axis=0), a.shape)
+    axes, shifts = whole(axis), whole(shift)
+    for k, by in zip(*np.broadcast_arrays(axes, shifts), strict=True):
+        a = ops.roll(a, shift=int(by), axis=axis_number(k, a.ndim))
+    return a
+
+
+@answers(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0) -> Any:
+    a = operand(array)
+    if isinstance(pad_width, dict):
+        widths = [(0, 0)] * a.ndim
+        for k, width in pad_width.items():
+            widths[k] = (width, width) if isinstance(width, int) else width
+    else:
+        widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
+    if mode == "constant":
+        if is_traced(constant_values) or np.ndim(constant_values):
+            raise UnsupportedError("`np.pad` is recorded with one known constant.", None, "np.concatenate the borders")
+        return ops.pad(a, widths=tuple((int(i), int(j)) for i, j in widths), value=constant_values)
+    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        raise UnsupportedError(f"`np.pad` is recorded without mode={mode!r}.", None, "np.concatenate the borders")
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            a = take(a, np.pad(np.arange(a.shape[axis]), (before, after), mode=mode), axis)
+    return a
+
+
+# --- triangles and diagonals ------------------------------------------------------------------------------------------
+
+
+@answers(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    return ops.tril(operand(m), k=int(k))
+
+
+@answers(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    return ops.triu(operand(m), k=int(k))
+
+
+@answers(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return ops.diagonal(moveaxis(a, (axis1, axis2), (-2, -1)), k=int(offset))
+
+
+@answers(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    v = operand(v)
+    return ops.diag(v, k=int(k)) if v.ndim == 1 else ops.diagonal(v, k=int(k))
+
+
+# --- picking out ------------------------------------------------------------------------------------------------------
+
+
+@answers(np.take)
+def take(a: Any, indices: Any, axis: int | None = None) -> Any:
+    a = operand(a)
+    if axis is None:
+        a, axis = reshape(a, (-1,)), 0
+    wanted = indices if is_traced(indices) or isinstance(indices, int) else np.asarray(indices)
+    return items.read(a, (*(slice(None),) * axis_number(axis, a.ndim), wanted))
+
+
+@answers(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    a, picked = operand(arr), operand(indices)
+    if axis is None:
+        a, picked, axis = reshape(a, (-1,)), reshape(picked, (-1,)), 0
+    axis = axis_number(axis, a.ndim)
+    if a.ndim == 1:
+        return items.read(a, picked)
+    grids = np.ogrid[tuple(slice(n) for n in a.shape)]
+    return items.read(a, tuple(picked if k == axis else grids[k] for k in range(a.ndim)))
+
+
+@answers(np.sort)
+def sort(a: Any, axis: int | None = -1) -> Any:
+    a = operand(a)
+    if axis is None:
+        a, axis = reshape(a, (-1,)), 0
+    axis = axis_number(axis, a.ndim)
+    return take_along_axis(a, argsort(a, axis=axis), axis)
+
+
+@answers(np.diff)
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    a = operand(a)
+    lead = (slice(None),) * axis_number(axis, a.ndim)
+    for _ in range(n):
+        late, early = (items.getitem(a, index=(*lead, part)) for part in (slice(1, None), slice(None, -1)))
+        a = not_equal(late, early) if a.dtype.kind == "b" else subtract(late, early)
+    return a
+
+
+# --- copies and likenesses --------------------------------------------------------------------------------------------
+
+
+@answers(np.copy)
+def copy(a: Any) -> Any:
+    return ops.copy(operand(a))
+
+
+@answers(np.astype)
+def astype(x: Any, dtype: Any) -> Any:
+    x = operand(x)
+    return ops.copy(x) if x.dtype == np.dtype(dtype) else cast(x, dtype=np.dtype(dtype))
+
+
+def _like(a: Any, fill: Any, dtype: Any, shape: Any) -> Any:
+    a = operand(a)
+    dtype = np.dtype(a.dtype if dtype is None else dtype)
+    if shape is not None and whole(shape) != a.shape:
+        a = expand_to(reshape(items.getitem(reshape(a, (-1,)), index=(0,)), ()), whole(shape))
+    if not is_traced(fill) and not fill and dtype == a.dtype:
+        return items.zeros_like(a)
+    return items.full_like(a, fill, dtype=dtype)
+
+
+@answers(np.zeros_like)
+def zeros_like(a: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+    return _like(a, 0, dtype, shape)
+
+
+@answers(np.empty_like)
+def empty_like(prototype: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+    return _like(prototype, 0, dtype, shape)
+
+
+@answers(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+    return _like(a, 1, dtype, shape)
+
+
+@answers(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+    return _like(a, fill_value, dtype, shape)

@@ -1,0 +1,111 @@
+"""Special functions, as `scipy.special` has them, each one line: erf, gamma, the logistic and the normal distribution.
+
+SciPy is imported when the first of them is computed. Derivatives: Abramowitz and Stegun, chapters 6 and 7. Begin with
+`special`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Instr
+from tracegrad.ir.types import promote
+from tracegrad.kernels import elements as kernels
+from tracegrad.ops.elementary import exp, log, log1p
+from tracegrad.ops.families import anywhere, elementwise, positive, unit
+from tracegrad.ops.op import Op
+
+_INSIDE = (0.1, 0.9)
+_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+_ROOT_TWO_PI = math.sqrt(2 * math.pi)
+
+
+@functools.cache
+def _scipy_special() -> Any:
+    return importlib.import_module("scipy.special")
+
+
+def special_dtype(*tokens: Any) -> np.dtype[Any]:
+    """float32 where that holds all inputs, else float64, as SciPy's loops have it."""
+    dtype = promote(*tokens)
+    return np.dtype(np.float32 if dtype.kind != "O" and np.can_cast(dtype, np.float32) else np.float64)
+
+
+def special(
+    name: str,
+    partials: Callable[..., Any],
+    *,
+    domain: Any = anywhere,
+    one: Callable[..., Any] | None = None,
+    each: Callable[..., Any] | None = None,
+) -> Op:
+    """Declare `scipy.special.<name>`; `one` and `each` are its kernels for a scalar and for an array."""
+
+    def function(*args: Any) -> Any:
+        return getattr(_scipy_special(), name)(*args)
+
+    def native(instr: Instr) -> Any:
+        out = instr.outputs[0]
+        if any(a.dtype != out.dtype for a in instr.inputs) or (not out.shape and out.dtype != np.float64):
+            return False
+        kernel = each if out.shape else one
+        return False if kernel is None else (kernel,)
+
+    return elementwise(
+        function,
+        partials,
+        name=name,
+        dtype=special_dtype,
+        domain=domain,
+        callee=f"scipy.special.{name}",
+        imports="import scipy.special",
+        native=native,
+    )
+
+
+def _kernels(name: str) -> dict[str, Callable[..., Any]]:
+    return {"one": getattr(kernels, f"{name}_of"), "each": getattr(kernels, f"{name}_each")}
+
+
+erf: Op = special("erf", lambda z, x: _TWO_OVER_ROOT_PI * exp(-x * x), **_kernels("erf"))
+erfc: Op = special("erfc", lambda z, x: -_TWO_OVER_ROOT_PI * exp(-x * x), **_kernels("erfc"))
+erfcx: Op = special("erfcx", lambda z, x: 2 * x * z - _TWO_OVER_ROOT_PI)
+erfinv: Op = special("erfinv", lambda z, x: exp(z * z) / _TWO_OVER_ROOT_PI, domain=unit)
+erfcinv: Op = special("erfcinv", lambda z, x: -exp(z * z) / _TWO_OVER_ROOT_PI, domain=_INSIDE)
+
+ndtr: Op = special("ndtr", lambda z, x: exp(-0.5 * x * x) / _ROOT_TWO_PI, **_kernels("ndtr"))
+log_ndtr: Op = special("log_ndtr", lambda z, x: exp(-0.5 * x * x - z) / _ROOT_TWO_PI)
+ndtri: Op = special("ndtri", lambda z, x: _ROOT_TWO_PI * exp(0.5 * z * z), domain=_INSIDE)
+
+expit: Op = special("expit", lambda z, x: z * (1 - z), **_kernels("expit"))
+logit: Op = special("logit", lambda z, x: 1 / (x * (1 - x)), domain=_INSIDE, **_kernels("logit"))
+log_expit: Op = special("log_expit", lambda z, x: expit(-x), **_kernels("log_expit"))
+
+gamma: Op = special("gamma", lambda z, x: z * digamma(x), domain=positive, **_kernels("gamma"))
+gammaln: Op = special("gammaln", lambda z, x: digamma(x), domain=positive, **_kernels("gammaln"))
+digamma: Op = special("digamma", lambda z, x: polygamma(1, x), domain=positive, **_kernels("digamma"))
+polygamma: Op = special("polygamma", lambda z, n, x: (None, polygamma(n + 1, x)), domain=((1, 1), positive))
+betaln: Op = special(
+    "betaln",
+    lambda z, x, y: (digamma(x) - digamma(x + y), digamma(y) - digamma(x + y)),
+    domain=positive,
+)
+
+xlogy: Op = special(
+    "xlogy", lambda z, x, y: (log(y), x / y), domain=positive, one=kernels.xlogy_of, each=kernels.xlogy_each
+)
+xlog1py: Op = special("xlog1py", lambda z, x, y: (log1p(y), x / (1 + y)), domain=positive)
+entr: Op = special("entr", lambda z, x: -1 - log(x), domain=positive)
+rel_entr: Op = special("rel_entr", lambda z, x, y: (1 + log(x / y), -x / y), domain=positive)
+kl_div: Op = special("kl_div", lambda z, x, y: (log(x / y), 1 - x / y), domain=positive)
+
+i0: Op = special("i0", lambda z, x: i1(x), domain=positive)
+i1: Op = special("i1", lambda z, x: i0(x) - z / x, domain=positive)
+j0: Op = special("j0", lambda z, x: -j1(x), domain=positive)
+j1: Op = special("j1", lambda z, x: j0(x) - z / x, domain=positive)
