@@ -16,7 +16,7 @@ import numpy as np
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
-from tracegrad.passes.rewrite import constant_key, renamed
+from tracegrad.passes.rewrite import constant_key, place_all, renamed
 
 _FRESH = ("copy",)
 """Ops whose result must be memory of its own; so is what has no inputs (`zeros`), which is cheap and often written into."""
@@ -36,7 +36,8 @@ def share(trace: Trace) -> Trace:
     for before in trace.steps:
         step = substitute(before, stands)
         if isinstance(step, Instr) and step.op.family == "control":
-            step = map_nested(step, share)
+            step = map_nested(_once_each(step), share)
+            stands.update(_same_results(step))
         key = _key(step)
         first = seen.get(key) if key is not None else None
         if first is None:
@@ -55,6 +56,53 @@ def share(trace: Trace) -> Trace:
         return trace
     outputs = tuple(substituted(a, stands) for a in trace.outputs)
     return renamed(replace(trace, steps=tuple(steps), outputs=outputs), names)
+
+
+def _once_each(step: Instr) -> Instr:
+    """Each operand of a branch, each invariant and each stack a loop reads, is handed in once."""
+    if step.op.name == "loop":
+        end = len(step.inputs) - step.params["sliced"]
+        groups = [range(1 + step.params["carried"], end), range(end, len(step.inputs))]
+    else:
+        groups = [range(1, len(step.inputs))]
+    twins: dict[int, int] = {}
+    for group in groups:
+        first: dict[Any, int] = {}
+        for k in group:
+            same = first.setdefault(_atom_key(step.inputs[k]), k)
+            if same != k:
+                twins[k] = same
+    if not twins:
+        return step
+
+    def narrowed(inner: Trace) -> Trace:
+        known = [(k, same) for k, same in twins.items() if k <= len(inner.inputs)]
+        stands = {inner.inputs[k - 1]: inner.inputs[same - 1] for k, same in known}
+        return replace(place_all(inner, stands), inputs=tuple(v for v in inner.inputs if v not in stands))
+
+    params = {**map_nested(step, narrowed).params}
+    if step.op.name == "loop":
+        params["sliced"] -= sum(k in groups[1] for k in twins)
+    inputs = tuple(a for k, a in enumerate(step.inputs) if k not in twins)
+    return replace(step, inputs=inputs, params=params)
+
+
+def _same_results(step: Instr) -> dict[Var, Atom]:
+    """Results of a branch, or stacks of a loop, that are surely equal: the first stands for the others."""
+    if step.op.name == "loop":
+        body, n = step.params["body"], step.params["carried"]
+        results, rows = step.outputs[1 + n :], [() if body is None else body.outputs[n:]]
+    elif None in step.params["arms"]:
+        return {}
+    else:
+        results, rows = step.outputs, [arm.outputs for arm in step.params["arms"]]
+    first: dict[Any, Var] = {}
+    found: dict[Var, Atom] = {}
+    for variable, *atoms in zip(results, *rows, strict=True):
+        same = first.setdefault(tuple(map(_atom_key, atoms)), variable)
+        if same is not variable:
+            found[variable] = same
+    return found
 
 
 def _key(step: Step) -> Any:

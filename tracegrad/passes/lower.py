@@ -15,7 +15,7 @@ import numpy as np
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
-from tracegrad.ops.op import Op
+from tracegrad.ops.families import sum_to
 from tracegrad.ops.shape import copy, reshape
 from tracegrad.passes.rewrite import inlined, strong
 
@@ -95,6 +95,11 @@ def _roots_of(atom: Atom, roots: Mapping[Var, Roots]) -> Roots:
 
 
 
+def _is_view(step: Instr) -> bool:
+    """Whether the result may be memory of the first input; a sum over nothing is its input."""
+    return step.op.view or (step.op is sum_to and step.inputs[0].shape == step.outputs[0].shape)
+
+
 def _roots(trace: Trace, known: Mapping[Var, Roots]) -> dict[Var, Roots]:
     """The roots of every variable, given those of the inputs."""
     roots = dict(known)
@@ -106,7 +111,7 @@ def _roots(trace: Trace, known: Mapping[Var, Roots]) -> dict[Var, Roots]:
             found = _branch_roots(step, given)
         elif step.op.name == "loop":
             found = _loop_roots(step, given)
-        elif step.op.view and step.inputs:
+        elif _is_view(step):
             found = [given[0]] * len(step.outputs)
         else:
             found = [frozenset([v]) for v in step.outputs]
@@ -150,7 +155,7 @@ def _merely_reshaped(trace: Trace, given: Container[Any] = ()) -> set[Any]:
             plain.update(v for v, pair in zip(step.outputs, outputs, strict=True) if all(map(_in, pair, inner)))
         elif step.op.name == "loop":
             plain.update(_plain_results(step, plain))
-        elif not step.op.view or (step.op is reshape and step.inputs[0] in plain):
+        elif not _is_view(step) or (step.op is reshape and step.inputs[0] in plain):
             plain.update(step.outputs)
     return plain
 

@@ -229,19 +229,31 @@ class Unknown(Pattern):
         self.name, self.fits = name, fits
 
 
+def _any(atom: Atom) -> bool:
+    return True
+
+
+def _is_inexact(atom: Atom) -> bool:
+    return isinstance(atom, Var) and atom.dtype.kind in "fc"
+
+
+def _is_number(atom: Atom) -> bool:
+    return isinstance(atom, Const) and not atom.shape and atom.dtype.kind in "biuf"
+
+
 def anything(name: str) -> Any:
     """An unknown that is any atom."""
-    return Unknown(name, lambda atom: True)
+    return Unknown(name, _any)
 
 
 def inexact(name: str) -> Any:
     """An unknown that is no constant, of a dtype that can carry a derivative."""
-    return Unknown(name, lambda atom: isinstance(atom, Var) and atom.dtype.kind in "fc")
+    return Unknown(name, _is_inexact)
 
 
 def number(name: str) -> Any:
     """An unknown that is a real scalar constant."""
-    return Unknown(name, lambda atom: isinstance(atom, Const) and not atom.shape and atom.dtype.kind in "biuf")
+    return Unknown(name, _is_number)
 
 
 def once(pattern: Any) -> Any:
@@ -280,8 +292,13 @@ def _variants(pattern: Any) -> Iterator[Any]:
         choices = [(*chosen, variant) for chosen in choices for variant in _variants(item)]
     for inputs in choices:
         yield Pattern(pattern.op, inputs, pattern.params, pattern.once)
-        if pattern.op.name in _COMMUTATIVE and not all(isinstance(p, Unknown) for p in inputs):
+        if pattern.op.name in _COMMUTATIVE and not _is_symmetric(*inputs):
             yield Pattern(pattern.op, inputs[::-1], pattern.params, pattern.once)
+
+
+def _is_symmetric(left: Any, right: Any) -> bool:
+    """Whether exchanging two unknowns changes nothing but their names."""
+    return isinstance(left, Unknown) and isinstance(right, Unknown) and left.fits is right.fits
 
 
 def _match(pattern: Any, atom: Atom, made: Made, counts: Counter[Var], found: dict[str, Atom]) -> bool:
