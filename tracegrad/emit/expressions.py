@@ -69,6 +69,8 @@ class Expressions:
             return ast.Subscript(value=self.read(node.stack), slice=self.read(node.index), ctx=ast.Load())
         instr = node.instr
         inputs = [self.operand(x, i, instr) for i, x in enumerate(node.inputs)]
+        if _is_same_scalar(instr):
+            return inputs[0]
         kernel = kernel_of(instr) if self.native else None
         if kernel is not None:
             function, *static = kernel
@@ -146,6 +148,13 @@ class Expressions:
             return call(f"np.{type.dtype.name}", found)
         method = ast.Attribute(value=found, attr="astype", ctx=ast.Load())
         return ast.Call(func=method, args=[dotted(f"np.{type.dtype.name}")], keywords=[])
+
+
+def _is_same_scalar(instr: Instr) -> bool:
+    """A copy or another shape of a scalar, which is the scalar."""
+    if not (instr.op.view or instr.op.name == "copy") or instr.op.n_outputs != 1 or len(instr.inputs) != 1:
+        return False
+    return not instr.inputs[0].type.shape and instr.inputs[0].type == instr.outputs[0].type
 
 
 def kernel_of(instr: Instr) -> tuple[Any, ...] | None:

@@ -237,8 +237,9 @@ def _memory(nodes: Sequence[Node]) -> dict[Value, list[Operand | None]]:
     for node in nodes:
         if isinstance(node, Compute):
             if node.instr.op.view:
+                repeats = node.instr.op.name == "broadcast_to"  # its elements share memory with each other
                 for value in node.outputs:
-                    found[value] = [*node.inputs]
+                    found[value] = [*node.inputs, *([None] if repeats else [])]
             else:
                 for value in node.outputs:
                     found[value] = []

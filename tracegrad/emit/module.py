@@ -127,7 +127,7 @@ class _Function:
         nest(self.block, self.expressions)
         groups = measure(self.inputs, self.block)
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
-        give_names(self.inputs, list(walk(self.block)), groups, reserved, decided)
+        give_names(self.inputs, list(walk(self.block)), groups, reserved, decided, native)
         self.expressions.give_names()
 
     def lines(self, leave: Callable[[int], ast.stmt] | None, finish: Finish) -> list[Line]:

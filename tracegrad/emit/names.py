@@ -7,6 +7,7 @@ are needed at the same time. The same blocks give the same names. Begin with `gi
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from tracegrad.emit.lifetimes import Groups, overlap
 from tracegrad.ir.trace import Const
 
 RESERVED = frozenset(
-    {*keyword.kwlist, "np", "math", "scipy", "special", "range", "reversed", "len", "complex", "residuals", "_"}
+    {*keyword.kwlist, *dir(builtins), "np", "math", "scipy", "special", "residuals", "_"}
 )
 _LONGEST = 20
 _INFIX = {
@@ -43,7 +44,7 @@ _INFIX = {
     "bitwise_or": ("or", "either"),
 }
 _SHORT = frozenset(short for _, short in _INFIX.values()) | {"twice", "scaled", "inverse", "item", "part"}
-_WORDS = {"where": "chosen", "negative": "minus", "sum_to": "sum", "broadcast_to": "spread", "astype": "cast", "absolute": "abs"}
+_WORDS = {"where": "chosen", "negative": "minus", "sum_to": "sum", "sum": "sum", "broadcast_to": "spread", "astype": "cast", "absolute": "abs"}
 
 
 def identifier(text: str) -> str:
@@ -57,7 +58,8 @@ def identifier(text: str) -> str:
 class Names:
     """Who has which identifier, and for how long."""
 
-    def __init__(self, reserved: Iterable[str]) -> None:
+    def __init__(self, reserved: Iterable[str], typed: bool) -> None:
+        self.typed = typed
         self.reserved = frozenset((*RESERVED, *reserved))
         self.holders: dict[str, list[Value]] = {}
         self.last_end: dict[str, int] = {}
@@ -66,6 +68,8 @@ class Names:
     def free(self, name: str, group: Sequence[Value]) -> bool:
         """Whether nothing that has this name is needed while the group is."""
         if name in self.reserved:
+            return False
+        if self.typed and any(p.type != group[0].type for p in self.holders.get(name, ())[:1]):
             return False
         if min(v.start for v in group) >= self.last_end.get(name, -2):
             return True
@@ -97,6 +101,7 @@ def give_names(
     groups: Groups,
     reserved: Iterable[str] = (),
     fixed: Mapping[Value, str] | None = None,
+    typed: bool = False,
 ) -> None:
     """Name every value that is not nested.
 
@@ -105,8 +110,9 @@ def give_names(
     inputs : the arguments of the function
     nodes : all nodes, in the order of the text
     fixed : names that are decided already, of some inputs
+    typed : one name has one type throughout, as Numba wants it
     """
-    names = Names(reserved)
+    names = Names(reserved, typed)
     for value, name in (fixed or {}).items():
         names.take(name, groups.of(value))
     for k, value in enumerate(inputs):
@@ -178,7 +184,8 @@ def describe(value: Value) -> str:
     if op == "where" or not inputs:
         return word
     name = f"{word}_{_word(inputs[0])}"
-    return identifier(word) if "constant" in name else _within(name, identifier(word))
+    short = {"sum": "total", "transpose": "transposed"}.get(word, identifier(word))
+    return short if "constant" in name else _within(name, short)
 
 
 def _describe_infix(op: str, inputs: Sequence[Operand]) -> str:

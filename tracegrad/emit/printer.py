@@ -104,9 +104,12 @@ class Page:
             self.write(line.orelse, depth + 1)
 
     def _put(self, printed: Sequence[str], indent: str, line: Line) -> None:
-        for k, text in enumerate(printed):
-            last = k == len(printed) - 1
-            self.lines.append(f"{indent}{text}{f'  # {line.note}' if line.note and last else ''}")
+        note = f"  # {line.note}" if line.note else ""
+        if note and (len(printed) > 1 or len(indent + printed[0] + note) > WIDTH):
+            self.lines.append(f"{indent}{note.strip()}")
+            note = ""
+        for text in printed:
+            self.lines.append(f"{indent}{text}{note}")
             if line.location is not None:
                 self.line_map.append((len(self.lines), line.location.line))
 
