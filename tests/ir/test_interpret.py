@@ -11,7 +11,16 @@ from tests.passes.written import read
 from tracegrad.errors import SideExit
 from tracegrad.ir.interpret import holds, interpret
 from tracegrad.ir.trace import Guard, Instr
-from tracegrad.ir.walk import all_steps, definitions, guards, has_guard, map_nested, nested, readers, use_counts
+from tracegrad.ir.walk import (
+    all_steps,
+    definitions,
+    guards,
+    has_guard,
+    map_nested,
+    nested,
+    readers,
+    use_counts,
+)
 
 TRACE = read("""
     trace(x: f8[], p: b1[]):
@@ -98,7 +107,11 @@ def test_who_makes_and_who_reads() -> None:
 
 def test_nested_traces_are_changed_or_left() -> None:
     loop = TRACE.steps[1]
-    assert isinstance(loop, Instr) and has_guard(loop) and not has_guard(read("trace(x: f8[]):\n  a = sin(x)\n  return a").steps[0])
+    assert (
+        isinstance(loop, Instr)
+        and has_guard(loop)
+        and not has_guard(read("trace(x: f8[]):\n  a = sin(x)\n  return a").steps[0])
+    )
     assert map_nested(loop, lambda trace: trace) is loop
     seen: list[Any] = []
     map_nested(loop, lambda trace: seen.append(trace) or trace)  # type: ignore[func-returns-value]

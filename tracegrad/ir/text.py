@@ -9,9 +9,10 @@
         false = None
       return y
 
-Names are the user's; when two variables have one name the later are `y__2`, `y__3`; without a name they are `_1`, `_2`. A Python
-number stands as it is, a NumPy scalar is `f8(2.0)`, an array `f8[2]([1.0, 2.0])`. A variable's type is written where it is an
-input, or where its op would give another. Begin with `text`; `parse` takes the table of ops, as `ir` knows none.
+Names are the user's; when two variables have one name the later are `y__2`, `y__3`; without a name they are `_1`,
+`_2`. A Python number stands as it is, a NumPy scalar is `f8(2.0)`, an array `f8[2]([1.0, 2.0])`. A variable's type
+is written where it is an input, or where its op would give another. Begin with `text`; `parse` takes the table of
+ops, as `ir` knows none.
 """
 
 from __future__ import annotations
@@ -203,7 +204,9 @@ class _Parser:
             line, location = _split_location(lines[at].strip())
             if line == "return" or line.startswith("return "):
                 outputs = _expression(f"({line[7:]},)" if line[7:] else "()").elts
-                return Trace(inputs, tuple(steps), tuple(self._atom(known, a) for a in outputs), head[1] or "f"), at + 1
+                return Trace(
+                    inputs, tuple(steps), tuple(self._atom(known, a) for a in outputs), head[1] or "f"
+                ), at + 1
             if line.startswith("guard "):
                 test = _expression(line[6:])
                 expected = self._value(test.comparators[0])
@@ -228,7 +231,9 @@ class _Parser:
         computed = None if wanted and wanted[0][1] else op.result_types(inputs, params)
         types = computed or tuple(_type(dtype, shape) for _, dtype, shape in wanted)
         pairs = zip(wanted, types, strict=True)
-        return Instr(op, inputs, tuple(self._variable(known, n[0], t) for n, t in pairs), params, location), at
+        return Instr(
+            op, inputs, tuple(self._variable(known, n[0], t) for n, t in pairs), params, location
+        ), at
 
     def _blocks(self, lines: Sequence[str], at: int, params: dict[str, Any]) -> int:
         """Put the traces written below line `at` into `params`; returns the last line of the blocks."""

@@ -1,7 +1,7 @@
-"""The rules every trace keeps, checked: assigned once, read after assignment, types as the ops say, closed nested traces.
+"""The rules every trace keeps, checked: assigned once, read when known, typed as the ops say, nested traces closed.
 
-A trace goes in; nothing comes out, or an `InternalError` with the step as text. A pass that breaks a rule is found here and
-not in the text it would have led to. Begin with `verify`.
+A trace goes in; nothing comes out, or an `InternalError` with the step as text. A pass that breaks a rule is found
+here and not in the text it would have led to. Begin with `verify`.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def _is_frozen(value: Any) -> bool:
 
 def _check_types(found: Sequence[ArrayType], wanted: Sequence[ArrayType], what: str, where: Any) -> None:
     if list(found) != list(wanted):
-        shown = (f"({', '.join(map(str, types))})" for types in (found, wanted))
-        raise _broken("the {0} have the types {1} where {2} is expected".format(what, *shown), where)
+        shown = [f"({', '.join(map(str, types))})" for types in (found, wanted)]
+        raise _broken(f"the {what} have the types {shown[0]} where {shown[1]} is expected", where)
 
 
 def _types(atoms: Sequence[Atom]) -> list[ArrayType]:

@@ -1,7 +1,8 @@
 """Questions that many ask of a trace: its nested traces, its guards in order, who makes and who reads a variable.
 
-Traces go in; dictionaries and lists come out, and nothing is changed. Begin with `nested`: it alone knows which parameters
-of a step are traces, so everything that goes into loops and branches goes through it, or through `map_nested`.
+Traces go in; dictionaries and lists come out, and nothing is changed. Begin with `nested`: it alone knows which
+parameters of a step are traces, so everything that goes into loops and branches goes through it, or through
+`map_nested`.
 """
 
 from __future__ import annotations

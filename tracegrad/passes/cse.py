@@ -1,7 +1,8 @@
 """Values computed twice: the second step goes, and the first value stands for it.
 
-A trace goes in; one comes out with no two steps of the same op on the same inputs with the same parameters. Ops are pure, so
-guards between two steps do not matter; a guard that repeats an earlier one goes too. Begin with `share`.
+A trace goes in; one comes out with no two steps of the same op on the same inputs with the same parameters. Ops
+are pure, so guards between two steps do not matter; a guard that repeats an earlier one goes too. Begin with
+`share`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tracegrad.ir.walk import map_nested
 from tracegrad.passes.rewrite import constant_key, place_all, renamed
 
 _FRESH = ("copy",)
-"""Ops whose result must be memory of its own; so is what has no inputs (`zeros`), which is cheap and often written into."""
+"""Ops whose result must be memory of its own; so is what has no inputs (`zeros`), cheap and often written into."""
 
 
 def share(trace: Trace) -> Trace:

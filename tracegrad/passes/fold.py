@@ -1,7 +1,8 @@
 """What is known before the program runs: steps on constants, conditions that are constants.
 
-A trace goes in; one comes out with those steps computed, decided branches replaced by their arm, and guards on constants
-that hold left out. Types stay as they are: what stood for a variable is never a weak number. Begin with `fold`.
+A trace goes in; one comes out with those steps computed, decided branches replaced by their arm, and guards on
+constants that hold left out. Types stay as they are: what stood for a variable is never a weak number. Begin with
+`fold`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tracegrad.ir.interpret import holds
 from tracegrad.ir.close import substitute, substituted
+from tracegrad.ir.interpret import holds
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
 from tracegrad.passes.rewrite import evaluate_constant, inlined
@@ -23,8 +24,8 @@ LARGEST = 16
 def fold(trace: Trace) -> Trace:
     """Compute now what depends on constants alone, in the trace and in the traces it holds.
 
-    A result is folded when it is small and not larger than what it is made of (`zeros` and `broadcast_to` stay). A guard
-    on a constant that does not hold stays: the program must be left there.
+    A result is folded when it is small and not larger than what it is made of (`zeros` and `broadcast_to` stay).
+    A guard on a constant that does not hold stays: the program must be left there.
     """
     stands: dict[Var, Atom] = {}
     steps: list[Step] = []

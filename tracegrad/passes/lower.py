@@ -1,4 +1,4 @@
-"""Forms that a program cannot have: arms and bodies nobody has seen yet, results in memory that is not the caller's own.
+"""Forms that a program cannot have: arms and bodies nobody has seen yet, results in memory of somebody else.
 
 Begin with `lower_branches`: what was not seen becomes a guard, whose side exit leads to a capture that sees it.
 `own_outputs` writes the copies that make results safe to change.
@@ -66,9 +66,9 @@ Roots: TypeAlias = frozenset[Any]
 def own_outputs(trace: Trace, n: int) -> Trace:
     """Give each of the first `n` outputs memory of its own, by a copy where it may share it.
 
-    An output shares memory with an input, a constant or another output when it is that value, or a view of it, or may be,
-    as the result of a branch. Views of memory that nobody else has are copied too, unless merely reshaped: they may
-    be read-only or not contiguous. Scalars are values and share nothing.
+    An output shares memory with an input, a constant or another output when it is that value, or a view of it, or may
+    be, as the result of a branch. Views of memory that nobody else has are copied too, unless merely reshaped:
+    they may be read-only or not contiguous. Scalars are values and share nothing.
     """
     roots = _roots(trace, {v: frozenset([v]) for v in trace.inputs})
     plain = _merely_reshaped(trace)
@@ -87,12 +87,15 @@ def own_outputs(trace: Trace, n: int) -> Trace:
         fresh = Var(atom.type, atom.name if isinstance(atom, Var) else None)
         steps.append(Instr(copy, (atom,), (fresh,), {}, None))
         outputs[k] = fresh
-    return trace if len(steps) == len(trace.steps) else replace(trace, steps=tuple(steps), outputs=tuple(outputs))
+    return (
+        trace
+        if len(steps) == len(trace.steps)
+        else replace(trace, steps=tuple(steps), outputs=tuple(outputs))
+    )
 
 
 def _roots_of(atom: Atom, roots: Mapping[Var, Roots]) -> Roots:
     return roots[atom] if isinstance(atom, Var) else frozenset([atom])
-
 
 
 def _is_view(step: Instr) -> bool:
@@ -150,9 +153,13 @@ def _merely_reshaped(trace: Trace, given: Container[Any] = ()) -> set[Any]:
         if isinstance(step, Guard):
             continue
         if step.op.name == "branch":
-            inner = [_merely_reshaped(a, _plain_inputs(a, step.inputs[1:], plain)) for a in step.params["arms"]]
+            inner = [
+                _merely_reshaped(a, _plain_inputs(a, step.inputs[1:], plain)) for a in step.params["arms"]
+            ]
             outputs = zip(*(arm.outputs for arm in step.params["arms"]), strict=True)
-            plain.update(v for v, pair in zip(step.outputs, outputs, strict=True) if all(map(_in, pair, inner)))
+            plain.update(
+                v for v, pair in zip(step.outputs, outputs, strict=True) if all(map(_in, pair, inner))
+            )
         elif step.op.name == "loop":
             plain.update(_plain_results(step, plain))
         elif not _is_view(step) or (step.op is reshape and step.inputs[0] in plain):
@@ -174,7 +181,11 @@ def _plain_results(step: Instr, plain: set[Any]) -> set[Any]:
     given = _plain_inputs(body, step.inputs[1:], plain)
     while True:
         inner = _merely_reshaped(body, given)
-        lost = {v for v, after in zip(body.inputs, body.outputs[:n], strict=False) if v in given and after not in inner}
+        lost = {
+            v
+            for v, after in zip(body.inputs, body.outputs[:n], strict=False)
+            if v in given and after not in inner
+        }
         if not lost:
             break
         given -= lost

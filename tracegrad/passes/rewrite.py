@@ -1,8 +1,9 @@
 """What passes share: putting atoms in the place of variables, copying steps, and rules that rewrite one instruction.
 
-Begin with `rewrite`. A rule sees an instruction (its inputs already rewritten) and the steps before it, and answers with a
-*term*: an atom, or an `Expression` of ops and atoms; None where it does not apply. A term is taken only if it has exactly the
-shape and dtype of what it replaces, so a rule need not think about broadcasting and promotion.
+Begin with `rewrite`. A rule sees an instruction (its inputs already rewritten) and the steps before it, and
+answers with a *term*: an atom, or an `Expression` of ops and atoms; None where it does not apply. A term is taken
+only if it has exactly the shape and dtype of what it replaces, so a rule need not think about broadcasting and
+promotion.
 
 A rule is a function, or a pair of patterns: `(x - -y, x + y)` with `x = anything("x")`. Patterns are written with the
 operators and ops themselves: they carry a recorder that builds the pattern.
@@ -55,7 +56,7 @@ def strong(atom: Atom, type: ArrayType) -> Atom:
 
 
 def renamed(trace: Trace, names: Mapping[Var, str]) -> Trace:
-    """The trace with other names for variables its steps make: a value keeps the user's name when another takes its place."""
+    """The trace with other names for variables its steps make: the user's, of values they took the place of."""
     if not names:
         return trace
     fresh = {v: Var(v.type, name) for v, name in names.items()}
@@ -215,7 +216,9 @@ class Pattern(Operators):
     __slots__ = ("inputs", "once", "op", "params")
     recorder = _Recorder()
 
-    def __init__(self, op: Op | None, inputs: tuple[Any, ...], params: Mapping[str, Any], once: bool = False) -> None:
+    def __init__(
+        self, op: Op | None, inputs: tuple[Any, ...], params: Mapping[str, Any], once: bool = False
+    ) -> None:
         self.op, self.inputs, self.params, self.once = op, inputs, params, once
 
 
@@ -274,7 +277,9 @@ def pattern_rule(left: Pattern, right: Any) -> tuple[Op, Sequence[Rule]]:
     def rule_of(variant: Pattern) -> Rule:
         def rule(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
             found: dict[str, Atom] = {}
-            if not all(_match(p, a, made, counts, found) for p, a in zip(variant.inputs, step.inputs, strict=True)):
+            if not all(
+                _match(p, a, made, counts, found) for p, a in zip(variant.inputs, step.inputs, strict=True)
+            ):
                 return None
             return right(**found) if callable(right) else _fill(right, found)
 

@@ -1,8 +1,9 @@
 """The table of algebraic rules: one a line, each makes the trace smaller or more canonical, never the reverse.
 
-A trace goes in, one that computes the same with fewer steps comes out; the last digit may differ. Begin with `ALGEBRA`, then
-`STRUCTURE` for rules about shapes and items. `rewrite` sees to it that no rule changes a shape or a dtype, so `x + 0` is
-`x` only where nothing is broadcast or promoted. `x * 0` is not 0, and `x - x` is not either: NaN and inf would be lost.
+A trace goes in, one that computes the same with fewer steps comes out; the last digit may differ. Begin with
+`ALGEBRA`, then `STRUCTURE` for rules about shapes and items. `rewrite` sees to it that no rule changes a shape or
+a dtype, so `x + 0` is `x` only where nothing is broadcast or promoted. `x * 0` is not 0, and `x - x` is not
+either: NaN and inf would be lost.
 """
 
 from __future__ import annotations
@@ -192,7 +193,12 @@ def identity_transpose(step: Instr, made: Made, counts: Counter[Var]) -> Term | 
 def same_again(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """sum_to(sum_to(x)) -> sum_to(x); so for reshape and broadcast_to: only the last shape counts"""
     inner = made.get(step.inputs[0])  # type: ignore[arg-type]
-    if inner is None or inner.op is not step.op or len(inner.inputs) != 1 or inner.params.keys() != step.params.keys():
+    if (
+        inner is None
+        or inner.op is not step.op
+        or len(inner.inputs) != 1
+        or inner.params.keys() != step.params.keys()
+    ):
         return None
     return expression(step.op, inner.inputs[0], **step.params)
 
@@ -328,7 +334,18 @@ def add_into_place(step: Instr, made: Made, counts: Counter[Var]) -> Term | None
     return None
 
 
-_MOVES = ("sum_to", "broadcast_to", "astype", "reshape", "transpose", "swapaxes", "moveaxis", "squeeze", "getitem", "negative")
+_MOVES = (
+    "sum_to",
+    "broadcast_to",
+    "astype",
+    "reshape",
+    "transpose",
+    "swapaxes",
+    "moveaxis",
+    "squeeze",
+    "getitem",
+    "negative",
+)
 
 STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("zeros_like", zeros_are_plain),
@@ -438,7 +455,9 @@ def _same_in_both_arms(step: Instr, stands: dict[Var, Atom]) -> Instr:
         return step
     outside = [dict(zip(arm.inputs, step.inputs[1:], strict=True)) for arm in arms]
     for k, variable in enumerate(step.outputs):
-        left, right = (known.get(arm.outputs[k], arm.outputs[k]) for arm, known in zip(arms, outside, strict=True))
+        left, right = (
+            known.get(arm.outputs[k], arm.outputs[k]) for arm, known in zip(arms, outside, strict=True)
+        )
         if same_constant(left, right) or (left is right and left in step.inputs):
             stands[variable] = strong(left, variable.type)
     return step
