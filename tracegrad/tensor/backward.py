@@ -22,7 +22,7 @@ from tracegrad.ir.text import text
 from tracegrad.ir.trace import Instr, Trace, Var
 from tracegrad.ops.symbol import Builder
 from tracegrad.record.frames import user_frame, user_location
-from tracegrad.record.node import AccumulateGrad, Input, Node
+from tracegrad.record.node import AccumulateGrad, Node
 from tracegrad.tensor.eager import accumulator
 from tracegrad.tensor.graph import Place, Released, Segment, collect, leading_to, release, segments
 from tracegrad.tensor.modes import enable_grad, no_grad
@@ -278,12 +278,11 @@ def run_backward(
 
 def _show(node: Node, k: int, cotangents: dict[Place, Any], make: type, recorded: bool) -> None:
     """Let hooks see the cotangent of a result, and keep it where `retain_grad` asked for it."""
-    bar = _after_hooks((node.hooks or {}).get(k), cotangents[node, k], make, recorded)
-    cotangents[node, k] = bar
+    cotangents[node, k] = _after_hooks((node.hooks or {}).get(k), cotangents[node, k], make, recorded)
     reference = (node.retained or {}).get(k)
     tensor = reference() if reference is not None else None
     if tensor is not None:
-        accumulate(tensor, bar, make, recorded)
+        _accumulate(tensor, cotangents[node, k], make, recorded)
 
 
 def _after_hooks(hooks: Any, bar: Any, make: type, recorded: bool) -> Any:
@@ -299,8 +298,6 @@ def _pull(
 ) -> None:
     """Reverse an `autograd.Function` by the user's own rule."""
     assert node.pull is not None
-    if node.released:
-        raise _gone(node.location)
     given = [cotangents.get((node, k)) for k in range(len(node.outputs))]
     found = node.pull(tuple(None if g is None else _as_tensor(g, make) for g in given))
     for item, bar in zip(node.inputs, found, strict=True):
@@ -319,41 +316,35 @@ def _as_tensor(value: Any, make: type) -> Any:
 def _value(segment: Segment, number: int, make: type, recorded: bool) -> Any:
     """The value of a variable, if it is still what it was; as a tensor in its place of the graph where `recorded`."""
     holder = segment.holders[number]
-    maker = next((n for n in segment.nodes if holder in n.outputs or holder in n.inputs), None)
-    where = maker.location if maker is not None else None
     if isinstance(holder.value, Released):
-        raise _gone(where)
+        raise gone(_location(segment, holder))
     version = holder.version
     if version is not None and version.count != holder.seen:
         raise InPlaceError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: an array "
             f"of shape {holder.value.shape} and dtype {holder.value.dtype} is at version {version.count}; expected "
             f"version {holder.seen} instead.",
-            where,
+            _location(segment, holder),
             "write out of place (`x = x + 1` instead of `x += 1`), or clone() the tensor before it is changed",
         )
     if not recorded:
         return holder.value
-    if isinstance(holder, Input):
-        if isinstance(holder.source, AccumulateGrad):
-            return holder.source.variable
-        return make(holder.value)
+    place = segment.origins[number]
+    if isinstance(place, AccumulateGrad):
+        return place.variable
     tensor: Any = make(holder.value)
-    tensor.version, tensor.active = holder.version, True
-    tensor.node, tensor.index = next(
-        (source, k) for source, k in _results(segment) if source.outputs[k] is holder
-    )
+    if place is not None:
+        tensor.version, tensor.active = version, True
+        tensor.node, tensor.index = place
     return tensor
 
 
-def _results(segment: Segment) -> list[tuple[Node, int]]:
-    """Every result of a node that the segment computes or reads."""
-    own = [(node, k) for node in segment.nodes for k in range(len(node.outputs))]
-    read = [(i.source, i.index) for n in segment.nodes for i in n.inputs if isinstance(i.source, Node)]
-    return own + read
+def _location(segment: Segment, holder: Any) -> Any:
+    """The user's line whose step made or read a value."""
+    return next((n.location for n in segment.nodes if holder in n.outputs or holder in n.inputs), None)
 
 
-def _gone(where: Any) -> BackwardError:
+def gone(where: Any) -> BackwardError:
     return BackwardError(
         "Trying to backward through the graph a second time: the saved values were let go when .backward() or "
         "autograd.grad() ran the first time.",
@@ -362,15 +353,21 @@ def _gone(where: Any) -> BackwardError:
     )
 
 
-def accumulate(tensor: Any, bar: Any, make: type, recorded: bool) -> None:
-    """Add a gradient to `tensor.grad`."""
+def accumulate(found: dict[Place, Any], make: type, recorded: bool) -> None:
+    """Add gradients to `.grad` of the leaves they belong to."""
+    for place, bar in found.items():
+        if isinstance(place, AccumulateGrad):
+            _accumulate(place.variable, bar, make, recorded)
+
+
+def _accumulate(tensor: Any, bar: Any, make: type, recorded: bool) -> None:
     before = tensor.grad
     if recorded:
-        tensor.grad = bar if before is None else before + bar
+        tensor.grad = bar.clone() if before is None else before + bar
     elif before is None:
-        tensor.grad = make(np.array(bar, dtype=tensor.value.dtype, order="C", copy=True))
+        tensor.grad = make(np.array(bar, dtype=tensor.value.dtype, order="C"))
     else:
-        np.add(before.value, bar, out=before.value)
+        np.add(before.value, bar, out=before.value, casting="same_kind")
         before.version.count += 1
 
 

@@ -99,6 +99,8 @@ class Segment:
     ----------
     holders : list of Input or Output
         Where the value of each variable is kept.
+    origins : list of Place or None
+        What each variable is in the graph; None for a constant.
     inputs : list of int
         The variables that come from outside the segment.
     flags : tuple of bool
@@ -111,6 +113,7 @@ class Segment:
     def __init__(self, nodes: Sequence[Node], outputs: Sequence[tuple[Node, int]], active: Any) -> None:
         self.nodes = nodes
         self.holders: list[Input | Output] = []
+        self.origins: list[Place | None] = []
         self.inputs: list[int] = []
         self.places: list[Place] = []
         self.numbers: dict[tuple[int, int], int] = {}
@@ -129,6 +132,7 @@ class Segment:
                 number, place, holder = self._number(item)
                 if number == len(self.holders):
                     self.holders.append(holder)
+                    self.origins.append(place)
                     self.inputs.append(number)
                     type_ = holder_type(holder)
                     is_active = place is not None and type_.is_inexact and active(place)
@@ -142,6 +146,7 @@ class Segment:
             for k, output in enumerate(node.outputs):
                 self.numbers[id(node), k] = len(self.holders)
                 self.holders.append(output)
+                self.origins.append((node, k))
             self.arguments.append(refs)
             rows.append(tuple(row))
         self.flags = tuple(flags)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,10 @@ class Read:
     argument it is `Argument(i)`.
     """
 
-    root: Any
+    root: Any = field(repr=False)
     path: tuple[Step, ...]
     kind: str
-    found: Any
+    found: Any = field(repr=False)
 
     def __str__(self) -> str:
         text = ""

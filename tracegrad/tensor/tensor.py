@@ -323,11 +323,9 @@ class Tensor(Methods, ArrayProtocol):
         seeds = backward.seeds([self], [gradient], Tensor, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
         targets = [inputs] if isinstance(inputs, Tensor) else inputs
+        targets = [inputs] if isinstance(inputs, Tensor) else inputs
         found = backward.run_backward(seeds, targets, Tensor, keep, create_graph)
-        by_place = {backward.place_of(t): t for t in targets or ()}
-        for place, bar in found.items():
-            tensor = place.variable if isinstance(place, AccumulateGrad) else by_place[place]
-            backward.accumulate(tensor, bar, Tensor, create_graph)
+        backward.accumulate(found, Tensor, create_graph)
 
     def backward_source(self) -> str:
         """The text of the program that `backward()` runs."""

@@ -1,0 +1,25 @@
+"""`tracegrad.autograd`: the PyTorch style under PyTorch's name, so that `from tracegrad.autograd import Variable` works."""
+
+from tracegrad.api.autograd import (
+    Function,
+    FunctionContext,
+    Variable,
+    backward,
+    enable_grad,
+    grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = [
+    "Function",
+    "FunctionContext",
+    "Variable",
+    "backward",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
