@@ -346,7 +346,7 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     results = _write(
         outer,
         loop,
-        [z[0], *initial, *parts.invariants, *sliced],
+        [parts.limit if params["condition"] is None else z[0], *initial, *parts.invariants, *sliced],
         {
             "condition": None,
             "body": reverse_body,

@@ -233,7 +233,7 @@ class _Marker(ast.NodeTransformer):
             made = made if isinstance(made, list) else [made]
             for statement in made:
                 if not hasattr(statement, "lineno"):
-                    ast.copy_location(statement, node)
+                    _placed(statement, node)
                 ast.fix_missing_locations(statement)
             out.extend(made)
         return out
@@ -247,26 +247,26 @@ class _Marker(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load) or self._is_local(node.id) or node.id in (MARKS, "__class__"):
             return node
         if node.id in self.free:
-            return ast.copy_location(self._mark("free", ast.Constant(value=node.id), node), node)
-        return ast.copy_location(self._mark("glob", ast.Constant(value=node.id)), node)
+            return _placed(self._mark("free", ast.Constant(value=node.id), node), node)
+        return _placed(self._mark("glob", ast.Constant(value=node.id)), node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         value = self.visit(node.value)
         if not isinstance(node.ctx, ast.Load):
             return ast.copy_location(ast.Attribute(value=value, attr=self._mangled(node.attr), ctx=node.ctx), node)
-        return ast.copy_location(self._mark("attr", value, ast.Constant(value=self._mangled(node.attr))), node)
+        return _placed(self._mark("attr", value, ast.Constant(value=self._mangled(node.attr))), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         value, key = self.visit(node.value), self._key(node.slice)
         if not isinstance(node.ctx, ast.Load):
             return ast.copy_location(ast.Subscript(value=value, slice=key, ctx=node.ctx), node)
-        return ast.copy_location(self._mark("item", value, key), node)
+        return _placed(self._mark("item", value, key), node)
 
     def _key(self, node: ast.expr) -> ast.expr:
         """An index as a value: `1:n` becomes a slice object."""
         if isinstance(node, ast.Slice):
             parts = [ast.Constant(value=None) if p is None else self.visit(p) for p in (node.lower, node.upper, node.step)]
-            return ast.copy_location(self._mark("slice", *parts), node)
+            return _placed(self._mark("slice", *parts), node)
         if isinstance(node, ast.Tuple):
             return ast.copy_location(ast.Tuple(elts=[self._key(e) for e in node.elts], ctx=ast.Load()), node)
         return self.visit(node)
@@ -278,7 +278,7 @@ class _Marker(ast.NodeTransformer):
             return ast.copy_location(ast.Call(func=node.func, args=args, keywords=keywords), node)
         made = self._mark("call", self.visit(node.func), *args)
         made.keywords = keywords
-        return ast.copy_location(made, node)
+        return _placed(made, node)
 
     def _mangled(self, name: str) -> str:
         if name.startswith("__") and not name.endswith("__") and self.owner:
@@ -428,7 +428,7 @@ class _Marker(ast.NodeTransformer):
         made = ast.copy_location(ast.If(test=test, body=self._block(node.body), orelse=self._block(node.orelse)), node)
         if key is None:
             return made
-        made.test = ast.copy_location(self._mark("test", ast.Constant(value=key), test, self._locals()), node.test)
+        made.test = _placed(self._mark("test", ast.Constant(value=key), test, self._locals()), node.test)
         return [made, *self._rebind("join", key)]
 
     def visit_While(self, node: ast.While) -> Any:
@@ -438,18 +438,18 @@ class _Marker(ast.NodeTransformer):
         self.loops -= 1
         if key is None:
             return ast.While(test=test, body=body, orelse=self._block(node.orelse))
-        proceed = ast.copy_location(self._mark("proceed", ast.Constant(value=key), test), node.test)
+        proceed = _placed(self._mark("proceed", ast.Constant(value=key), test), node.test)
         leave = ast.If(test=ast.UnaryOp(op=ast.Not(), operand=proceed), body=[ast.Break()], orelse=[])
         header = self._rebind("header", key)
         for statement in (*header, leave):
-            ast.copy_location(statement, node)
+            _placed(statement, node)
         enter = ast.Expr(value=self._mark("enter", ast.Constant(value=key), ast.Constant(value="while"), self._locals()))
         loop = ast.While(test=ast.Constant(value=True), body=[*header, leave, *body], orelse=[])
         return [enter, loop, *self._rebind("leave", key)]
 
     def visit_For(self, node: ast.For) -> Any:
         key = self._certified(node)
-        iterated = ast.copy_location(self._mark("iterate", self.visit(node.iter)), node.iter)
+        iterated = _placed(self._mark("iterate", self.visit(node.iter)), node.iter)
         self.loops += 1
         body = self._block(node.body)
         self.loops -= 1
@@ -457,10 +457,24 @@ class _Marker(ast.NodeTransformer):
             return ast.For(target=self.visit(node.target), iter=iterated, body=body, orelse=self._block(node.orelse))
         header = self._rebind("header", key)
         for statement in header:
-            ast.copy_location(statement, node)
+            _placed(statement, node)
         enter = ast.Expr(value=self._mark("enter", ast.Constant(value=key), ast.Constant(value="for"), self._locals()))
         loop = ast.For(target=node.target, iter=iterated, body=[*header, *body], orelse=[])
         return [enter, loop, *self._rebind("leave", key)]
+
+
+def _placed(made: Any, node: Any) -> Any:
+    """Give a new node, and what is new inside it, the first line of the user's: a call would count as on its last."""
+    todo = [made]
+    while todo:
+        new = todo.pop()
+        if isinstance(new, (ast.stmt, ast.expr)):
+            if hasattr(new, "lineno"):
+                continue
+            new.lineno = new.end_lineno = node.lineno
+            new.col_offset = new.end_col_offset = node.col_offset
+        todo.extend(ast.iter_child_nodes(new))
+    return made
 
 
 def _bound_names(node: Any) -> set[str]:

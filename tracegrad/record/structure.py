@@ -338,6 +338,13 @@ class Structures:
                 frame.first = self._matched(frame, one)
                 frame.last = one
             except Mismatch as found:
+                promoted = self._promoted(frame, one)
+                if promoted is not None:
+                    frame.first = frame.last = promoted
+                    frame.count += 1
+                    frame.current = None
+                    self.recording.steps = []
+                    return True
                 if frame.count != 1 or frame.peeled:
                     frame.current = replace(one, steps=[])
                     self.recording.steps = one.steps
@@ -395,6 +402,32 @@ class Structures:
             elif not same_atom(a, one.next[n], names):
                 raise Mismatch(f"`{n}` gets another value")
         return Iteration(first.header, test, first.condition, steps, first.next)
+
+    def _promoted(self, frame: LoopFrame, one: Iteration) -> Iteration | None:
+        """The second iteration in place of the first, where a sum started from the integer 0 and became a float."""
+        first = frame.first
+        assert first is not None
+        changed = [n for n, v in one.header.items() if v.type != first.header[n].type]
+        if frame.count != 1 or not changed or not all(_whole(frame.init[n], one.header[n]) for n in changed):
+            return None
+        made = {v for s in (*first.test, *first.steps) for v in s.outputs}
+        if made.intersection(free_variables([*one.test, *one.steps], list(one.next.values()))):
+            return None
+        names: dict[Var, Atom] = {v: one.header[n] for n, v in first.header.items()}
+        try:
+            test = unify(one.test, first.test, names, zeros)
+            steps = unify(one.steps, first.steps, names, zeros)
+        except Mismatch:
+            return None
+        if any(not same_atom(a, first.next[n], names) for n, a in one.next.items()):
+            return None
+        if one.condition is not None and not same_atom(one.condition, first.condition or one.condition, names):
+            return None
+        for n in changed:
+            start = frame.init[n]
+            assert isinstance(start, Const)
+            frame.init[n] = Const(float(start.value))
+        return Iteration(one.header, test, one.condition, steps, one.next)
 
     def _close_loop(
         self, frame: LoopFrame, names: Sequence[str], after: frozenset[str], values: Mapping[str, Any]
@@ -462,6 +495,11 @@ class Structures:
     def _number(self, value: Any) -> Any:
         """A traced value, or a number made one; None for anything else."""
         return self.recording.number_as_traced(value)
+
+
+def _whole(atom: Atom, variable: Var) -> bool:
+    """Whether this is a Python integer that the float variable could have started from."""
+    return isinstance(atom, Const) and type(atom.value) is int and variable.type == array_type((), float)
 
 
 def _copy(steps: Sequence[Step], outputs: Sequence[Atom], bound: Sequence[Var]) -> tuple[Any, Any, Any]:

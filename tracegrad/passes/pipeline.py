@@ -1,0 +1,93 @@
+"""The pass lists: the only file that knows an order. Begin with `optimised`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tracegrad.ir.trace import Trace
+from tracegrad.ir.verify import verify
+from tracegrad.passes.cse import share
+from tracegrad.passes.dce import drop_unused
+from tracegrad.passes.differentiate import forward_mode, reverse_mode
+from tracegrad.passes.fold import fold
+from tracegrad.passes.lower import lower_branches, own_outputs
+from tracegrad.passes.residuals import split
+from tracegrad.passes.simplify import simplify
+
+ROUNDS = 8  # each round makes the trace smaller or more canonical; few traces need more than three
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The traces of one program.
+
+    Attributes
+    ----------
+    kind : "value", "gradient" or "vjp"
+    joint : Trace
+        Everything in one trace: what the native text is made of (for "value" and "gradient").
+    forward, backward : Trace, and Trace or None
+        The two halves: what the array text is made of, and what runs for "vjp".
+    outputs : int
+        How many of the forward outputs are results.
+    """
+
+    kind: str
+    joint: Trace
+    forward: Trace
+    backward: Trace | None
+    outputs: int
+
+
+def optimised(trace: Trace) -> Trace:
+    """Smaller, same meaning."""
+    for _ in range(ROUNDS):
+        before = trace
+        trace = drop_unused(share(fold(simplify(trace))))
+        if trace is before or _size(trace) == _size(before):
+            break
+    verify(trace)
+    return trace
+
+
+def _size(trace: Trace) -> int:
+    return len(repr(trace.steps))
+
+
+def plan_value(trace: Trace) -> Plan:
+    """A program that computes what the function computes."""
+    trace = optimised(lower_branches(trace))
+    trace = own_outputs(trace, len(trace.outputs))
+    return Plan("value", trace, trace, None, len(trace.outputs))
+
+
+def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Plan:
+    """Value and gradient of the scalar output `seeded[0]`."""
+    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded, unit_seed=True))
+    outputs = len(trace.outputs)
+    forward, backward = split(joint, outputs, 0)
+    return Plan(
+        "gradient",
+        own_outputs(joint, len(joint.outputs)),
+        own_outputs(forward, outputs),
+        own_outputs(backward, len(backward.outputs)),
+        outputs,
+    )
+
+
+def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Plan:
+    """A forward program that keeps residuals, and a backward program that takes a cotangent for each of `seeded`."""
+    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded))
+    outputs = len(trace.outputs)
+    forward, backward = split(joint, outputs, len(seeded))
+    return Plan(
+        "vjp", joint, own_outputs(forward, outputs), own_outputs(backward, len(backward.outputs)), outputs
+    )
+
+
+def plan_jvp(trace: Trace, wrt: Sequence[int]) -> Plan:
+    """Value and tangent, from the inputs and a tangent for each of `wrt`."""
+    joint = optimised(forward_mode(lower_branches(trace), wrt))
+    joint = own_outputs(joint, len(joint.outputs))
+    return Plan("value", joint, joint, None, len(joint.outputs))
