@@ -55,6 +55,13 @@ ALGEBRA = [
     ("a = add(v, 2.0); b = subtract(a, 3.0); b", "b = add(v, -1.0); b"),
     ("a = subtract(v, 2.0); b = subtract(a, 3.0); b", "b = subtract(v, 5.0); b"),
     ("a = divide(v, 2.0); b = divide(a, 5.0); b", "b = divide(v, 10.0); b"),
+    ("a = divide(v, 10); b = multiply(a, 2.0); b", "b = divide(v, 5.0); b"),
+    (
+        "a = divide(x, 10); b = multiply(a, v); c = multiply(b, 2.0); c",
+        "_1 = divide(x, 5.0); c = multiply(_1, v); c",
+    ),
+    ("a = multiply(6.0, v); b = divide(a, 2.0); b", "b = multiply(3.0, v); b"),
+    ("a = add(v, v); b = multiply(0.5, a); b", "v"),
     ("a = where(p, v, v); a", "v"),
     ("a = where(True, v, w); b = where(False, v, w); a, b", "v, w"),
     ("a = where(p, v, 0.0); b = where(p, 0.0, w); c = add(a, b); c", "c = where(p, v, w); c"),
@@ -86,6 +93,10 @@ STRUCTURE = [
         "b = broadcast_to(x, shape=(2, 3)); b",
     ),
     ("a = broadcast_to(v, shape=(2, 3)); b = sum_to(a, shape=(3,)); b", "b = multiply(v, 2.0); b"),
+    (
+        "a = negative(m); b = sum(a, axis=(0,), keepdims=False); c = add(b, v); c",
+        "_1 = sum(m, axis=(0,), keepdims=False); c = subtract(v, _1); c",
+    ),
     (
         "a = broadcast_to(v, shape=(2, 3)); b = sum_to(a, shape=()); b",
         "_1 = sum_to(v, shape=()); b = multiply(_1, 2.0); b",

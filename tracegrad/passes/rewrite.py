@@ -110,14 +110,15 @@ def rewrite(trace: Trace, rules: Callable[[Op], Sequence[Rule]]) -> Trace:
     def write(step: Any) -> None:
         step = substitute(step, stands)
         while (term := _first_term(step, rules(step.op), made, counts)) is not None:
+            counts.subtract(a for a in step.inputs if isinstance(a, Var))
             if not isinstance(term, Expression):
                 take(step.outputs[0], term)
                 return
             *inner, step = _as_steps(term, step)
-            for new in inner:
+            for new in (*inner, step):
                 counts.update(a for a in new.inputs if isinstance(a, Var))
+            for new in inner:
                 write(new)
-            counts.update(a for a in step.inputs if isinstance(a, Var))
             step = substitute(step, stands)
         for v in step.outputs:
             made[v] = step
@@ -195,7 +196,13 @@ def exact(op: Op, c: Const, d: Const) -> Const | None:
     if value is None or not np.isfinite(value) or np.iscomplexobj(value):
         return None
     x, y, z = (Fraction(v.item() if hasattr(v, "item") else v) for v in (c.value, d.value, value))
-    if z != {"add": x + y, "subtract": x - y, "multiply": x * y}[op.name]:
+    meant = {
+        "add": lambda: x + y,
+        "subtract": lambda: x - y,
+        "multiply": lambda: x * y,
+        "divide": lambda: x / y,
+    }
+    if z != meant[op.name]():
         return None
     return Const(value.item() if is_weak(c.value) and is_weak(d.value) else value)
 

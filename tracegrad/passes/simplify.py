@@ -85,6 +85,17 @@ def _joined_inside(c: Const, d: Const, u: Var, x: Atom) -> Term | None:
     return None if joined is None else expression(multiply, x, expression(multiply, joined, u))
 
 
+def _scaled_quotient(c: Const, d: Const, u: Var) -> Term | None:
+    """u / c * d -> u / (c / d), where that is exact"""
+    joined = exact(divide, c, d)
+    return None if joined is None else expression(divide, u, joined)
+
+
+def _scaled_inside(c: Const, d: Const, u: Var, x: Atom) -> Term | None:
+    quotient = _scaled_quotient(c, d, u)
+    return None if quotient is None else expression(multiply, quotient, x)
+
+
 def _chosen(c: Const, x: Atom, y: Atom) -> Term:
     return strong(x if c.value else y, x.type)
 
@@ -115,6 +126,10 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
     (-once(x * once(c * u)), _negated_inside),
     (d * once(x * once(c * u)), _joined_inside),
     (once(d * x) * once(c * u), _joined_inside),
+    (d * once(u / c), _scaled_quotient),
+    (d * once(x * once(u / c)), _scaled_inside),
+    (once(c * u) / d, _joined(divide, lambda c, u: expression(multiply, c, u))),
+    (u + u, 2.0 * u),
     (c + (d + u), _joined(add, lambda c, u: expression(add, u, c))),
     (c + (u - d), _joined(subtract, lambda c, u: expression(add, u, c))),
     ((c + u) - d, _joined(subtract, lambda c, u: expression(add, u, c))),
@@ -201,6 +216,14 @@ def same_again(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     ):
         return None
     return expression(step.op, inner.inputs[0], **step.params)
+
+
+def sum_of_negative(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """sum(-x) -> -sum(x), where nobody else reads -x"""
+    inner = made.get(step.inputs[0])  # type: ignore[arg-type]
+    if inner is None or inner.op is not negative or counts[inner.outputs[0]] > 1:
+        return None
+    return expression(negative, expression(step.op, inner.inputs[0], **step.params))
 
 
 def sum_of_repeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -358,6 +381,7 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("transpose", identity_transpose),
     *((name, same_again) for name in ("sum_to", "broadcast_to", "reshape")),
     ("sum_to", sum_of_repeated),
+    *((name, sum_of_negative) for name in ("sum_to", "sum", "mean")),
     ("getitem", read_everything),
     ("getitem", read_after_write),
     ("index_set", write_everything),
