@@ -4,7 +4,6 @@ Special functions: `math` has erf, erfc and lgamma; the others are written out h
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN201
 
 from __future__ import annotations
 

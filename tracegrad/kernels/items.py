@@ -4,7 +4,6 @@ An array is seen as (rows, length, width) in memory: the axis that is indexed ha
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN201
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
 """Products of vectors and matrices for compiled programs. `zero` says in which dtype to add; shapes are static.
 
-Small ones are plain loops, which cost nothing to call; large ones go through BLAS by `np.dot`, on contiguous copies where
-the arrays are not.
+Small ones are plain loops, which cost nothing to call; large ones go through BLAS by `np.dot`, on contiguous
+copies where the arrays are not.
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN201
 
 from __future__ import annotations
 

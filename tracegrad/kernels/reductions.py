@@ -5,7 +5,6 @@ An array comes in with the order of axes that puts the reduced ones last, and th
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN201
 
 from __future__ import annotations
 
@@ -209,10 +208,10 @@ def argmin_rows(x, order, rows, columns, shape):
 
 def any_of(row):
     """Whether an element is not zero."""
+    found = False
     for i in range(row.size):
-        if row[i]:
-            return True
-    return False
+        found = found or bool(row[i])
+    return found
 
 
 def any_all(x):
@@ -231,10 +230,10 @@ def any_rows(x, order, rows, columns, shape):
 
 def all_of(row):
     """Whether no element is zero."""
+    found = True
     for i in range(row.size):
-        if not row[i]:
-            return False
-    return True
+        found = found and bool(row[i])
+    return found
 
 
 def all_all(x):

@@ -4,7 +4,6 @@ All sizes and axes come in as static numbers and tuples. A value of shape () is 
 """
 
 # mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ANN001, ANN201
 
 from __future__ import annotations
 

@@ -62,10 +62,10 @@ floor_divide: Op = elementwise(np.floor_divide, passes_zero=True, domain=away_fr
 remainder: Op = elementwise(
     np.remainder, lambda z, x, y: (1, -floor_divide(x, y)), domain=((0.2, 0.9), (1.0, 2.0)), symbol="%"
 )
-fmod: Op = elementwise(
-    np.fmod, lambda z, x, y: (1, -trunc(x / y)), domain=((0.2, 0.9), (1.0, 2.0))
+fmod: Op = elementwise(np.fmod, lambda z, x, y: (1, -trunc(x / y)), domain=((0.2, 0.9), (1.0, 2.0)))
+copysign: Op = elementwise(
+    np.copysign, lambda z, x, y: (sign(x) * copysign(1.0, y), None), domain=away_from_zero
 )
-copysign: Op = elementwise(np.copysign, lambda z, x, y: (sign(x) * copysign(1.0, y), None), domain=away_from_zero)
 float_power: Op = elementwise(np.float_power, _power_partials, domain=positive)
 reciprocal: Op = elementwise(np.reciprocal, lambda z, x: -z * z, domain=away_from_zero)
 square: Op = elementwise(np.square, lambda z, x: 2 * x)

@@ -1,8 +1,8 @@
 """Comparisons, logic, selection: `where`, `minimum`, `clip`, `abs`; what is piecewise constant.
 
-Ties of `maximum` and `minimum` share the derivative equally; `abs` has derivative 0 at 0; `clip` passes it on at its bounds.
-A selection picks cotangents, it never multiplies them by 0 or 1: an infinity in the arm not taken stays there. Begin with
-`where`.
+Ties of `maximum` and `minimum` share the derivative equally; `abs` has derivative 0 at 0; `clip` passes it on at
+its bounds. A selection picks cotangents, it never multiplies them by 0 or 1: an infinity in the arm not taken
+stays there. Begin with `where`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
 from tracegrad.kernels import elements as kernels
-from tracegrad.ops.families import broadcast_to, broadcast_type, case, cast, elementwise, sum_to
+from tracegrad.ops.families import anywhere, broadcast_to, broadcast_type, case, cast, elementwise, sum_to
 from tracegrad.ops.op import Op, call, literal
 
 greater: Op = elementwise(np.greater, passes_zero=True, symbol=">")
@@ -27,10 +27,10 @@ logical_and: Op = elementwise(np.logical_and, passes_zero=True)
 logical_or: Op = elementwise(np.logical_or, passes_zero=True)
 logical_not: Op = elementwise(np.logical_not, passes_zero=True)
 logical_xor: Op = elementwise(np.logical_xor, passes_zero=True)
-bitwise_and: Op = elementwise(np.bitwise_and, passes_zero=True, symbol="&")
-bitwise_or: Op = elementwise(np.bitwise_or, passes_zero=True, symbol="|")
-bitwise_xor: Op = elementwise(np.bitwise_xor, passes_zero=True, symbol="^")
-invert: Op = elementwise(np.invert, passes_zero=True, symbol="~")
+bitwise_and: Op = elementwise(np.bitwise_and, passes_zero=True, domain=(0, 7), symbol="&")
+bitwise_or: Op = elementwise(np.bitwise_or, passes_zero=True, domain=(0, 7), symbol="|")
+bitwise_xor: Op = elementwise(np.bitwise_xor, passes_zero=True, domain=(0, 7), symbol="^")
+invert: Op = elementwise(np.invert, passes_zero=True, domain=(0, 7), symbol="~")
 isnan: Op = elementwise(np.isnan, passes_zero=True)
 isinf: Op = elementwise(np.isinf, passes_zero=True)
 isfinite: Op = elementwise(np.isfinite, passes_zero=True)
@@ -70,7 +70,7 @@ def selecting(
     dtype: Callable[..., Any],
     *,
     name: str = "",
-    sample: Any = None,
+    sample: Any = anywhere,
     native: Any = True,
 ) -> Op:
     """Declare an op that passes on one of its inputs, element by element.

@@ -1,12 +1,13 @@
 """The constructors of ops: elementwise, linear, bilinear, general; each owns what its family shares.
 
-An elementwise rule gives partial derivatives alone: broadcasting and its undoing, promotion and casts are here. Linear and
-bilinear ops get their jvp from themselves. Begin with `elementwise`.
+An elementwise rule gives partial derivatives alone: broadcasting and its undoing, promotion and casts are here.
+Linear and bilinear ops get their jvp from themselves. Begin with `elementwise`.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,12 @@ import numpy as np
 
 from tracegrad.ir.trace import Instr, dtype_token
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote, ufunc_dtype
+from tracegrad.kernels import reductions
+from tracegrad.kernels import shapes as kernels
 from tracegrad.ops.op import Op, call
 
-# Where samples for tests are drawn, for ops whose derivative does not exist or is huge elsewhere: (low, high).
+# Where samples for tests are drawn, for ops whose derivative does not exist or is huge elsewhere: (low, high). Two ints
+# stand for integers, both ends included.
 anywhere = (-2.0, 2.0)
 positive = (0.2, 3.0)
 away_from_zero = (0.3, 2.0)
@@ -197,7 +201,13 @@ def linear(
         return None if tangents[0] is None else op(tangents[0], *rest, **params)
 
     op = Op(
-        name or function.__name__, function, result_type=result_type, vjp=vjp, jvp=jvp, family="linear", **options
+        name or function.__name__,
+        function,
+        result_type=result_type,
+        vjp=vjp,
+        jvp=jvp,
+        family="linear",
+        **options,
     )
     return op
 
@@ -254,7 +264,9 @@ general = Op
 def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     x = np.asarray(x)
     lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1)
+    axes = tuple(range(lead)) + tuple(
+        i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1
+    )
     return x.sum(axis=axes).reshape(shape) if axes else x
 
 
@@ -267,9 +279,35 @@ def _emit_sum_to(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     if not repeated:
         return call("np.sum", inputs[0], axis=0 if lead == 1 else tuple(range(lead)))
     if not lead:
-        return call("np.sum", inputs[0], axis=repeated[0] if len(repeated) == 1 else tuple(repeated), keepdims=True)
+        return call(
+            "np.sum", inputs[0], axis=repeated[0] if len(repeated) == 1 else tuple(repeated), keepdims=True
+        )
     total = call("np.sum", inputs[0], axis=(*range(lead), *repeated))
-    return ast.Call(func=ast.Attribute(value=total, attr="reshape", ctx=ast.Load()), args=[_shape(shape)], keywords=[])
+    return ast.Call(
+        func=ast.Attribute(value=total, attr="reshape", ctx=ast.Load()), args=[_shape(shape)], keywords=[]
+    )
+
+
+def _native_sum_to(instr: Instr) -> Any:
+    given, shape = instr.inputs[0].shape, instr.params["shape"]
+    zero = instr.outputs[0].dtype.type(0)
+    if not given or 0 in given or instr.outputs[0].dtype.kind == "b":
+        return False
+    if not shape:
+        return (reductions.sum_all, zero)
+    lead = len(given) - len(shape)
+    axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and given[i + lead] != 1))
+    columns = math.prod(given[k] for k in axes)
+    rows = math.prod(given) // columns
+    if axes == tuple(range(len(axes))):
+        return (reductions.sum_columns, columns, rows, tuple(shape), zero)
+    order = (*(k for k in range(len(given)) if k not in axes), *axes)
+    return (reductions.sum_rows, order, rows, columns, tuple(shape), zero)
+
+
+def _lengthened(instr: Instr) -> tuple[int, ...]:
+    given, shape = instr.inputs[0].shape, instr.params["shape"]
+    return (*(1,) * (len(shape) - len(given)), *given)
 
 
 def _shape(shape: tuple[int, ...]) -> ast.expr:
@@ -277,23 +315,46 @@ def _shape(shape: tuple[int, ...]) -> ast.expr:
     return ast.Tuple(elts=list(from_ints), ctx=ast.Load())
 
 
-sum_to = linear(
+sum_to: Op = linear(
     _sum_to,
     transpose=lambda g, x, shape: broadcast_to(g, shape=x.shape),
     result_type=lambda x, shape: ArrayType(tuple(shape), x.dtype),
     name="sum_to",
     emit=_emit_sum_to,
+    native=_native_sum_to,
+    sample=(
+        case((2, 3), shape=(3,)),
+        case((2, 3), shape=()),
+        case((2, 3), shape=(2, 1)),
+        case((2, 3, 4), shape=(1, 3, 1)),
+        case((4, 2, 3), shape=(2, 1)),
+        case((0, 3), shape=(3,)),
+    ),
 )
 """Sum over what broadcasting repeated: the transpose of `broadcast_to`."""
 
-broadcast_to = linear(
+broadcast_to: Op = linear(
     np.broadcast_to,
     transpose=lambda g, x, shape: sum_to(g, shape=x.shape),
     result_type=lambda x, shape: ArrayType(tuple(shape), x.dtype),
+    native=lambda instr: (
+        False
+        if not instr.inputs[0].ndim and not instr.params["shape"]
+        else (kernels.filled, tuple(instr.params["shape"]))
+        if not instr.inputs[0].ndim
+        else (kernels.spread, _lengthened(instr), tuple(instr.params["shape"]))
+    ),
     view=True,
+    sample=(
+        case((3,), shape=(2, 3)),
+        case((2, 1), shape=(2, 3)),
+        case((), shape=(3,)),
+        case((1, 3), shape=(2, 2, 3)),
+        case((3,), shape=(0, 3)),
+    ),
 )
 
-astype = linear(
+astype: Op = linear(
     lambda x, dtype: np.asarray(x).astype(dtype)[()],
     transpose=lambda g, x, dtype: astype(g, dtype=x.dtype) if x.dtype.kind in "fc" else None,
     result_type=lambda x, dtype: ArrayType(x.shape, np.dtype(dtype)),
@@ -306,6 +367,11 @@ astype = linear(
         )
         if instr.inputs[0].shape
         else ast.Call(func=call_dtype(instr.params["dtype"]), args=[inputs[0]], keywords=[])
+    ),
+    sample=(
+        case((2, 3), dtype=np.dtype(np.float64)),
+        case((), dtype=np.dtype(np.float64)),
+        case((0,), dtype=np.dtype(int)),
     ),
 )
 """Another dtype; to one that carries no derivative the derivative stops."""

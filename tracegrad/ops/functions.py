@@ -1,8 +1,8 @@
 """The tables through which NumPy's and SciPy's callables, and array methods, reach our ops.
 
 `FUNCTIONS` maps each NumPy callable to ours, `SCIPY_FUNCTIONS` does so by name, because SciPy is not imported here;
-`METHODS` has what `x.sum(...)` and its kind run. The functions stand in the files `numpy_*.py`; the usual ones can be had
-from here. Each takes any mixture of arrays, Python numbers and traced values. Begin with `FUNCTIONS`.
+`METHODS` has what `x.sum(...)` and its kind run. The functions stand in the files `numpy_*.py`; the usual ones can
+be had from here. Each takes any mixture of arrays, Python numbers and traced values. Begin with `FUNCTIONS`.
 """
 
 from __future__ import annotations

@@ -61,7 +61,9 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
                     "choose by value, np.where(mask, x, 0.0), or take the mask from values that are not traced",
                 )
             if not part.ndim:
-                raise UnsupportedError("an index is a single truth value.", None, "write `if flag:` around the reading")
+                raise UnsupportedError(
+                    "an index is a single truth value.", None, "write `if flag:` around the reading"
+                )
             for positions in np.nonzero(part):
                 template.append(Slot(len(arrays)))
                 arrays.append(positions)
@@ -236,7 +238,10 @@ def _set_jvp(tangents: Any, z: Any, a: Any, *rest: Any, index: Any) -> Any:
     if a_dot is None and value_dot is None:
         return None
     return index_set(
-        zeros_like(a) if a_dot is None else a_dot, *arrays, 0.0 if value_dot is None else value_dot, index=index
+        zeros_like(a) if a_dot is None else a_dot,
+        *arrays,
+        0.0 if value_dot is None else value_dot,
+        index=index,
     )
 
 
@@ -253,11 +258,16 @@ zeros: Op = Op(
     lambda shape, dtype: np.zeros(shape, dtype),
     result_type=lambda shape, dtype: ArrayType(tuple(shape), np.dtype(dtype)),
     passes_zero=True,
+    sample=(),
 )
 """A fresh array of zeros; has no inputs, so only a `Builder` or a `Recording` can write it."""
 
 zeros_like: Op = Op(
-    "zeros_like", np.zeros_like, result_type=lambda x: ArrayType(x.shape, x.dtype), passes_zero=True, sample=(case((2, 3)),)
+    "zeros_like",
+    np.zeros_like,
+    result_type=lambda x: ArrayType(x.shape, x.dtype),
+    passes_zero=True,
+    sample=(case((2, 3)),),
 )
 
 full_like: Op = Op(
@@ -265,7 +275,9 @@ full_like: Op = Op(
     lambda x, value, dtype: np.full_like(x, value, dtype=dtype),
     result_type=lambda x, value, dtype: ArrayType(x.shape, np.dtype(dtype)),
     vjp=lambda g, z, x, value, dtype: (None, _fit(g, value)),
-    jvp=lambda tangents, z, x, value, dtype: None if tangents[1] is None else full_like(x, tangents[1], dtype=dtype),
+    jvp=lambda tangents, z, x, value, dtype: (
+        None if tangents[1] is None else full_like(x, tangents[1], dtype=dtype)
+    ),
     emit=lambda inputs, instr: call(
         "np.full_like",
         *inputs,
@@ -357,5 +369,9 @@ flatnonzero: Op = Op(
     result_type=lambda mask, count: ArrayType((count,), np.dtype(np.intp)),
     passes_zero=True,
     emit=lambda inputs, instr: call("np.flatnonzero", inputs[0]),
+    sample=(
+        case(np.array([True, False, True]), count=2),
+        case(np.array([[True, False], [False, False]]), count=1),
+    ),
 )
 """Positions of the true items of a flattened mask; that there are `count` of them is guarded by who writes this."""

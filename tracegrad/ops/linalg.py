@@ -5,7 +5,6 @@ A rule that works on the last two axes works on stacks of matrices too. Begin wi
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +69,9 @@ def _native_product(instr: Instr) -> Any:
         return False
     if x.ndim > 2 or y.ndim > 2:
         lead = out.shape[: max(x.ndim, y.ndim) - 2]
-        if min(x.ndim, y.ndim) == 1 or any(math.prod(a.shape[:-2]) not in (1, math.prod(lead)) for a in (x, y)):
+        if min(x.ndim, y.ndim) == 1 or any(
+            math.prod(a.shape[:-2]) not in (1, math.prod(lead)) for a in (x, y)
+        ):
             return False
         x_shape, y_shape = ((math.prod(a.shape[:-2]), *a.shape[-2:]) for a in (x, y))
         return (kernels.batched_product, x_shape, y_shape, tuple(out.shape), zero)
@@ -119,7 +120,7 @@ outer: Op = bilinear(
 trace: Op = linear(
     np.trace,
     transpose=lambda g, x, offset: diagonal_transpose(
-        broadcast_to(g, shape=(diagonal_length(*x.shape, offset),)), x, offset
+        broadcast_to(g, shape=(diagonal_length(x.shape[0], x.shape[1], offset),)), x, offset
     ),
     result_type=lambda x, offset: ArrayType((), promote(x.dtype)),
     emit=lambda inputs, instr: call(
@@ -167,7 +168,11 @@ def _einsum_bar(k: int, g: Any, terms: Sequence[str], output: str, operands: Seq
     wanted = "".join(dict.fromkeys(terms[k]))
     kept = "".join(letter for letter in wanted if letter in there)
     subscripts = f"{','.join((output, *(terms[j] for j in others)))}->{kept}"
-    found = g if subscripts == f"{kept}->{kept}" else einsum(g, *(operands[j] for j in others), subscripts=subscripts)
+    found = (
+        g
+        if subscripts == f"{kept}->{kept}"
+        else einsum(g, *(operands[j] for j in others), subscripts=subscripts)
+    )
     if kept != wanted:
         found = expand_dims(found, axis=tuple(i for i, letter in enumerate(wanted) if letter not in there))
         found = broadcast_to(found, shape=tuple(sizes[letter] for letter in wanted))
@@ -232,7 +237,10 @@ einsum: Op = Op(
     vjp=_einsum_vjp,
     jvp=_einsum_jvp,
     emit=lambda inputs, instr: call(
-        "np.einsum", literal(instr.params["subscripts"]), *inputs, **({"optimize": True} if len(inputs) > 2 else {})
+        "np.einsum",
+        literal(instr.params["subscripts"]),
+        *inputs,
+        **({"optimize": True} if len(inputs) > 2 else {}),
     ),
     native=_native_einsum,
     sample=(
@@ -269,7 +277,9 @@ def _regular(*shape: int) -> Any:
 
 def _square(x: Any) -> None:
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise np.linalg.LinAlgError(f"the last two axes of an array of shape {x.shape} are not a square matrix")
+        raise np.linalg.LinAlgError(
+            f"the last two axes of an array of shape {x.shape} are not a square matrix"
+        )
 
 
 def _float_dtype(*inputs: Any) -> np.dtype[Any]:
@@ -302,7 +312,11 @@ def _solve_jvp(tangents: Any, z: Any, a: Any, b: Any) -> Any:
     a_dot, b_dot = tangents
     right = b_dot
     if a_dot is not None:
-        moved = a_dot @ z if b.ndim > 1 or a.ndim == 2 else reshape(a_dot @ expand_dims(z, axis=(z.ndim,)), shape=z.shape)
+        moved = (
+            a_dot @ z
+            if b.ndim > 1 or a.ndim == 2
+            else reshape(a_dot @ expand_dims(z, axis=(z.ndim,)), shape=z.shape)
+        )
         right = -moved if b_dot is None else b_dot - moved
     if b.ndim == 1 and right.ndim > 1:
         return cast(reshape(solve(a, expand_dims(right, axis=(right.ndim,))), shape=z.shape), z.dtype)

@@ -1,4 +1,5 @@
-"""Elementwise functions under NumPy's signatures: every ufunc that is an op, and `where`, `clip`, `round` and their kind.
+"""Elementwise functions under NumPy's signatures: every ufunc that is an op, and `where`, `clip`, `round` and
+their kind.
 
 `special_functions` has those of `scipy.special`, by their full names.
 """
@@ -126,7 +127,9 @@ def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> Any:
 def real(val: Any) -> Any:
     val = operand(val)
     if val.dtype.kind == "c":
-        raise UnsupportedError("complex numbers are not recorded yet.", None, "keep real and imaginary parts apart")
+        raise UnsupportedError(
+            "complex numbers are not recorded yet.", None, "keep real and imaginary parts apart"
+        )
     return val
 
 

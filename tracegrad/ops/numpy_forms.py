@@ -1,4 +1,5 @@
-"""What all functions under NumPy's signatures share: which keywords are refused and how, and arguments brought to one form.
+"""What all functions under NumPy's signatures share: which keywords are refused and how, and arguments brought to
+one form.
 
 A function is declared with `@answers(np.sum)`: it is then what a traced call of `np.sum` runs. Begin with `answers`.
 """
@@ -53,11 +54,17 @@ def refuse_keywords(name: str, keywords: dict[str, Any]) -> None:
     for key, value in keywords.items():
         if value is None or value is np._NoValue:
             continue
-        if key in _HARMLESS and not is_traced(value) and any(value is v or value == v for v in _HARMLESS[key]):
+        if (
+            key in _HARMLESS
+            and not is_traced(value)
+            and any(value is v or value == v for v in _HARMLESS[key])
+        ):
             continue
         advice = _ADVICE.get(key, f"leave `{key}` out, or compute this part from values that are not traced")
         raise UnsupportedError(
-            f"`{name}` is recorded without its argument `{key}`.", None, advice.replace("{name}", name.split(".")[-1])
+            f"`{name}` is recorded without its argument `{key}`.",
+            None,
+            advice.replace("{name}", name.split(".")[-1]),
         )
 
 
@@ -67,7 +74,9 @@ def spoken_name(function: Callable[..., Any]) -> str:
     return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
-def answers(*functions: Callable[..., Any], name: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def answers(
+    *functions: Callable[..., Any], name: str = ""
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the decorated function as what `functions` are when an argument is traced.
 
     Arguments that ours does not have are refused with `UnsupportedError`, unless they say what is the case anyway.
@@ -126,9 +135,7 @@ def operand(a: Any) -> Any:
 
 def holds_traced(items: Any) -> bool:
     """Whether a nested list or tuple has a traced value in it."""
-    return any(
-        is_traced(item) or (isinstance(item, (list, tuple)) and holds_traced(item)) for item in items
-    )
+    return any(is_traced(item) or (isinstance(item, (list, tuple)) and holds_traced(item)) for item in items)
 
 
 def as_dtype(x: Any, dtype: Any) -> Any:

@@ -67,7 +67,9 @@ def outer(a: Any, b: Any) -> Any:
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = operand(a), operand(b)
     if hasattr(axes, "__len__"):
-        first, second = ([axis_number(k, x.ndim) for k in whole(of)] for x, of in zip((a, b), axes, strict=True))
+        first, second = (
+            [axis_number(k, x.ndim) for k in whole(of)] for x, of in zip((a, b), axes, strict=True)
+        )
     else:
         first, second = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     if [a.shape[k] for k in first] != [b.shape[k] for k in second]:
@@ -94,7 +96,9 @@ def kron(a: Any, b: Any) -> Any:
 def cross(a: Any, b: Any, axis: int = -1) -> Any:
     a, b = operand(a), operand(b)
     if a.shape[axis] != 3 or b.shape[axis] != 3:
-        raise UnsupportedError("`np.cross` is recorded for vectors with three components.", None, "append a zero")
+        raise UnsupportedError(
+            "`np.cross` is recorded for vectors with three components.", None, "append a zero"
+        )
     (a0, a1, a2), (b0, b1, b2) = ([moveaxis(x, axis, 0)[k] for k in range(3)] for x in (a, b))
     parts = (
         subtract(multiply(a1, b2), multiply(a2, b1)),
@@ -120,7 +124,9 @@ def complete_subscripts(subscripts: str, operands: Sequence[Any]) -> str:
     hidden = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True) if "..." in t]
     shared = free[: builtins.max(hidden, default=0)]
     counts = iter(hidden)
-    terms = [t.replace("...", "".join(shared[len(shared) - next(counts) :])) if "..." in t else t for t in terms]
+    terms = [
+        t.replace("...", "".join(shared[len(shared) - next(counts) :])) if "..." in t else t for t in terms
+    ]
     if arrow:
         output = output.replace("...", "".join(shared))
     else:
@@ -159,7 +165,9 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
     if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
         return reduce.norm(x, axis=axes, keepdims=bool(keepdims))
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
-        rows, columns = axes if axis is None or isinstance(axis, int) else (axis_number(k, x.ndim) for k in axis)
+        rows, columns = (
+            axes if axis is None or isinstance(axis, int) else (axis_number(k, x.ndim) for k in axis)
+        )
         inside, outside = (rows, columns) if abs(ord) == 1 else (columns, rows)
         totals = sum(absolute(x), inside, keepdims=True)
         found = (max if ord > 0 else min)(totals, outside, keepdims=True)
@@ -185,7 +193,9 @@ def vector_norm(x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 
         return linalg_norm(x, None, axes, keepdims)
     if len(axes) == 1 or x.ndim == 1:
         return linalg_norm(x, ord, axes[0], keepdims)
-    raise UnsupportedError("`np.linalg.vector_norm` is recorded along one axis for this `ord`.", None, "x.ravel()")
+    raise UnsupportedError(
+        "`np.linalg.vector_norm` is recorded along one axis for this `ord`.", None, "x.ravel()"
+    )
 
 
 @answers(np.linalg.matrix_norm)

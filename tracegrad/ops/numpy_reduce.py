@@ -132,10 +132,14 @@ def argsort(a: Any, axis: Any = -1) -> Any:
 
 
 @answers(name="scipy.special.logsumexp")
-def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
+def logsumexp(
+    a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False
+) -> Any:
     if b is not None or return_sign:
         raise UnsupportedError(
-            "`scipy.special.logsumexp` is recorded without `b` and `return_sign`.", None, "add np.log(b) to `a` for b > 0"
+            "`scipy.special.logsumexp` is recorded without `b` and `return_sign`.",
+            None,
+            "add np.log(b) to `a` for b > 0",
         )
     return _reduced(reduce.logsumexp, _inexact(a), axis, keepdims)
 

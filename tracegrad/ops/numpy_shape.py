@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,15 @@ from tracegrad.ops import shape as ops
 from tracegrad.ops.arithmetic import subtract
 from tracegrad.ops.compare import not_equal
 from tracegrad.ops.families import astype as cast
-from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, expand_to, is_traced, operand
+from tracegrad.ops.numpy_forms import (
+    answers,
+    as_dtype,
+    axis_number,
+    axis_tuple,
+    expand_to,
+    is_traced,
+    operand,
+)
 from tracegrad.ops.reduce import argsort
 
 
@@ -135,7 +144,9 @@ def atleast_2d(*arys: Any) -> Any:
 
 @answers(np.atleast_3d)
 def atleast_3d(*arys: Any) -> Any:
-    return _each(lambda a: a if a.ndim > 2 else reshape(a, (*(a.shape if a.ndim == 2 else (1, a.size)), 1)), arys)
+    return _each(
+        lambda a: a if a.ndim > 2 else reshape(a, (*(a.shape if a.ndim == 2 else (1, a.size)), 1)), arys
+    )
 
 
 # --- joining and cutting ----------------------------------------------------------------------------------------------
@@ -193,7 +204,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 
 def _cut(a: Any, edges: Sequence[int], axis: int) -> list[Any]:
     lead = (slice(None),) * axis
-    return [items.getitem(a, index=(*lead, slice(i, j))) for i, j in zip(edges[:-1], edges[1:], strict=True)]
+    return [items.getitem(a, index=(*lead, slice(i, j))) for i, j in itertools.pairwise(edges)]
 
 
 @answers(np.array_split)
@@ -300,10 +311,14 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
         widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
     if mode == "constant":
         if is_traced(constant_values) or np.ndim(constant_values):
-            raise UnsupportedError("`np.pad` is recorded with one known constant.", None, "np.concatenate the borders")
+            raise UnsupportedError(
+                "`np.pad` is recorded with one known constant.", None, "np.concatenate the borders"
+            )
         return ops.pad(a, widths=tuple((int(i), int(j)) for i, j in widths), value=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise UnsupportedError(f"`np.pad` is recorded without mode={mode!r}.", None, "np.concatenate the borders")
+        raise UnsupportedError(
+            f"`np.pad` is recorded without mode={mode!r}.", None, "np.concatenate the borders"
+        )
     for axis, (before, after) in enumerate(widths):
         if before or after:
             a = take(a, np.pad(np.arange(a.shape[axis]), (before, after), mode=mode), axis)

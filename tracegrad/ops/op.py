@@ -1,9 +1,9 @@
 """What an operation is: one declaration with NumPy meaning, types, both derivatives and emitted form.
 
-Begin with `Op`. The families (`families.py`) build these; every other file of this room declares. An op is called like a
-function: on plain arrays it computes with NumPy; when an argument carries a recorder (a `Tensor` under capture, a
-`Symbol`), the recorder of the highest level records the call. So a derivative rule is written once, with operators and
-ops, and runs on anything.
+Begin with `Op`. The families (`families.py`) build these; every other file of this room declares. An op is called
+like a function: on plain arrays it computes with NumPy; when an argument carries a recorder (a `Tensor` under
+capture, a `Symbol`), the recorder of the highest level records the call. So a derivative rule is written once,
+with operators and ops, and runs on anything.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def dotted(name: str) -> ast.expr:
 def call(name: str, *args: ast.expr, **keywords: Any) -> ast.expr:
     """`name(*args, **keywords)` as an expression; keyword values are Python values."""
     return ast.Call(
-        func=dotted(name), args=list(args), keywords=[ast.keyword(arg=k, value=literal(v)) for k, v in keywords.items()]
+        func=dotted(name),
+        args=list(args),
+        keywords=[ast.keyword(arg=k, value=literal(v)) for k, v in keywords.items()],
     )
 
 

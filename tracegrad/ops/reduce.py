@@ -1,7 +1,8 @@
 """Reductions: sum, mean, product, extremes, variance, norm; cumulative sums; arg-extremes, any and all.
 
-`axis` is a sorted tuple of non-negative axes, `keepdims` a bool; the functions of `numpy_reduce.py` bring NumPy's forms to
-these. Ties of max and min share the derivative equally; the norm has derivative 0 at 0. Begin with `reduction_type`.
+`axis` is a sorted tuple of non-negative axes, `keepdims` a bool; the functions of `numpy_reduce.py` bring NumPy's
+forms to these. Ties of max and min share the derivative equally; the norm has derivative 0 at 0. Begin with
+`reduction_type`.
 """
 
 from __future__ import annotations
@@ -78,7 +79,11 @@ def row_order(ndim: int, axis: Axes) -> tuple[int, ...]:
 
 
 def native_reduction(
-    all_kernel: Any, rows_kernel: Any, start: float | None = None, extra: Sequence[str] = (), scalar: Any = False
+    all_kernel: Any,
+    rows_kernel: Any,
+    start: float | None = None,
+    extra: Sequence[str] = (),
+    scalar: Any = False,
 ) -> Callable[[Instr], Any]:
     """A `native` that picks the kernel for full or partial reduction; `start` is given to it in the result's dtype."""
 
@@ -147,14 +152,14 @@ mean: Op = linear(
 
 
 def _halves(x: Any, at: int, stop: int | None = None) -> tuple[Any, Any]:
-    return getitem(x, index=(Ellipsis, slice(0, at))), getitem(x, index=(Ellipsis, slice(at, stop)))
+    return getitem(x, index=(Ellipsis, slice(None, at))), getitem(x, index=(Ellipsis, slice(at, stop)))
 
 
 def products_of_others(x: Any) -> Any:
     """For each element the product of all others along the last axis, zeros or not.
 
-    Pairs are multiplied, the products of the other pairs found the same way, and handed down: n log n additions of text,
-    3 n multiplications, no division, so it is right at zeros, and so are its derivatives.
+    Pairs are multiplied, the products of the other pairs found the same way, and handed down: no division, so it is
+    right at zeros, and so are its derivatives.
     """
     n = x.shape[-1]
     if n < 2:
@@ -335,7 +340,11 @@ norm: Op = Op(
     jvp=_norm_jvp,
     emit=_emit_norm,
     native=native_reduction(kernels.norm_all, kernels.norm_rows, 0),
-    sample=(*_SMALL, case((2, 2, 2), axis=(0, 1, 2), keepdims=False), case((2, 2, 2), axis=(0, 1, 2), keepdims=True)),
+    sample=(
+        *_SMALL,
+        case((2, 2, 2), axis=(0, 1, 2), keepdims=False),
+        case((2, 2, 2), axis=(0, 1, 2), keepdims=True),
+    ),
 )
 """The root of the sum of squares over some axes: the norm of a vector, the Frobenius norm of a matrix."""
 
@@ -377,7 +386,15 @@ def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
         moved = tuple(x.shape[k] for k in order)
         if not x.type.size:
             return False
-        return (kernel, order, back, moved, x.type.size // moved[-1], moved[-1], instr.outputs[0].dtype.type(start))
+        return (
+            kernel,
+            order,
+            back,
+            moved,
+            x.type.size // moved[-1],
+            moved[-1],
+            instr.outputs[0].dtype.type(start),
+        )
 
     return native
 
@@ -403,7 +420,7 @@ cumsum: Op = linear(
 def _cumprod_partials(x: Any, axis: int) -> tuple[Any, Axes]:
     """∂ cumprod(x)_k / ∂x_j with `axis` moved to the end twice, as (..., k, j); and the order of axes that moves it.
 
-    Quadratic in the length, and right where x is 0: row k is the product of a copy of x in which what comes after k is 1.
+    Quadratic in the length, and right where x is 0: row k is the product of a copy of x that is 1 after k.
     """
     order = row_order(x.ndim, (axis,))
     rows = x if order == tuple(range(x.ndim)) else transpose(x, axes=order)

@@ -1,7 +1,7 @@
 """Changes of shape: reshape, transpose, concatenate, stack, flip, roll, tile, repeat, pad, triangles and diagonals.
 
-These ops take static parameters in one form: axes are non-negative, shapes complete. The functions of `numpy_shape.py` bring
-NumPy's many forms to these. Begin with `reshape`.
+These ops take static parameters in one form: axes are non-negative, shapes complete. The functions of `numpy_shape.py`
+bring NumPy's many forms to these. Begin with `reshape`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ transpose: Op = linear(
     result_type=_transposed,
     emit=_emit_transpose,
     native=lambda instr: (
-        (kernels.contiguous_transpose, tuple(instr.params["axes"])) if instr.params["axes"] else (kernels.same,)
+        (kernels.contiguous_transpose, tuple(instr.params["axes"]))
+        if instr.params["axes"]
+        else (kernels.same,)
     ),
     view=True,
     sample=(
@@ -145,7 +147,9 @@ copy: Op = linear(
 def _emit_flip(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     axis = instr.params["axis"]
     parts = tuple(slice(None, None, -1) if k in axis else slice(None) for k in range(max(axis) + 1))
-    return ast.Subscript(value=inputs[0], slice=literal(parts if len(parts) > 1 else parts[0]), ctx=ast.Load())
+    return ast.Subscript(
+        value=inputs[0], slice=literal(parts if len(parts) > 1 else parts[0]), ctx=ast.Load()
+    )
 
 
 flip: Op = linear(
@@ -154,7 +158,12 @@ flip: Op = linear(
     result_type=lambda x, axis: ArrayType(x.shape, x.dtype),
     emit=_emit_flip,
     view=True,
-    sample=(case((4,), axis=(0,)), case((2, 3), axis=(1,)), case((2, 3), axis=(0, 1)), case((0, 3), axis=(0,))),
+    sample=(
+        case((4,), axis=(0,)),
+        case((2, 3), axis=(1,)),
+        case((2, 3), axis=(0, 1)),
+        case((0, 3), axis=(0,)),
+    ),
 )
 
 
@@ -165,8 +174,10 @@ def _concatenated(*arrays: Any, axis: int) -> ArrayType:
     first = arrays[0].shape
     for array in arrays[1:]:
         other = array.shape
-        if len(other) != len(first) or any(k != axis and m != n for k, (m, n) in enumerate(zip(first, other, strict=True))):
-            raise ValueError(f"concatenate along axis {axis} needs shapes that agree elsewhere: {first} and {other}")
+        if (*other[:axis], *other[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]):
+            raise ValueError(
+                f"concatenate along axis {axis} needs shapes that agree elsewhere: {first} and {other}"
+            )
     length = sum(array.shape[axis] for array in arrays)
     return ArrayType((*first[:axis], length, *first[axis + 1 :]), promote(*(a.dtype for a in arrays)))
 
@@ -269,7 +280,9 @@ tile: Op = linear(
         tuple(n * r for n, r in zip((*(1,) * (len(reps) - x.ndim), *x.shape), reps, strict=True)), x.dtype
     ),
     emit=lambda inputs, instr: call(
-        "np.tile", inputs[0], literal(instr.params["reps"] if len(instr.params["reps"]) > 1 else instr.params["reps"][0])
+        "np.tile",
+        inputs[0],
+        literal(instr.params["reps"] if len(instr.params["reps"]) > 1 else instr.params["reps"][0]),
     ),
     native=False,
     sample=(case((3,), reps=(2,)), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 2)), case((), reps=(3,))),
@@ -279,7 +292,9 @@ tile: Op = linear(
 
 def _unrepeat(g: Any, x: Any, repeats: int, axis: int) -> Any:
     before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
-    return reshape(sum_to(reshape(g, shape=(*before, repeats, *after)), shape=(*before, 1, *after)), shape=x.shape)
+    return reshape(
+        sum_to(reshape(g, shape=(*before, repeats, *after)), shape=(*before, 1, *after)), shape=x.shape
+    )
 
 
 repeat: Op = linear(
@@ -324,7 +339,9 @@ roll: Op = linear(
 
 
 def _padded(x: Any, widths: tuple[tuple[int, int], ...], value: Any) -> ArrayType:
-    return ArrayType(tuple(before + n + after for n, (before, after) in zip(x.shape, widths, strict=True)), x.dtype)
+    return ArrayType(
+        tuple(before + n + after for n, (before, after) in zip(x.shape, widths, strict=True)), x.dtype
+    )
 
 
 def _pad_vjp(g: Any, z: Any, x: Any, widths: Any, value: Any) -> tuple[Any, ...]:
@@ -334,7 +351,9 @@ def _pad_vjp(g: Any, z: Any, x: Any, widths: Any, value: Any) -> tuple[Any, ...]
 
 def _emit_pad(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     value = instr.params["value"]
-    return call("np.pad", inputs[0], literal(instr.params["widths"]), **({"constant_values": value} if value else {}))
+    return call(
+        "np.pad", inputs[0], literal(instr.params["widths"]), **({"constant_values": value} if value else {})
+    )
 
 
 pad: Op = Op(
@@ -364,7 +383,9 @@ pad: Op = Op(
 
 def _triangle(function: Any, kernel: Any) -> Op:
     def emit(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
-        return call(f"np.{function.__name__}", inputs[0], **({"k": instr.params["k"]} if instr.params["k"] else {}))
+        return call(
+            f"np.{function.__name__}", inputs[0], **({"k": instr.params["k"]} if instr.params["k"] else {})
+        )
 
     op = linear(
         function,
@@ -405,11 +426,15 @@ def _emit_diagonal(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
 diagonal: Op = linear(
     lambda x, k: np.diagonal(x, k, -2, -1),
     transpose=diagonal_transpose,
-    result_type=lambda x, k: ArrayType((*x.shape[:-2], diagonal_length(*x.shape[-2:], k)), x.dtype),
+    result_type=lambda x, k: ArrayType(
+        (*x.shape[:-2], diagonal_length(x.shape[-2], x.shape[-1], k)), x.dtype
+    ),
     name="diagonal",
     emit=_emit_diagonal,
     native=lambda instr: (
-        (kernels.diagonal_of, instr.params["k"], instr.outputs[0].shape[0]) if instr.inputs[0].ndim == 2 else False
+        (kernels.diagonal_of, instr.params["k"], instr.outputs[0].shape[0])
+        if instr.inputs[0].ndim == 2
+        else False
     ),
     view=True,
     sample=(case((3, 3), k=0), case((3, 3), k=-1), case((2, 4), k=1), case((2, 3, 4), k=0)),
@@ -420,7 +445,9 @@ diag: Op = linear(
     np.diag,
     transpose=lambda g, x, k: diagonal(g, k=k),
     result_type=lambda x, k: ArrayType((x.shape[0] + abs(k),) * 2, x.dtype),
-    emit=lambda inputs, instr: call("np.diag", inputs[0], **({"k": instr.params["k"]} if instr.params["k"] else {})),
+    emit=lambda inputs, instr: call(
+        "np.diag", inputs[0], **({"k": instr.params["k"]} if instr.params["k"] else {})
+    ),
     native=lambda instr: (kernels.on_diagonal, instr.params["k"], tuple(instr.outputs[0].shape)),
     sample=(case((3,), k=0), case((2,), k=1), case((2,), k=-2)),
 )

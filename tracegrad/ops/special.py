@@ -37,10 +37,16 @@ def special_dtype(*tokens: Any) -> np.dtype[Any]:
     return np.dtype(np.float32 if dtype.kind != "O" and np.can_cast(dtype, np.float32) else np.float64)
 
 
+def _weak_is_wide(*tokens: Any) -> np.dtype[Any]:
+    """For SciPy's loops that list float64 first: a Python number beside an array makes it float64."""
+    return special_dtype(*(np.dtype(np.float64) if isinstance(t, type) else t for t in tokens))
+
+
 def special(
     name: str,
     partials: Callable[..., Any],
     *,
+    dtype: Callable[..., Any] = special_dtype,
     domain: Any = anywhere,
     one: Callable[..., Any] | None = None,
     each: Callable[..., Any] | None = None,
@@ -61,7 +67,7 @@ def special(
         function,
         partials,
         name=name,
-        dtype=special_dtype,
+        dtype=dtype,
         domain=domain,
         callee=f"scipy.special.{name}",
         imports="import scipy.special",
@@ -90,17 +96,30 @@ log_expit: Op = special("log_expit", lambda z, x: expit(-x), **_kernels("log_exp
 gamma: Op = special("gamma", lambda z, x: z * digamma(x), domain=positive, **_kernels("gamma"))
 gammaln: Op = special("gammaln", lambda z, x: digamma(x), domain=positive, **_kernels("gammaln"))
 digamma: Op = special("digamma", lambda z, x: polygamma(1, x), domain=positive, **_kernels("digamma"))
-polygamma: Op = special("polygamma", lambda z, n, x: (None, polygamma(n + 1, x)), domain=((1, 1), positive))
+polygamma: Op = special(
+    "polygamma",
+    lambda z, n, x: (None, polygamma(n + 1, x)),
+    domain=((1, 1), positive),
+    dtype=lambda n, x: np.dtype(np.float64),
+)
 betaln: Op = special(
     "betaln",
     lambda z, x, y: (digamma(x) - digamma(x + y), digamma(y) - digamma(x + y)),
     domain=positive,
+    dtype=_weak_is_wide,
 )
 
 xlogy: Op = special(
-    "xlogy", lambda z, x, y: (log(y), x / y), domain=positive, one=kernels.xlogy_of, each=kernels.xlogy_each
+    "xlogy",
+    lambda z, x, y: (log(y), x / y),
+    domain=positive,
+    dtype=_weak_is_wide,
+    one=kernels.xlogy_of,
+    each=kernels.xlogy_each,
 )
-xlog1py: Op = special("xlog1py", lambda z, x, y: (log1p(y), x / (1 + y)), domain=positive)
+xlog1py: Op = special(
+    "xlog1py", lambda z, x, y: (log1p(y), x / (1 + y)), domain=positive, dtype=_weak_is_wide
+)
 entr: Op = special("entr", lambda z, x: -1 - log(x), domain=positive)
 rel_entr: Op = special("rel_entr", lambda z, x, y: (1 + log(x / y), -x / y), domain=positive)
 kl_div: Op = special("kl_div", lambda z, x, y: (log(x / y), 1 - x / y), domain=positive)

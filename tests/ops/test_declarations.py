@@ -1,0 +1,168 @@
+"""Every op from its own declaration: value, type, both derivatives, second order, float32, emitted text, kernel."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+import pytest
+
+import tracegrad.ops.functions  # noqa: F401  (declares every op)
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.trace import Const
+from tracegrad.ir.types import array_type, type_of
+from tracegrad.ops.op import REGISTRY
+from tracegrad.testing.samples import (
+    instruction,
+    jvp_trace,
+    pushed_forward,
+    samples,
+    value_trace,
+    vjp_trace,
+)
+
+STEP = 1e-6
+WITHOUT_INPUTS = ("zeros",)
+ALL = [
+    pytest.param(sample, id=f"{name}-{k}")
+    for name, op in sorted(REGISTRY.items())
+    if op.family != "control" and op.sample is not None
+    for k, sample in enumerate(samples(op))
+]
+ACTIVE = [p for p in ALL if p.values[0].op.vjp is not None and p.values[0].active]
+
+
+def directions(values, seed=1):
+    generator = np.random.default_rng(seed)
+    return [np.asarray(generator.uniform(-1, 1, np.shape(v)))[()].astype(np.asarray(v).dtype) for v in values]
+
+
+def moved(values, along, step):
+    return [v + step * d for v, d in zip(values, along, strict=True)]
+
+
+def dot(left, right):
+    return sum(float(np.sum(a * b)) for a, b in zip(left, right, strict=True))
+
+
+def differences(trace, values, along):
+    above = interpret(trace, moved(values, along, STEP))
+    below = interpret(trace, moved(values, along, -STEP))
+    return [(a - b) / (2 * STEP) for a, b in zip(above, below, strict=True)]
+
+
+def floats(arrays):
+    return [a for a in arrays if np.asarray(a).dtype.kind == "f"]
+
+
+def types(values):
+    return [str(type_of(v)) for v in values]
+
+
+def test_every_op_declares_samples():
+    missing = [name for name, op in REGISTRY.items() if op.family != "control" and op.sample is None]
+    assert not missing
+
+
+@pytest.mark.parametrize("sample", ALL)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_type_rule_says_what_numpy_gives(sample, dtype):
+    sample = sample.cast(dtype)
+    trace = value_trace(sample)
+    assert types(interpret(trace, sample.active)) == [str(v.type) for v in trace.outputs]
+
+
+@pytest.mark.parametrize("sample", [p for p in ALL if p.values[0].op.family == "elementwise"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_a_python_number_takes_the_dtype_beside_it(sample, dtype):
+    op = sample.op
+    if len(sample.values) != 2 or op.name in ("polygamma",):
+        pytest.skip("two inputs that may be floats")
+    integral = op.name.startswith("bitwise")
+    if integral and dtype is not np.int64:
+        pytest.skip("integers alone")
+    left = np.ones(np.shape(sample.values[0]), dtype)
+    for number in (2, 0.5)[: 1 if integral else 2]:
+        for inputs in ((left, number), (number, left)):
+            result = op.evaluate(*inputs)
+            found = op.result_type(*(Const(x) for x in inputs))
+            assert str(found) == str(type_of(result))
+
+
+@pytest.mark.parametrize("sample", ACTIVE)
+def test_the_jvp_is_what_differences_say(sample):
+    along = directions(sample.active)
+    found = interpret(jvp_trace(sample), (*sample.active, *along))
+    trace = value_trace(sample)
+    assert types(found) == types(interpret(trace, sample.active))
+    for got, want in zip(found, differences(trace, sample.active, along), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("sample", ACTIVE)
+def test_the_vjp_is_the_transpose_of_the_jvp(sample):
+    along = directions(sample.active)
+    dots = interpret(jvp_trace(sample), (*sample.active, *along))
+    g = directions(dots, seed=2)
+    bars = interpret(vjp_trace(sample), (*sample.active, *g))
+    assert types(bars) == types(sample.active)
+    np.testing.assert_allclose(dot(bars, along), dot(g, dots), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("sample", ACTIVE)
+def test_the_vjp_can_be_differentiated_again(sample):
+    trace = vjp_trace(sample)
+    values = (*sample.active, *directions(interpret(value_trace(sample), sample.active), seed=3))
+    along = directions(values, seed=4)
+    found = interpret(pushed_forward(trace), (*values, *along))
+    for got, want in zip(found, differences(trace, values, along), strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize("sample", ACTIVE)
+def test_gradients_of_float32_are_float32(sample):
+    sample = sample.cast(np.float32)
+    results = interpret(value_trace(sample), sample.active)
+    g = directions(results, seed=2)
+    assert types(interpret(vjp_trace(sample), (*sample.active, *g))) == types(sample.active)
+    assert types(interpret(jvp_trace(sample), (*sample.active, *directions(sample.active)))) == types(results)
+
+
+def same_values(found, wanted):
+    found, wanted = (x if isinstance(x, tuple) else (x,) for x in (found, wanted))
+    for got, want in zip(found, wanted, strict=True):
+        assert np.shape(got) == np.shape(want)
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("sample", [p for p in ALL if p.values[0].op.name not in ("index_add", "index_set")])
+def test_the_emitted_text_means_the_same(sample):
+    names = [ast.Name(id=f"x{k}", ctx=ast.Load()) for k in range(len(sample.values))]
+    tree = ast.fix_missing_locations(ast.Expression(sample.op.emit(names, instruction(sample))))
+    scope = {"np": np, **{f"x{k}": v for k, v in enumerate(sample.values)}}
+    if sample.op.imports:
+        exec(sample.op.imports, scope)
+    found = eval(compile(tree, "emitted", "eval"), scope)
+    same_values(
+        found if sample.op.n_outputs == 1 else tuple(found), sample.op(*sample.values, **sample.params)
+    )
+
+
+@pytest.mark.parametrize("sample", [p for p in ALL if callable(p.values[0].op.native)])
+def test_the_kernel_means_the_same(sample):
+    native = sample.op.native(instruction(sample))
+    if not isinstance(native, tuple):
+        pytest.skip("no kernel for this form")
+    kernel, *static = native
+    found = kernel(*sample.values, *static)
+    same_values(
+        found if sample.op.n_outputs == 1 else tuple(found), sample.op(*sample.values, **sample.params)
+    )
+    wanted = [str(v.type) for v in instruction(sample).outputs]
+    assert types(found if isinstance(found, tuple) else (found,)) == wanted
+
+
+def test_ops_without_inputs():
+    op = REGISTRY["zeros"]
+    assert op.result_type(shape=(2, 3), dtype=np.dtype(np.float32)) == array_type((2, 3), np.float32)
+    assert op.evaluate((2, 3), np.float32).shape == (2, 3)
