@@ -34,6 +34,7 @@ class Value:
     depth: int = 0
     start: int = -1  # life: from the position that assigns it to the last that reads it
     end: int = -1
+    holes: list[tuple[int, int, int]] = field(default_factory=list)  # see `lifetimes.live_at`
     name: str = ""
 
     @property

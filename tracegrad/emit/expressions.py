@@ -20,8 +20,6 @@ from tracegrad.ops.op import call, dotted, literal
 
 _PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 _INFIX_FLOAT = ("+", "-", "*", "/")  # beside floats, `2 * x` is written `2.0 * x`
-# Where Python's own numbers mean something else than NumPy's: a division by zero raises, `~True` is -2.
-PYTHON_DIFFERS = ("/", "//", "%", "**", "~")
 
 
 class Expressions:
@@ -35,7 +33,7 @@ class Expressions:
         Floats kept in variables are written `np.float64(...)`, since some operator treats Python's numbers otherwise.
     """
 
-    def __init__(self, native: bool, careful: bool) -> None:
+    def __init__(self, native: bool, careful: bool = False) -> None:
         self.native = native
         self.careful = careful
         self.mentions: dict[Value, list[ast.Name]] = {}

@@ -3,7 +3,8 @@
 Blocks with their nested values go in; afterwards every value has a life (`start`, `end`), every `Write` knows whether it may
 work on its source itself, and `Groups` says which values are one variable of the text: what a loop carries, what the arms
 of a branch join, what a write in place changes. Positions count nodes in the order of the text. Two values may
-share a name if their lives do not overlap; reads at a position come before writes at it.
+share a name if their lives do not overlap; reads at a position come before writes at it. A value whose last reader is in the
+false arm of a branch is not needed in the true arm after its last reader there: its life has a hole.
 
 This is the way out of static single assignment of Boissinot et al., "Revisiting out-of-SSA translation", CGO 2009, for
 structured programs, where a life is one interval. Begin with `measure`.
@@ -48,6 +49,7 @@ class _Clock:
     def __init__(self) -> None:
         self.now = 0
         self.read_inside: list[set[Value]] = []
+        self.read_in_arm: list[dict[Value, int]] = []
 
     def read(self, operands: Iterable[Operand], at: int) -> None:
         for operand in operands:
@@ -55,6 +57,8 @@ class _Clock:
                 value.end = max(value.end, at)
                 if self.read_inside:
                     self.read_inside[-1].add(value)
+                if self.read_in_arm:
+                    self.read_in_arm[-1][value] = at
 
     def make(self, values: Iterable[Value], at: int) -> None:
         for value in values:
@@ -73,10 +77,7 @@ class _Clock:
             self.repeat(node)
         elif isinstance(node, Choice):
             self.read(node.reads, at)
-            for arm in node.arms:
-                self.block(arm)
-            self.now += 4
-            self.make(node.outputs, self.now)
+            self.choice(node)
         elif isinstance(node, Write):
             self.read((node.source,), at)
             self.read(node.rest, at + 2)  # the copy has its name when these are read
@@ -84,6 +85,23 @@ class _Clock:
         else:
             self.read(node.reads, at)
             self.make(node.makes, at)
+
+    def choice(self, node: Choice) -> None:
+        before = self.now
+        read: list[dict[Value, int]] = []
+        ends = []
+        for arm in node.arms:
+            self.read_in_arm.append({})
+            self.block(arm)
+            read.append(self.read_in_arm.pop())
+            ends.append(self.now)
+        self.now += 4
+        for value in read[1]:
+            if value.start <= before:
+                value.holes.append((read[0].get(value, before), ends[0] + 2, self.now))
+        if self.read_in_arm:
+            self.read_in_arm[-1].update({**read[0], **read[1]})
+        self.make(node.outputs, self.now)
 
     def repeat(self, node: Repeat) -> None:
         entry = self.now
@@ -107,6 +125,8 @@ class _Clock:
         for value in inside:
             if value.start < entry:
                 value.end = max(value.end, leave)
+                if self.read_in_arm:
+                    self.read_in_arm[-1][value] = leave
         for value in (node.counter, *node.stacks):
             value.end = max(value.end, leave)
         if self.read_inside:
@@ -145,7 +165,18 @@ class Groups:
 
 def overlap(a: Value, b: Value) -> bool:
     """Whether both are needed at some position."""
-    return a.start < b.end and b.start < a.end
+    start, end = max(a.start, b.start), min(a.end, b.end)
+    return start < end and not (_in_hole(a, start, end) or _in_hole(b, start, end))
+
+
+def live_at(value: Value, position: int) -> bool:
+    """Whether the value is needed after a position."""
+    return value.start <= position < value.end and not _in_hole(value, position, position + 1)
+
+
+def _in_hole(value: Value, start: int, end: int) -> bool:
+    """Whether it is not needed from start to end; a hole counts only if nothing after the branch reads the value."""
+    return any(first <= start and end <= last and value.end <= limit for first, last, limit in value.holes)
 
 
 def measure(inputs: Sequence[Value], block: Block) -> Groups:
@@ -205,23 +236,29 @@ def _write_in_place(inputs: Sequence[Value], nodes: Sequence[Node], groups: Grou
     if not writes:
         return
     sources = _memory(nodes)
-    owners: dict[Value, frozenset[Value | None]] = {}
-    values = [*inputs, *(v for n in nodes for v in _made(n))]
-    sharing: dict[Value | None, list[Value]] = {}
-    for value in values:
-        if value.type.shape:
-            owners[value] = _owners(value, sources)
-            for owner in owners[value]:
-                sharing.setdefault(owner, []).append(value)
+    values = [v for v in (*inputs, *(v for n in nodes for v in _made(n))) if v.type.shape]
+    owners, sharing = _ownership(values, sources)
     for write in writes:
-        source = write.source
-        if isinstance(source, Const) or source.expression is not None:
-            continue
-        owned = owners[source]
-        others = (v for owner in owned for v in sharing[owner] if v is not write.output)
-        at = write.output.start
-        if None not in owned and not any(v.start <= at < v.end for v in others if v.expression is None):
-            write.in_place = groups.join(source, write.output)
+        source, at = write.source, write.output.start
+        if isinstance(source, Value) and source.expression is None and None not in owners[source]:
+            others = (v for owner in owners[source] for v in sharing[owner] if v is not write.output)
+            if not any(live_at(v, at) for v in others if v.expression is None):
+                write.in_place = groups.join(source, write.output)
+        if not write.in_place:
+            sources[write.output] = []  # a copy is memory of its own
+            owners, sharing = _ownership(values, sources)
+
+
+def _ownership(
+    values: Iterable[Value], sources: dict[Value, list[Operand | None]]
+) -> tuple[dict[Value, frozenset[Value | None]], dict[Value | None, list[Value]]]:
+    """Who made the memory of each value, and which values use the memory of each maker."""
+    owners = {value: _owners(value, sources) for value in values}
+    sharing: dict[Value | None, list[Value]] = {}
+    for value, found in owners.items():
+        for owner in found:
+            sharing.setdefault(owner, []).append(value)
+    return owners, sharing
 
 
 def _made(node: Node) -> Iterable[Value]:

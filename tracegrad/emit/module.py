@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tracegrad.emit.blocks import Lowering, Return, Value, plainly_read
-from tracegrad.emit.expressions import PYTHON_DIFFERS, Expressions, kernel_of, zeros
+from tracegrad.emit.expressions import Expressions, kernel_of, zeros
 from tracegrad.emit.lifetimes import measure, walk
 from tracegrad.emit.names import give_names, identifier
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.printer import Line, Page
+from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.statements import Writer
 from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Instr, Trace
@@ -123,11 +124,12 @@ class _Function:
         fixed: Mapping[int, str | None] | None = None,
     ) -> None:
         self.inputs, self.block = Lowering(native, lists).trace(trace, results)
-        self.expressions = Expressions(native, careful=_is_careful(trace))
+        nodes = list(walk(self.block))
+        self.expressions = Expressions(native, careful=not native and python_numbers_meet(nodes))
         nest(self.block, self.expressions)
         groups = measure(self.inputs, self.block)
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
-        give_names(self.inputs, list(walk(self.block)), groups, reserved, decided, native)
+        give_names(self.inputs, nodes, groups, reserved, decided, native)
         self.expressions.give_names()
 
     def lines(self, leave: Callable[[int], ast.stmt] | None, finish: Finish) -> list[Line]:
@@ -140,7 +142,7 @@ class _Function:
         assert isinstance(end, Return)
         names: list[str | None] = []
         for operand in end.residuals:
-            name = operand.name if isinstance(operand, Value) else None
+            name = operand.name if isinstance(operand, Value) else "steps" if operand.dtype.kind == "i" else None
             names.append(name if name not in names else None)
         return names
 
@@ -188,14 +190,6 @@ def _file(traces: Sequence[Trace]) -> str | None:
     """The file most steps come from."""
     count = Counter(step.location.file for t in traces for step in all_steps(t) if step.location is not None)
     return min(count, key=lambda f: (-count[f], f)) if count else None
-
-
-def _is_careful(trace: Trace) -> bool:
-    """Whether an operator is applied to scalars alone where Python's numbers would raise or mean something else."""
-    return any(
-        isinstance(step, Instr) and step.op.symbol in PYTHON_DIFFERS and not any(a.type.shape for a in step.inputs)
-        for step in all_steps(trace)
-    )
 
 
 # --- results and side exits -------------------------------------------------------------------------------------------
