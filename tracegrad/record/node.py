@@ -228,15 +228,21 @@ def _item(node: Node) -> str:
     return "SelectBackward0" if whole and isinstance(whole[-1], int) else "SliceBackward0"
 
 
+def _divide(node: Node) -> str:
+    return "MulBackward0" if _is_number(node.inputs[0]) else "DivBackward0"
+
+
 def _subtract(node: Node) -> str:
     return "RsubBackward1" if _is_number(node.inputs[0]) else "SubBackward0"
 
 
 _SPECIAL: dict[str, Callable[[Node], str]] = {
     "power": _power,
+    "divide": _divide,
     "dot": _product,
     "matmul": _product,
     "subtract": _subtract,
+    "prod": _reduction("Prod", 0, 1),
     "sum": _reduction("Sum", 0, 1),
     "mean": _reduction("Mean", 0, 1),
     "max": _reduction("Max", 1, 0),
@@ -245,7 +251,8 @@ _SPECIAL: dict[str, Callable[[Node], str]] = {
 }
 _NAMES = {
     "multiply": "MulBackward0",
-    "divide": "DivBackward0",
+    "norm": "LinalgVectorNormBackward0",
+    "outer": "MulBackward0",
     "negative": "NegBackward0",
     "absolute": "AbsBackward0",
     "square": "PowBackward0",

@@ -15,6 +15,7 @@ import numpy as np
 
 from tracegrad.ops.arithmetic import negative
 from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.ops.index import getitem
 
 Dims: TypeAlias = int | Sequence[int] | None
 
@@ -34,6 +35,11 @@ def labelled(result: Any, label: str) -> Any:
     return result
 
 
+def _seen(result: Any, input: Any, label: str) -> Any:
+    """A view, a tensor of its own also where nothing was to be done."""
+    return labelled(getitem(input, index=(Ellipsis,)) if result is input else result, label)
+
+
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
@@ -46,7 +52,7 @@ def whole(size: Sequence[Any]) -> tuple[Any, ...]:
 
 def reshape(input: Any, *shape: Any) -> Any:
     """The same elements in another shape; one length may be -1."""
-    return FUNCTIONS[np.reshape](input, whole(shape))
+    return _seen(FUNCTIONS[np.reshape](input, whole(shape)), input, "ViewBackward0")
 
 
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -61,21 +67,21 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 def squeeze(input: Any, dim: Dims = None) -> Any:
     """Without the dimensions of length 1, or those of `dim` that are."""
     if dim is None:
-        return FUNCTIONS[np.squeeze](input)
+        return _seen(FUNCTIONS[np.squeeze](input), input, "SqueezeBackward0")
     dims = (dim,) if isinstance(dim, builtins.int) else tuple(dim)
     dims = tuple(d % builtins.max(input.ndim, 1) for d in dims)
     dims = tuple(d for d in dims if input.ndim and input.shape[d] == 1)
-    return FUNCTIONS[np.squeeze](input, axis=dims) if dims else input
+    return _seen(FUNCTIONS[np.squeeze](input, axis=dims) if dims else input, input, "SqueezeBackward1")
 
 
 def unsqueeze(input: Any, dim: int) -> Any:
     """With a new dimension of length 1 before `dim`."""
-    return FUNCTIONS[np.expand_dims](input, dim)
+    return labelled(FUNCTIONS[np.expand_dims](input, dim), "UnsqueezeBackward0")
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """Two dimensions exchanged."""
-    return labelled(FUNCTIONS[np.swapaxes](input, dim0, dim1), "TransposeBackward0")
+    return _seen(FUNCTIONS[np.swapaxes](input, dim0, dim1), input, "TransposeBackward0")
 
 
 swapaxes = transpose
@@ -85,12 +91,12 @@ def t(input: Any) -> Any:
     """The transpose of a matrix."""
     if input.ndim > 2:
         raise ValueError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return labelled(FUNCTIONS[np.transpose](input), "TBackward0")
+    return _seen(FUNCTIONS[np.transpose](input), input, "TBackward0")
 
 
 def permute(input: Any, *dims: Any) -> Any:
     """The dimensions in this order."""
-    return FUNCTIONS[np.transpose](input, whole(dims))
+    return _seen(FUNCTIONS[np.transpose](input, whole(dims)), input, "PermuteBackward0")
 
 
 def movedim(input: Any, source: Any, destination: Any) -> Any:
@@ -103,7 +109,7 @@ def expand(input: Any, *size: Any) -> Any:
     wanted = whole(size)
     lead = len(wanted) - input.ndim
     shape = tuple(input.shape[i - lead] if n == -1 else n for i, n in enumerate(wanted))
-    return FUNCTIONS[np.broadcast_to](input, shape)
+    return _seen(FUNCTIONS[np.broadcast_to](input, shape), input, "ExpandBackward0")
 
 
 def broadcast_to(input: Any, size: Any) -> Any:
@@ -152,7 +158,9 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
     else:
         edges = [0, *np.cumsum(split_size_or_sections).tolist()]
     lead = (slice(None),) * dim
-    return tuple(tensor[(*lead, slice(a, b))] for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(
+        labelled(tensor[(*lead, slice(a, b))], "SplitBackward0") for a, b in zip(edges, edges[1:], strict=False)
+    )
 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
@@ -163,7 +171,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """The slices along a dimension."""
     lead = (slice(None),) * (dim % input.ndim)
-    return tuple(input[(*lead, k)] for k in range(input.shape[dim]))
+    return tuple(labelled(input[(*lead, k)], "UnbindBackward0") for k in range(input.shape[dim]))
 
 
 # --- selection --------------------------------------------------------------------------------------------------------

@@ -266,6 +266,10 @@ def run_backward(
             for place, bar in zip(segment.places, bars, strict=True):
                 if bar is not None:
                     _add(cotangents, place, _as_tensor(bar, make) if recorded else bar)
+        for place in _leaves(nodes):
+            if place not in cotangents and is_active(place):
+                zero = np.zeros_like(place.variable.value)
+                cotangents[place] = make(zero) if recorded else zero
         for place, bar in cotangents.items():
             if place in wanted if wanted is not None else isinstance(place, AccumulateGrad):
                 if isinstance(place, AccumulateGrad):
@@ -274,6 +278,12 @@ def run_backward(
     if not keep:
         release(nodes)
     return found
+
+
+def _leaves(nodes: Sequence[Node]) -> list[AccumulateGrad]:
+    """The leaves that some op reads; a zero gradient is a gradient too."""
+    found = {i.source: None for n in nodes if n.pull is None for i in n.inputs if isinstance(i.source, AccumulateGrad)}
+    return list(found)
 
 
 def _show(node: Node, k: int, cotangents: dict[Place, Any], make: type, recorded: bool) -> None:

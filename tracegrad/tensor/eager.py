@@ -46,7 +46,10 @@ class Eager:
         single = op.n_outputs == 1
         results = (results,) if single else results
         made = tuple(self._wrap(np.asarray(r), args) for r in results)
-        if active and not op.passes_zero and any(t.value.dtype.kind in "fc" for t in made):
+        # Of the ops whose derivative is zero, floor and its kind are recorded, since PyTorch's have a grad_fn.
+        if active and (not op.passes_zero or op.family == "elementwise") and any(
+            t.value.dtype.kind in "fc" for t in made
+        ):
             self.leave_node(op, params, tuple(map(self.as_input, args)), made)
         return made[0] if single else made
 
@@ -124,6 +127,10 @@ class Eager:
 
     def assign(self, target: Any, key: Any, value: Any) -> None:
         """`target[key] = value`."""
+        if isinstance(key, tuple):
+            key = tuple(part.value if isinstance(part, self.make) else part for part in key)  # type: ignore[attr-defined]
+        elif isinstance(key, self.make):
+            key = key.value  # type: ignore[attr-defined]
         template, arrays = index.split(key)
         (raw, *raw_arrays), active = self._values((value, *arrays))
         active = is_grad_enabled() and (active or target.active) and target.value.dtype.kind in "fc"

@@ -171,12 +171,14 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
 
 def sum(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum, over all elements or along `dim`."""
-    return FUNCTIONS[np.sum](input, axis=_axis(dim), dtype=dtype, keepdims=keepdim)
+    total = FUNCTIONS[np.sum](input, axis=_axis(dim), dtype=dtype, keepdims=keepdim)
+    return total if dim is None else labelled(total, "SumBackward1")
 
 
 def mean(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean, over all elements or along `dim`."""
-    return FUNCTIONS[np.mean](input, axis=_axis(dim), dtype=dtype, keepdims=keepdim)
+    average = FUNCTIONS[np.mean](input, axis=_axis(dim), dtype=dtype, keepdims=keepdim)
+    return average if dim is None else labelled(average, "MeanBackward1")
 
 
 def prod(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -207,12 +209,12 @@ def std(
 
 def amax(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The largest element; ties share the derivative."""
-    return FUNCTIONS[np.max](input, axis=_axis(dim), keepdims=keepdim)
+    return labelled(FUNCTIONS[np.max](input, axis=_axis(dim), keepdims=keepdim), "AmaxBackward0")
 
 
 def amin(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """The smallest element; ties share the derivative."""
-    return FUNCTIONS[np.min](input, axis=_axis(dim), keepdims=keepdim)
+    return labelled(FUNCTIONS[np.min](input, axis=_axis(dim), keepdims=keepdim), "AminBackward0")
 
 
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -227,23 +229,23 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with `dim`, the largest along it and their indices; with a tensor, the elementwise maximum."""
-    return _extreme(input, dim, keepdim, amax, argmax, maximum, "MaxBackward0")
+    return _extreme(input, dim, keepdim, amax, argmax, maximum, "MaxBackward")
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim`, the smallest along it and their indices; with a tensor, the elementwise minimum."""
-    return _extreme(input, dim, keepdim, amin, argmin, minimum, "MinBackward0")
+    return _extreme(input, dim, keepdim, amin, argmin, minimum, "MinBackward")
 
 
 def _extreme(input: Any, dim: Any, keepdim: bool, all: Any, index: Any, of_two: Any, label: str) -> Any:
     if dim is None:
-        return all(input)
+        return labelled(all(input), f"{label}1")
     if not isinstance(dim, builtins.int):
         return of_two(input, dim)
     indices = index(input, dim, True)
-    values = labelled(gather(input, dim, indices), label)
+    values = labelled(gather(input, dim, indices), f"{label}0")
     if not keepdim:
-        values, indices = labelled(squeeze(values, dim), label), squeeze(indices, dim)
+        values, indices = labelled(squeeze(values, dim), f"{label}0"), squeeze(indices, dim)
     return ValuesAndIndices(values, indices)
 
 
@@ -265,12 +267,14 @@ def norm(input: Any, p: Any = "fro", dim: Dims = None, keepdim: bool = False) ->
         return reductions.norm(input, axis=axis, keepdims=keepdim)
     size = absolute(input)
     if p == math.inf:
-        return amax(size, axis, keepdim)
-    if p == -math.inf:
-        return amin(size, axis, keepdim)
-    if p == 1:
-        return sum(size, axis, keepdim)
-    return labelled(sum(size**p, axis, keepdim) ** (1 / p), "LinalgVectorNormBackward0")
+        result = amax(size, axis, keepdim)
+    elif p == -math.inf:
+        result = amin(size, axis, keepdim)
+    elif p == 1:
+        result = sum(size, axis, keepdim)
+    else:
+        result = sum(size**p, axis, keepdim) ** (1 / p)
+    return labelled(result, "LinalgVectorNormBackward0")
 
 
 def logsumexp(input: Any, dim: Dims, keepdim: bool = False) -> Any:
@@ -325,7 +329,7 @@ def mm(input: Any, mat2: Any) -> Any:
 
 def bmm(input: Any, mat2: Any) -> Any:
     """A batch of matrices times a batch of matrices."""
-    return _product(input, mat2, "bmm", ((3, 3),))
+    return labelled(_product(input, mat2, "bmm", ((3, 3),)), "BmmBackward0")
 
 
 matmul, outer, inner = _binary(np.matmul), _binary(np.outer), _binary(np.inner)
