@@ -122,6 +122,10 @@ STRUCTURE = [
     ("a = index_add(v, w, index=(slice(None, None, None),)); a", "a = add(v, w); a"),
     ("z = zeros_like(v); a = index_add(z, w, index=(slice(None, None, None),)); a", "w"),
     (
+        "a = index_add(v, x, index=(1,)); b = index_add(a, y, index=(0,)); c = index_add(b, y, index=(1,)); c",
+        "_1 = add(x, y); _2 = index_add(v, _1, index=(1,)); c = index_add(_2, y, index=(0,)); c",
+    ),
+    (
         "a = index_set(v, x, index=(1,)); b = index_set(a, y, index=(1,)); b",
         "b = index_set(v, y, index=(1,)); b",
     ),
@@ -137,6 +141,7 @@ KEPT = [
     "a = add(x, f8[3]([0.0, 0.0, 0.0])); a",  # has another shape
     "a = multiply(h, f8(1.0)); a",  # has another dtype
     "a = divide(k, 1); a",
+    "z = zeros(shape=(3,), dtype=f8); a = index_add(z, x, index=(1,)); b = add(a, m); b",  # has another shape
     "a = multiply(0.1, v); b = multiply(3.0, a); b",  # 0.1 * 3.0 is not a decimal anybody wants to read
     "a = negative(v); b = multiply(a, w); a, b",  # -v is read elsewhere: nothing is saved
     "a = index_set(v, x, k, index=(Slot(0),)); b = getitem(a, index=(1,)); b",  # k may be 1
