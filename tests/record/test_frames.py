@@ -22,7 +22,11 @@ def here():
 
 def test_the_line_and_function_of_the_caller():
     found, line = user_location(), here()
-    assert (found.file, found.line, found.function) == (__file__, line, "test_the_line_and_function_of_the_caller")
+    assert (found.file, found.line, found.function) == (
+        __file__,
+        line,
+        "test_the_line_and_function_of_the_caller",
+    )
     assert found.text == "found, line = user_location(), here()"
 
 

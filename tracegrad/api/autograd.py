@@ -38,7 +38,9 @@ def _matching(gradients: Any, count: int) -> list[Any]:
     found = [None] * count if gradients is None else _several(gradients)
     if len(found) != count:
         raise ArgumentError(
-            f"got {count} tensors and {len(found)} gradients.", user_location(), "give one gradient a tensor, or None"
+            f"got {count} tensors and {len(found)} gradients.",
+            user_location(),
+            "give one gradient a tensor, or None",
         )
     return found
 
@@ -103,7 +105,9 @@ def grad(
                 )
             results.append(None)
         else:
-            results.append(bar if create_graph else Tensor(np.array(bar, dtype=tensor.value.dtype, order="C")))
+            results.append(
+                bar if create_graph else Tensor(np.array(bar, dtype=tensor.value.dtype, order="C"))
+            )
     return tuple(results)
 
 
@@ -118,12 +122,16 @@ def backward(
     given = _several(tensors)
     start = seeds(given, _matching(grad_tensors, len(given)), Tensor, create_graph)
     keep = create_graph if retain_graph is None else retain_graph
-    accumulate(run_backward(start, inputs and _several(inputs), Tensor, keep, create_graph), Tensor, create_graph)
+    accumulate(
+        run_backward(start, inputs and _several(inputs), Tensor, keep, create_graph), Tensor, create_graph
+    )
 
 
 def Variable(data: Any, requires_grad: bool = False) -> Tensor:
     """A tensor that shares memory with `data`; what tutorials of the oldest kind wrap tensors in."""
-    return (data.detach() if isinstance(data, Tensor) else Tensor(np.asarray(data))).requires_grad_(requires_grad)
+    return (data.detach() if isinstance(data, Tensor) else Tensor(np.asarray(data))).requires_grad_(
+        requires_grad
+    )
 
 
 # --- a derivative of one's own ------------------------------------------------------------------------------------------
@@ -246,7 +254,8 @@ class Function:
         def pull(cotangents: tuple[Any, ...]) -> tuple[Any, ...]:
             if ctx._zeros:
                 cotangents = tuple(
-                    Tensor(np.zeros_like(t)) if g is None else g for g, t in zip(cotangents, templates, strict=True)
+                    Tensor(np.zeros_like(t)) if g is None else g
+                    for g, t in zip(cotangents, templates, strict=True)
                 )
             given = iter(cotangents)
             return cls._checked(cls.backward(ctx, *(next(given) if k else None for k in is_tensor)), args)

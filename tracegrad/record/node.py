@@ -190,10 +190,14 @@ def _power(node: Node) -> str:
 
 
 def _product(node: Node) -> str:
-    dims = tuple(_ndim(i) for i in node.inputs)
-    return {(1, 1): "DotBackward0", (2, 1): "MvBackward0", (2, 2): "MmBackward0", (1, 2): "SqueezeBackward4"}.get(
-        dims, "UnsafeViewBackward0"
-    )
+    left, right = node.inputs
+    dims = _ndim(left), _ndim(right)
+    return {
+        (1, 1): "DotBackward0",
+        (2, 1): "MvBackward0",
+        (2, 2): "MmBackward0",
+        (1, 2): "SqueezeBackward4",
+    }.get(dims, "UnsafeViewBackward0")
 
 
 def _ndim(item: Input) -> int:

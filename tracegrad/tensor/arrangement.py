@@ -7,6 +7,7 @@ As in `functions.py`, the first argument is `input`, so that a function is also 
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -159,7 +160,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
         edges = [0, *np.cumsum(split_size_or_sections).tolist()]
     lead = (slice(None),) * dim
     return tuple(
-        labelled(tensor[(*lead, slice(a, b))], "SplitBackward0") for a, b in zip(edges, edges[1:], strict=False)
+        labelled(tensor[(*lead, slice(a, b))], "SplitBackward0") for a, b in itertools.pairwise(edges)
     )
 
 

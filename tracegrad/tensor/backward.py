@@ -72,10 +72,10 @@ class Interpreted:
         wanted = [v for v, flag in zip(trace.inputs, active, strict=True) if flag]
         reached = active_variables(trace, wanted)
         seeds: dict[Var, Any] = {}
-        given = [builder.input(v.type, f"{v.name}_bar" if v.name else None) for v in trace.outputs]
-        for v, seed in zip(trace.outputs, given, strict=True):
-            if isinstance(v, Var):
-                seeds[v] = seeds[v] + seed if v in seeds else seed
+        results = [v for v in trace.outputs if isinstance(v, Var)]
+        given = [builder.input(v.type, f"{v.name}_bar" if v.name else None) for v in results]
+        for v, seed in zip(results, given, strict=True):
+            seeds[v] = seeds[v] + seed if v in seeds else seed
         bars = pull_back(trace.steps, values, seeds, builder, reached)
         found = [builder.atom(bars[v]) if v in bars else None for v in wanted]
         needed: set[Any] = {atom for atom in found if atom is not None}
@@ -282,7 +282,13 @@ def run_backward(
 
 def _leaves(nodes: Sequence[Node]) -> list[AccumulateGrad]:
     """The leaves that some op reads; a zero gradient is a gradient too."""
-    found = {i.source: None for n in nodes if n.pull is None for i in n.inputs if isinstance(i.source, AccumulateGrad)}
+    found = {
+        i.source: None
+        for n in nodes
+        if n.pull is None
+        for i in n.inputs
+        if isinstance(i.source, AccumulateGrad)
+    }
     return list(found)
 
 
@@ -385,7 +391,9 @@ def backward_source(tensor: Any) -> str:
     """The text of the programs that `tensor.backward()` runs, the first one first."""
     if tensor.node is None:
         raise BackwardError(
-            "a tensor without a grad_fn has no backward.", user_location(), "ask a tensor computed from others"
+            "a tensor without a grad_fn has no backward.",
+            user_location(),
+            "ask a tensor computed from others",
         )
     texts, reached = [], {place_of(tensor)}
     for run in reversed(segments(collect([tensor.node]), ())):

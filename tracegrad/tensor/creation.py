@@ -83,7 +83,9 @@ def _default_for(value: np.ndarray[Any, Any], data: Any) -> np.dtype[Any]:
     kind = value.dtype.kind
     if kind not in "fciub":
         raise ArgumentError(
-            f"a tensor cannot be made from data of dtype {value.dtype}.", user_location(), "give numbers, or lists of them"
+            f"a tensor cannot be made from data of dtype {value.dtype}.",
+            user_location(),
+            "give numbers, or lists of them",
         )
     if isinstance(data, (np.ndarray, np.generic, Tensor)) or kind not in "fc" or _holds_arrays(data):
         return value.dtype
@@ -118,7 +120,7 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     """A tensor that shares memory with `data` where it can; a tensor as it is."""
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)  # type: ignore[no-any-return]
+        return data if dtype is None else data.to(dtype)
     if isinstance(data, np.ndarray) and (dtype is None or data.dtype == dtype):
         return Tensor(data)
     return tensor(data, dtype=dtype)
@@ -128,7 +130,9 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares memory with an array."""
     if not isinstance(ndarray, np.ndarray):
         raise ArgumentError(
-            f"from_numpy expected an ndarray, got {type(ndarray).__name__}.", user_location(), "use tracegrad.tensor(data)"
+            f"from_numpy expected an ndarray, got {type(ndarray).__name__}.",
+            user_location(),
+            "use tracegrad.tensor(data)",
         )
     return Tensor(ndarray)
 
@@ -199,7 +203,11 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, requires_gr
 
 
 def rand(
-    *args: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False
+    *args: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Uniform between 0 and 1."""
     value = _source(generator).random(_shape(args, size))
@@ -207,7 +215,11 @@ def rand(
 
 
 def randn(
-    *args: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False
+    *args: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Normal, with mean 0 and variance 1."""
     value = _source(generator).standard_normal(_shape(args, size))

@@ -21,7 +21,10 @@ from tracegrad.record.node import AccumulateGrad, Input, Node, Output, Version
 from tracegrad.tensor.inplace import check_view, check_write
 from tracegrad.tensor.modes import is_grad_enabled
 
-_KEEP_NOTHING = (arithmetic.add, arithmetic.subtract)  # their derivative reads no value, so an overwritten one may go
+_KEEP_NOTHING = (
+    arithmetic.add,
+    arithmetic.subtract,
+)  # their derivative reads no value, so an overwritten one may go
 
 
 class Eager:
@@ -35,8 +38,8 @@ class Eager:
 
     level = 0
 
-    def __init__(self, make: type) -> None:
-        self.make = make
+    def __init__(self, make: Any) -> None:
+        self.make: Any = make
 
     def apply(self, op: Op, args: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """Compute `op(*args, **params)`; record it where an argument requires a gradient."""
@@ -47,8 +50,10 @@ class Eager:
         results = (results,) if single else results
         made = tuple(self._wrap(np.asarray(r), args) for r in results)
         # Of the ops whose derivative is zero, floor and its kind are recorded, since PyTorch's have a grad_fn.
-        if active and (not op.passes_zero or op.family == "elementwise") and any(
-            t.value.dtype.kind in "fc" for t in made
+        if (
+            active
+            and (not op.passes_zero or op.family == "elementwise")
+            and any(t.value.dtype.kind in "fc" for t in made)
         ):
             self.leave_node(op, params, tuple(map(self.as_input, args)), made)
         return made[0] if single else made
@@ -58,10 +63,10 @@ class Eager:
         make, values, active = self.make, [], False
         for arg in args:
             if isinstance(arg, make):
-                values.append(arg.value)  # type: ignore[attr-defined]
-                if arg.active:  # type: ignore[attr-defined]
+                values.append(arg.value)
+                if arg.active:
                     active = True
-                elif arg.base is not None:  # type: ignore[attr-defined]
+                elif arg.base is not None:
                     check_view(arg)
             else:
                 values.append(arg)
@@ -74,7 +79,9 @@ class Eager:
             raise
         except ValueError as error:
             raise ShapeError(
-                f"`{op.name}`: {error}", user_location(), "make the shapes fit, with reshape, unsqueeze or an index"
+                f"`{op.name}`: {error}",
+                user_location(),
+                "make the shapes fit, with reshape, unsqueeze or an index",
             ) from error
 
     def _wrap(self, value: np.ndarray[Any, Any], args: Sequence[Any]) -> Any:
@@ -91,7 +98,12 @@ class Eager:
         return tensor
 
     def leave_node(
-        self, op: Op | None, params: Mapping[str, Any], inputs: tuple[Input, ...], results: Sequence[Any], **more: Any
+        self,
+        op: Op | None,
+        params: Mapping[str, Any],
+        inputs: tuple[Input, ...],
+        results: Sequence[Any],
+        **more: Any,
     ) -> Node:
         """Record what was done; each result that can carry a derivative now requires a gradient."""
         outputs = tuple(Output(t.value, t.version) for t in results)
@@ -128,9 +140,9 @@ class Eager:
     def assign(self, target: Any, key: Any, value: Any) -> None:
         """`target[key] = value`."""
         if isinstance(key, tuple):
-            key = tuple(part.value if isinstance(part, self.make) else part for part in key)  # type: ignore[attr-defined]
+            key = tuple(part.value if isinstance(part, self.make) else part for part in key)
         elif isinstance(key, self.make):
-            key = key.value  # type: ignore[attr-defined]
+            key = key.value
         template, arrays = index.split(key)
         (raw, *raw_arrays), active = self._values((value, *arrays))
         active = is_grad_enabled() and (active or target.active) and target.value.dtype.kind in "fc"
@@ -227,7 +239,7 @@ class Eager:
                 user_location(),
                 "use tensor.detach().numpy() instead",
             )
-        return tensor.value  # type: ignore[no-any-return]
+        return tensor.value
 
 
 def accumulator(leaf: Any) -> AccumulateGrad:

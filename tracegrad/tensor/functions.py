@@ -69,7 +69,11 @@ atan2, hypot = _binary(np.arctan2), _binary(np.hypot)
 maximum, minimum, logaddexp = _binary(np.maximum), _binary(np.minimum), _binary(np.logaddexp)
 eq, ne, lt = _binary(np.equal), _binary(np.not_equal), _binary(np.less)
 le, gt, ge = _binary(np.less_equal), _binary(np.greater), _binary(np.greater_equal)
-logical_and, logical_or, logical_xor = _binary(np.logical_and), _binary(np.logical_or), _binary(np.logical_xor)
+logical_and, logical_or, logical_xor = (
+    _binary(np.logical_and),
+    _binary(np.logical_or),
+    _binary(np.logical_xor),
+)
 floor_divide = _binary(np.floor_divide)
 
 
@@ -261,7 +265,9 @@ def all(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
 
 def norm(input: Any, p: Any = "fro", dim: Dims = None, keepdim: bool = False) -> Any:
     """The norm of order `p` of the elements, all of them or those along `dim`; by default the Euclidean one."""
-    axis = tuple(range(input.ndim)) if dim is None else (dim,) if isinstance(dim, builtins.int) else tuple(dim)
+    axis = (
+        tuple(range(input.ndim)) if dim is None else (dim,) if isinstance(dim, builtins.int) else tuple(dim)
+    )
     axis = tuple(sorted(k % input.ndim for k in axis))
     if p in ("fro", 2, None):
         return reductions.norm(input, axis=axis, keepdims=keepdim)
@@ -308,7 +314,9 @@ def cumprod(input: Any, dim: int) -> Any:
 def _product(input: Any, other: Any, name: str, dims: tuple[tuple[int, int], ...]) -> Any:
     if (input.ndim, other.ndim) not in dims:
         wanted = " and ".join(f"{d}-D" for d in dims[0])
-        raise ValueError(f"{name}: expected {wanted} tensors, but got {input.ndim}-D and {other.ndim}-D tensors")
+        raise ValueError(
+            f"{name}: expected {wanted} tensors, but got {input.ndim}-D and {other.ndim}-D tensors"
+        )
     return FUNCTIONS[np.matmul](input, other)
 
 
@@ -382,7 +390,9 @@ def equal(input: Any, other: Any) -> bool:
     return builtins.bool(np.array_equal(_plain(input), _plain(other)))
 
 
-def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(
+    input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     """Whether all elements are close."""
     return builtins.bool(np.allclose(_plain(input), _plain(other), rtol, atol, equal_nan))
 

@@ -79,7 +79,8 @@ def release(nodes: Iterable[Node]) -> None:
         if node.released:
             continue
         node.released = True
-        for item in (*node.inputs, *node.outputs):
+        kept: list[Input | Output] = [*node.inputs, *node.outputs]
+        for item in kept:
             if item.value is not None and type(item.value) not in WEAK:
                 item.value = Released(type_of(item.value))
 
@@ -173,7 +174,9 @@ class Segment:
     def trace(self, names: Mapping[Any, str]) -> tuple[Trace, list[Var]]:
         """The segment as a trace, and its variables by number; `names` from a place to what the user calls it."""
         variables = [Var(holder_type(h)) for h in self.holders]
-        for number, place in zip((i for i, f in zip(self.inputs, self.flags, strict=True) if f), self.places, strict=True):
+        for number, place in zip(
+            (i for i, f in zip(self.inputs, self.flags, strict=True) if f), self.places, strict=True
+        ):
             variables[number].name = names.get(place)
         for number in self.inputs:
             variables[number].name = variables[number].name or names.get(id(self.holders[number].value))

@@ -31,7 +31,12 @@ class Methods:
     remainder, fmod, atan2, hypot = f.remainder, f.fmod, f.atan2, f.hypot
     maximum, minimum, logaddexp, lerp = f.maximum, f.minimum, f.logaddexp, f.lerp
     eq, ne, lt, le, gt, ge, equal, allclose = f.eq, f.ne, f.lt, f.le, f.gt, f.ge, f.equal, f.allclose
-    logical_not, logical_and, logical_or, logical_xor = f.logical_not, f.logical_and, f.logical_or, f.logical_xor
+    logical_not, logical_and, logical_or, logical_xor = (
+        f.logical_not,
+        f.logical_and,
+        f.logical_or,
+        f.logical_xor,
+    )
     clamp, clip, masked_fill = f.clamp, f.clip, f.masked_fill
 
     sum, mean, prod, var, std, norm = f.sum, f.mean, f.prod, f.var, f.std, f.norm
@@ -71,25 +76,23 @@ class Methods:
 
     def add_(self, other: Any, *, alpha: Any = 1) -> Self:
         """`self += alpha * other`."""
-        return self.recorder.update(self, a.add, other if alpha == 1 else alpha * other)  # type: ignore[no-any-return]
+        return self.recorder.update(self, a.add, other if alpha == 1 else alpha * other)
 
     def sub_(self, other: Any, *, alpha: Any = 1) -> Self:
         """`self -= alpha * other`."""
-        return self.recorder.update(  # type: ignore[no-any-return]
-            self, a.subtract, other if alpha == 1 else alpha * other
-        )
+        return self.recorder.update(self, a.subtract, other if alpha == 1 else alpha * other)
 
     def mul_(self, other: Any) -> Self:
         """`self *= other`."""
-        return self.recorder.update(self, a.multiply, other)  # type: ignore[no-any-return]
+        return self.recorder.update(self, a.multiply, other)
 
     def div_(self, other: Any) -> Self:
         """`self /= other`."""
-        return self.recorder.update(self, a.divide, other)  # type: ignore[no-any-return]
+        return self.recorder.update(self, a.divide, other)
 
     def pow_(self, exponent: Any) -> Self:
         """`self **= exponent`."""
-        return self.recorder.update(self, a.power, exponent)  # type: ignore[no-any-return]
+        return self.recorder.update(self, a.power, exponent)
 
     def zero_(self) -> Self:
         """Every element 0."""

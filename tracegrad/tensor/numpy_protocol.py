@@ -38,7 +38,9 @@ def lookup(function: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(function, np.ufunc):
             found = SCIPY_FUNCTIONS.get(_SPECIAL + name)
         else:
-            found = SCIPY_FUNCTIONS.get(f"{function.__module__}.{name}") or SCIPY_FUNCTIONS.get(_SPECIAL + name)
+            found = SCIPY_FUNCTIONS.get(f"{function.__module__}.{name}") or SCIPY_FUNCTIONS.get(
+                _SPECIAL + name
+            )
     if found is None:
         raise unsupported(spelling(function))
     return found
@@ -239,7 +241,11 @@ class ArrayProtocol(Operators):
         raise unsupported(name)
 
     def __array_function__(
-        self, function: Callable[..., Any], types: Sequence[type], args: Sequence[Any], kwargs: Mapping[str, Any]
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
     ) -> Any:
         asked = _ABOUT.get(function)
         if asked is not None:
