@@ -34,7 +34,7 @@ from tracegrad.passes.rewrite import (
     same_constant,
     strong,
 )
-from tracegrad.passes.structure import ELEMENTWISE, STRUCTURE
+from tracegrad.passes.structure import FAMILIES, STRUCTURE
 
 
 def simplify(trace: Trace) -> Trace:
@@ -138,10 +138,9 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
 @cache
 def _rules_for(op: Op) -> tuple[Rule, ...]:
     """All rules for an op: what holds for its family, algebra, structure."""
-    family = ELEMENTWISE if op.family == "elementwise" else ()
     pairs = (pattern_rule(left, right) for left, right in ALGEBRA)
     algebra = (rule for of, variants in pairs if of is op for rule in variants)
-    return (*family, *algebra, *(rule for name, rule in STRUCTURE if name == op.name))
+    return (*FAMILIES.get(op.family, ()), *algebra, *(rule for name, rule in STRUCTURE if name == op.name))
 
 
 # --- loops and branches -----------------------------------------------------------------------------------------------

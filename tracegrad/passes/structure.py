@@ -255,25 +255,15 @@ def add_into_place(step: Instr, made: Made, counts: Counter[Var]) -> Term | None
 _FAR = 8
 """How many steps back a rule looks, so that the passes stay linear."""
 
-_MOVES = (
-    "sum_to",
-    "broadcast_to",
-    "astype",
-    "reshape",
-    "transpose",
-    "expand_dims",
-    "squeeze",
-    "getitem",
-    "negative",
-)
-
-ELEMENTWISE: tuple[Rule, ...] = (unrepeated, python_numbers)
-"""Rules for every elementwise op."""
+FAMILIES: dict[str, tuple[Rule, ...]] = {
+    "elementwise": (unrepeated, python_numbers),
+    "linear": (rearranged_zeros,),
+}
 
 STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("zeros_like", zeros_are_plain),
     ("zeros", zeros_are_plain),
-    *((name, rearranged_zeros) for name in _MOVES),
+    *((name, rearranged_zeros) for name in ("getitem", "negative")),
     ("add", add_zeros),
     ("add", add_into_place),
     ("subtract", subtract_zeros),
