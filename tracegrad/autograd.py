@@ -1,4 +1,6 @@
-"""`tracegrad.autograd`: the PyTorch style under PyTorch's name, so that `from tracegrad.autograd import Variable` works."""
+"""`tracegrad.autograd`: the PyTorch style under PyTorch's name, so that `from tracegrad.autograd import
+Variable` works.
+"""
 
 from tracegrad.api.autograd import (
     Function,

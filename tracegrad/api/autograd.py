@@ -1,4 +1,5 @@
-"""The PyTorch style: `autograd.grad`, `autograd.backward`, `autograd.Function`, and `Variable` of the oldest tutorials.
+"""The PyTorch style: `autograd.grad`, `autograd.backward`, `autograd.Function`, and `Variable` of the oldest
+tutorials.
 
 Begin with `grad`; a derivative of one's own is a `Function`.
 """
@@ -134,7 +135,7 @@ def Variable(data: Any, requires_grad: bool = False) -> Tensor:
     )
 
 
-# --- a derivative of one's own ------------------------------------------------------------------------------------------
+# --- a derivative of one's own ------------------------------------------------------------------------------
 
 
 class FunctionContext:

@@ -1,6 +1,7 @@
 """Making tensors: `tensor`, `ones`, `arange`, `randn`, `from_numpy`, and the random generator behind them.
 
-Begin with `tensor`. Sizes are given as in PyTorch, one by one or as one sequence: `ones(2, 3)`, `ones((2, 3))`, `ones(size=(2, 3))`.
+Begin with `tensor`. Sizes are given as in PyTorch, one by one or as one sequence: `ones(2, 3)`, `ones((2, 3))`,
+`ones(size=(2, 3))`.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-# --- filled -----------------------------------------------------------------------------------------------------------
+# --- filled -------------------------------------------------------------------------------------------------
 
 
 def _shape(size: Sequence[Any], keyword: Any) -> tuple[int, ...]:
@@ -199,7 +200,7 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, requires_gr
     return Tensor(np.linspace(_number(start), _number(end), steps, dtype=_dtype(dtype)), requires_grad)
 
 
-# --- random -----------------------------------------------------------------------------------------------------------
+# --- random -------------------------------------------------------------------------------------------------
 
 
 def rand(
@@ -246,7 +247,7 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     return Tensor(_source(generator).permutation(n))
 
 
-# --- like another -----------------------------------------------------------------------------------------------------
+# --- like another -------------------------------------------------------------------------------------------
 
 
 def _like(input: Any, dtype: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -1,7 +1,7 @@
 """The dtypes under PyTorch's names, and the default one.
 
-They are NumPy's dtypes. As in PyTorch, `float` is float32 and `double` is float64; the default of this package is float64.
-Begin with `get_default_dtype`.
+They are NumPy's dtypes. As in PyTorch, `float` is float32 and `double` is float64; the default of this package is
+float64. Begin with `get_default_dtype`.
 """
 
 from __future__ import annotations

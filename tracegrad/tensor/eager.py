@@ -1,7 +1,7 @@
 """The eager recorder: computes with NumPy at once, and leaves a node where a gradient may be asked for.
 
-In: an op and its arguments. Out: tensors. Of recorders this is the lowest, level 0: beside a capture's value, the capture
-records. Begin with `Eager.apply`.
+In: an op and its arguments. Out: tensors. Of recorders this is the lowest, level 0: beside a capture's value, the
+capture records. Begin with `Eager.apply`.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Eager:
             return Input(tensor.value, tensor.version, accumulator(tensor))
         if tensor.node.outputs[tensor.index].seen == tensor.version.count:
             return Input(None, tensor.version, tensor.node, tensor.index)
-        # Written without being recorded (under no_grad, through .data): the value is another, the derivative the same.
+        # Written unrecorded (under no_grad, through .data): the value is another, the derivative the same.
         check_view(tensor)
         return self._alias(tensor, tensor.value, tensor.version)
 
@@ -135,7 +135,7 @@ class Eager:
         node = Node(arithmetic.positive_, {}, (before,), (Output(value, version),), user_location())
         return Input(None, version, node, 0)
 
-    # --- writing ------------------------------------------------------------------------------------------------------
+    # --- writing --------------------------------------------------------------------------------------------
 
     def assign(self, target: Any, key: Any, value: Any) -> None:
         """`target[key] = value`."""
@@ -202,7 +202,7 @@ class Eager:
         target.version.recorded = target.born = target.version.count
         self.leave_node(op, params, inputs, (target,))
 
-    # --- leaving ------------------------------------------------------------------------------------------------------
+    # --- leaving --------------------------------------------------------------------------------------------
 
     def truth(self, tensor: Any) -> bool:
         value = tensor.value

@@ -1,8 +1,8 @@
 """How a tensor is printed: as PyTorch prints it, to the character.
 
-In: an array and what follows it in the parentheses. Out: text. Begin with `tensor_text`. The rules (four digits, one
-width for all items, `1.` for whole numbers, scientific notation when magnitudes differ by more than 1000, three items at
-each end of what is longer than 1000) are those of PyTorch's printing, version 2.
+In: an array and what follows it in the parentheses. Out: text. Begin with `tensor_text`. The rules (four digits,
+one width for all items, `1.` for whole numbers, scientific notation when magnitudes differ by more than 1000, three
+items at each end of what is longer than 1000) are those of PyTorch's printing, version 2.
 """
 
 from __future__ import annotations

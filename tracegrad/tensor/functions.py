@@ -1,8 +1,8 @@
 """Functions on tensors under PyTorch's names and argument names: `dim=`, `keepdim=`, `torch.cat`, `torch.clamp`.
 
-Each is NumPy's function from `ops/functions.py`, or ops, under another signature; where the two libraries mean different
-things (`std` divides by n - 1, `max(dim)` gives indices too) this is PyTorch's meaning. The first argument is `input`, so
-that a function is also the method of the same name (`methods.py`). Begin with `sum`.
+Each is NumPy's function from `ops/functions.py`, or ops, under another signature; where the two libraries mean
+different things (`std` divides by n - 1, `max(dim)` gives indices too) this is PyTorch's meaning. The first
+argument is `input`, so that a function is also the method of the same name (`methods.py`). Begin with `sum`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _axis(dim: Dims) -> Any:
     return axis or None
 
 
-# --- element by element -----------------------------------------------------------------------------------------------
+# --- element by element -------------------------------------------------------------------------------------
 
 
 def _unary(ufunc: Any) -> Callable[[Any], Any]:
@@ -170,7 +170,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     return labelled(input + weight * (end - input), "LerpBackward0")
 
 
-# --- reductions -------------------------------------------------------------------------------------------------------
+# --- reductions ---------------------------------------------------------------------------------------------
 
 
 def sum(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -232,12 +232,16 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """The largest element; with `dim`, the largest along it and their indices; with a tensor, the elementwise maximum."""
+    """The largest element; with `dim`, the largest along it and their indices; with a tensor, the elementwise
+    maximum.
+    """
     return _extreme(input, dim, keepdim, amax, argmax, maximum, "MaxBackward")
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """The smallest element; with `dim`, the smallest along it and their indices; with a tensor, the elementwise minimum."""
+    """The smallest element; with `dim`, the smallest along it and their indices; with a tensor, the elementwise
+    minimum.
+    """
     return _extreme(input, dim, keepdim, amin, argmin, minimum, "MinBackward")
 
 
@@ -308,7 +312,7 @@ def cumprod(input: Any, dim: int) -> Any:
     return FUNCTIONS[np.cumprod](input, axis=dim)
 
 
-# --- products ---------------------------------------------------------------------------------------------------------
+# --- products -----------------------------------------------------------------------------------------------
 
 
 def _product(input: Any, other: Any, name: str, dims: tuple[tuple[int, int], ...]) -> Any:
@@ -378,7 +382,7 @@ def inverse(input: Any) -> Any:
     return FUNCTIONS[np.linalg.inv](input)
 
 
-# --- questions with a Python answer -----------------------------------------------------------------------------------
+# --- questions with a Python answer -------------------------------------------------------------------------
 
 
 def _plain(x: Any) -> Any:

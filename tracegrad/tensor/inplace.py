@@ -1,9 +1,9 @@
 """Writing into an eager tensor: what is allowed, and what has to be remembered first.
 
-A write changes memory at once, as in PyTorch, and is a node like any other when a derivative passes through it. Every
-write is counted in the `Version` of the memory, so that a backward which needs an overwritten value can say so.
-Views share memory: a recorded write into one of two tensors that look at the same memory cannot be seen through the other,
-and is refused. Begin with `check_write`.
+A write changes memory at once, as in PyTorch, and is a node like any other when a derivative passes through it.
+Every write is counted in the `Version` of the memory, so that a backward which needs an overwritten value can say
+so. Views share memory: a recorded write into one of two tensors that look at the same memory cannot be seen through
+the other, and is refused. Begin with `check_write`.
 """
 
 from __future__ import annotations

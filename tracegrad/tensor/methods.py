@@ -68,7 +68,7 @@ class Methods:
         """Repeated to the shape of `other`."""
         return g.expand(self, *other.shape)
 
-    # --- in place -------------------------------------------------------------------------------------------------------
+    # --- in place -------------------------------------------------------------------------------------------
 
     def _write(self, value: Any) -> Self:
         self.recorder.assign(self, Ellipsis, value)

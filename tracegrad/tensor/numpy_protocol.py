@@ -1,8 +1,8 @@
 """How NumPy reaches a tensor: `__array_ufunc__`, `__array_function__`, and what Python asks of any array.
 
-`ArrayProtocol` is the half that eager tensors and traced arrays share. It decides nothing itself: a NumPy callable is
-looked up in the tables of `ops/functions.py`, and what a value has to say about itself (`bool`, `int`, an item written)
-is answered by the recorder it belongs to. Begin with `ArrayProtocol`.
+`ArrayProtocol` is the half that eager tensors and traced arrays share. It decides nothing itself: a NumPy callable
+is looked up in the tables of `ops/functions.py`, and what a value has to say about itself (`bool`, `int`, an item
+written) is answered by the recorder it belongs to. Begin with `ArrayProtocol`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class ArrayProtocol(Operators):
     value: Any
     recorder: Any
 
-    # --- what it is ---------------------------------------------------------------------------------------------------
+    # --- what it is -----------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -143,7 +143,7 @@ class ArrayProtocol(Operators):
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self == item))
 
-    # --- what leaves the world of recorded values -----------------------------------------------------------------------
+    # --- what leaves the world of recorded values -----------------------------------------------------------
 
     def __bool__(self) -> bool:
         return self.recorder.truth(self)
@@ -177,7 +177,7 @@ class ArrayProtocol(Operators):
             return object.__format__(self, spec)
         return format(np.asarray(self.value).item(), spec)
 
-    # --- written in place -----------------------------------------------------------------------------------------------
+    # --- written in place -----------------------------------------------------------------------------------
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.recorder.assign(self, key, value)
@@ -218,7 +218,7 @@ class ArrayProtocol(Operators):
     def __ixor__(self, other: Any) -> Any:
         return self._update(c.bitwise_xor, other)
 
-    # --- called by NumPy ------------------------------------------------------------------------------------------------
+    # --- called by NumPy ------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
@@ -269,7 +269,7 @@ def _add_at(target: Any, key: Any, value: Any) -> None:
     target.recorder.assign(target, Ellipsis, index_add(target, *arrays, value, index=template))
 
 
-# --- NumPy's questions about a value, answered without an op ----------------------------------------------------------
+# --- NumPy's questions about a value, answered without an op ------------------------------------------------
 
 
 def _size(x: Any, axis: int | None = None) -> int:

@@ -1,8 +1,8 @@
 """`Tensor`: an array that remembers how it was computed, in the manner of PyTorch.
 
-A tensor is a NumPy array (`value`), and its place in the graph (`node`, `index`): none for a leaf. What happens to it goes
-through the eager recorder (`eager.py`); `.backward()` is in `backward.py`; PyTorch's many methods in `methods.py`.
-Begin with `Tensor`.
+A tensor is a NumPy array (`value`), and its place in the graph (`node`, `index`): none for a leaf. What happens to
+it goes through the eager recorder (`eager.py`); `.backward()` is in `backward.py`; PyTorch's many methods in
+`methods.py`. Begin with `Tensor`.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Tensor(Methods, ArrayProtocol):
         if requires_grad:
             self.requires_grad_()
 
-    # --- the array ----------------------------------------------------------------------------------------------------
+    # --- the array ------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> Size:
@@ -179,7 +179,7 @@ class Tensor(Methods, ArrayProtocol):
         """This tensor, or a copy of it in C order."""
         return self if self.value.flags.c_contiguous else self.clone()
 
-    # --- dtypes -------------------------------------------------------------------------------------------------------
+    # --- dtypes ---------------------------------------------------------------------------------------------
 
     def to(self, dtype: Any) -> Any:
         """In another dtype, or as another tensor's; this tensor where it has it."""
@@ -216,7 +216,7 @@ class Tensor(Methods, ArrayProtocol):
     def is_floating_point(self) -> Any:
         return self.value.dtype.kind == "f"
 
-    # --- the graph ----------------------------------------------------------------------------------------------------
+    # --- the graph ------------------------------------------------------------------------------------------
 
     @property
     def requires_grad(self) -> Any:
@@ -339,7 +339,8 @@ class Tensor(Methods, ArrayProtocol):
         return backward.backward_source(self)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> RemovableHook:
-        """Call `hook(gradient)` when the gradient of this tensor is known; what it returns, if anything, replaces it.
+        """Call `hook(gradient)` when the gradient of this tensor is known; what it returns, if anything, replaces
+        it.
 
         Returns
         -------
@@ -373,7 +374,7 @@ class Tensor(Methods, ArrayProtocol):
             self.node.retained = self.node.retained or {}
             self.node.retained[self.index] = weakref.ref(self)
 
-    # --- copies and text ------------------------------------------------------------------------------------------------
+    # --- copies and text ------------------------------------------------------------------------------------
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if self.node is not None:

@@ -1,0 +1,151 @@
+"""Backward programs: what they are made from, who makes them, and how they are kept.
+
+In: a segment of the graph. Out: a program that pulls cotangents back through it, and the numbers of the values it reads. The
+*engine* that makes programs is dispatch's, put in by `use_engine`; `Interpreted` is the slower way that needs none, the
+meaning of the other, and what runs where the backward itself is recorded. Begin with `Engine`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from tracegrad.ad.activity import active_variables
+from tracegrad.ad.reverse import pull_back
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.text import text
+from tracegrad.ir.trace import Instr, Trace, Var
+from tracegrad.ops.symbol import Builder
+from tracegrad.record.frames import user_frame
+from tracegrad.tensor.eager import accumulator
+from tracegrad.tensor.graph import Segment
+
+MOST = 1024  # programs; the one that was not used for longest goes first
+
+
+class BackwardProgram(Protocol):
+    """What an engine makes of a trace.
+
+    Attributes
+    ----------
+    reads : tuple of Var
+        Variables of the trace whose values `run` needs.
+    source : str
+        The program, to be read.
+    """
+
+    @property
+    def reads(self) -> tuple[Var, ...]: ...
+
+    @property
+    def source(self) -> str: ...
+
+    def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
+        """The cotangents of the active inputs, None for zero, from the values of `reads` and the outputs'
+        cotangents.
+        """
+
+
+Engine = Callable[[Trace, tuple[bool, ...]], BackwardProgram]
+
+
+class Interpreted:
+    """The backward of a trace, as a trace that is interpreted step by step.
+
+    Parameters
+    ----------
+    trace : Trace
+        Straight-line steps; all values are known when this runs.
+    active : tuple of bool
+        The inputs whose cotangents are wanted.
+    """
+
+    def __init__(self, trace: Trace, active: tuple[bool, ...]) -> None:
+        builder = Builder()
+        computed = [v for step in trace.steps for v in step.outputs]
+        values = {v: builder.symbol(v) for v in (*trace.inputs, *computed)}
+        wanted = [v for v, flag in zip(trace.inputs, active, strict=True) if flag]
+        reached = active_variables(trace, wanted)
+        seeds: dict[Var, Any] = {}
+        results = [v for v in trace.outputs if isinstance(v, Var)]
+        given = [builder.input(v.type, f"{v.name}_bar" if v.name else None) for v in results]
+        for v, seed in zip(results, given, strict=True):
+            seeds[v] = seeds[v] + seed if v in seeds else seed
+        bars = pull_back(trace.steps, values, seeds, builder, reached)
+        found = [builder.atom(bars[v]) if v in bars else None for v in wanted]
+        needed: set[Any] = {atom for atom in found if atom is not None}
+        steps = []
+        for step in reversed(builder.steps):
+            if isinstance(step, Instr) and needed.intersection(step.outputs):
+                steps.append(step)
+                needed.update(step.inputs)
+        self.reads = tuple(v for v in values if v in needed)
+        inputs = (*self.reads, *(builder.atom(s) for s in given))
+        outputs = tuple(atom for atom in found if atom is not None)
+        self._present = [atom is not None for atom in found]
+        self._trace = Trace(inputs, tuple(reversed(steps)), outputs, "backward")  # type: ignore[arg-type]
+
+    @property
+    def source(self) -> str:
+        return text(self._trace)
+
+    def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
+        found = iter(interpret(self._trace, (*values, *cotangents)))
+        return tuple(next(found) if present else None for present in self._present)
+
+
+_engine: Engine = Interpreted
+
+
+def use_engine(engine: Engine) -> None:
+    """Let `engine` make the backward programs from now on."""
+    global _engine
+    _engine = engine
+    _programs.clear()
+
+
+class Kept:
+    """A program, and the numbers of the values it reads."""
+
+    __slots__ = ("numbers", "program")
+
+    def __init__(self, program: BackwardProgram, variables: list[Var]) -> None:
+        where = {v: number for number, v in enumerate(variables)}
+        self.program = program
+        self.numbers = [where[v] for v in program.reads]
+
+
+_programs: OrderedDict[Any, Kept] = OrderedDict()
+
+
+def program_for(segment: Segment, recorded: bool) -> Kept:
+    """The program for a segment, made where there is none; `recorded`: one that runs on tensors."""
+    key = (recorded, segment.key)
+    found = _programs.get(key)
+    if found is not None:
+        _programs.move_to_end(key)
+        return found
+    trace, variables = segment.trace(_names())
+    made = (Interpreted if recorded else _engine)(trace, segment.flags)
+    found = _programs[key] = Kept(made, variables)
+    if len(_programs) > MOST:
+        _programs.popitem(last=False)
+    return found
+
+
+def _names() -> dict[Any, str]:
+    """What the user's frame calls its tensors: from their place in the graph, or the identity of their array."""
+    frame = user_frame()
+    names: dict[Any, str] = {}
+    while frame is not None and len(names) < 100:
+        for name, value in frame.f_locals.items():
+            if not name.isidentifier() or name.startswith("_") or not hasattr(value, "is_leaf"):
+                continue
+            place: Any = (value.node, value.index)
+            if value.node is None:
+                place = accumulator(value) if value.active else id(value.value)
+            if name not in names.values():
+                names.setdefault(place, name)
+        frame = frame.f_back if frame.f_code.co_name != "<module>" else None
+    return names
