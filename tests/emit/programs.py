@@ -1,6 +1,6 @@
 """Programs to emit, captured by a small recorder of symbols: straight lines, loops, branches, in each kind of type.
 
-A program is a Python function whose operators write a trace; each step has the line of this file it comes from. Begin with
+A program is a Python function whose operators write a trace; each step has the line of the tests it comes from. Begin with
 `capture` and the `PROGRAMS` table: name, function, inputs.
 """
 
@@ -34,7 +34,7 @@ from tracegrad.passes.simplify import simplify
 
 
 class Recorder(Builder):
-    """A Builder that notes which line of this file each step comes from."""
+    """A Builder that notes which line of the tests each step comes from."""
 
     def apply(self, op: Any, args: Sequence[Any], params: Any) -> Any:
         self.location = _here()
@@ -43,10 +43,10 @@ class Recorder(Builder):
 
 def _here() -> Location:
     frame = sys._getframe(2)
-    while frame.f_code.co_filename != __file__ or frame.f_code.co_name in _HELPERS:
+    while "tests" not in frame.f_code.co_filename or frame.f_code.co_name in _HELPERS:
         assert frame.f_back is not None
         frame = frame.f_back
-    return Location(__file__, frame.f_lineno, frame.f_code.co_name)
+    return Location(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
 def named(name: str, value: Any) -> Any:
@@ -112,7 +112,7 @@ def _inner(outer: Recorder, function: Callable[..., Any], types: Sequence[ArrayT
 _HELPERS = ("apply", "guard", "while_", "if_", "_inner", "named", "_here")
 
 
-def capture(function: Callable[..., Any], values: Sequence[Any], types: Sequence[ArrayType] | None = None) -> Trace:
+def capture(function: Callable[..., Any], values: Sequence[Any]) -> Trace:
     """The trace of a program."""
     builder = Recorder()
     names = list(inspect.signature(function).parameters)

@@ -54,17 +54,17 @@ def compile_native(
 
 def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
     """Compile for the types of these arguments (values or `ArrayType`s) now; returns the reason if that fails."""
+    import numba
+
     try:
         signature = tuple(map(_numba_type, arguments))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 function.compile(signature)
-            except Exception:
-                if not getattr(function, "_tracegrad_cached", False):
-                    raise
-                function._cache = type(function._cache)(function.py_func)
-                raise
+            except Exception:  # perhaps only the disk cache is broken: once more without it
+                function._cache = numba.core.caching.NullCache()
+                function.compile(signature)
     except Exception as error:
         return _failed(function.__name__, error)
     return None
@@ -93,7 +93,8 @@ def _numba_type(argument: Any) -> Any:
 
 
 def _failed(name: str, error: Exception) -> str:
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    reason = f"Numba does not compile `{name}`: {type(error).__name__}: {first}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:3]) if lines[:1] and lines[0].startswith("Failed in") else lines[0] if lines else ""
+    reason = f"Numba does not compile `{name}`: {type(error).__name__}: {said}"
     say_once(reason, f"{reason}; the NumPy program goes on")
     return reason

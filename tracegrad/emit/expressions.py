@@ -37,6 +37,7 @@ class Expressions:
         self.native = native
         self.careful = careful
         self.mentions: dict[Value, list[ast.Name]] = {}
+        self.written: dict[Compute | Item, ast.expr] = {}
 
     def read(self, operand: Operand) -> ast.expr:
         """An operand where no other type stands beside it."""
@@ -62,7 +63,17 @@ class Expressions:
         self.mentions.clear()
 
     def of(self, node: Compute | Item) -> ast.expr:
-        """The node as an expression."""
+        """The node as an expression; built once, and again after `forget`."""
+        found = self.written.get(node)
+        if found is None:
+            found = self.written[node] = self._build(node)
+        return found
+
+    def forget(self, node: Compute | Item) -> None:
+        """Its operands are not nested as they were."""
+        self.written.pop(node, None)
+
+    def _build(self, node: Compute | Item) -> ast.expr:
         if isinstance(node, Item):
             return ast.Subscript(value=self.read(node.stack), slice=self.read(node.index), ctx=ast.Load())
         instr = node.instr

@@ -56,8 +56,14 @@ def write_loop(
 
 def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
     used = bool(node.counter.readers)
-    times = call("range", expressions.read(node.limit))
-    if used and node.reverse:
+    limit = expressions.read(node.limit)
+    times = call("range", limit)
+    if used and node.reverse and expressions.native:  # Numba has no `reversed`
+        last: ast.expr = ast.BinOp(left=limit, op=ast.Sub(), right=literal(1))
+        if isinstance(node.limit, Const):
+            last = literal(int(node.limit.value) - 1)
+        times = call("range", last, literal(-1), literal(-1))
+    elif used and node.reverse:
         times = call("reversed", times)
     return ast.For(target=ast.Name(id=node.counter.name if used else "_", ctx=ast.Store()), iter=times, body=[], orelse=[])
 

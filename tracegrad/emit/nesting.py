@@ -119,6 +119,8 @@ def _fit(node: Node, expressions: Expressions) -> None:
             return
         widest = max(wide, key=lambda r: width(r.expression))
         widest.expression, widest.depth = None, 0
+        if isinstance(node, (Compute, Item)):
+            expressions.forget(node)
 
 
 def _line_width(node: Node, expressions: Expressions) -> int:
@@ -135,17 +137,29 @@ def _sum_of_widths(reads: Sequence[Operand], expressions: Expressions) -> int:
     return sum(width(expressions.read(r)) + 2 for r in reads)
 
 
+_OWN: dict[type, int] = {ast.Attribute: 1, ast.Call: 2, ast.BinOp: 4, ast.Compare: 4, ast.keyword: 1, ast.Subscript: 2}
+
+
 def width(node: ast.AST) -> int:
-    """About how many characters an expression takes."""
+    """About how many characters an expression takes; kept with the node, as nested ones are asked again and again."""
+    found: int | None = getattr(node, "width", None)
+    if found is None:
+        found = node.width = _width(node)  # type: ignore[attr-defined]
+    return found
+
+
+def _width(node: ast.AST) -> int:
     if isinstance(node, ast.Name):
         return len(node.id)
     if isinstance(node, ast.Constant):
         return len(repr(node.value))
-    own = {ast.Attribute: 1, ast.Call: 2, ast.BinOp: 4, ast.Compare: 4, ast.keyword: 1, ast.Subscript: 2}.get(type(node), 1)
+    own = _OWN.get(type(node), 1)
+    if isinstance(node, ast.BinOp):
+        return own + width(node.left) + width(node.right)
     if isinstance(node, (ast.Attribute, ast.keyword)):
         own += len((node.attr if isinstance(node, ast.Attribute) else node.arg) or "")
-    if isinstance(node, ast.Call):
+    elif isinstance(node, ast.Call):
         own += 2 * max(len(node.args) + len(node.keywords) - 1, 0)
-    if isinstance(node, (ast.Tuple, ast.List)):
+    elif isinstance(node, (ast.Tuple, ast.List)):
         own += 2 * len(node.elts)
     return own + sum(width(child) for child in ast.iter_child_nodes(node) if isinstance(child, (ast.expr, ast.keyword)))
