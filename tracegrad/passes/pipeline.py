@@ -40,8 +40,10 @@ class Plan:
     outputs: int
 
 
-def optimised(trace: Trace) -> Trace:
-    """Smaller, same meaning."""
+def optimised(trace: Trace, once: bool = False) -> Trace:
+    """Smaller, same meaning; of a trace that runs once only what nobody reads is dropped."""
+    if once:
+        return drop_unused(trace)
     for _ in range(ROUNDS):
         before = trace
         trace = drop_unused(share(fold(simplify(trace))))
@@ -55,16 +57,16 @@ def _size(trace: Trace) -> int:
     return len(repr(trace.steps))
 
 
-def plan_value(trace: Trace) -> Plan:
+def plan_value(trace: Trace, once: bool = False) -> Plan:
     """A program that computes what the function computes."""
-    trace = optimised(lower_branches(trace))
+    trace = optimised(lower_branches(trace), once)
     trace = own_outputs(trace, len(trace.outputs))
     return Plan("value", trace, trace, None, len(trace.outputs))
 
 
-def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Plan:
+def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False) -> Plan:
     """Value and gradient of the scalar output `seeded[0]`."""
-    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded, unit_seed=True))
+    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded, unit_seed=True), once)
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, 0)
     return Plan(
@@ -76,9 +78,9 @@ def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Pl
     )
 
 
-def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Plan:
+def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False) -> Plan:
     """A forward program that keeps residuals, and a backward program that takes a cotangent for each of `seeded`."""
-    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded))
+    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded), once)
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, len(seeded))
     return Plan(
@@ -86,8 +88,8 @@ def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Plan:
     )
 
 
-def plan_jvp(trace: Trace, wrt: Sequence[int]) -> Plan:
+def plan_jvp(trace: Trace, wrt: Sequence[int], once: bool = False) -> Plan:
     """Value and tangent, from the inputs and a tangent for each of `wrt`."""
-    joint = optimised(forward_mode(lower_branches(trace), wrt))
+    joint = optimised(forward_mode(lower_branches(trace), wrt), once)
     joint = own_outputs(joint, len(joint.outputs))
     return Plan("value", joint, joint, None, len(joint.outputs))

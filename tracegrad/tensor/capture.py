@@ -78,7 +78,8 @@ class Static:
 
 
 class _Running(threading.local):
-    level = 0
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
 
 
 _running = _Running()
@@ -86,7 +87,12 @@ _running = _Running()
 
 def is_capturing() -> bool:
     """Whether a capture is under way in this thread: calls inside become part of it."""
-    return _running.level > 0
+    return bool(_running.sessions)
+
+
+def outer_session() -> Session | None:
+    """The innermost capture under way in this thread."""
+    return _running.sessions[-1] if _running.sessions else None
 
 
 def capture(
@@ -115,10 +121,10 @@ def capture(
     ------
     Whatever the function raises; nothing is kept then.
     """
-    _running.level += 1
+    recording = Recording(TracedArray, len(_running.sessions) + 1)
+    session = Session(recording)
+    _running.sessions.append(session)
     try:
-        recording = Recording(TracedArray, _running.level)
-        session = Session(recording)
         places: dict[Any, int] = {}
         given: list[Any] = []
         for place, leaf in enumerate(leaves):
@@ -143,11 +149,16 @@ def capture(
         flat, structure = tree.flatten(returned)
         return _captured(recording, session, places, flat, structure, name)
     finally:
-        _running.level -= 1
+        _running.sessions.pop()
 
 
 def _captured(
-    recording: Recording, session: Session, places: dict[Any, int], flat: Sequence[Any], structure: Any, name: str
+    recording: Recording,
+    session: Session,
+    places: dict[Any, int],
+    flat: Sequence[Any],
+    structure: Any,
+    name: str,
 ) -> Captured:
     results: list[Any] = []
     outputs: list[Atom] = []

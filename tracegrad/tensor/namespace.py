@@ -32,7 +32,19 @@ from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
 from tracegrad.tensor.standins import StandIns, is_traced
 
 _STABLE = ("numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools")
-_PURE = {"numpy", "math", "cmath", "scipy", "builtins", "operator", "_operator", "itertools", "functools", "_functools", "copy"}
+_PURE = {
+    "numpy",
+    "math",
+    "cmath",
+    "scipy",
+    "builtins",
+    "operator",
+    "_operator",
+    "itertools",
+    "functools",
+    "_functools",
+    "copy",
+}
 _IMPURE_BUILTINS = {input, open, id, hash}
 _MUTATORS = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
@@ -91,9 +103,13 @@ class Session:
             if marked is None:
                 return self._without_source(function)(*args, **keywords)
             if marked.writes_outside:
-                self.recording.not_repeatable(f"line {marked.writes_outside} of `{function.__name__}` writes outside names")
+                self.recording.not_repeatable(
+                    f"line {marked.writes_outside} of `{function.__name__}` writes outside names"
+                )
             self.refusals.extend(r for r in marked.refusals if r not in self.refusals)
-            return clone(self._with_read_defaults(function), marked, Marks(self, function, marked))(*args, **keywords)
+            return clone(self._with_read_defaults(function), marked, Marks(self, function, marked))(
+                *args, **keywords
+            )
         except BaseException:
             structures.unwind(depth)
             raise
@@ -117,7 +133,8 @@ class Session:
             )
         if keyword_defaults:
             made.__kwdefaults__ = {
-                k: read(v, function, (("attr", "__kwdefaults__"), ("item", k))) for k, v in keyword_defaults.items()
+                k: read(v, function, (("attr", "__kwdefaults__"), ("item", k)))
+                for k, v in keyword_defaults.items()
             }
         return made
 
@@ -131,7 +148,9 @@ class Session:
             except ValueError:  # an empty cell
                 cells.append(cell)
         view = _GlobalsView(marks)
-        made = types.FunctionType(function.__code__, view, function.__name__, function.__defaults__, tuple(cells))
+        made = types.FunctionType(
+            function.__code__, view, function.__name__, function.__defaults__, tuple(cells)
+        )
         made.__kwdefaults__ = function.__kwdefaults__
         return made
 
@@ -151,7 +170,11 @@ class _GlobalsView(dict[str, Any]):
         if name == "__builtins__":
             return builtins
         value = self._marks.glob(name)
-        return _Stable(value, self._marks) if isinstance(value, types.ModuleType) else self._marks.callable_view(value)
+        return (
+            _Stable(value, self._marks)
+            if isinstance(value, types.ModuleType)
+            else self._marks.callable_view(value)
+        )
 
 
 class _Stable:
@@ -283,17 +306,21 @@ class Marks:
         """Make the run not repeatable when calling `function` again could do something else."""
         module = _module(function)
         owner = getattr(function, "__self__", None)
-        if is_traced(owner) or module.startswith("tracegrad"):
+        if is_traced(owner) or type(function).__module__.startswith("tracegrad") or module.startswith("tracegrad"):
             return
         name = getattr(function, "__name__", type(function).__name__)
         if owner is not None and not isinstance(owner, types.ModuleType):
             if name in _MUTATORS:
                 if self.reads.path_of(owner) is not None:
-                    self.recording.not_repeatable(f"`{name}` changes a {type(owner).__name__} that outlives the call")
+                    self.recording.not_repeatable(
+                        f"`{name}` changes a {type(owner).__name__} that outlives the call"
+                    )
                 else:
                     self.structures.fail(f"`{name}` changes a {type(owner).__name__} that outlives the block")
                 return
-            if isinstance(owner, (list, tuple, dict, set, frozenset, str, bytes, int, float, np.ndarray, range, type)):
+            if isinstance(
+                owner, (list, tuple, dict, set, frozenset, str, bytes, int, float, np.ndarray, range, type)
+            ):
                 return
         elif isinstance(function, type):
             return
@@ -326,7 +353,9 @@ class Marks:
 
     def _stores_into(self, target: Any, what: str) -> None:
         if self.reads.path_of(target) is not None:
-            self.recording.not_repeatable(f"stores into `{what}` of a {type(target).__name__} that outlives the call")
+            self.recording.not_repeatable(
+                f"stores into `{what}` of a {type(target).__name__} that outlives the call"
+            )
         else:
             self.structures.fail(f"stores into `{what}` of a {type(target).__name__}")
 
@@ -336,7 +365,9 @@ class Marks:
         if is_traced(value) and op is not None:
             return self.recording.update(self.recording.traced(value), op, other)
         if isinstance(value, np.ndarray) and is_traced(other):
-            raise self.recording.leak("a traced value is added in place to a plain array that was made elsewhere")
+            raise self.recording.leak(
+                "a traced value is added in place to a plain array that was made elsewhere"
+            )
         if isinstance(value, (list, set, dict)):
             self._stores_into(value, "[...]")
         return plain(value, other)

@@ -1,0 +1,28 @@
+"""jit: the function itself as a compiled program, without its derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tracegrad.dispatch.dispatcher import Dispatcher
+
+
+def jit(function: Callable[..., Any] | None = None, *, jit: str | None = None) -> Any:
+    """Trace and compile a function of plain NumPy code.
+
+    Parameters
+    ----------
+    function : callable
+        Left out, `jit` is a decorator with options.
+    jit : "auto", "native" or "python", optional
+        When to compile; default `tracegrad.config.jit`.
+
+    Returns
+    -------
+    callable
+        With the arguments and results of `function`. Inside a function that is differentiated it is part of it.
+    """
+    if function is None:
+        return lambda f: Dispatcher(f, "value", jit=jit, label="jit")
+    return Dispatcher(function, "value", jit=jit, label="jit")

@@ -1,0 +1,136 @@
+"""The assembly line: a captured trace to a program that runs. Passes, emission, compilation.
+
+Begin with `Built`: the traces of one program, its text, and its callables in the two tiers. Both tiers are called alike:
+`run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or the number of the side exit.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.compiler.numba_backend import compile_native
+from tracegrad.compiler.python_backend import compile_python
+from tracegrad.emit.module import emit_array, emit_native
+from tracegrad.ir.source import Source
+from tracegrad.ir.trace import Guard, Trace
+from tracegrad.ir.walk import guards
+from tracegrad.passes.pipeline import Plan, plan_gradient, plan_jvp, plan_value, plan_vjp
+
+FITS = -1
+
+
+class Built:
+    """One program in its tiers.
+
+    Parameters
+    ----------
+    mode : "value", "gradient", "vjp" or "jvp"
+    trace : Trace
+    wrt : places of the differentiated inputs
+    seeded : places of the differentiated outputs
+    once : bool
+        The program will run once: passes that pay later are left out.
+    """
+
+    def __init__(
+        self, mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False
+    ) -> None:
+        self.mode = mode
+        self.trace = trace
+        self.plan = _plan(mode, trace, wrt, seeded, once)
+        self.guards: list[Guard] = guards(self.plan.forward)
+        self.native: Callable[..., Any] | None = None
+        self.native_backward: Callable[..., Any] | None = None
+        self.native_text: Source | None = None
+        self.reasons: list[str] | None = None  # why there is no native program; None while nobody asked
+
+    # --- the python tier ----------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def source(self) -> Source:
+        """The text to read, which the python tier runs."""
+        return emit_array(self.plan.forward, self.plan.backward, self.plan.outputs)
+
+    @functools.cached_property
+    def _functions(self) -> list[Callable[..., Any]]:
+        return list(compile_python(self.source, self.trace.name).values())
+
+    @property
+    def forward(self) -> Callable[..., Any]:
+        return self._functions[0]
+
+    @property
+    def backward(self) -> Callable[..., Any] | None:
+        return self._functions[1] if len(self._functions) > 1 else None
+
+    def run_python(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Results, and gradients or residuals after them."""
+        with np.errstate(all="ignore"):
+            results, residuals = self.forward(*map(_as_numpy, inputs))
+            if results is None and not isinstance(residuals, tuple):
+                return (residuals,)
+            flat = (results,) if self.plan.outputs == 1 else tuple(results)
+            if self.mode == "gradient":
+                assert self.backward is not None and self.plan.backward is not None
+                gradients = self.backward(residuals)
+                several = len(self.plan.backward.outputs) != 1
+                return (FITS, *flat, *(gradients if several else (gradients,)))
+            return (FITS, *flat, *residuals)
+
+    def pull_python(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
+        """Gradients from residuals and cotangents, for "vjp"."""
+        assert self.backward is not None and self.plan.backward is not None
+        with np.errstate(all="ignore"):
+            gradients = self.backward(tuple(residuals), *cotangents)
+        return gradients if len(self.plan.backward.outputs) != 1 else (gradients,)
+
+    # --- the native tier ----------------------------------------------------------------------------------------------------
+
+    def native_source(self) -> Source | None:
+        """The text for Numba; None, with `reasons` set, where an op has no native form."""
+        if self.native_text is None and self.reasons is None:
+            if self.mode == "vjp":
+                made = emit_native("vjp", self.plan.forward, self.plan.backward)
+            else:
+                made = emit_native(self.plan.kind, self.plan.joint)
+            if isinstance(made, Source):
+                self.native_text = made
+            else:
+                self.reasons = list(made)
+        return self.native_text
+
+    def compile(self) -> bool:
+        """Make the native program; whether there is one now."""
+        if self.native is not None:
+            return True
+        source = self.native_source()
+        if source is None:
+            return False
+        inputs = (self.plan.forward if self.mode == "vjp" else self.plan.joint).inputs
+        made = compile_native(source, self.trace.name, [v.type for v in inputs])
+        if isinstance(made, str):
+            self.reasons = [made]
+            return False
+        functions = list(made.values())
+        self.native = functions[0]
+        self.native_backward = functions[1] if len(functions) > 1 else None
+        return True
+
+
+def _plan(mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool) -> Plan:
+    if mode == "gradient":
+        return plan_gradient(trace, wrt, seeded, once)
+    if mode == "vjp":
+        return plan_vjp(trace, wrt, seeded, once)
+    if mode == "jvp":
+        return plan_jvp(trace, wrt, once)
+    return plan_value(trace, once)
+
+
+def _as_numpy(value: Any) -> Any:
+    """Python numbers as NumPy's: the text divides by zero as NumPy does."""
+    return np.asarray(value)[()] if isinstance(value, (float, int)) else value

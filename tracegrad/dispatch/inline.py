@@ -1,0 +1,109 @@
+"""A derivative inside something that is recorded already: it becomes part of that recording.
+
+`grad(grad(f))`, a gradient inside a captured function, a transform called with eager tensors: the inner function is captured on
+plain values, its trace is differentiated, and the derivative's steps are run on the outer values, which record them. Levels
+cannot be confused: an outer value that the inner function reads is an input of the inner trace. Begin with `run_inline`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tracegrad import tree
+from tracegrad.dispatch.results import cotangent_leaves, seeded_outputs, value_tree
+from tracegrad.dispatch.signature import Call
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.trace import Trace
+from tracegrad.passes.differentiate import forward_mode, reverse_mode
+from tracegrad.passes.lower import lower_branches
+from tracegrad.passes.pipeline import optimised
+from tracegrad.passes.residuals import split
+from tracegrad.tensor.capture import Captured, capture, outer_session
+from tracegrad.tensor.reads import Argument, Read
+
+
+def run_inline(
+    function: Callable[..., Any], call: Call, mode: str, name: str, has_aux: bool, label: str
+) -> tuple[Any, list[Any] | Callable[[Any], list[Any]]]:
+    """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to them."""
+    captured = capture(function, call.leaves, call.rebuild, name)
+    values = _outer_values(captured, call)
+    trace = lower_branches(captured.trace)
+    seeded = seeded_outputs(captured, mode, has_aux, label, function)
+    where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
+    wrt = [where[place] for _, places in call.groups for place in places]
+    count = len(trace.outputs)
+    if mode == "value":
+        return value_tree(captured, interpret(optimised(trace), values)), []
+    joint = optimised(reverse_mode(trace, wrt, seeded, unit_seed=mode == "gradient"))
+    if mode == "gradient":
+        results = interpret(joint, values)
+        return value_tree(captured, results[:count]), list(results[count:])
+    forward, backward = split(joint, count, len(seeded))
+    results = interpret(forward, values)
+    return value_tree(captured, results[:count]), _pullback(captured, backward, results[count:], seeded)
+
+
+def _pullback(
+    captured: Captured, backward: Trace, residuals: Sequence[Any], seeded: Sequence[int]
+) -> Callable[[Any], list[Any]]:
+    def pull(cotangent: Any) -> list[Any]:
+        return list(interpret(backward, [*residuals, *cotangent_leaves(captured, seeded, cotangent)]))
+
+    return pull
+
+
+def push_inline(
+    function: Callable[..., Any], call: Call, tangents: Sequence[Any], name: str
+) -> tuple[Any, Any]:
+    """Value and tangent of a call whose values, or whose tangents, are being recorded."""
+    captured = capture(function, call.leaves, call.rebuild, name)
+    values = _outer_values(captured, call)
+    where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
+    wrt = [where[place] for _, places in call.groups for place in places]
+    joint = optimised(forward_mode(lower_branches(captured.trace), wrt))
+    results = interpret(joint, [*values, *tangents])
+    count = len(captured.trace.outputs)
+    return value_tree(captured, results[:count]), value_tree(captured, results[count:])
+
+
+def _outer_values(captured: Captured, call: Call) -> list[Any]:
+    """What the inner trace is run on: the outer values themselves, and what the inner function read, read by the outer."""
+    session = outer_session()
+    leaves = call.leaves
+    if session is not None:
+        if captured.impure is not None:
+            session.recording.not_repeatable(captured.impure[0])
+        for read in captured.guards:
+            moved = _moved(read, leaves, session)
+            if moved is not None:
+                session.reads.guards.append(moved)
+    values: list[Any] = []
+    for source in captured.sources:
+        if isinstance(source, int):
+            values.append(leaves[source].value)
+        elif isinstance(source, Read):
+            moved = None if session is None else _moved(source, leaves, session)
+            values.append(source.found if moved is None else session.reads.read(moved.found, moved.root, moved.path))
+        else:
+            values.append(source)
+    return values
+
+
+def _moved(read: Read, leaves: Sequence[Any], session: Any) -> Read | None:
+    """A read that starts at an argument of the inner call, as one that starts where the outer got that object."""
+    if not isinstance(read.root, Argument):
+        return read
+    origin = session.reads.path_of(leaves[read.root.place].value)
+    if origin is None:
+        return None  # made inside the outer function: it is made again by whatever made it
+    root, path = origin
+    return Read(root, (*path, *read.path), read.kind, read.found)
+
+
+def rebuilt(call: Call, flat: Sequence[Any], single: bool) -> Any:
+    """Flat derivatives in the structure of the differentiated arguments."""
+    given = iter(flat)
+    parts = [tree.unflatten(structure, [next(given) for _ in places]) for structure, places in call.groups]
+    return parts[0] if single else tuple(parts)

@@ -1,0 +1,164 @@
+"""What comes back to the user: values and gradients in the types and structures the user knows.
+
+Begin with `value_tree` and `gradient_leaf`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad import tree
+from tracegrad.dispatch.signature import Call
+from tracegrad.errors import ArgumentError, NotScalarError
+from tracegrad.ir.location import Location
+from tracegrad.ir.types import ArrayType
+from tracegrad.tensor.capture import Captured, Static
+
+
+def definition(function: Callable[..., Any]) -> Location | None:
+    """Where a function is written."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return None if code is None else Location(code.co_filename, code.co_firstlineno, code.co_name)
+
+
+def seeded_outputs(
+    captured: Captured, mode: str, has_aux: bool, label: str, function: Callable[..., Any]
+) -> tuple[int, ...]:
+    """The outputs of the trace that get a cotangent.
+
+    Raises
+    ------
+    NotScalarError : a gradient is asked of a result that is not one real number
+    """
+    if mode == "vjp":
+        return tuple(i for i, a in enumerate(captured.trace.outputs) if a.type.is_inexact)
+    if mode != "gradient":
+        return ()
+    returned = tree.unflatten(captured.structure, captured.results)
+    first = returned
+    if has_aux:
+        if not isinstance(returned, tuple) or len(returned) != 2:
+            raise NotScalarError(
+                f"`{label}(..., has_aux=True)` needs a function that returns `(value, aux)`.",
+                definition(function),
+                "return a pair, or leave has_aux out",
+            )
+        first = returned[0]
+    name = getattr(function, "__name__", "the function")
+    if isinstance(first, (tuple, list, dict)) or not isinstance(first, (int, Static)):
+        raise NotScalarError(
+            f"`{label}` needs a scalar, but `{name}` returns a {type(first).__name__} of {len(captured.results)} values.",
+            definition(function),
+            "return one number; for further results use has_aux=True, for all derivatives tracegrad.vjp",
+        )
+    if isinstance(first, Static):
+        raise NotScalarError(
+            f"`{label}` needs a scalar, but `{name}` returns {first.value!r}.",
+            definition(function),
+            "return the number to differentiate",
+        )
+    type = captured.trace.outputs[first].type
+    if type.shape or not type.is_inexact:
+        what = f"an array of shape {type.shape}" if type.shape else f"a number of type {type.dtype}"
+        raise NotScalarError(
+            f"`{label}` needs a scalar, but `{name}` returns {what}.",
+            definition(function),
+            "reduce it, for example with np.sum(...), or use tracegrad.vjp" if type.shape else "return a float",
+        )
+    return (first,)
+
+
+def plain(value: Any, type: ArrayType, weak: bool) -> Any:
+    """A result as the user's own function would have returned it."""
+    if getattr(value, "recorder", None) is not None:
+        return value
+    if type.shape:
+        return value
+    if weak:
+        return value.item() if hasattr(value, "item") else value
+    return type.dtype.type(value)
+
+
+def value_tree(captured: Captured, outputs: Sequence[Any]) -> Any:
+    """The function's result from the outputs of its program."""
+    leaves = [
+        r.value if isinstance(r, Static) else plain(outputs[r], captured.trace.outputs[r].type, captured.weak[r])
+        for r in captured.results
+    ]
+    return tree.unflatten(captured.structure, leaves)
+
+
+def gradient_leaf(value: Any, given: Any) -> Any:
+    """A gradient in the kind of its argument: a float for a float, an array of its own for an array."""
+    if getattr(value, "recorder", None) is not None:
+        return value
+    if isinstance(given, np.ndarray):
+        return value if given.ndim and isinstance(value, np.ndarray) else np.array(value, given.dtype)
+    if isinstance(given, np.generic):
+        return given.dtype.type(value)
+    return float(value)
+
+
+def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:
+    """What a user passes to `jvp` as directions, as one value for each leaf of the primals.
+
+    Raises
+    ------
+    ArgumentError : another structure, or another shape than the primal's
+    """
+    if len(directions) != len(call.groups):
+        raise ArgumentError(
+            f"`jvp` got {len(call.groups)} primals and {len(directions)} tangents.", None, "pass one tangent for each primal"
+        )
+    out: list[Any] = []
+    for (structure, places), direction in zip(call.groups, directions, strict=True):
+        flat, found = tree.flatten(direction)
+        if found != structure:
+            raise ArgumentError("a tangent has another structure than its primal.", None, "nest it as the primal is nested")
+        for place, given in zip(places, flat, strict=True):
+            primal = call.leaves[place]
+            shape = np.shape(getattr(primal.value, "value", primal.value))
+            if getattr(given, "recorder", None) is None:
+                dtype = getattr(primal.value, "dtype", np.dtype(np.float64))
+                given = np.asarray(given, dtype)
+            if given.shape != shape:
+                raise ArgumentError(
+                    f"the tangent of `{primal.name}` has shape {given.shape}, its primal has shape {shape}.",
+                    None,
+                    "pass an array of the shape of the primal",
+                )
+            out.append(given if shape or getattr(given, "recorder", None) is not None else given[()])
+    return out
+
+
+def cotangent_leaves(captured: Captured, seeded: Sequence[int], cotangent: Any) -> list[Any]:
+    """What a user passes to a pullback, as one array for each seeded output.
+
+    Raises
+    ------
+    ArgumentError : another structure, or another shape than the result's
+    """
+    flat, structure = tree.flatten(cotangent)
+    if structure != captured.structure or len(flat) != len(captured.results):
+        raise ArgumentError(
+            "the cotangent has another structure than the result.",
+            None,
+            f"pass one value for each of the {len(captured.results)} results, nested as they are",
+        )
+    out: list[Any] = []
+    for place in seeded:
+        given = flat[captured.results.index(place)]
+        type = captured.trace.outputs[place].type
+        if getattr(given, "recorder", None) is None:
+            given = np.asarray(given, type.dtype)
+        if given.shape != type.shape:
+            raise ArgumentError(
+                f"the cotangent has shape {given.shape}, but the result has shape {type.shape}.",
+                None,
+                "pass an array of the shape of the result",
+            )
+        out.append(given if getattr(given, "recorder", None) is not None or type.shape else given[()])
+    return out

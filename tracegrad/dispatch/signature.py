@@ -1,0 +1,211 @@
+"""A call's arguments as flat leaves with roles, and the key that says which programs may fit.
+
+Differentiated arguments are active; other numbers and arrays are traced; everything else is static and part of the key.
+Begin with `flat_call`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracegrad import tree
+from tracegrad.errors import ArgumentError
+from tracegrad.tensor.capture import Leaf
+
+Wrt = int | str | tuple[int | str, ...] | None
+ALL = "*"  # in place of a parameter's name: every positional argument
+
+
+@dataclass(slots=True)
+class Call:
+    """A flattened call.
+
+    Attributes
+    ----------
+    leaves : list of Leaf
+    key : tuple
+        Equal for calls that the same programs may serve.
+    rebuild : callable
+        From leaves to positional and keyword arguments.
+    groups : list of (structure, places)
+        For each differentiated argument its structure and the places of its leaves.
+    outer : bool
+        Some leaf belongs to a recorder: the call is part of a capture or of an eager graph.
+    tangents : list
+        For "jvp", a tangent for each leaf: further inputs of the program.
+    """
+
+    leaves: list[Leaf]
+    key: tuple[Any, ...]
+    rebuild: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+    groups: list[tuple[Any, tuple[int, ...]]]
+    outer: bool
+    tangents: list[Any] = field(default_factory=list)
+
+
+class Signature:
+    """How a function's arguments are named and which are differentiated.
+
+    Parameters
+    ----------
+    function : callable
+    wrt : int, str, tuple of them, or None
+        `argnums`: by index or by parameter name; None differentiates nothing, `ALL` every positional argument.
+    """
+
+    def __init__(self, function: Callable[..., Any], wrt: Wrt, where: str) -> None:
+        self.name = getattr(function, "__name__", type(function).__name__)
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        self.positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters) or not parameters
+        self.open_keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        self.single = not isinstance(wrt, tuple)
+        wanted: tuple[int | str, ...] = () if wrt is None else wrt if isinstance(wrt, tuple) else (wrt,)
+        self.all = wrt == ALL
+        self.wrt = () if self.all else tuple(self._checked(w, where) for w in wanted)
+
+    def _checked(self, w: int | str, where: str) -> int | str:
+        if isinstance(w, bool) or not isinstance(w, (int, str, np.integer)):
+            raise ArgumentError(
+                f"`{where}` got argnums={w!r}.", None, "give the index or the name of a parameter, or a tuple of them"
+            )
+        if isinstance(w, str):
+            if w not in self.names and not self.open_keywords:
+                raise ArgumentError(
+                    f"`{self.name}` has no parameter {w!r}.", None, f"its parameters are {', '.join(self.names)}"
+                )
+            return self.positional.index(w) if w in self.positional else w
+        if not self.variadic and not -len(self.positional) <= w < len(self.positional):
+            raise ArgumentError(
+                f"`{self.name}` has no positional parameter {w}.",
+                None,
+                f"it has {len(self.positional)}: {', '.join(self.positional)}",
+            )
+        return int(w) % len(self.positional) if not self.variadic else int(w)
+
+    def flat_call(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
+        """Flatten a call.
+
+        Raises
+        ------
+        ArgumentError : a differentiated argument is missing or not numeric; an array that cannot be traced
+        """
+        wanted: list[Any] = [*range(len(args))] if self.all else []
+        for w in self.wrt:
+            place: int | str = w
+            if isinstance(w, int) and w >= len(args):
+                name = self.positional[w] if w < len(self.positional) else None
+                if name is None or name not in keywords:
+                    raise ArgumentError(
+                        f"`{self.name}` is differentiated by {f'`{name}`' if name else f'argument {w}'}, which the call does "
+                        "not give.",
+                        None,
+                        "pass it, or choose another argument with argnums",
+                    )
+                place = name
+            elif isinstance(w, str) and w not in keywords:
+                raise ArgumentError(
+                    f"`{self.name}` is differentiated by `{w}`, which the call does not give.", None, f"pass {w}=..."
+                )
+            wanted.append(place)
+        leaves: list[Leaf] = []
+        structures: list[Any] = []
+        spans: dict[Any, tuple[Any, tuple[int, ...]]] = {}
+        order: list[Any] = [*range(len(args)), *sorted(keywords)]
+        key: list[Any] = [len(args)]
+        for where in order:
+            value = args[where] if isinstance(where, int) else keywords[where]
+            name = self._name(where)
+            flat, structure = tree.flatten(value)
+            active = where in wanted
+            names = tree.paths(value, name) if structure is not None else [name]
+            first = len(leaves)
+            for leaf, leaf_name in zip(flat, names, strict=True):
+                made, part = self._leaf(leaf, leaf_name, active)
+                leaves.append(made)
+                key.append(part)
+            structures.append(structure)
+            key.append((where if isinstance(where, str) else None, structure, active))
+            spans[where] = (structure, tuple(range(first, len(leaves))))
+
+        def rebuild(values: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            parts = {w: tree.unflatten(s, [values[i] for i in places]) for w, (s, places) in spans.items()}
+            return tuple(parts[i] for i in range(len(args))), {k: parts[k] for k in keywords}
+
+        outer = any(getattr(leaf.value, "recorder", None) is not None for leaf in leaves)
+        return Call(leaves, tuple(key), rebuild, [spans[w] for w in wanted], outer)
+
+    def _name(self, where: int | str) -> str:
+        if isinstance(where, str):
+            return where
+        return self.positional[where] if where < len(self.positional) else f"args_{where}"
+
+    def _leaf(self, value: Any, name: str, active: bool) -> tuple[Leaf, Any]:
+        """A leaf with its role, and its part of the key."""
+        kind = type(value)
+        if kind is float:
+            return Leaf(value, name, "active" if active else "traced"), float
+        if kind is int:
+            return Leaf(float(value) if active else value, name, "active" if active else "traced"), float if active else int
+        if kind is np.ndarray or isinstance(value, np.ndarray):
+            return self._array_leaf(value, name, active)
+        if isinstance(value, np.generic) and value.dtype.kind in "fiu":
+            if active and value.dtype.kind != "f":
+                value = np.float64(value)
+            return Leaf(value, name, "active" if active else "traced"), (value.dtype, None)
+        if getattr(value, "recorder", None) is not None:
+            if active and value.dtype.kind not in "f":
+                raise self._refused(name, f"a traced value of {value.dtype}")
+            return Leaf(value, name, "active" if active else "traced"), id(value)
+        if active:
+            raise self._refused(name, f"{value!r}, a {kind.__name__}" if value is not None else "None")
+        try:
+            hash(value)
+        except TypeError:
+            return Leaf(value, name, "static"), _Identity(value)
+        return Leaf(value, name, "static"), _Identity(value) if _by_identity(value) else (kind, value)
+
+    def _array_leaf(self, value: Any, name: str, active: bool) -> tuple[Leaf, Any]:
+        if type(value) is not np.ndarray:
+            if isinstance(value, np.ma.MaskedArray):
+                raise self._refused(name, "a masked array", "fill it first, `a.filled(0.0)`")
+            value = np.asarray(value)
+        if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
+            raise self._refused(name, f"an array of {value.dtype}", "use float64 or float32")
+        if not value.dtype.isnative:
+            value = value.astype(value.dtype.newbyteorder("="))
+        if active and value.dtype.kind != "f":
+            raise self._refused(name, f"an array of {value.dtype}", f"pass {name}.astype(float)")
+        return Leaf(value, name, "active" if active else "traced"), (value.dtype, value.shape)
+
+    def _refused(self, name: str, what: str, do: str = "pass a float or an array of floats") -> ArgumentError:
+        return ArgumentError(f"argument `{name}` of `{self.name}` is {what}; it cannot be differentiated.", None, do)
+
+
+def _by_identity(value: Any) -> bool:
+    """Objects that compare by identity anyway, or whose `==` says nothing about what the function reads of them."""
+    return not isinstance(value, (bool, str, bytes, type(None), complex, np.bool_, frozenset, np.dtype, type))
+
+
+class _Identity:
+    """An object in a key, equal to itself alone; kept alive, so that its address is not used again."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)

@@ -1,0 +1,20 @@
+"""When to compile, and when to stop: decisions that weigh speed against waiting, in one place."""
+
+from __future__ import annotations
+
+from tracegrad.config import config
+from tracegrad.dispatch.tree import Path, TraceTree
+
+
+def wants_native(path: Path, jit: str | None) -> bool:
+    """Whether the native program should be there for this call. `jit` is the function's own option, or None.
+
+    "auto": the readable text answers the first call, without loading Numba; a path that is used again is compiled.
+    """
+    choice = jit or config.jit
+    return choice == "native" or (choice == "auto" and path.calls >= 1)
+
+
+def gives_up(tree: TraceTree) -> bool:
+    """Whether a signature has so many paths that one more program would not help."""
+    return len(tree.paths) >= config.max_paths

@@ -1,0 +1,164 @@
+"""Paths and the trace tree: the programs known for one signature, and where each is left for another.
+
+A `Path` is one captured trace (or several merged into one) with what it needs at a call: where its inputs come from, what must
+still be so outside, its program. Begin with `TraceTree.grow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tracegrad.dispatch.build import Built
+from tracegrad.errors import Mismatch
+from tracegrad.ir.trace import Var
+from tracegrad.passes.merge import merge
+from tracegrad.tensor.capture import Captured
+from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind
+
+Maker = Callable[[Captured], Built]
+
+
+class Path:
+    """A program and the captures it stands for.
+
+    Attributes
+    ----------
+    captured : Captured
+    calls : int
+        How often it was tried; it is compiled when that is more than once.
+    exits : dict of int to Path
+        The path that took over, the last time the program was left there.
+    entry : callable or None
+        The generated fast way from a call to the result (`entry.py`).
+    """
+
+    def __init__(self, captured: Captured, make: Maker) -> None:
+        self.captured = captured
+        self.built = make(captured)
+        self.calls = 0
+        self.tier_decided = False
+        self.exits: dict[int, Path] = {}
+        self.entry: Callable[..., Any] | None = None
+
+    def inputs(self, values: Sequence[Any]) -> list[Any] | Read:
+        """What the program is called with, from the argument leaves; the read that no longer holds if there is one."""
+        for read in self.captured.guards:
+            if not holds(read, self._now(read, values)):
+                return read
+        out: list[Any] = []
+        for source in self.captured.sources:
+            if isinstance(source, int):
+                out.append(values[source])
+            elif isinstance(source, Read):
+                value = self._now(source, values)
+                if value is MISSING or not same_kind(value, source.found):
+                    return source
+                out.append(value)
+            else:
+                out.append(source)
+        return out
+
+    def _now(self, read: Read, values: Sequence[Any]) -> Any:
+        root = values[read.root.place] if isinstance(read.root, Argument) else read.root
+        return follow(root, read.path)
+
+    def native_inputs(self, inputs: Sequence[Any]) -> list[Any]:
+        """Inputs in the types the native program was compiled for."""
+        return [_native(x, v.type.dtype) for x, v in zip(inputs, self.built.plan.joint.inputs, strict=False)]
+
+
+def _native(value: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return value if value.flags.c_contiguous and value.flags.aligned else np.array(value, order="C")
+    if dtype == np.float64:
+        return float(value)
+    if dtype == np.int64:
+        return int(value)
+    return dtype.type(value)
+
+
+class TraceTree:
+    """The paths of one signature, the one used last first."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+        self.on_tape: str | None = None  # why this signature is not compiled any more
+
+    def touch(self, path: Path) -> None:
+        """This path was used last."""
+        if self.paths[0] is not path:
+            self.paths.remove(path)
+            self.paths.insert(0, path)
+
+    def grow(self, captured: Captured, make: Maker) -> tuple[Path, bool]:
+        """Add a capture; returns its path, and whether it was merged into one that was there.
+
+        A capture that differs from a path only in arms of branches makes that path's program larger. Any other becomes a path
+        of its own.
+        """
+        for known in self.paths:
+            joined = _joined(known.captured, captured)
+            if joined is not None:
+                path = Path(joined, make)
+                path.calls = known.calls
+                self.paths[self.paths.index(known)] = path
+                for other in self.paths:
+                    other.exits = {k: p for k, p in other.exits.items() if p is not known}
+                self.touch(path)
+                return path, True
+        path = Path(captured, make)
+        self.paths.insert(0, path)
+        return path, False
+
+
+def _joined(first: Captured, second: Captured) -> Captured | None:
+    """Both captures as one, if they are the same program but for the arms they took."""
+    if (
+        first.structure != second.structure
+        or first.results != second.results
+        or first.weak != second.weak
+        or len(first.trace.outputs) != len(second.trace.outputs)
+    ):
+        return None
+    inputs, sources = list(first.trace.inputs), list(first.sources)
+    aligned: list[Var] = []
+    for variable, source in zip(second.trace.inputs, second.sources, strict=True):
+        place = next((i for i, known in enumerate(sources) if same_source(known, source)), None)
+        if place is None:
+            place = len(inputs)
+            inputs.append(Var(variable.type, variable.name))
+            sources.append(source)
+        if inputs[place].type != variable.type:
+            return None
+        aligned.append(inputs[place])
+    grown = replace(first.trace, inputs=tuple(inputs))
+    merged = merge(grown, second.trace, aligned)
+    if isinstance(merged, Mismatch):
+        return None
+    guards = [*first.guards]
+    guards.extend(g for g in second.guards if not any(_same_read(g, known) for known in guards))
+    notes = (*first.notes, *(n for n in second.notes if n not in first.notes))
+    return replace(second, trace=merged, sources=tuple(sources), guards=tuple(guards), notes=notes)
+
+
+def same_source(a: Any, b: Any) -> bool:
+    """Whether two inputs come from the same place."""
+    if isinstance(a, int) or isinstance(b, int):
+        return type(a) is type(b) and a == b
+    if isinstance(a, Read) and isinstance(b, Read):
+        return _same_read(a, b)
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    return a is b
+
+
+def _same_read(a: Read, b: Read) -> bool:
+    same_root = a.root == b.root if isinstance(a.root, Argument) and isinstance(b.root, Argument) else a.root is b.root
+    if not same_root or a.path != b.path or a.kind != b.kind:
+        return False
+    return a.kind == "input" or a.found is b.found or (type(a.found) is type(b.found) and bool(a.found == b.found))
+
