@@ -25,7 +25,9 @@ def substitute(step: Step, names: Mapping[Var, Atom]) -> Step:
         found = substituted(step.condition, names)
         return step if found is step.condition else replace(step, condition=found)
     inputs = tuple(substituted(a, names) for a in step.inputs)
-    return step if all(a is b for a, b in zip(inputs, step.inputs, strict=True)) else replace(step, inputs=inputs)
+    if all(a is b for a, b in zip(inputs, step.inputs, strict=True)):
+        return step
+    return Instr(step.op, inputs, step.outputs, step.params, step.location)
 
 
 def renewed(steps: Iterable[Step], names: Mapping[Var, Atom]) -> tuple[list[Step], dict[Var, Atom]]:

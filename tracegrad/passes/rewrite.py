@@ -84,6 +84,8 @@ class Expression:
 Term: TypeAlias = Var | Const | Expression
 Made: TypeAlias = Mapping[Var, Instr]
 Rule: TypeAlias = Callable[[Instr, Made, Counter[Var]], Term | None]
+Heads: TypeAlias = tuple[Any, ...]
+"""What made each input: an op, None for an input of the trace, `Const` for a constant."""
 
 
 def expression(op: Op, *inputs: Any, **params: Any) -> Expression:
@@ -91,7 +93,7 @@ def expression(op: Op, *inputs: Any, **params: Any) -> Expression:
     return Expression(op, inputs, params)
 
 
-def rewrite(trace: Trace, rules: Callable[[Op], Sequence[Rule]]) -> Trace:
+def rewrite(trace: Trace, rules: Callable[[Op, Heads], Sequence[Rule]]) -> Trace:
     """Rewrite each instruction by the first rule that applies, again and again, in one forward walk.
 
     Parameters
@@ -99,7 +101,7 @@ def rewrite(trace: Trace, rules: Callable[[Op], Sequence[Rule]]) -> Trace:
     trace : Trace
         Its nested traces are left as they are.
     rules : callable
-        The rules for an op.
+        The rules for an op whose inputs were made by these heads; most steps have none, and cost next to nothing.
     """
     counts = use_counts(trace)
     made: dict[Var, Instr] = {}
@@ -107,9 +109,12 @@ def rewrite(trace: Trace, rules: Callable[[Op], Sequence[Rule]]) -> Trace:
     names: dict[Var, str] = {}
     steps: list[Step] = []
 
+    def heads(step: Instr) -> Heads:
+        return tuple([Const if type(a) is Const else made[a].op if a in made else None for a in step.inputs])
+
     def write(step: Any) -> None:
         step = substitute(step, stands)
-        while (term := _first_term(step, rules(step.op), made, counts)) is not None:
+        while (term := _first_term(step, rules(step.op, heads(step)), made, counts)) is not None:
             counts.subtract(a for a in step.inputs if isinstance(a, Var))
             if not isinstance(term, Expression):
                 take(step.outputs[0], term)
@@ -274,8 +279,8 @@ def once(pattern: Any) -> Any:
 _COMMUTATIVE = ("add", "multiply")
 
 
-def pattern_rule(left: Pattern, right: Any) -> tuple[Op, Sequence[Rule]]:
-    """The op a rule is for, and the rule in each order that commuting allows.
+def pattern_rules(left: Pattern, right: Any) -> Iterator[tuple[Op, Heads, Rule]]:
+    """A rule in each order that commuting allows: the op it is for, the heads it asks for (see `may_match`), the rule.
 
     `right` is a pattern, a number, or a function that gets the matched atoms by name and returns a term or None.
     """
@@ -292,7 +297,22 @@ def pattern_rule(left: Pattern, right: Any) -> tuple[Op, Sequence[Rule]]:
 
         return rule
 
-    return left.op, [rule_of(variant) for variant in _variants(left)]
+    for variant in _variants(left):
+        yield left.op, tuple(map(_head, variant.inputs)), rule_of(variant)
+
+
+def _head(pattern: Any) -> Any:
+    """What must have made the input that a pattern matches: an op, `Const`, `Var`, or None for anything."""
+    if isinstance(pattern, Unknown):
+        return Var if pattern.fits is _is_inexact else Const if pattern.fits is _is_number else None
+    return pattern.op if isinstance(pattern, Pattern) else Const
+
+
+def may_match(wanted: Heads, heads: Heads) -> bool:
+    """Whether a rule that asks for `wanted` can apply to inputs with these heads."""
+    return len(wanted) == len(heads) and all(
+        w is None or w is h or (w is Var and h is not Const) for w, h in zip(wanted, heads, strict=True)
+    )
 
 
 def _variants(pattern: Any) -> Iterator[Any]:

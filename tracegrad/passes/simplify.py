@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from tracegrad.ir.close import substitute, substituted
@@ -20,15 +20,17 @@ from tracegrad.ops.arithmetic import add, divide, multiply, positive_, subtract
 from tracegrad.ops.compare import logical_not, where
 from tracegrad.ops.op import Op
 from tracegrad.passes.rewrite import (
+    Heads,
     Rule,
     Term,
     anything,
     exact,
     expression,
     inexact,
+    may_match,
     number,
     once,
-    pattern_rule,
+    pattern_rules,
     place_all,
     rewrite,
     same_constant,
@@ -135,11 +137,13 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
 )
 
 
-@cache
-def _rules_for(op: Op) -> tuple[Rule, ...]:
-    """All rules for an op: what holds for its family, algebra, structure."""
-    pairs = (pattern_rule(left, right) for left, right in ALGEBRA)
-    algebra = (rule for of, variants in pairs if of is op for rule in variants)
+_ALL = [rule for left, right in ALGEBRA for rule in pattern_rules(left, right)]
+
+
+@lru_cache(maxsize=8192)
+def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
+    """The rules that may apply to an op with such inputs: those of its family, algebra, structure."""
+    algebra = (rule for of, wanted, rule in _ALL if of is op and may_match(wanted, heads))
     return (*FAMILIES.get(op.family, ()), *algebra, *(rule for name, rule in STRUCTURE if name == op.name))
 
 
@@ -161,6 +165,8 @@ def _settle_control(trace: Trace) -> Trace:
             if step.op.name == "branch":
                 step = _same_in_both_arms(step, stands)
         steps.append(step)
+    if not stands and all(a is b for a, b in zip(steps, trace.steps, strict=True)):
+        return trace
     outputs = tuple(substituted(a, stands) for a in trace.outputs)
     return replace(trace, steps=tuple(steps), outputs=outputs)
 
