@@ -1,7 +1,8 @@
-"""Programs to emit, captured by a small recorder of symbols: straight lines, loops, branches, in each kind of type.
+"""Programs to emit, captured by a small recorder of symbols: straight lines, loops, branches, in each kind of
+type.
 
-A program is a Python function whose operators write a trace; each step has the line of the tests it comes from. Begin with
-`capture` and the `PROGRAMS` table: name, function, inputs.
+A program is a Python function whose operators write a trace; each step has the line of the tests it comes
+from. Begin with `capture` and the `PROGRAMS` table: name, function, inputs.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def while_(
     *invariants: Symbol,
     limit: Any = -1,
 ) -> list[Symbol]:
-    """A loop over named carried values; `test` and `body` take them and the invariants, `body` returns the next ones."""
+    """A loop over named carried values; `test` and `body` take them and the invariants, `body` returns the next
+    ones."""
     builder: Any = next(iter(carried.values())).recorder
     types = [v.type for v in (*carried.values(), *invariants)]
     names = [*carried, *(v.atom.name for v in invariants)]
@@ -90,7 +92,9 @@ def while_(
     return list(results[1:])
 
 
-def if_(condition: Symbol, true: Callable[..., Any], false: Callable[..., Any], names: str, *operands: Symbol) -> Any:
+def if_(
+    condition: Symbol, true: Callable[..., Any], false: Callable[..., Any], names: str, *operands: Symbol
+) -> Any:
     """A branch whose arms take the operands and return the values called `names`."""
     builder: Any = condition.recorder
     types, given = [v.type for v in operands], [v.atom.name for v in operands]
@@ -102,7 +106,9 @@ def if_(condition: Symbol, true: Callable[..., Any], false: Callable[..., Any], 
     return results[0] if len(results) == 1 else results
 
 
-def _inner(outer: Recorder, function: Callable[..., Any], types: Sequence[ArrayType], names: Sequence[Any]) -> Trace:
+def _inner(
+    outer: Recorder, function: Callable[..., Any], types: Sequence[ArrayType], names: Sequence[Any]
+) -> Trace:
     builder = Recorder(outer.level + 1)
     inputs = [builder.input(t, n) for t, n in zip(types, names, strict=True)]
     found = function(*inputs)
@@ -229,7 +235,9 @@ def filled(x: Any) -> Any:
 def single(x: Any, w: Any) -> Any:
     z = named("z", 2.0 * x + w[0] * 3)
     y = named("y", where(z > 0, cos(z), z / 3.0))
-    return mean(y * z, axis=(0,), keepdims=False) * 0.1 + astype(sum_(x, axis=(0,), keepdims=False), dtype=np.dtype("f4"))
+    return mean(y * z, axis=(0,), keepdims=False) * 0.1 + astype(
+        sum_(x, axis=(0,), keepdims=False), dtype=np.dtype("f4")
+    )
 
 
 def drifting(x: Any) -> Any:

@@ -1,4 +1,5 @@
-"""Every program's texts run alone and compute what the trace means; both texts agree, and say where they come from."""
+"""Every program's texts run alone and compute what the trace means; both texts agree, and say where they come
+from."""
 
 from __future__ import annotations
 

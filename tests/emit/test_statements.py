@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.emit.programs import guard, if_, named, while_
 from tests.emit.programs import Recorder as _Recorder
+from tests.emit.programs import guard, if_, named, while_
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.emit.names import identifier
 from tracegrad.ir.source import Source

@@ -1,11 +1,12 @@
-"""Compiles native text with Numba; the only file that knows Numba, which is imported when the first program is compiled.
+"""Compiles native text with Numba; the only file that knows Numba, which is imported when the first program is
+compiled.
 
-A `Source` goes in, compiled functions come out, or the reason why there are none: a failure of Numba never reaches the user, the
-python tier goes on and the log says so once. Begin with `compile_native`.
+A `Source` goes in, compiled functions come out, or the reason why there are none: a failure of Numba never
+reaches the user, the python tier goes on and the log says so once. Begin with `compile_native`.
 
-The meaning is NumPy's: `error_model="numpy"`, and no fast-math flag, so that both tiers agree bit for bit wherever they
-call the same functions. Numba's own disk cache is pickle, so it is used only in a directory that nobody else can write to; what
-goes wrong in it counts as a miss.
+The meaning is NumPy's: `error_model="numpy"`, and no fast-math flag, so that both tiers agree bit for bit
+wherever they call the same functions. Numba's own disk cache is pickle, so it is used only in a directory
+that nobody else can write to; what goes wrong in it counts as a miss.
 """
 
 from __future__ import annotations
@@ -29,16 +30,9 @@ def compile_native(
 ) -> dict[str, Callable[..., Any]] | str:
     """Compiled entry functions by name, or the reason why there are none.
 
-    Parameters
-    ----------
-    source : Source
-        Native text.
-    name : str
-        An identifier for the module.
-    arguments : sequence, optional
-        What the first entry will be called with, values or `ArrayType`s; it is then compiled now, for their types.
-        Without, each function is compiled by its first call.
-    """
+    Parameters ---------- source : Source Native text. name : str An identifier for the module. arguments :
+    sequence, optional What the first entry will be called with, values or `ArrayType`s; it is then compiled
+    now, for their types. Without, each function is compiled by its first call."""
     try:
         module = load(source.text, name)
         _compile_functions(module, source.entries, cached=_may_cache(module))
@@ -94,7 +88,9 @@ def _numba_type(argument: Any) -> Any:
 
 def _failed(name: str, error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = " ".join(lines[:3]) if lines[:1] and lines[0].startswith("Failed in") else lines[0] if lines else ""
+    said = (
+        " ".join(lines[:3]) if lines[:1] and lines[0].startswith("Failed in") else lines[0] if lines else ""
+    )
     reason = f"Numba does not compile `{name}`: {type(error).__name__}: {said}"
     say_once(reason, f"{reason}; the NumPy program goes on")
     return reason

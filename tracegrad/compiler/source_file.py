@@ -1,9 +1,9 @@
 """Emitted text as a module in a real file, named by its content.
 
-Text goes in, an executed module comes out: under its own name in `sys.modules`, with its lines in `linecache`, so tracebacks and
-debuggers show it, and Numba can keep its machine code beside it. What runs is always the text given here, never what a
-file holds: a file with other content is written anew. Where no file can be written, the module lives in memory alone.
-Begin with `load`.
+Text goes in, an executed module comes out: under its own name in `sys.modules`, with its lines in
+`linecache`, so tracebacks and debuggers show it, and Numba can keep its machine code beside it. What runs
+is always the text given here, never what a file holds: a file with other content is written anew. Where no
+file can be written, the module lives in memory alone. Begin with `load`.
 """
 
 from __future__ import annotations

@@ -1,24 +1,19 @@
 """A function on its way to text: values, and blocks of nodes in the order they will be written.
 
-A trace comes in; out comes a tree of blocks in which every nested trace has values of its own and sees outer values
-directly (a loop's invariants and an arm's operands are the outer values themselves), loops have their carried values,
-counters and stacks spelled out, and guards have their numbers. Nothing is decided here about names or about what stands in
-one line: `nesting` and `lifetimes` do that, on these very objects. Begin with `Value`, then `Lowering.trace`.
+Data only: `lowering` makes them from a trace; `nesting`, `lifetimes` and `names` decide, on these very
+objects, what stands in one line, what shares a name and what the names are. Begin with `Value`, then `Node`
+and its kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from tracegrad.ir.location import Location
-from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
-from tracegrad.ir.types import ArrayType, array_type
-
-INTEGER = array_type((), np.int64)
+from tracegrad.ir.trace import Const, Instr
+from tracegrad.ir.types import ArrayType
 
 
 @dataclass(eq=False)
@@ -104,7 +99,8 @@ class Item(Node):
 
 @dataclass(eq=False)
 class Write(Node):
-    """`index_add` or `index_set`: written into the source itself where nobody else can see it, into a copy otherwise."""
+    """`index_add` or `index_set`: written into the source itself where nobody else can see it, into a copy
+    otherwise."""
 
     instr: Instr
     source: Operand
@@ -218,169 +214,3 @@ class Return(Node):
     @property
     def reads(self) -> Sequence[Operand]:
         return (*self.results, *self.residuals)
-
-
-class Lowering:
-    """Rewrites one trace as blocks.
-
-    Parameters
-    ----------
-    native : bool
-        For the native text: stacks are buffers, not lists.
-    list_outputs : set of int
-        Outputs of the trace that may leave as Python lists, as the other function reads them by slices alone.
-    """
-
-    def __init__(self, native: bool = False, list_outputs: frozenset[int] = frozenset()) -> None:
-        self.native = native
-        self.list_outputs = list_outputs
-        self.guards = 0
-
-    def trace(self, trace: Trace, results: int) -> tuple[tuple[Value, ...], Block]:
-        """The inputs and the body of the function; the first `results` outputs of the trace are its results."""
-        known: dict[Var, Operand] = {v: Value(v.type, v.name) for v in trace.inputs}
-        inputs = tuple(v for v in known.values() if isinstance(v, Value))
-        wanted = {a for k, a in enumerate(trace.outputs) if isinstance(a, Var) and k not in self.list_outputs}
-        block = self.block(trace, known, wanted)
-        outputs = [_operand(a, known) for a in trace.outputs]
-        self.add(block, Return(None, tuple(outputs[:results]), tuple(outputs[results:])))
-        return inputs, block
-
-    def block(self, trace: Trace, known: dict[Var, Operand], plain: set[Var]) -> Block:
-        """The steps of a trace; `known` gains its variables, `plain` are those that are read as whole arrays."""
-        block = Block()
-        plain = plain | plainly_read(trace)
-        for step in trace.steps:
-            if isinstance(step, Guard):
-                number, self.guards = self.guards, self.guards + 1
-                self.add(block, Check(step.location, _operand(step.condition, known), step.expected, number))
-            elif step.op.name == "branch":
-                self.branch(block, step, known)
-            elif step.op.name == "loop":
-                self.loop(block, step, known, plain)
-            else:
-                self.step(block, step, known)
-        return block
-
-    def add(self, block: Block, node: Node, place: int | None = None) -> None:
-        """Put a node at the end of a block, or at a place in it."""
-        block.nodes.insert(len(block.nodes) if place is None else place, node)
-        for operand in node.reads:
-            if isinstance(operand, Value):
-                operand.readers.append(node)
-        for value in node.makes:
-            value.maker, value.block = node, block
-
-    def step(self, block: Block, instr: Instr, known: dict[Var, Operand]) -> None:
-        inputs = tuple(_operand(a, known) for a in instr.inputs)
-        outputs = tuple(Value(v.type, v.name) for v in instr.outputs)
-        known.update(zip(instr.outputs, outputs, strict=True))
-        if instr.op.name in ("index_add", "index_set") and outputs[0].type.shape and not self.by_kernel(instr):
-            self.add(block, Write(instr.location, instr, inputs[0], inputs[1:], outputs[0]))
-        else:
-            self.add(block, Compute(instr.location, instr, inputs, outputs))
-
-    def by_kernel(self, instr: Instr) -> bool:
-        """Whether the native text calls a kernel for this step."""
-        native = instr.op.native
-        return self.native and callable(native) and isinstance(native(instr), tuple)
-
-    def branch(self, block: Block, instr: Instr, known: dict[Var, Operand]) -> None:
-        condition, *operands = (_operand(a, known) for a in instr.inputs)
-        names = instr.params["names"]
-        outputs = tuple(
-            Value(v.type, v.name or (names[i] if i < len(names) else None)) for i, v in enumerate(instr.outputs)
-        )
-        arms = []
-        for arm in instr.params["arms"]:
-            inside: dict[Var, Operand] = dict(zip(arm.inputs, operands, strict=True))
-            lowered = self.block(arm, inside, {a for a in arm.outputs if isinstance(a, Var)})
-            self.add(lowered, Move(None, outputs, tuple(_operand(a, inside) for a in arm.outputs)))
-            arms.append(lowered)
-        self.add(block, Choice(instr.location, condition, (arms[0], arms[1]), outputs))
-        known.update(zip(instr.outputs, outputs, strict=True))
-
-    def loop(self, block: Block, instr: Instr, known: dict[Var, Operand], plain: set[Var]) -> None:
-        params = instr.params
-        body, test, n = params["body"], params["condition"], params["carried"]
-        limit, *rest = (_operand(a, known) for a in instr.inputs)
-        initial, end = rest[:n], len(rest) - params["sliced"]
-        invariants, sliced = rest[n:end], rest[end:]
-        names = params["names"]
-        carried = tuple(
-            Value(v.type, (names[i] if i < len(names) else None) or v.name) for i, v in enumerate(body.inputs[:n])
-        )
-        counts = test is not None
-        counter = Value(INTEGER, "steps" if counts else "k")
-        lowered_test, condition = None, None
-        if test is not None:
-            inside: dict[Var, Operand] = dict(zip(test.inputs, (*carried, *invariants), strict=True))
-            lowered_test = self.block(test, inside, set())
-            condition = _operand(test.outputs[0], inside)
-        slices = [Value(v.type, v.name) for v in body.inputs[n + len(invariants) :]]
-        inside = dict(zip(body.inputs, (*carried, *invariants, *slices), strict=True))
-        lowered = self.block(body, inside, {a for a in body.outputs if isinstance(a, Var)})
-        stacks = [Value(v.type, v.name or _stack_name(a)) for v, a in zip(instr.outputs[1 + n :], body.outputs[n:], strict=True)]
-        as_lists = not self.native and not params["reverse"]
-        by_index = None if as_lists else counter
-        for stack, atom in zip(stacks, body.outputs[n:], strict=True):
-            value = _operand(atom, inside)
-            place = 0
-            if isinstance(value, Value) and value.block is lowered and value.maker is not None:
-                place = 1 + lowered.nodes.index(value.maker)
-            self.add(lowered, Push(instr.location, stack, value, by_index), place)
-        for item, stack in zip(reversed(slices), reversed(sliced), strict=True):
-            if item.readers or item in (inside[a] for a in body.outputs if isinstance(a, Var)):
-                self.add(lowered, Item(None, stack, counter, item), 0)
-        self.add(lowered, Move(None, carried, tuple(_operand(a, inside) for a in body.outputs[:n])))
-        if condition is not None and isinstance(condition, Value):
-            condition.block = condition.block or lowered_test
-        finals = tuple(
-            Value(v.type, v.name or inner.hint) for v, inner in zip(instr.outputs[1 : 1 + n], carried, strict=True)
-        )
-        read_whole = [s for s, v in zip(stacks, instr.outputs[1 + n :], strict=True) if v in plain]
-        repeat = Repeat(
-            instr.location,
-            limit,
-            params["reverse"],
-            carried,
-            finals,
-            Move(None, carried, tuple(initial)),
-            counter,
-            counts,
-            lowered_test,
-            condition,
-            lowered,
-            stacks,
-            stacks if as_lists else [],
-            read_whole if as_lists or counts else [],
-        )
-        self.add(block, repeat)
-        for operand in initial:
-            if isinstance(operand, Value):
-                operand.readers.append(repeat.enter)
-        if isinstance(condition, Value):
-            condition.readers.append(repeat)
-        for value in (counter, *stacks):
-            value.maker, value.block = repeat, block
-        known[instr.outputs[0]] = counter if counts else limit
-        known.update(zip(instr.outputs[1:], (*finals, *stacks), strict=True))
-
-
-def _operand(atom: Atom, known: Mapping[Var, Operand]) -> Operand:
-    return known[atom] if isinstance(atom, Var) else atom
-
-
-def _stack_name(atom: Atom) -> str:
-    return f"{getattr(atom, 'name', None) or 'value'}_stack"
-
-
-def plainly_read(trace: Trace) -> set[Var]:
-    """Variables that a step reads other than as a loop's slices."""
-    found: set[Var] = set()
-    for step in trace.steps:
-        inputs = step.inputs
-        if isinstance(step, Instr) and step.op.name == "loop":
-            inputs = inputs[: len(inputs) - step.params["sliced"]]
-        found.update(a for a in inputs if isinstance(a, Var))
-    return found

@@ -1,8 +1,8 @@
 """One instruction as one expression, from its op: operands, constants, and what Numba has to be told.
 
-A node and a way to read its operands go in, an `ast` expression comes out. `Op.emit` says how a call looks; here is what is
-the same for all ops: how a constant is written so that promotion comes out as the trace says, signs that read well
-(`a + -b` is `a - b`), kernels, and casts. Begin with `Expressions.of`.
+A node and a way to read its operands go in, an `ast` expression comes out. `Op.emit` says how a call looks;
+here is what is the same for all ops: how a constant is written so that promotion comes out as the trace
+says, signs that read well (`a + -b` is `a - b`), kernels, and casts. Begin with `Expressions.of`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,9 @@ _INFIX_FLOAT = ("+", "-", "*", "/")  # beside floats, `2 * x` is written `2.0 * 
 class Expressions:
     """Writes expressions for one function.
 
-    Parameters
-    ----------
-    native : bool
-        For the native text: Numba promotes every float to float64, so weak constants and wide results get casts.
-    careful : bool
-        Floats kept in variables are written `np.float64(...)`, since some operator treats Python's numbers otherwise.
-    """
+    Parameters ---------- native : bool For the native text: Numba promotes every float to float64, so weak
+    constants and wide results get casts. careful : bool Floats kept in variables are written
+    `np.float64(...)`, since some operator treats Python's numbers otherwise."""
 
     def __init__(self, native: bool, careful: bool = False) -> None:
         self.native = native
@@ -97,7 +93,11 @@ class Expressions:
             return self.read(operand)
         value = operand.value
         if is_weak(value):
-            if type(value) is int and instr.op.symbol in _INFIX_FLOAT and instr.outputs[0].type.dtype.kind == "f":
+            if (
+                type(value) is int
+                and instr.op.symbol in _INFIX_FLOAT
+                and instr.outputs[0].type.dtype.kind == "f"
+            ):
                 value = float(value)
             return self._weak(value, instr) if self.native else literal(value)
         if isinstance(value, np.generic) and value.dtype in _PLAIN and not self.native:
@@ -109,7 +109,9 @@ class Expressions:
             others = [a for i, a in enumerate(instr.inputs) if i != place]
             if same and any(isinstance(a, Value) or not is_weak(getattr(a, "value", None)) for a in others):
                 return literal(value.item())
-            return call(f"np.{value.dtype.name if value.dtype.kind != 'b' else 'bool_'}", literal(value.item()))
+            return call(
+                f"np.{value.dtype.name if value.dtype.kind != 'b' else 'bool_'}", literal(value.item())
+            )
         return self.constant(value)
 
     def _weak(self, value: Any, instr: Instr) -> ast.expr:
@@ -198,9 +200,9 @@ def _negated(instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr | None:
         return None
     for k in (0, 1):
         a, other = instr.inputs[k], instr.inputs[1 - k]
-        if isinstance(a, Const) and not a.shape and np.ndim(a.value) == 0 and a.value == -1:
-            if other.type == instr.outputs[0].type:
-                return ast.UnaryOp(op=ast.USub(), operand=inputs[1 - k])
+        minus_one = isinstance(a, Const) and not a.shape and np.ndim(a.value) == 0 and a.value == -1
+        if minus_one and other.type == instr.outputs[0].type:
+            return ast.UnaryOp(op=ast.USub(), operand=inputs[1 - k])
     return None
 
 

@@ -1,13 +1,14 @@
 """How long each value lives, which values share one name, and which writes may happen in place.
 
-Blocks with their nested values go in; afterwards every value has a life (`start`, `end`), every `Write` knows whether it may
-work on its source itself, and `Groups` says which values are one variable of the text: what a loop carries, what the arms
-of a branch join, what a write in place changes. Positions count nodes in the order of the text. Two values may
-share a name if their lives do not overlap; reads at a position come before writes at it. A value whose last reader is in the
-false arm of a branch is not needed in the true arm after its last reader there: its life has a hole.
+Blocks with their nested values go in; afterwards every value has a life (`start`, `end`), every `Write`
+knows whether it may work on its source itself, and `Groups` says which values are one variable of the text:
+what a loop carries, what the arms of a branch join, what a write in place changes. Positions count nodes in
+the order of the text. Two values may share a name if their lives do not overlap; reads at a position come
+before writes at it. A value whose last reader is in the false arm of a branch is not needed in the true arm
+after its last reader there: its life has a hole.
 
-This is the way out of static single assignment of Boissinot et al., "Revisiting out-of-SSA translation", CGO 2009, for
-structured programs, where a life is one interval. Begin with `measure`.
+This is the way out of static single assignment of Boissinot et al., "Revisiting out-of-SSA translation",
+CGO 2009, for structured programs, where a life is one interval. Begin with `measure`.
 """
 
 from __future__ import annotations

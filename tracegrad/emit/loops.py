@@ -1,8 +1,8 @@
 """Loops as statements: `for` and `while`, what they count, and the stacks they leave behind.
 
-A `Repeat` goes in, with the lines of its blocks written already; lines come out. Stacks are Python lists in array text,
-buffers in native text: of the right length where the number of iterations is known, else doubled when full. Begin with
-`write_loop`.
+A `Repeat` goes in, with the lines of its blocks written already; lines come out. Stacks are Python lists in
+array text, buffers in native text: of the right length where the number of iterations is known, else
+doubled when full. Begin with `write_loop`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def write_loop(
         lines.append(Line(assign(stack.name, _room(node, stack, expressions)), where))
     if counting:
         lines.append(Line(assign(counter, literal(0)), where))
-        increment = ast.AugAssign(target=ast.Name(id=counter, ctx=ast.Store()), op=ast.Add(), value=literal(1))
+        increment = ast.AugAssign(
+            target=ast.Name(id=counter, ctx=ast.Store()), op=ast.Add(), value=literal(1)
+        )
         inside.append(Line(increment))
     if not node.counts:
         if inside:
@@ -65,7 +67,12 @@ def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
         times = call("range", last, literal(-1), literal(-1))
     elif used and node.reverse:
         times = call("reversed", times)
-    return ast.For(target=ast.Name(id=node.counter.name if used else "_", ctx=ast.Store()), iter=times, body=[], orelse=[])
+    return ast.For(
+        target=ast.Name(id=node.counter.name if used else "_", ctx=ast.Store()),
+        iter=times,
+        body=[],
+        orelse=[],
+    )
 
 
 def _while(node: Repeat, expressions: Expressions, test: Sequence[Line], inside: list[Line]) -> Line:
@@ -97,7 +104,9 @@ def write_push(node: Push, value: ast.expr, grows: bool) -> list[Line]:
     """`stack.append(value)`, or `stack[k] = value` after making room."""
     stack = ast.Name(id=node.stack.name, ctx=ast.Load())
     if node.index is None:
-        append = ast.Call(func=ast.Attribute(value=stack, attr="append", ctx=ast.Load()), args=[value], keywords=[])
+        append = ast.Call(
+            func=ast.Attribute(value=stack, attr="append", ctx=ast.Load()), args=[value], keywords=[]
+        )
         return [Line(ast.Expr(value=append), node.location)]
     index = ast.Name(id=node.index.name, ctx=ast.Load())
     lines = []

@@ -1,7 +1,8 @@
 """The emitted modules: forward and backward functions with their header.
 
-Traces go in, a `Source` comes out: array text (what a person reads and the python tier runs) or native text (what Numba
-compiles). Both are made by the same steps: blocks, nesting, lifetimes, names, statements, printing. Begin with `emit_array`.
+Traces go in, a `Source` comes out: array text (what a person reads and the python tier runs) or native text
+(what Numba compiles). Both are made by the same steps: blocks, nesting, lifetimes, names, statements,
+printing. Begin with `emit_array`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tracegrad.emit.blocks import Lowering, Return, Value, plainly_read
+from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.expressions import Expressions, kernel_of, zeros
 from tracegrad.emit.lifetimes import measure, walk
+from tracegrad.emit.lowering import Lowering, plainly_read
 from tracegrad.emit.names import give_names, identifier
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.printer import Line, Page
@@ -41,19 +43,18 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
     backward : Trace or None
         From residuals and cotangents to gradients.
 
-    Returns
-    -------
-    Source
-        With `<name>_forward(*inputs)`, which returns `(results, residuals)`, or `(None, k)` through side exit k; and with a
-        backward `<name>_backward(residuals, *cotangents)`. One result stands alone, several are a tuple.
-    """
+    Returns ------- Source With `<name>_forward(*inputs)`, which returns `(results, residuals)`, or `(None,
+    k)` through side exit k; and with a backward `<name>_backward(residuals, *cotangents)`. One result
+    stands alone, several are a tuple."""
     name = identifier(forward.name)
     kept = len(forward.outputs) - outputs
     lists: frozenset[int] = frozenset()
     if backward is not None:
         plain = plainly_read(backward) | set(backward.outputs)
         lists = frozenset(outputs + k for k, v in enumerate(backward.inputs[:kept]) if v not in plain)
-    entries = (f"{name}_forward",) if backward is None else (f"{name}_forward", f"{name}_backward")
+    entries: tuple[str, ...] = (f"{name}_forward",)
+    if backward is not None:
+        entries = (*entries, f"{name}_backward")
     first = _Function(forward, outputs, False, entries, lists)
     parameters = [v.name for v in first.inputs]
     functions = [(entries[0], parameters, first.lines(_leave_array, _forward_result))]
@@ -67,7 +68,9 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
             target: ast.expr = ast.Tuple(elts=unpacked, ctx=ast.Store())
             if kept == 1:
                 target = ast.List(elts=unpacked, ctx=ast.Store())
-            lines.insert(0, Line(ast.Assign(targets=[target], value=ast.Name(id="residuals", ctx=ast.Load()))))
+            lines.insert(
+                0, Line(ast.Assign(targets=[target], value=ast.Name(id="residuals", ctx=ast.Load())))
+            )
         functions.append((entries[1], ["residuals", *given[kept:]], lines))
     what = "" if backward is None else " and its derivative"
     return _module(forward, backward, what, functions, entries, native=False)
@@ -76,17 +79,12 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
 def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Source | list[str]:
     """Text that Numba compiles, or the reasons why it cannot.
 
-    Parameters
-    ----------
-    kind : "value", "gradient" or "vjp"
-        `forward` is the whole joint program for the first two, and for "vjp" the forward one, with `backward` beside it.
+    Parameters ---------- kind : "value", "gradient" or "vjp" `forward` is the whole joint program for the
+    first two, and for "vjp" the forward one, with `backward` beside it.
 
-    Returns
-    -------
-    Source or list of str
-        Functions return flat tuples: a code, which is -1 or the number of the side exit, then all outputs of the trace;
-        the backward function of "vjp", called with residuals and cotangents, the gradients alone.
-    """
+    Returns ------- Source or list of str Functions return flat tuples: a code, which is -1 or the number of
+    the side exit, then all outputs of the trace; the backward function of "vjp", called with residuals and
+    cotangents, the gradients alone."""
     traces = [t for t in (forward, backward) if t is not None]
     reasons = list(dict.fromkeys(reason for t in traces for reason in _not_native(t)))
     if reasons:
@@ -102,7 +100,9 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
     for entry, trace in zip(entries, traces, strict=True):
         function = _Function(trace, len(trace.outputs), True, reserved)
         if trace is backward:
-            lines = function.lines(None, lambda results, residuals: ast.Tuple(elts=list(results), ctx=ast.Load()))
+            lines = function.lines(
+                None, lambda results, residuals: ast.Tuple(elts=list(results), ctx=ast.Load())
+            )
         else:
             types = [a.type for a in trace.outputs]
             lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
@@ -142,7 +142,9 @@ class _Function:
         assert isinstance(end, Return)
         names: list[str | None] = []
         for operand in end.residuals:
-            name = operand.name if isinstance(operand, Value) else "steps" if operand.dtype.kind == "i" else None
+            name = (
+                operand.name if isinstance(operand, Value) else "steps" if operand.dtype.kind == "i" else None
+            )
             names.append(name if name not in names else None)
         return names
 
@@ -168,9 +170,15 @@ def _module(
     for name, parameters, lines in functions:
         page.text("", "")
         arguments = ast.arguments(
-            posonlyargs=[], args=[ast.arg(arg=p) for p in parameters], kwonlyargs=[], kw_defaults=[], defaults=[]
+            posonlyargs=[],
+            args=[ast.arg(arg=p) for p in parameters],
+            kwonlyargs=[],
+            kw_defaults=[],
+            defaults=[],
         )
-        page.head(ast.FunctionDef(name=name, args=arguments, body=[ast.Pass()], decorator_list=[], returns=None))
+        page.head(
+            ast.FunctionDef(name=name, args=arguments, body=[ast.Pass()], decorator_list=[], returns=None)
+        )
         page.write(lines, 1)
     return Source("\n".join(page.lines) + "\n", entries, tuple(page.line_map))
 
@@ -183,7 +191,9 @@ def _imports(traces: Sequence[Trace], kernels: Sequence[str], native: bool) -> l
                 lines.add(step.op.imports)
     if any("math." in text for text in kernels):
         lines.add("import math")
-    return sorted(lines, key=lambda line: (not line.startswith("import math"), line != "import numpy as np", line))
+    return sorted(
+        lines, key=lambda line: (not line.startswith("import math"), line != "import numpy as np", line)
+    )
 
 
 def _file(traces: Sequence[Trace]) -> str | None:

@@ -1,8 +1,9 @@
 """One readable identifier for each variable of the text.
 
-Groups of values (see `lifetimes`) go in; afterwards each value has its `name`. The user's name comes first, then the name a
-sweep gave (`x_bar`), then one that says what the value is (`x_times_w`); numbers only break ties between values that
-are needed at the same time. The same blocks give the same names. Begin with `give_names`.
+Groups of values (see `lifetimes`) go in; afterwards each value has its `name`. The user's name comes first,
+then the name a sweep gave (`x_bar`), then one that says what the value is (`x_times_w`); numbers only break
+ties between values that are needed at the same time. The same blocks give the same names. Begin with
+`give_names`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ from tracegrad.emit.blocks import Choice, Compute, Item, Move, Node, Operand, Re
 from tracegrad.emit.lifetimes import Groups, overlap
 from tracegrad.ir.trace import Const
 
-RESERVED = frozenset(
-    {*keyword.kwlist, *dir(builtins), "np", "math", "scipy", "special", "residuals", "_"}
-)
+RESERVED = frozenset({*keyword.kwlist, *dir(builtins), "np", "math", "scipy", "special", "residuals", "_"})
 _LONGEST = 20
 _INFIX = {
     "add": ("plus", "total"),
@@ -44,7 +43,15 @@ _INFIX = {
     "bitwise_or": ("or", "either"),
 }
 _SHORT = frozenset(short for _, short in _INFIX.values()) | {"twice", "scaled", "inverse", "item", "part"}
-_WORDS = {"where": "chosen", "negative": "minus", "sum_to": "sum", "sum": "sum", "broadcast_to": "spread", "astype": "cast", "absolute": "abs"}
+_WORDS = {
+    "where": "chosen",
+    "negative": "minus",
+    "sum_to": "sum",
+    "sum": "sum",
+    "broadcast_to": "spread",
+    "astype": "cast",
+    "absolute": "abs",
+}
 
 
 def identifier(text: str) -> str:
@@ -143,9 +150,13 @@ def _name_next(node: Repeat, groups: Groups) -> None:
     move = node.body.nodes[-1]
     assert isinstance(move, Move)
     for target, source in zip(move.targets, move.sources, strict=True):
-        if isinstance(source, Value) and source.expression is None and source.maker in node.body.nodes:
-            if not groups.joined(source, target) and source.hint in (None, target.hint) and target.hint:
-                source.hint = f"{target.hint}_next"
+        made_here = (
+            isinstance(source, Value) and source.expression is None and source.maker in node.body.nodes
+        )
+        if not made_here or not isinstance(source, Value) or groups.joined(source, target):
+            continue
+        if target.hint and source.hint in (None, target.hint):
+            source.hint = f"{target.hint}_next"
 
 
 def _base(group: Sequence[Value]) -> str:
@@ -215,7 +226,9 @@ def _word(operand: Operand) -> str:
     """An operand inside a longer name."""
     if isinstance(operand, Const):
         number = _number(operand)
-        return {"0": "zero", "1": "one", "2": "two", "3": "three", None: "constant", "": "constant"}.get(number, number or "")
+        return {"0": "zero", "1": "one", "2": "two", "3": "three", None: "constant", "": "constant"}.get(
+            number, number or ""
+        )
     if operand.expression is not None:
         found = describe(operand)
         return "constant" if found in _SHORT else found

@@ -1,9 +1,10 @@
 """Which values are written inside the expression that reads them, as a person would.
 
-Blocks go in; afterwards `Value.expression` holds the text of the nested ones. A value nests when it has one reader, in the same
-block and of the same user line, no name from the user, and the whole stays short. So nothing moves into a loop or
-an arm, where it would run more or less often; that it may move past a write in place is seen to by `lifetimes`, which
-counts what a nested value reads as read where it is written. Begin with `nest`.
+Blocks go in; afterwards `Value.expression` holds the text of the nested ones. A value nests when it has one
+reader, in the same block and of the same user line, no name from the user, and the whole stays short. So
+nothing moves into a loop or an arm, where it would run more or less often; that it may move past a write in
+place is seen to by `lifetimes`, which counts what a nested value reads as read where it is written. Begin
+with `nest`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def nest(block: Block, expressions: Expressions) -> None:
 
 def _try(node: Compute | Item, value: Value, expressions: Expressions, echo: bool) -> None:
     found = expressions.of(node)
-    depth = 1 + max((r.depth for r in node.reads if isinstance(r, Value) and r.expression is not None), default=0)
+    depth = 1 + max(
+        (r.depth for r in node.reads if isinstance(r, Value) and r.expression is not None), default=0
+    )
     whole = bool(value.readers) and isinstance(value.readers[0], (Repeat, Return))
     if echo or (width(found) <= (WHOLE if whole else NESTED) and (depth <= DEPTH or whole)):
         value.expression, value.depth = found, depth
@@ -137,7 +140,14 @@ def _sum_of_widths(reads: Sequence[Operand], expressions: Expressions) -> int:
     return sum(width(expressions.read(r)) + 2 for r in reads)
 
 
-_OWN: dict[type, int] = {ast.Attribute: 1, ast.Call: 2, ast.BinOp: 4, ast.Compare: 4, ast.keyword: 1, ast.Subscript: 2}
+_OWN: dict[type, int] = {
+    ast.Attribute: 1,
+    ast.Call: 2,
+    ast.BinOp: 4,
+    ast.Compare: 4,
+    ast.keyword: 1,
+    ast.Subscript: 2,
+}
 
 
 def width(node: ast.AST) -> int:
@@ -162,4 +172,6 @@ def _width(node: ast.AST) -> int:
         own += 2 * max(len(node.args) + len(node.keywords) - 1, 0)
     elif isinstance(node, (ast.Tuple, ast.List)):
         own += 2 * len(node.elts)
-    return own + sum(width(child) for child in ast.iter_child_nodes(node) if isinstance(child, (ast.expr, ast.keyword)))
+    return own + sum(
+        width(child) for child in ast.iter_child_nodes(node) if isinstance(child, (ast.expr, ast.keyword))
+    )

@@ -1,8 +1,8 @@
 """Statements to commented text; the only file that knows astor.
 
-A tree of `Line`s goes in (a statement, the user line it comes from, what stands in its body); text comes out, with the user's
-line as a comment over each group of statements that come from it, and the map from emitted lines to user lines. Begin with
-`Page`.
+A tree of `Line`s goes in (a statement, the user line it comes from, what stands in its body); text comes
+out, with the user's line as a comment over each group of statements that come from it, and the map from
+emitted lines to user lines. Begin with `Page`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Page:
         if not line.body:
             self._put(print_node(statement, WIDTH - len(indent)), indent, line)
             return
-        head = [ast.Pass()]
+        head: list[ast.stmt] = [ast.Pass()]
         if isinstance(statement, ast.If):
             statement = ast.If(test=statement.test, body=head, orelse=[])
         elif isinstance(statement, ast.While):

@@ -1,7 +1,8 @@
 """Whether Python's own numbers could meet an operator in which they differ from NumPy's.
 
-Array text writes `y = 0.0` for what a loop carries, and keeps Python's numbers as long as only they meet. In `1.0 / y` that would
-raise where NumPy gives inf. Blocks go in, a bool comes out; where it is true such constants are written `np.float64(0.0)`.
+Array text writes `y = 0.0` for what a loop carries, and keeps Python's numbers as long as only they meet.
+In `1.0 / y` that would raise where NumPy gives inf. Blocks go in, a bool comes out; where it is true such
+constants are written `np.float64(0.0)`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def python_numbers_meet(nodes: Sequence[Node]) -> bool:
 
     def moved(move: Node) -> None:
         assert isinstance(move, Move)
-        plain.update(t for t, s in zip(move.targets, move.sources, strict=True) if not t.type.shape and is_plain(s))
+        plain.update(
+            t for t, s in zip(move.targets, move.sources, strict=True) if not t.type.shape and is_plain(s)
+        )
 
     size = -1
     while size != len(plain):

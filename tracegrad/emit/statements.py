@@ -110,7 +110,9 @@ class Writer:
             lines.append(Line(assign(name, self.expressions.read(node.source)), node.location))
         elif not node.in_place:
             source = self.expressions.read(node.source)
-            copied = ast.Call(func=ast.Attribute(value=source, attr="copy", ctx=ast.Load()), args=[], keywords=[])
+            copied = ast.Call(
+                func=ast.Attribute(value=source, attr="copy", ctx=ast.Load()), args=[], keywords=[]
+            )
             lines.append(Line(assign(name, copied), node.location))
         lines.append(Line(self._store(node, name), node.location))
         return lines
@@ -118,7 +120,9 @@ class Writer:
     def _store(self, node: Write, name: str) -> ast.stmt:
         index = node.instr.params["index"]
         *slots, value = (self.expressions.operand(x, 1 + k, node.instr) for k, x in enumerate(node.rest))
-        target = ast.Subscript(value=ast.Name(id=name, ctx=ast.Load()), slice=index_text(slots, index), ctx=ast.Store())
+        target = ast.Subscript(
+            value=ast.Name(id=name, ctx=ast.Load()), slice=index_text(slots, index), ctx=ast.Store()
+        )
         if node.instr.op.name == "index_set" or self._is_first(node, index):
             return ast.Assign(targets=[target], value=value)
         arrays = [node.rest[p.number].type for p in index if isinstance(p, Slot)]
@@ -174,7 +178,9 @@ class Writer:
         while waiting:
             free = [m for m in waiting if not any(m[0] in other[2] for other in waiting if other is not m)]
             if not free:
-                targets = ast.Tuple(elts=[ast.Name(id=m[0], ctx=ast.Store()) for m in waiting], ctx=ast.Store())
+                targets = ast.Tuple(
+                    elts=[ast.Name(id=m[0], ctx=ast.Store()) for m in waiting], ctx=ast.Store()
+                )
                 values = ast.Tuple(elts=[m[1] for m in waiting], ctx=ast.Load())
                 where = next((m[3] for m in waiting if m[3] is not None), None)
                 return [*lines, Line(ast.Assign(targets=[targets], value=values), where)]
@@ -203,7 +209,9 @@ class Writer:
         results = [self.expressions.read(r) for r in node.results]
         residuals = [self.expressions.read(r) for r in node.residuals]
         makers = [
-            r.maker for r in node.results if isinstance(r, Value) and r.expression is not None and r.maker is not None
+            r.maker
+            for r in node.results
+            if isinstance(r, Value) and r.expression is not None and r.maker is not None
         ]
         where = next((m.location for m in makers if m.location is not None), None)
         return [Line(ast.Return(value=self.finish(results, residuals)), where)]

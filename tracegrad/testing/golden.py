@@ -26,7 +26,9 @@ def compare(text: str, path: Path, refresh: bool = False) -> None:
         path.write_text(text, encoding="utf-8")
         return
     if not path.exists():
-        raise AssertionError(f"there is no golden file {path.name}; make it with the flag --refresh-golden, and read it")
+        raise AssertionError(
+            f"there is no golden file {path.name}; make it with the flag --refresh-golden, and read it"
+        )
     expected = path.read_text(encoding="utf-8")
     if text != expected:
         lines = difflib.unified_diff(
