@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from tracegrad import autograd
+from tracegrad.api.derivatives import grad, jvp, value_and_grad, vjp
+from tracegrad.api.jit import jit
+from tracegrad.config import config
+from tracegrad.dispatch.backward_engine import EmittedBackward
 from tracegrad.tensor.arrangement import (
     argsort,
     broadcast_to,
@@ -80,6 +84,7 @@ from tracegrad.tensor.dtypes import (
     short,
     uint8,
 )
+from tracegrad.tensor.engine import use_engine
 from tracegrad.tensor.functions import (
     abs,
     acos,
@@ -194,6 +199,8 @@ from tracegrad.tensor.modes import (
 )
 from tracegrad.tensor.tensor import Size, Tensor
 
+use_engine(EmittedBackward)  # the one wire between the wings: tensors' backward programs are dispatch's
+
 __all__ = [
     "Generator",
     "Size",
@@ -232,6 +239,7 @@ __all__ = [
     "complex128",
     "concat",
     "concatenate",
+    "config",
     "cos",
     "cosh",
     "cumprod",
@@ -270,6 +278,7 @@ __all__ = [
     "gather",
     "ge",
     "get_default_dtype",
+    "grad",
     "gt",
     "half",
     "hypot",
@@ -286,6 +295,8 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "jit",
+    "jvp",
     "le",
     "lerp",
     "lgamma",
@@ -373,7 +384,9 @@ __all__ = [
     "uint8",
     "unbind",
     "unsqueeze",
+    "value_and_grad",
     "var",
+    "vjp",
     "where",
     "zeros",
     "zeros_like",

@@ -134,3 +134,11 @@ def _plan(mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], on
 def _as_numpy(value: Any) -> Any:
     """Python numbers as NumPy's: the text divides by zero as NumPy does."""
     return np.asarray(value)[()] if isinstance(value, (float, int)) else value
+
+
+def function_text(source: Source, number: int) -> str:
+    """One function of an emitted module, with the module's head before it."""
+    lines = source.text.split("\n")
+    starts = [i for i, line in enumerate(lines) if line.startswith("def ")]
+    ends = [*starts[1:], len(lines)]
+    return "\n".join([*lines[: starts[0]], *lines[starts[number] : ends[number]]]).rstrip() + "\n"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad import tree
-from tracegrad.dispatch.build import FITS, Built
+from tracegrad.dispatch.build import FITS, Built, function_text
 from tracegrad.dispatch.entry import MISS, make_entry
 from tracegrad.dispatch.events import Log, Stats
 from tracegrad.dispatch.inline import push_inline, rebuilt, run_inline
@@ -296,14 +296,14 @@ class Dispatcher:
     @property
     def forward_source(self) -> str:
         """The emitted forward function of the program used last."""
-        return _part(self._shown(), 0)
+        return function_text(self._shown().source, 0)
 
     @property
     def backward_source(self) -> str:
         """The emitted backward function of the program used last."""
         if self._shown().backward is None:
             raise AttributeError(f"`{self.label}` has no backward function; `forward_source` is all of it")
-        return _part(self._shown(), 1)
+        return function_text(self._shown().source, 1)
 
     @property
     def native_source(self) -> str:
@@ -328,14 +328,6 @@ class Dispatcher:
         """The whole emitted module of the program for these arguments."""
         self(*args, **keywords)
         return self._shown().source.text
-
-
-def _part(built: Built, number: int) -> str:
-    """One function of the emitted module, with the module's imports before it."""
-    lines = built.source.text.split("\n")
-    starts = [i for i, line in enumerate(lines) if line.startswith("def ")]
-    ends = [*starts[1:], len(lines)]
-    return "\n".join([*lines[: starts[0]], *lines[starts[number] : ends[number]]]).rstrip() + "\n"
 
 
 class Pullback:
@@ -365,7 +357,7 @@ class Pullback:
     @property
     def backward_source(self) -> str:
         """The emitted backward function."""
-        return _part(self._path.built, 1)
+        return function_text(self._path.built.source, 1)
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,8 +1,8 @@
 """Backward programs: what they are made from, who makes them, and how they are kept.
 
-In: a segment of the graph. Out: a program that pulls cotangents back through it, and the numbers of the values it reads. The
-*engine* that makes programs is dispatch's, put in by `use_engine`; `Interpreted` is the slower way that needs none, the
-meaning of the other, and what runs where the backward itself is recorded. Begin with `Engine`.
+In: a segment of the graph. Out: a program that pulls cotangents back through it, and the numbers of the values it
+reads. The *engine* that makes programs is dispatch's, put in by `use_engine`; `Interpreted` is the slower way that
+needs none, the meaning of the other, and what runs where the backward itself is recorded. Begin with `Engine`.
 """
 
 from __future__ import annotations
@@ -83,16 +83,16 @@ class Interpreted:
         self.reads = tuple(v for v in values if v in needed)
         inputs = (*self.reads, *(builder.atom(s) for s in given))
         outputs = tuple(atom for atom in found if atom is not None)
-        self._present = [atom is not None for atom in found]
-        self._trace = Trace(inputs, tuple(reversed(steps)), outputs, "backward")  # type: ignore[arg-type]
+        self.present = [atom is not None for atom in found]
+        self.trace = Trace(inputs, tuple(reversed(steps)), outputs, "backward")  # type: ignore[arg-type]
 
     @property
     def source(self) -> str:
-        return text(self._trace)
+        return text(self.trace)
 
     def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
-        found = iter(interpret(self._trace, (*values, *cotangents)))
-        return tuple(next(found) if present else None for present in self._present)
+        found = iter(interpret(self.trace, (*values, *cotangents)))
+        return tuple(next(found) if present else None for present in self.present)
 
 
 _engine: Engine = Interpreted

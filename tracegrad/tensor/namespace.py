@@ -28,8 +28,10 @@ from tracegrad.record.frames import is_internal
 from tracegrad.record.marks import Marked, clone, is_marked, mark
 from tracegrad.record.recording import Recording
 from tracegrad.record.structure import UNDEFINED
+from tracegrad.tensor.numpy_protocol import find
 from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
 from tracegrad.tensor.standins import StandIns, is_traced
+from tracegrad.tensor.traced import strong
 
 _STABLE = ("numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools")
 _PURE = {
@@ -265,16 +267,17 @@ class Marks:
 
     def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
         """A call the user's code makes."""
+        ours = _our_op(function) if _holds_traced(args) or _holds_traced(keywords.values()) else None
+        if ours is not None:
+            return strong(ours(*(self.reads.contents(x) for x in args), **keywords))
         if isinstance(function, types.FunctionType):
             if is_marked(function):
                 return function(*args, **keywords)
-            if not is_internal(function.__code__.co_filename):
+            if _may_clone(function):
                 self.reads.track(function, function, ())
                 return self.session.run(function, args, keywords)
         elif isinstance(function, types.MethodType):
-            if isinstance(function.__func__, types.FunctionType) and not is_internal(
-                function.__func__.__code__.co_filename
-            ):
+            if isinstance(function.__func__, types.FunctionType) and _may_clone(function.__func__):
                 return self.session.run(function.__func__, (function.__self__, *args), keywords)
         elif isinstance(function, functools.partial):
             parts = self.reads.contents(self.attr(function, "args"))
@@ -282,9 +285,8 @@ class Marks:
             return self.call(self.attr(function, "func"), *parts, *args, **{**named, **keywords})
         else:
             own_call = getattr(type(function), "__call__", None)
-            if isinstance(own_call, types.FunctionType) and not isinstance(function, type):
-                if not is_internal(own_call.__code__.co_filename):
-                    return self.session.run(own_call, (function, *args), keywords)
+            if isinstance(own_call, types.FunctionType) and not isinstance(function, type) and _may_clone(own_call):
+                return self.session.run(own_call, (function, *args), keywords)
         if args:
             args = tuple(self.reads.contents(x) for x in args)
         stand_in = self.session.stand_ins.find(function)
@@ -406,6 +408,25 @@ class Marks:
     def leave(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
         assert self.marked is not None
         return self.structures.leave(self.number + key, self._names(key), self.marked.after[key], local)
+
+
+def _may_clone(function: types.FunctionType) -> bool:
+    """Whether a Python function runs as its own marked clone: the user's, and a package's that computes with NumPy."""
+    file = function.__code__.co_filename
+    return not is_internal(file) or function.__module__.split(".")[0] == "scipy"
+
+
+def _our_op(function: Any) -> Callable[..., Any] | None:
+    """Our function for one of NumPy's or SciPy's, which NumPy's protocols would not reach through a list."""
+    if isinstance(function, (np.ufunc, type(np.sum))) or (
+        (getattr(function, "__module__", None) or "").startswith("scipy.special")
+    ):
+        return find(function)
+    return None
+
+
+def _holds_traced(values: Any) -> bool:
+    return any(is_traced(v) or (isinstance(v, (list, tuple)) and _holds_traced(v)) for v in values)
 
 
 def _is_stable(module: str) -> bool:

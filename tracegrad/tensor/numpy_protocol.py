@@ -7,6 +7,7 @@ written) is answered by the recorder it belongs to. Begin with `ArrayProtocol`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,18 @@ from tracegrad.record.frames import user_location
 _SPECIAL = "scipy.special."
 
 
+def find(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Our function for one of NumPy's or SciPy's; None if there is none."""
+    found = FUNCTIONS.get(function)
+    if found is not None:
+        return found
+    special = sys.modules.get("scipy.special")
+    name = function.__name__
+    if special is not None and getattr(special, name, None) is function:
+        return SCIPY_FUNCTIONS.get(_SPECIAL + name)
+    return SCIPY_FUNCTIONS.get(f"{getattr(function, '__module__', None)}.{name}")
+
+
 def lookup(function: Callable[..., Any]) -> Callable[..., Any]:
     """Our function for one of NumPy's or SciPy's.
 
@@ -32,15 +45,7 @@ def lookup(function: Callable[..., Any]) -> Callable[..., Any]:
     ------
     UnsupportedError : there is none
     """
-    found = FUNCTIONS.get(function)
-    if found is None:
-        name = function.__name__
-        if isinstance(function, np.ufunc):
-            found = SCIPY_FUNCTIONS.get(_SPECIAL + name)
-        else:
-            found = SCIPY_FUNCTIONS.get(f"{function.__module__}.{name}") or SCIPY_FUNCTIONS.get(
-                _SPECIAL + name
-            )
+    found = find(function)
     if found is None:
         raise unsupported(spelling(function))
     return found

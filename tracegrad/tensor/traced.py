@@ -33,7 +33,9 @@ class TracedArray(ArrayProtocol):
 
     __slots__ = ("__weakref__", "atom", "recorder", "requires_grad", "value", "weak")
 
-    def __init__(self, value: Any, *, recorder: Any, atom: Atom, weak: bool = False, requires_grad: bool = False) -> None:
+    def __init__(
+        self, value: Any, *, recorder: Any, atom: Atom, weak: bool = False, requires_grad: bool = False
+    ) -> None:
         self.value = value
         self.recorder = recorder
         self.atom = atom
@@ -80,10 +82,10 @@ class TracedArray(ArrayProtocol):
         return super().__getitem__(self.recorder.plain_key(key))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return _strong(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
+        return strong(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return _strong(super().__array_function__(function, types, args, kwargs))
+        return strong(super().__array_function__(function, types, args, kwargs))
 
     def __round__(self, digits: int | None = None) -> Any:
         return METHODS["round"](self, digits or 0)
@@ -111,7 +113,7 @@ def _method(name: str) -> Callable[..., Any]:
     run = METHODS[name]
 
     def method(self: Any, *args: Any, **keywords: Any) -> Any:
-        return _strong(run(self, *args, **keywords))
+        return strong(run(self, *args, **keywords))
 
     method.__name__ = name
     method.__doc__ = f"`ndarray.{name}`."
@@ -122,7 +124,7 @@ for _name in METHODS:
     setattr(TracedArray, _name, _method(_name))
 
 
-def _strong(result: Any) -> Any:
+def strong(result: Any) -> Any:
     """What a NumPy function gives is a NumPy number, also for Python numbers."""
     if isinstance(result, TracedArray) and result.weak:
         return TracedArray(

@@ -1,0 +1,60 @@
+"""The backward of eager tensors as an emitted program: what `.backward()` runs, and `y.backward_source()` shows.
+
+The sweep of `tensor/engine.py` writes the backward trace; here it goes through the passes, is emitted and compiled like any other.
+The program reads only primals that the backward needs, and those are what version counters watch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tracegrad.compiler.python_backend import compile_python
+from tracegrad.dispatch.build import function_text
+from tracegrad.emit.module import emit_array
+from tracegrad.ir.source import Source
+from tracegrad.ir.trace import Trace, Var
+from tracegrad.passes.lower import own_outputs
+from tracegrad.passes.pipeline import optimised
+from tracegrad.tensor.engine import Interpreted
+
+
+class EmittedBackward:
+    """The backward program of one structure of eager operations; see `tensor.engine.BackwardProgram`."""
+
+    def __init__(self, trace: Trace, active: tuple[bool, ...]) -> None:
+        swept = Interpreted(trace, active)
+        self._present = swept.present
+        backward = optimised(swept.trace)
+        backward = own_outputs(backward, len(backward.outputs))
+        count = len(swept.reads)
+        read: set[object] = {a for step in backward.steps for a in step.inputs}
+        read.update(backward.outputs)
+        self.reads: tuple[Var, ...] = tuple(v for v in swept.reads if v in read)
+        self._backward = replace(backward, inputs=(*self.reads, *backward.inputs[count:]))
+        self._several = len(backward.outputs) != 1
+
+    @functools.cached_property
+    def _text(self) -> Source:
+        kept = Trace(self.reads, (), self.reads, self._backward.name)
+        return emit_array(kept, self._backward, 0)
+
+    @functools.cached_property
+    def _function(self) -> Callable[..., Any]:
+        return list(compile_python(self._text, self._backward.name).values())[-1]
+
+    @property
+    def source(self) -> str:
+        """The backward function alone: the primals it reads are what the forward operations left."""
+        return function_text(self._text, 1)
+
+    def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
+        """Cotangents of the active inputs, None for zero."""
+        with np.errstate(all="ignore"):
+            results = self._function(tuple(values), *cotangents)
+        found = iter(results if self._several else (results,))
+        return tuple(next(found) if present else None for present in self._present)
