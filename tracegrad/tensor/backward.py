@@ -1,8 +1,8 @@
 """`.backward()`: the graph below a tensor, reversed by cached programs; leaves, accumulation, hooks.
 
-The nodes are cut into segments (`graph.py`), each segment is a trace, and a program that pulls cotangents back through it
-is kept by the trace's structure (`engine.py`). With `create_graph` the backward runs on tensors, so that its steps are
-recorded in turn. Begin with `run_backward`.
+The nodes are cut into segments (`graph.py`), each segment is a trace, and a program that pulls cotangents back through
+it is kept by the trace's structure (`engine.py`). With `create_graph` the backward runs on tensors, so that its steps
+are recorded in turn. Begin with `run_backward`.
 """
 
 from __future__ import annotations
@@ -198,14 +198,14 @@ def _value(segment: Segment, number: int, make: type, recorded: bool) -> Any:
     """
     holder = segment.holders[number]
     if isinstance(holder.value, Released):
-        raise gone(_location(segment, holder))
+        raise gone(_location(segment, number))
     version = holder.version
     if version is not None and version.count != holder.seen:
         raise InPlaceError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: an array "
             f"of shape {holder.value.shape} and dtype {holder.value.dtype} is at version {version.count}; expected "
             f"version {holder.seen} instead.",
-            _location(segment, holder),
+            _location(segment, number),
             "write out of place (`x = x + 1` instead of `x += 1`), or clone() the tensor before it is changed",
         )
     if not recorded:
@@ -220,9 +220,13 @@ def _value(segment: Segment, number: int, make: type, recorded: bool) -> Any:
     return tensor
 
 
-def _location(segment: Segment, holder: Any) -> Any:
-    """The user's line whose step made or read a value."""
-    return next((n.location for n in segment.nodes if holder in n.outputs or holder in n.inputs), None)
+def _location(segment: Segment, number: int) -> Any:
+    """The user's line that read a value, or made it where none in the segment did."""
+    holder = segment.holders[number]
+    for node, arguments in zip(segment.nodes, segment.arguments, strict=True):
+        if number in [a for a in arguments if isinstance(a, int)]:
+            return node.location
+    return next((n.location for n in segment.nodes if holder in n.outputs), None)
 
 
 def gone(where: Any) -> BackwardError:

@@ -1,7 +1,7 @@
 """The graph below a tensor as traces: collect its nodes, cut them into segments, give each a canonical key.
 
 In: nodes (`record/node.py`). Out: a `Segment`, whose `trace()` is closed and whose `key` is equal for graphs of
-equal structure, so that the tenth iteration of a training loop finds the program of the first. A segment ends where
+equal structure from the same lines, so that the tenth iteration of a training loop finds the program of the first. A segment ends where
 a cotangent has to be shown to somebody (a hook, `retain_grad`, `autograd.grad` of a value in the middle), and
 around an `autograd.Function`, whose rule only Python knows. Begin with `collect`, then `Segment`.
 """
@@ -109,6 +109,7 @@ class Segment:
     places : list of Place
         Where the cotangents of the active ones belong.
     key : hashable
+        The structure, and the lines it comes from (there is one `Location` a line): the text shows both.
     """
 
     def __init__(self, nodes: Sequence[Node], outputs: Sequence[tuple[Node, int]], active: Any) -> None:
@@ -124,7 +125,7 @@ class Segment:
         rows = []
         for node in nodes:
             refs: list[int | Const] = []
-            row: list[Any] = [node.op.name, frozen(node.params)]  # type: ignore[union-attr]
+            row: list[Any] = [node.op.name, id(node.location), frozen(node.params)]  # type: ignore[union-attr]
             for item in node.inputs:
                 if type(item.value) in WEAK:
                     refs.append(Const(item.value))
