@@ -20,6 +20,7 @@ from tracegrad.ir.walk import (
     nested,
     readers,
     use_counts,
+    without_guards,
 )
 
 TRACE = read("""
@@ -94,6 +95,12 @@ def test_the_condition_comes_first_in_whatever_order_it_was_written() -> None:
     turned = Instr(loop.op, loop.inputs, loop.outputs, dict(reversed(loop.params.items())), None)
     assert [t.outputs for t in nested(turned)] == [t.outputs for t in nested(loop)]
     assert nested(turned)[0] is loop.params["condition"]
+
+
+def test_guards_are_left_out_everywhere() -> None:
+    assert guards(without_guards(TRACE)) == []
+    free = without_guards(TRACE)
+    assert without_guards(free) is free
 
 
 def test_who_makes_and_who_reads() -> None:

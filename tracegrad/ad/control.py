@@ -23,6 +23,7 @@ from tracegrad.ad.reverse import pull_back
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Instr, Step, Trace, Var
 from tracegrad.ir.types import ArrayType
+from tracegrad.ir.walk import map_nested, without_guards
 from tracegrad.ops.families import cast
 from tracegrad.ops.index import zeros
 from tracegrad.ops.op import Op
@@ -113,7 +114,8 @@ def inline(builder: Builder, trace: Trace, inputs: Sequence[Symbol], guards: boo
     for step in trace.steps:
         if isinstance(step, Instr):
             outputs = tuple(Var(v.type, v.name) for v in step.outputs)
-            builder.steps.append(replace(step, inputs=tuple(map(atom, step.inputs)), outputs=outputs))
+            copy = step if guards else map_nested(step, without_guards)
+            builder.steps.append(replace(copy, inputs=tuple(map(atom, step.inputs)), outputs=outputs))
             values.update(zip(step.outputs, map(builder.symbol, outputs), strict=True))
         elif guards:
             builder.steps.append(replace(step, condition=atom(step.condition)))

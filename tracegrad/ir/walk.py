@@ -65,6 +65,15 @@ def has_guard(step: Step) -> bool:
     return isinstance(step, Guard) or any(has_guard(s) for inner in nested(step) for s in inner.steps)
 
 
+def without_guards(trace: Trace) -> Trace:
+    """The trace with its guards left out, and those of the traces it holds: for repeating what was checked before."""
+    steps = tuple(map_nested(step, without_guards) for step in trace.steps if isinstance(step, Instr))
+    unchanged = len(steps) == len(trace.steps) and all(
+        a is b for a, b in zip(steps, trace.steps, strict=True)
+    )
+    return trace if unchanged else replace(trace, steps=steps)
+
+
 def definitions(trace: Trace) -> dict[Var, Instr]:
     """The step that makes each variable; inputs are not in it."""
     return {v: step for step in trace.steps if isinstance(step, Instr) for v in step.outputs}
