@@ -1,10 +1,10 @@
-"""The five tutorials of define-by-run autograd: every code cell, unchanged but for the import, prints what the tutorial prints.
+"""The five tutorials of define-by-run autograd: each code cell, unchanged but for the import, prints what they print.
 
-A tutorial is a list of (cell, what it shows). What a cell shows is what it prints and the value of its last expression.
-Differences that are allowed, and normalised away here alone: the address of an object; the spelling of a `grad_fn` (old
-PyTorch wrote `AddBackward`, `MeanBackward1` where today's writes `AddBackward0`, `MeanBackward0`); spaces inside brackets and
-suffixes that the oldest printing did not have. A cell whose numbers are random is compared after `RANDOM` with what
-follows from them. The last tutorial has cells that only say in a comment what to do: they are filled in as told.
+A tutorial is a list of (cell, what it shows): what it prints, and the value of its last expression. Differences that
+are allowed, and normalised away here alone: the address of an object; the spelling of a `grad_fn` (old PyTorch wrote
+`AddBackward`, `MeanBackward1` where today's writes `AddBackward0`, `MeanBackward0`); spaces inside brackets, and
+suffixes, that the oldest printing did not have; random numbers, and what follows from them, which are written RANDOM.
+The last tutorial has cells that only say in a comment what to do: they are filled in as told.
 """
 
 from __future__ import annotations
@@ -28,74 +28,155 @@ FIRST: Cells = [
     ),
     (
         "y = x + 2\nprint(y)\nprint(y.grad_fn)\nz = y * y * 3\nout = z.mean()\nprint(z, out)",
-        "tensor([[3., 3.],\n        [3., 3.]], grad_fn=<AddBackward>)\n<AddBackward object at 0x7f6ee07730f0>\n"
-        "tensor([[27., 27.],\n        [27., 27.]], grad_fn=<MulBackward>) tensor(27., grad_fn=<MeanBackward1>)",
+        "tensor([[3., 3.],\n"
+        "        [3., 3.]], grad_fn=<AddBackward>)\n"
+        "<AddBackward object at 0x7f6ee07730f0>\n"
+        "tensor([[27., 27.],\n"
+        "        [27., 27.]], grad_fn=<MulBackward>) tensor(27., grad_fn=<MeanBackward1>)",
     ),
     (
-        "a = torch.randn(2, 2)\na = ((a * 3) / (a - 1))\nprint(a.requires_grad)\nb = (a * a).sum()\nprint(b.grad_fn)\n"
-        "a.requires_grad_(True)\nprint(a.requires_grad)\nb = (a * a).sum()\nprint(b.grad_fn)",
+        "a = torch.randn(2, 2)\n"
+        "a = ((a * 3) / (a - 1))\n"
+        "print(a.requires_grad)\n"
+        "b = (a * a).sum()\n"
+        "print(b.grad_fn)\n"
+        "a.requires_grad_(True)\n"
+        "print(a.requires_grad)\n"
+        "b = (a * a).sum()\n"
+        "print(b.grad_fn)",
         "False\nNone\nTrue\n<SumBackward0 object at 0x7f6ee076a668>",
     ),
     (
         "# to compute the derivative of all ops on the tensor call .backward()\n"
         "# the result is shown in the original tensor as .grad\n"
-        "out.backward()\nprint(out.grad)\nprint(z.grad)\nprint(y.grad)\nprint(x.grad)",
+        "out.backward()\n"
+        "print(out.grad)\n"
+        "print(z.grad)\n"
+        "print(y.grad)\n"
+        "print(x.grad)",
         "None\nNone\nNone\ntensor([[4.5000, 4.5000],\n        [4.5000, 4.5000]])",
     ),
     (
-        "# vector jacobian product\nx = torch.randn(3, requires_grad=True)\n\ny = x * 2\nwhile y.data.norm() < 1000:\n"
-        "    y = y * 2\n\nprint(y)",
+        "# vector jacobian product\n"
+        "x = torch.randn(3, requires_grad=True)\n"
+        "\n"
+        "y = x * 2\n"
+        "while y.data.norm() < 1000:\n"
+        "    y = y * 2\n"
+        "\n"
+        "print(y)",
         "tensor([RANDOM], grad_fn=<MulBackward>)",
     ),
     (
         "# y is no longer a scalar so cannot compute full Jacobian directly, \n"
-        "# if we just wan the vector Jacobian product, simply pass the vetor to backward as argument\n\n"
-        "v = torch.tensor([0.1,1.0, 0.0001], dtype=torch.float)\ny.backward(v)\nprint(x.grad)",
+        "# if we just wan the vector Jacobian product, simply pass the vetor to backward as argument\n"
+        "\n"
+        "v = torch.tensor([0.1,1.0, 0.0001], dtype=torch.float)\n"
+        "y.backward(v)\n"
+        "print(x.grad)",
         "tensor([RANDOM])",
     ),
     (
-        "print(x.requires_grad)\nprint((x ** 2).requires_grad)\n\nwith torch.no_grad():\n    print((x ** 2).requires_grad)",
+        "print(x.requires_grad)\n"
+        "print((x ** 2).requires_grad)\n"
+        "\n"
+        "with torch.no_grad():\n"
+        "    print((x ** 2).requires_grad)",
         "True\nTrue\nFalse",
     ),
 ]
 
 SECOND: Cells = [
-    ("import torch", ""),
+    (
+        "import torch",
+        "",
+    ),
     (
         "x = torch.ones(2, 2, requires_grad=True)\nprint(x) # Note the argument",
         "tensor([[1., 1.],\n        [1., 1.]], requires_grad=True)",
     ),
-    ("print(x.grad_fn)", "None"),
-    ("y = x + 3.\ny", "tensor([[4., 4.],\n        [4., 4.]], grad_fn=<AddBackward>)"),
-    ("print(y.grad_fn)", "<AddBackward object at 0x7f22c74f2668>"),
+    (
+        "print(x.grad_fn)",
+        "None",
+    ),
+    (
+        "y = x + 3.\ny",
+        "tensor([[4., 4.],\n        [4., 4.]], grad_fn=<AddBackward>)",
+    ),
+    (
+        "print(y.grad_fn)",
+        "<AddBackward object at 0x7f22c74f2668>",
+    ),
     (
         "z = y * y * 3\n\nout = z.mean()\n\n# Note the automatic attribute `.grad_fn`\nprint(z)\nprint(out)",
-        "tensor([[48., 48.],\n        [48., 48.]], grad_fn=<MulBackward>)\ntensor(48., grad_fn=<MeanBackward1>)",
+        "tensor([[48., 48.],\n"
+        "        [48., 48.]], grad_fn=<MulBackward>)\n"
+        "tensor(48., grad_fn=<MeanBackward1>)",
     ),
     (
-        "a = torch.randn(2, 2) # by default, requires_grad is False\na = ((a * 3) / (a - 1))\nprint(a.requires_grad)\n\n"
-        "a.requires_grad_(True)\nprint(a.requires_grad)\n\nb = (a * a).sum()\nprint(b.grad_fn)",
+        "a = torch.randn(2, 2) # by default, requires_grad is False\n"
+        "a = ((a * 3) / (a - 1))\n"
+        "print(a.requires_grad)\n"
+        "\n"
+        "a.requires_grad_(True)\n"
+        "print(a.requires_grad)\n"
+        "\n"
+        "b = (a * a).sum()\n"
+        "print(b.grad_fn)",
         "False\nTrue\n<SumBackward0 object at 0x7f21d6aa8a58>",
     ),
-    ("out.backward()", ""),
-    ("print(x.grad) # gradients d(out)/dx", "tensor([[6., 6.],\n        [6., 6.]])"),
-    ("x = torch.randn(3, requires_grad=True)\n\ny = x * 2", ""),
     (
-        "while y.data.norm() < 1000: \n    y = y * 2 # Keep squaring y as long as its norm is below 1000, if not exit loop\n\n"
+        "out.backward()",
+        "",
+    ),
+    (
+        "print(x.grad) # gradients d(out)/dx",
+        "tensor([[6., 6.],\n        [6., 6.]])",
+    ),
+    (
+        "x = torch.randn(3, requires_grad=True)\n\ny = x * 2",
+        "",
+    ),
+    (
+        "while y.data.norm() < 1000: \n"
+        "    y = y * 2 # Keep squaring y as long as its norm is below 1000, if not exit loop\n"
+        "\n"
         "print(y)",
         "tensor([RANDOM], grad_fn=<MulBackward>)",
     ),
-    ("y.data.norm()", "tensor(RANDOM)"),
-    ("gradients = torch.tensor([0.1, 1.0, 0.0001], dtype=torch.float)", ""),
-    ("y.backward(gradient = gradients) \nprint(x.grad)", "tensor([RANDOM])"),
-    ("print(x.requires_grad)\nprint((x ** 2).requires_grad)", "True\nTrue"),
-    ("with torch.no_grad():\n    print((x ** 2).requires_grad)", "False"),
-    ("x", "tensor([RANDOM], requires_grad=True)"),
     (
-        "c = x.detach()\nx.detach() # returns a new tensor with same values, but no gradient computation on it",
+        "y.data.norm()",
+        "tensor(RANDOM)",
+    ),
+    (
+        "gradients = torch.tensor([0.1, 1.0, 0.0001], dtype=torch.float)",
+        "",
+    ),
+    (
+        "y.backward(gradient = gradients) \nprint(x.grad)",
         "tensor([RANDOM])",
     ),
-    ("print(x.grad)", "tensor([RANDOM])"),
+    (
+        "print(x.requires_grad)\nprint((x ** 2).requires_grad)",
+        "True\nTrue",
+    ),
+    (
+        "with torch.no_grad():\n    print((x ** 2).requires_grad)",
+        "False",
+    ),
+    (
+        "x",
+        "tensor([RANDOM], requires_grad=True)",
+    ),
+    (
+        "c = x.detach()\n"
+        "x.detach() # returns a new tensor with same values, but no gradient computation on it",
+        "tensor([RANDOM])",
+    ),
+    (
+        "print(x.grad)",
+        "tensor([RANDOM])",
+    ),
     (
         "print(c.grad) # is detached from the graph and we cannot compute gradient with respect to this ",
         "None",
@@ -103,83 +184,172 @@ SECOND: Cells = [
 ]
 
 THIRD: Cells = [
-    ("import torch", ""),
-    ("x = torch.ones(2, 2, requires_grad=True)\nprint(x)", "tensor([[ 1., 1.],\n[ 1., 1.]])"),
-    ("y = x + 2\nprint(y)", "tensor([[ 3., 3.],\n[ 3., 3.]])"),
-    ("print(y.grad_fn)", "<AddBackward0 object at 0x7fb9f73ea518>"),
-    ("z = y * y * 3\nout = z.mean()\nprint(z, out)", "tensor([[ 27., 27.],\n[ 27., 27.]]) tensor(27.)"),
     (
-        "a = torch.randn(2, 2)\na = ((a * 3) / (a - 1))\nprint(a.requires_grad)\na.requires_grad_(True)\n"
-        "print(a.requires_grad)\nb = (a * a).sum()\nprint(b.grad_fn)",
+        "import torch",
+        "",
+    ),
+    (
+        "x = torch.ones(2, 2, requires_grad=True)\nprint(x)",
+        "tensor([[ 1., 1.],\n[ 1., 1.]])",
+    ),
+    (
+        "y = x + 2\nprint(y)",
+        "tensor([[ 3., 3.],\n[ 3., 3.]])",
+    ),
+    (
+        "print(y.grad_fn)",
+        "<AddBackward0 object at 0x7fb9f73ea518>",
+    ),
+    (
+        "z = y * y * 3\nout = z.mean()\nprint(z, out)",
+        "tensor([[ 27., 27.],\n[ 27., 27.]]) tensor(27.)",
+    ),
+    (
+        "a = torch.randn(2, 2)\n"
+        "a = ((a * 3) / (a - 1))\n"
+        "print(a.requires_grad)\n"
+        "a.requires_grad_(True)\n"
+        "print(a.requires_grad)\n"
+        "b = (a * a).sum()\n"
+        "print(b.grad_fn)",
         "False\nTrue\n<SumBackward0 object at 0x7fb9f74f1a58>",
     ),
-    ("out.backward()", ""),
-    ("print(x.grad)", "tensor([[ 4.5000, 4.5000],\n[ 4.5000, 4.5000]])"),
     (
-        "x = torch.randn(3, requires_grad=True)\ny = x * 2\nwhile y.data.norm() < 1000:\n    y = y * 2\nprint(y)",
+        "out.backward()",
+        "",
+    ),
+    (
+        "print(x.grad)",
+        "tensor([[ 4.5000, 4.5000],\n[ 4.5000, 4.5000]])",
+    ),
+    (
+        "x = torch.randn(3, requires_grad=True)\n"
+        "y = x * 2\n"
+        "while y.data.norm() < 1000:\n"
+        "    y = y * 2\n"
+        "print(y)",
         "tensor([RANDOM])",
     ),
     (
-        "gradients = torch.tensor([0.1, 1.0, 0.0001], dtype=torch.float)\ny.backward(gradients)\nprint(x.grad)",
+        "gradients = torch.tensor([0.1, 1.0, 0.0001], dtype=torch.float)\n"
+        "y.backward(gradients)\n"
+        "print(x.grad)",
         "tensor([RANDOM])",
     ),
     (
-        "print(x.requires_grad)\nprint((x ** 2).requires_grad)\nwith torch.no_grad():\n    print((x ** 2).requires_grad)",
+        "print(x.requires_grad)\n"
+        "print((x ** 2).requires_grad)\n"
+        "with torch.no_grad():\n"
+        "    print((x ** 2).requires_grad)",
         "True\nTrue\nFalse",
     ),
 ]
 
 FOURTH: Cells = [
-    ("import torch", ""),
-    ("x = torch.arange(4.0)\nx", "tensor([0., 1., 2., 3.])"),
     (
-        "# Can also create x = torch.arange(4.0, requires_grad=True)\nx.requires_grad_(True)\n"
+        "import torch",
+        "",
+    ),
+    (
+        "x = torch.arange(4.0)\nx",
+        "tensor([0., 1., 2., 3.])",
+    ),
+    (
+        "# Can also create x = torch.arange(4.0, requires_grad=True)\n"
+        "x.requires_grad_(True)\n"
         "x.grad  # The gradient is None by default",
         "",
     ),
-    ("y = 2 * torch.dot(x, x)\ny", "tensor(28., grad_fn=<MulBackward0>)"),
-    ("y.backward()\nx.grad", "tensor([ 0.,  4.,  8., 12.])"),
-    ("x.grad == 4 * x", "tensor([True, True, True, True])"),
+    (
+        "y = 2 * torch.dot(x, x)\ny",
+        "tensor(28., grad_fn=<MulBackward0>)",
+    ),
+    (
+        "y.backward()\nx.grad",
+        "tensor([ 0.,  4.,  8., 12.])",
+    ),
+    (
+        "x.grad == 4 * x",
+        "tensor([True, True, True, True])",
+    ),
     (
         "x.grad.zero_()  # Reset the gradient\ny = x.sum()\nprint(y)\ny.backward()\nx.grad",
         "tensor(6., grad_fn=<SumBackward0>)\ntensor([1., 1., 1., 1.])",
     ),
     (
-        "x.grad.zero_()\ny = x * x\ny.backward(gradient=torch.ones(len(y)))  # Faster: y.sum().backward()\nprint(x.grad)\n\n"
-        "x.grad.zero_()\ny = x * x\ny.sum().backward()\nprint(x.grad)",
+        "x.grad.zero_()\n"
+        "y = x * x\n"
+        "y.backward(gradient=torch.ones(len(y)))  # Faster: y.sum().backward()\n"
+        "print(x.grad)\n"
+        "\n"
+        "x.grad.zero_()\n"
+        "y = x * x\n"
+        "y.sum().backward()\n"
+        "print(x.grad)",
         "tensor([0., 2., 4., 6.])\ntensor([0., 2., 4., 6.])",
     ),
     (
         "x.grad.zero_()\ny = x * x\nu = y.detach()\nz = u * x\n\nz.sum().backward()\nx.grad == u",
         "tensor([True, True, True, True])",
     ),
-    ("x.grad.zero_()\ny.sum().backward()\nx.grad == 2 * x", "tensor([True, True, True, True])"),
     (
-        "def f(a):\n    b = a * 2\n    while b.norm() < 1000:\n        b = b * 2\n    if b.sum() > 0:\n        c = b\n"
-        "    else:\n        c = 100 * b\n    return c",
+        "x.grad.zero_()\ny.sum().backward()\nx.grad == 2 * x",
+        "tensor([True, True, True, True])",
+    ),
+    (
+        "def f(a):\n"
+        "    b = a * 2\n"
+        "    while b.norm() < 1000:\n"
+        "        b = b * 2\n"
+        "    if b.sum() > 0:\n"
+        "        c = b\n"
+        "    else:\n"
+        "        c = 100 * b\n"
+        "    return c",
         "",
     ),
     (
         "a = torch.randn(size=(), requires_grad=True)\nprint(a)\nd = f(a)\nprint(d)\nd.backward()\na.grad",
         "tensor(RANDOM, requires_grad=True)\ntensor(RANDOM, grad_fn=<MulBackward0>)\ntensor(RANDOM)",
     ),
-    ("a.grad == d / a", "tensor(True)"),
+    (
+        "a.grad == d / a",
+        "tensor(True)",
+    ),
 ]
 
 FIFTH: Cells = [
-    ("import torch\nfrom torch.autograd import Variable", ""),
     (
-        "#Variable(<tensor>, optional <requires_grad>)\nx = Variable(torch.ones(2, 2), requires_grad=True)\nprint(x.creator)",
+        "import torch\nfrom torch.autograd import Variable",
+        "",
+    ),
+    (
+        "#Variable(<tensor>, optional <requires_grad>)\n"
+        "x = Variable(torch.ones(2, 2), requires_grad=True)\n"
+        "print(x.creator)",
         "None",
     ),
-    ("# add 2\ny = x + 2\nprint(y.data)", "tensor([[3., 3.],\n        [3., 3.]])"),
-    ("#creator\nprint(y.creator)", "<AddBackward0 object at 0x0>"),
+    (
+        "# add 2\ny = x + 2\nprint(y.data)",
+        "tensor([[3., 3.],\n        [3., 3.]])",
+    ),
+    (
+        "#creator\nprint(y.creator)",
+        "<AddBackward0 object at 0x0>",
+    ),
     (
         "# z = 3(x + 2)^2\nz = y * y * 3\n#out = z.mean()\nout = z.mean()\n# print(z, out)\nprint(z, out)",
-        "tensor([[27., 27.],\n        [27., 27.]], grad_fn=<MulBackward0>) tensor(27., grad_fn=<MeanBackward0>)",
+        "tensor([[27., 27.],\n"
+        "        [27., 27.]], grad_fn=<MulBackward0>) tensor(27., grad_fn=<MeanBackward0>)",
     ),
-    ("# use backward()\nout.backward()", ""),
-    ("# use grad on x\nx.grad", "tensor([[4.5000, 4.5000],\n        [4.5000, 4.5000]])"),
+    (
+        "# use backward()\nout.backward()",
+        "",
+    ),
+    (
+        "# use grad on x\nx.grad",
+        "tensor([[4.5000, 4.5000],\n        [4.5000, 4.5000]])",
+    ),
     (
         "x.grad = None\ny = x * 2\ny.backward(torch.ones(2, 2))\nx.grad",
         "tensor([[2., 2.],\n        [2., 2.]])",

@@ -1,4 +1,4 @@
-"""A tensor prints as PyTorch prints it: the strings below were recorded from PyTorch 2.13 with float64 as default dtype.
+"""A tensor prints as PyTorch prints it: these strings were recorded from PyTorch 2.13, its default dtype float64.
 
 The one change: `torch.` is spelt `tracegrad.` in a dtype.
 """

@@ -1,9 +1,9 @@
 """The graph below a tensor as traces: collect its nodes, cut them into segments, give each a canonical key.
 
 In: nodes (`record/node.py`). Out: a `Segment`, whose `trace()` is closed and whose `key` is equal for graphs of
-equal structure from the same lines, so that the tenth iteration of a training loop finds the program of the first. A segment ends where
-a cotangent has to be shown to somebody (a hook, `retain_grad`, `autograd.grad` of a value in the middle), and
-around an `autograd.Function`, whose rule only Python knows. Begin with `collect`, then `Segment`.
+equal structure from the same lines, so that the tenth iteration of a training loop finds the program of the first.
+A segment ends where a cotangent has to be shown to somebody (a hook, `retain_grad`, `autograd.grad` of a value in
+the middle), and around an `autograd.Function`, whose rule only Python knows. Begin with `collect`, then `Segment`.
 """
 
 from __future__ import annotations
