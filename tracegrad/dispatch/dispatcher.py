@@ -20,8 +20,10 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built, function_text
 from tracegrad.dispatch.entry import MISS, make_entry
-from tracegrad.dispatch.events import Log, Stats
+from tracegrad.dispatch.events import Event, Log, Stats
+from tracegrad.dispatch.explain import story
 from tracegrad.dispatch.inline import push_inline, rebuilt, run_inline
+from tracegrad.dispatch.paths import paths_text
 from tracegrad.dispatch.results import cotangent_leaves, gradient_leaf, seeded_outputs, tangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call, Signature, Wrt
 from tracegrad.dispatch.tiers import gives_up, wants_native
@@ -29,6 +31,7 @@ from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import text
+from tracegrad.ir.types import type_of
 from tracegrad.tensor.capture import Captured, capture, is_capturing
 from tracegrad.tensor.reads import Read
 
@@ -141,6 +144,7 @@ class Dispatcher:
             tried.add(path)
             inputs = path.inputs(values)
             if isinstance(inputs, Read):
+                self.log.add("changed", f"`{inputs}` is no longer what it was")
                 continue
             inputs.extend(call.tangents)
             flat = self._run(path, inputs)
@@ -150,6 +154,7 @@ class Dispatcher:
                 known.touch(path)
                 return self._finish(path, call, flat, inputs)
             self.log.side_exits += 1
+            self.log.add("side exit", _failed_guard(path, flat[0]))
             left = (path, flat[0])
             if flat[0] in path.exits:
                 queue.insert(0, path.exits[flat[0]])
@@ -189,7 +194,8 @@ class Dispatcher:
         if captured.impure is not None or known.on_tape is not None:
             return self._on_tape(captured, call, places, seeded)
         path, merged = known.grow(captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded))
-        self.log.add("merge" if merged else "path", "the program grew by an arm" if merged else "a new path")
+        what = "an arm taken for the first time joins its program" if merged else f"a new path, for {_types(call)}"
+        self.log.add("capture", what)
         inputs = path.inputs([leaf.value for leaf in call.leaves])
         assert not isinstance(inputs, Read)
         inputs.extend(call.tangents)
@@ -324,6 +330,21 @@ class Dispatcher:
         """Counts: calls, captures, compiles, side exits."""
         return Stats(self._calls, self.log.captures, self.log.compiles, self.log.side_exits)
 
+    @property
+    def paths(self) -> str:
+        """The known paths as a tree: a line a condition, with the user's text, and what became of it."""
+        return paths_text(self.trees)
+
+    def explain(self) -> str:
+        """What this function did and why: counts, paths, events in order, and what was not generalised."""
+        notes: list[str] = []
+        for known in self.trees.values():
+            for path in known.paths:
+                notes.extend(_note(said, where) for said, where in path.captured.notes)
+                notes.extend(f"stays NumPy: {reason}" for reason in path.built.reasons or ())
+        events = [*self.log.events, *(Event("straight", note) for note in dict.fromkeys(notes))]
+        return story(self.signature.name, self.stats, events, self.paths)
+
     def source(self, *args: Any, **keywords: Any) -> str:
         """The whole emitted module of the program for these arguments."""
         self(*args, **keywords)
@@ -358,6 +379,27 @@ class Pullback:
     def backward_source(self) -> str:
         """The emitted backward function."""
         return function_text(self._path.built.source, 1)
+
+
+def _note(text: str, where: Any) -> str:
+    return text if where is None else f"{where}: {text}"
+
+
+def _types(call: Call) -> str:
+    """The arguments of a call in a few words."""
+    parts = []
+    for leaf in call.leaves:
+        if leaf.role == "static":
+            parts.append(f"{leaf.name}={leaf.value!r:.30}")
+        else:
+            parts.append(f"{leaf.name}: {type_of(leaf.value)}")
+    return ", ".join(parts)
+
+
+def _failed_guard(path: Path, code: int) -> str:
+    guard = path.built.guards[code]
+    where = "" if guard.location is None else f"{guard.location}: `{guard.location.text}` "
+    return f"{where}was {guard.expected!r:.40} and is not"
 
 
 @functools.lru_cache(maxsize=256)

@@ -32,12 +32,15 @@ class Path:
         How often it was tried; it is compiled when that is more than once.
     exits : dict of int to Path
         The path that took over, the last time the program was left there.
+    born : int
+        Paths are numbered in the order of their first capture.
     entry : callable or None
         The generated fast way from a call to the result (`entry.py`).
     """
 
-    def __init__(self, captured: Captured, make: Maker) -> None:
+    def __init__(self, captured: Captured, make: Maker, born: int = 0) -> None:
         self.captured = captured
+        self.born = born
         self.built = make(captured)
         self.calls = 0
         self.tier_decided = False
@@ -103,14 +106,14 @@ class TraceTree:
         for known in self.paths:
             joined = _joined(known.captured, captured)
             if joined is not None:
-                path = Path(joined, make)
+                path = Path(joined, make, known.born)
                 path.calls = known.calls
                 self.paths[self.paths.index(known)] = path
                 for other in self.paths:
                     other.exits = {k: p for k, p in other.exits.items() if p is not known}
                 self.touch(path)
                 return path, True
-        path = Path(captured, make)
+        path = Path(captured, make, len(self.paths))
         self.paths.insert(0, path)
         return path, False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracegrad.dispatch.events import Event, Stats
-from tracegrad.report.explain import story
+from tracegrad.dispatch.explain import story
 
 
 def test_a_story_has_counts_paths_and_events_in_order() -> None:
