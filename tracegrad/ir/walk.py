@@ -1,4 +1,4 @@
-"""Questions that many ask of a trace: its nested traces, its guards in order, who makes and who reads a variable.
+"""Questions that many ask of a trace: its nested traces, its guards in order, how often a variable is read.
 
 Traces go in; dictionaries and lists come out, and nothing is changed. Begin with `nested`: it alone knows which
 parameters of a step are traces, so everything that goes into loops and branches goes through it, or through
@@ -72,20 +72,6 @@ def without_guards(trace: Trace) -> Trace:
         a is b for a, b in zip(steps, trace.steps, strict=True)
     )
     return trace if unchanged else replace(trace, steps=steps)
-
-
-def definitions(trace: Trace) -> dict[Var, Instr]:
-    """The step that makes each variable; inputs are not in it."""
-    return {v: step for step in trace.steps if isinstance(step, Instr) for v in step.outputs}
-
-
-def readers(trace: Trace) -> dict[Var, list[Step]]:
-    """The steps that read each variable, in order; a variable nobody reads is not in it."""
-    found: dict[Var, list[Step]] = {}
-    for step in trace.steps:
-        for v in dict.fromkeys(a for a in step.inputs if isinstance(a, Var)):
-            found.setdefault(v, []).append(step)
-    return found
 
 
 def use_counts(trace: Trace) -> Counter[Var]:

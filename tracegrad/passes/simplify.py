@@ -50,7 +50,7 @@ def simplify(trace: Trace) -> Trace:
 
 # --- algebra: pattern, what is written instead ------------------------------------------------------------------------
 
-x, y, z = anything("x"), anything("y"), anything("z")
+x, y = anything("x"), anything("y")
 u, v = inexact("u"), inexact("v")
 c, d = number("c"), number("d")
 
