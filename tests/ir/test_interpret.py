@@ -102,11 +102,7 @@ def test_guards_are_left_out_everywhere() -> None:
 
 
 def test_how_often_a_variable_is_read() -> None:
-    trace = read("trace(x: f8[]):
-  a = sin(x)
-  b = multiply(a, a)
-  guard True is True
-  return a, b")
+    trace = read("trace(x: f8[]):\n  a = sin(x)\n  b = multiply(a, a)\n  guard True is True\n  return a, b")
     a, b = trace.outputs
     assert use_counts(trace) == {trace.inputs[0]: 1, a: 3, b: 1}
 

@@ -62,6 +62,8 @@ ALGEBRA = [
     ),
     ("a = multiply(6.0, v); b = divide(a, 2.0); b", "b = multiply(3.0, v); b"),
     ("a = add(v, v); b = multiply(0.5, a); b", "v"),
+    ("a = multiply(-2.0, v); b = add(a, w); b", "_1 = multiply(2.0, v); b = subtract(w, _1); b"),
+    ("a = multiply(v, -2.0); b = subtract(w, a); b", "_1 = multiply(2.0, v); b = add(w, _1); b"),
     ("a = where(p, v, v); a", "v"),
     ("a = where(True, v, w); b = where(False, v, w); a, b", "v, w"),
     ("a = where(p, v, 0.0); b = where(p, 0.0, w); c = add(a, b); c", "c = where(p, v, w); c"),

@@ -70,6 +70,16 @@ def _negated(c: Const, u: Var) -> Term | None:
     return None if joined is None else expression(multiply, joined, u)
 
 
+def _other_sign(op: Op) -> Callable[..., Term | None]:
+    """A negative constant in a sum turns the sum into a difference, and a difference into a sum: `op(x, -c * u)`."""
+
+    def right(c: Const, u: Var, x: Atom) -> Term | None:
+        term = _negated(c, u) if c.value < 0 else None
+        return None if term is None else expression(op, x, term)
+
+    return right
+
+
 def _negated_inside(c: Const, u: Var, x: Atom) -> Term | None:
     joined = exact(multiply, c, Const(-1))
     return None if joined is None else expression(multiply, x, expression(multiply, joined, u))
@@ -116,6 +126,8 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
     (-once(u - v), v - u),
     (-once(c * u), _negated),
     (c * once(-u), _negated),
+    (x + once(c * u), _other_sign(subtract)),
+    (x - once(c * u), _other_sign(add)),
     (x * (1 / u), x / u),
     (c * (d * u), _joined(multiply, lambda c, u: expression(multiply, c, u))),
     (-once(x * once(c * u)), _negated_inside),
