@@ -286,5 +286,6 @@ _NAMES = {
     "slogdet": "LinalgSlogdetBackward0",
     "cholesky": "LinalgCholeskyExBackward0",
     "positive": "AliasBackward0",
+    "rint": "RoundBackward0",
     "where": "WhereBackward0",
 }

@@ -84,7 +84,7 @@ class Interpreted:
         inputs = (*self.reads, *(builder.atom(s) for s in given))
         outputs = tuple(atom for atom in found if atom is not None)
         self.present = [atom is not None for atom in found]
-        self.trace = Trace(inputs, tuple(reversed(steps)), outputs, "backward")  # type: ignore[arg-type]
+        self.trace = Trace(inputs, tuple(reversed(steps)), outputs, trace.name)  # type: ignore[arg-type]
 
     @property
     def source(self) -> str:

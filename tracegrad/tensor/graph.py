@@ -192,7 +192,9 @@ class Segment:
                 results[-1].name = names.get((node, k))
             steps.append(Instr(node.op, tuple(atoms), tuple(results), dict(node.params), node.location))
         inputs = tuple(variables[i] for i in self.inputs)
-        return Trace(inputs, tuple(steps), tuple(variables[i] for i in self.outputs), "backward"), variables
+        outputs = tuple(variables[i] for i in self.outputs)
+        name = next((v.name for v in outputs if v.name), "result")
+        return Trace(inputs, tuple(steps), outputs, name), variables
 
 
 def holder_type(holder: Input | Output) -> ArrayType:

@@ -177,7 +177,11 @@ class Tensor(Methods, ArrayProtocol):
 
     def contiguous(self) -> Any:
         """This tensor, or a copy of it in C order."""
-        return self if self.value.flags.c_contiguous else self.clone()
+        if self.value.flags.c_contiguous:
+            return self
+        out = self.clone()
+        out.value = np.ascontiguousarray(out.value)
+        return out
 
     # --- dtypes ---------------------------------------------------------------------------------------------
 
