@@ -1,12 +1,14 @@
 """Loop and branch: ops that hold traces, whose derivative rules are the sweeps themselves.
 
-`branch(condition, *operands)` runs one of two arms. `loop(limit, *carried, *invariants, *sliced)` repeats a body; values it
-needs anew at each step come as slices of stacks, values each step leaves behind go onto stacks. Both are closed forms: the
-derivative of a loop is a loop, of a branch a branch, so the sweep differentiates its own result, to any order.
+`branch(condition, *operands)` runs one of two arms. `loop(limit, *carried, *invariants, *sliced)` repeats a body;
+values it needs anew at each step come as slices of stacks, values each step leaves behind go onto stacks. Both are
+closed forms: the derivative of a loop is a loop, of a branch a branch, so the sweep differentiates its own result,
+to any order.
 
-Reverse of a loop, the idea: the forward loop stacks the carried values it had at the entry of each step; the reverse loop
-reads them backwards, repeats the step's primal computation and pulls the cotangents back through it. What turns out not
-to be needed (all of it, for a linear body) is dropped by `passes/dce.py`. Begin with `Loop`, which names a loop's parts.
+Reverse of a loop, the idea: the forward loop stacks the carried values it had at the entry of each step; the reverse
+loop reads them backwards, repeats the step's primal computation and pulls the cotangents back through it. What turns
+out not to be needed (all of it, for a linear body) is dropped by `passes/dce.py`. Begin with `Loop`, which names a
+loop's parts.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Loop:
     def of(cls, inputs: Sequence[Any], params: Mapping[str, Any]) -> Loop:
         carried, sliced = params["carried"], params["sliced"]
         end = len(inputs) - sliced
-        return cls(inputs[0], tuple(inputs[1 : 1 + carried]), tuple(inputs[1 + carried : end]), tuple(inputs[end:]))
+        return cls(
+            inputs[0], tuple(inputs[1 : 1 + carried]), tuple(inputs[1 + carried : end]), tuple(inputs[end:])
+        )
 
 
 def stack_type(type: ArrayType) -> ArrayType:
@@ -66,7 +70,9 @@ def _evaluate_loop(*inputs: Any, **params: Any) -> Any:
     condition, body, n = params["condition"], params["body"], params["carried"]
     carried, steps, limit = parts.carried, 0, int(parts.limit)
     stacks: list[list[Any]] = [[] for _ in body.outputs[n:]]
-    while steps != limit and (condition is None or bool(interpret(condition, (*carried, *parts.invariants))[0])):
+    while steps != limit and (
+        condition is None or bool(interpret(condition, (*carried, *parts.invariants))[0])
+    ):
         k = limit - 1 - steps if params["reverse"] else steps
         results = interpret(body, (*carried, *parts.invariants, *(s[k] for s in parts.sliced)))
         carried, left = results[:n], results[n:]
@@ -98,13 +104,17 @@ def _loop_types(*inputs: Any, **params: Any) -> tuple[ArrayType, ...]:
     )
 
 
-# --- writing control steps ----------------------------------------------------------------------------------------------
+# --- writing control steps
+# ----------------------------------------------------------------------------------------------
 
 
-def inline(builder: Builder, trace: Trace, inputs: Sequence[Symbol], guards: bool = False) -> dict[Any, Symbol]:
+def inline(
+    builder: Builder, trace: Trace, inputs: Sequence[Symbol], guards: bool = False
+) -> dict[Any, Symbol]:
     """Copy a trace's steps with fresh variables; returns the symbol of each of its variables.
 
-    Names and locations are kept. Guards are left out unless asked for: a reverse sweep repeats what the forward checked.
+    Names and locations are kept. Guards are left out unless asked for: a reverse sweep repeats what the forward
+    checked.
     """
     values: dict[Any, Symbol] = dict(zip(trace.inputs, inputs, strict=True))
 
@@ -133,7 +143,10 @@ def record_entries(steps: Sequence[Step]) -> tuple[Step, ...]:
     The stacks are further outputs of the loop; `params["entries"]` says which output is whose. Loops that have them are
     left alone.
     """
-    return tuple(_with_entries(step) if isinstance(step, Instr) and step.op.family == "control" else step for step in steps)
+    return tuple(
+        _with_entries(step) if isinstance(step, Instr) and step.op.family == "control" else step
+        for step in steps
+    )
 
 
 def _with_entries(instr: Instr) -> Instr:
@@ -149,7 +162,9 @@ def _with_entries(instr: Instr) -> Instr:
         if entry is None:
             entry = len(stacked)
             stacked.append(variable)
-            outputs.append(Var(stack_type(variable.type), f"{variable.name}_stack" if variable.name else None))
+            outputs.append(
+                Var(stack_type(variable.type), f"{variable.name}_stack" if variable.name else None)
+            )
         entries.append(entry)
     params["body"] = replace(body, steps=record_entries(body.steps), outputs=(*body.outputs[:n], *stacked))
     params["entries"] = tuple(entries)
@@ -164,13 +179,15 @@ def _zeros(builder: Builder, type: ArrayType) -> Symbol:
     return result
 
 
-def _write(builder: Builder, op: Op, inputs: Sequence[Symbol], params: Mapping[str, Any]) -> tuple[Symbol, ...]:
+def _write(
+    builder: Builder, op: Op, inputs: Sequence[Symbol], params: Mapping[str, Any]
+) -> tuple[Symbol, ...]:
     """Write a control step, with all its results as symbols."""
     result = builder.apply(op, inputs, params)
     return result if isinstance(result, tuple) else (result,)
 
 
-def _typed(value: Symbol, type: ArrayType) -> Symbol:
+def _typed(value: Any, type: ArrayType) -> Any:
     """A weak constant takes the type it stands for."""
     return value if value.atom.type.dtype == type.dtype else cast(value, type.dtype)
 
@@ -189,8 +206,12 @@ def _branch_vjp(
         inputs = [builder.input(v.type, v.name) for v in arm.inputs]
         bars = [None if x is None else builder.input(x.type, _name(x)) for x in g]
         values = inline(builder, arm, inputs)
-        found = _pull(builder, arm, values, bars, [a for a, flag in zip(arm.inputs, active[1:], strict=True) if flag])
-        pulled.append((builder, inputs, [b for b in bars if b is not None], [found.get(v) for v in arm.inputs]))
+        found = _pull(
+            builder, arm, values, bars, [a for a, flag in zip(arm.inputs, active[1:], strict=True) if flag]
+        )
+        pulled.append(
+            (builder, inputs, [b for b in bars if b is not None], [found.get(v) for v in arm.inputs])
+        )
     wanted = [i for i in range(len(operands)) if any(bars[i] is not None for *_, bars in pulled)]
     if not wanted:
         return (None,) * (1 + len(operands))
@@ -205,7 +226,9 @@ def _branch_vjp(
         for builder, inputs, bars, found in pulled
     )
     bar_names = tuple(f"{_name(operands[i]) or 'operand'}_bar" for i in wanted)
-    results = _write(outer, branch, [condition, *operands, *cotangents], {"arms": arms_bar, "names": bar_names})
+    results = _write(
+        outer, branch, [condition, *operands, *cotangents], {"arms": arms_bar, "names": bar_names}
+    )
     bars_out: list[Any] = [None] * (1 + len(operands))
     for i, result in zip(wanted, results, strict=True):
         bars_out[1 + i] = result
@@ -236,7 +259,9 @@ def _branch_jvp(tangents: Any, z: Any, condition: Any, *operands: Any, arms: Any
     if wanted:
         types = [a.type for a in arms[0].outputs]
         arms_dot = tuple(
-            b.trace(ins, [_zeros(b, types[i]) if dots[i] is None else _typed(dots[i], types[i]) for i in wanted])
+            b.trace(
+                ins, [_zeros(b, types[i]) if dots[i] is None else _typed(dots[i], types[i]) for i in wanted]
+            )
             for b, ins, dots in pushed
         )
         written = _write(
@@ -280,7 +305,8 @@ def _active_carried(body: Trace, n: int, active: Sequence[bool]) -> list[bool]:
 
 
 def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: Any) -> tuple[Any, ...]:
-    """See the head of this file. Carried by the reverse loop: cotangents of what the loop carried, sums for invariants."""
+    """See the head of this file. Carried by the reverse loop: cotangents of what the loop carried, sums for
+    invariants."""
     outer: Builder = inputs[0].recorder
     parts, body, n = Loop.of(inputs, params), params["body"], params["carried"]
     flags = _active_carried(body, n, active[1:])
@@ -296,7 +322,8 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
             for i, v in enumerate(body.inputs[:n])
         ]
         slice_bars = [
-            None if bar is None else builder.input(a.type) for bar, a in zip(stacked_bars, body.outputs[n:], strict=True)
+            None if bar is None else builder.input(a.type)
+            for bar, a in zip(stacked_bars, body.outputs[n:], strict=True)
         ]
         values = inline(builder, body, primals)
         found = _pull(
@@ -313,7 +340,9 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     invariant_inputs = body.inputs[n : n + m]
     summed = [j for j, v in enumerate(invariant_inputs) if found.get(v) is not None]
     sums = [
-        builder.input(invariant_inputs[j].type, f"{invariant_inputs[j].name}_bar" if invariant_inputs[j].name else None)
+        builder.input(
+            invariant_inputs[j].type, f"{invariant_inputs[j].name}_bar" if invariant_inputs[j].name else None
+        )
         for j in summed
     ]
     sliced_out = [k for k, v in enumerate(body.inputs[n + m :]) if found.get(v) is not None]
@@ -339,7 +368,10 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     entries = [z[1 + n + e] for e in params["entries"]]
     sliced = [*entries, *parts.sliced, *(b for b in stacked_bars if b is not None)]
     initial = [
-        *(_zeros(outer, body.inputs[i].type) if g[1 + i] is None else _typed(g[1 + i], body.inputs[i].type) for i in moving),
+        *(
+            _zeros(outer, body.inputs[i].type) if g[1 + i] is None else _typed(g[1 + i], body.inputs[i].type)
+            for i in moving
+        ),
         *(_zeros(outer, v.type) for v in (invariant_inputs[j] for j in summed)),
     ]
     names = tuple(f"{_name(carried_bars[i]) or 'carried_bar'}" for i in moving) + tuple(
@@ -398,17 +430,28 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
     still_dots = [d for d in dots[n : n + m] if d is not None]
     slice_dots = [d for d in dots[n + m :] if d is not None]
     body_dot = builder.trace(
-        [*primals[:n], *(dots[i] for i in moving), *primals[n : n + m], *still_dots, *primals[n + m :], *slice_dots],
+        [
+            *primals[:n],
+            *(dots[i] for i in moving),
+            *primals[n : n + m],
+            *still_dots,
+            *primals[n + m :],
+            *slice_dots,
+        ],
         [*results[:n], *(dot_of(i) for i in moving), *results[n:], *(dot_of(p) for p in stacked_dots)],
     )
     if condition is not None:
         test = Builder(outer.level + 1)
         given = [test.input(v.type, v.name) for v in condition.inputs]
         tested = inline(test, condition, given)
-        extra = [test.input(dots[i].type) for i in moving], [test.input(d.type) for d in still_dots]
-        condition = test.trace([*given[:n], *extra[0], *given[n:], *extra[1]], results_of(condition, tested, test))
+        extra = [test.input(body.inputs[i].type) for i in moving], [test.input(d.type) for d in still_dots]
+        condition = test.trace(
+            [*given[:n], *extra[0], *given[n:], *extra[1]], results_of(condition, tested, test)
+        )
     initial_dots = [
-        _zeros(outer, body.inputs[i].type) if tangents[1 + i] is None else _typed(tangents[1 + i], body.inputs[i].type)
+        _zeros(outer, body.inputs[i].type)
+        if tangents[1 + i] is None
+        else _typed(tangents[1 + i], body.inputs[i].type)
         for i in moving
     ]
     written = _write(
@@ -443,8 +486,20 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
 
 
 branch: Op = Op(
-    "branch", _evaluate_branch, result_type=_branch_types, vjp=_branch_vjp, jvp=_branch_jvp, n_outputs=-1, family="control"
+    "branch",
+    _evaluate_branch,
+    result_type=_branch_types,
+    vjp=_branch_vjp,
+    jvp=_branch_jvp,
+    n_outputs=-1,
+    family="control",
 )
 loop: Op = Op(
-    "loop", _evaluate_loop, result_type=_loop_types, vjp=_loop_vjp, jvp=_loop_jvp, n_outputs=-1, family="control"
+    "loop",
+    _evaluate_loop,
+    result_type=_loop_types,
+    vjp=_loop_vjp,
+    jvp=_loop_jvp,
+    n_outputs=-1,
+    family="control",
 )

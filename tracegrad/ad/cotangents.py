@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Instr, Var
 from tracegrad.ops.symbol import Builder
 
@@ -12,23 +13,28 @@ from tracegrad.ops.symbol import Builder
 class Cotangents:
     """Contributions to the cotangent of each variable.
 
-    Summing waits until the sum is asked for, so that the emitted text has one line, `x_bar = a + b + c`.
+    Summing waits until the sum is asked for, so that the emitted text has one line, `x_bar = a + b + c`. It belongs
+    to the user's line that gave the last contribution.
     """
 
     def __init__(self, seeds: Mapping[Var, Any], builder: Builder) -> None:
         self._terms: dict[Var, list[Any]] = {v: [g] for v, g in seeds.items()}
         self._builder = builder
+        self._last: dict[Var, Location | None] = {}
 
     def add(self, variable: Var, term: Any) -> None:
         self._terms.setdefault(variable, []).append(term)
+        self._last[variable] = self._builder.location
 
     def sum(self, variable: Var) -> Any:
         """The cotangent, or None for zero; named after the variable where it was made for it alone."""
         terms = self._terms.get(variable)
         if terms is None:
             return None
+        here, self._builder.location = self._builder.location, self._last.get(variable)
         while len(terms) > 1:
             terms[:2] = [terms[0] + terms[1]]
+        self._builder.location = here
         self._name(terms[0], variable)
         return terms[0]
 

@@ -67,7 +67,7 @@ def pull_back(
         else:
             contributions = step.op.vjp(tuple(g), tuple(z), *inputs, **step.params)
         for atom, flag, term in zip(step.inputs, flags, contributions, strict=True):
-            if flag and term is not None:
+            if flag and term is not None and isinstance(atom, Var):
                 sums.add(atom, term)
     builder.location = None
     return sums.all()

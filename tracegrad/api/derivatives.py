@@ -1,6 +1,7 @@
 """The transforms: grad, value_and_grad, vjp, jvp.
 
-Each takes a function of plain NumPy code and returns one with the same arguments; each is a decorator, bare or with options.
+Each takes a function of plain NumPy code and returns one with the same arguments; each is a decorator, bare or with
+options.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def grad(
     function : callable
         Plain NumPy code that returns one real number. Left out, `grad` is a decorator with options.
     argnums : int, str or tuple of them
-        Which arguments to differentiate by, by index or parameter name. Each may be a float, an array of floats, or nested
-        lists, tuples, dicts, namedtuples and dataclasses of them.
+        Which arguments to differentiate by, by index or parameter name. Each may be a float, an array of floats, or
+        nested lists, tuples, dicts, namedtuples and dataclasses of them.
     has_aux : bool
         The function returns `(value, aux)`; the result is then `(gradient, aux)`.
     jit : "auto", "native" or "python", optional
@@ -43,9 +44,10 @@ def grad(
     Returns
     -------
     callable
-        With the arguments of `function`. Returns the gradient: fresh arrays with the shape and dtype of the argument, a float
-        for a float, in the argument's structure; a tuple of them when `argnums` is a tuple. It also has `forward_source`,
-        `backward_source`, `native_source`, `trace`, `paths`, `stats`, `explain()` and `source(*args)`.
+        With the arguments of `function`. Returns the gradient: fresh arrays with the shape and dtype of the
+        argument, a float for a float, in the argument's structure; a tuple of them when `argnums` is a tuple. It
+        also has `forward_source`, `backward_source`, `native_source`, `trace`, `paths`, `stats`, `explain()` and
+        `source(*args)`.
 
     Raises
     ------
@@ -78,7 +80,13 @@ def value_and_grad(
     `((value, aux), gradient)`; `scipy.optimize.minimize(value_and_grad(f), x0, jac=True)` takes it as it is.
     """
     return _transform(
-        function, "gradient", argnums=argnums, has_aux=has_aux, jit=jit, label="value_and_grad", with_value=True
+        function,
+        "gradient",
+        argnums=argnums,
+        has_aux=has_aux,
+        jit=jit,
+        label="value_and_grad",
+        with_value=True,
     )
 
 
@@ -90,14 +98,14 @@ def vjp(function: Function | None = None, *primals: Any, jit: str | None = None)
     function : callable
         Plain NumPy code; its result may be a number, an array, or a structure of them.
     *primals
-        The arguments, all of them differentiated. Left out, `vjp` is a decorator: the decorated function, called with the
-        primals, gives what `vjp(function, *primals)` gives.
+        The arguments, all of them differentiated. Left out, `vjp` is a decorator: the decorated function, called
+        with the primals, gives what `vjp(function, *primals)` gives.
 
     Returns
     -------
     value, pullback
-        `pullback(cotangent)` takes a cotangent with the structure and shapes of `value` and returns the cotangents of the
-        primals: one alone, or a tuple of several. It may be called again.
+        `pullback(cotangent)` takes a cotangent with the structure and shapes of `value` and returns the cotangents
+        of the primals: one alone, or a tuple of several. It may be called again.
     """
     if function is None:
         return functools.partial(vjp, jit=jit)
@@ -119,7 +127,8 @@ def jvp(
     function : callable
         Plain NumPy code; its result may be a number, an array, or a structure of them.
     primals, tangents : sequence, one value an argument
-        Where, and in which direction; a tangent has the structure and shapes of its primal. Left out, `jvp` is a decorator.
+        Where, and in which direction; a tangent has the structure and shapes of its primal. Left out, `jvp` is a
+        decorator.
 
     Returns
     -------

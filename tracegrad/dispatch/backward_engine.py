@@ -1,7 +1,7 @@
 """The backward of eager tensors as an emitted program: what `.backward()` runs, and `y.backward_source()` shows.
 
-The sweep of `tensor/engine.py` writes the backward trace; here it goes through the passes, is emitted and compiled like any other.
-The program reads only primals that the backward needs, and those are what version counters watch.
+The sweep of `tensor/engine.py` writes the backward trace; here it goes through the passes, is emitted and compiled
+like any other. The program reads only primals that the backward needs, and those are what version counters watch.
 """
 
 from __future__ import annotations

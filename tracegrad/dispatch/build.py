@@ -1,7 +1,7 @@
 """The assembly line: a captured trace to a program that runs. Passes, emission, compilation.
 
-Begin with `Built`: the traces of one program, its text, and its callables in the two tiers. Both tiers are called alike:
-`run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or the number of the side exit.
+Begin with `Built`: the traces of one program, its text, and its callables in the two tiers. Both tiers are called
+alike: `run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or the number of the side exit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Built:
         self.native_text: Source | None = None
         self.reasons: list[str] | None = None  # why there is no native program; None while nobody asked
 
-    # --- the python tier ----------------------------------------------------------------------------------------------------
+    # --- the python tier
+    # ----------------------------------------------------------------------------------------------------
 
     @functools.cached_property
     def source(self) -> Source:
@@ -88,7 +89,8 @@ class Built:
             gradients = self.backward(tuple(residuals), *cotangents)
         return gradients if len(self.plan.backward.outputs) != 1 else (gradients,)
 
-    # --- the native tier ----------------------------------------------------------------------------------------------------
+    # --- the native tier
+    # ----------------------------------------------------------------------------------------------------
 
     def native_source(self) -> Source | None:
         """The text for Numba; None, with `reasons` set, where an op has no native form."""

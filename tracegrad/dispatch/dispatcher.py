@@ -3,8 +3,8 @@
     call -> signature -> trace tree -> a path that fits -> its program -> result
                              | none fits: capture, and the tree grows
 
-Under a capture, or with arguments that belong to an eager graph, the derivative becomes part of what is being recorded instead:
-`inline.py`. Begin with `Dispatcher.__call__`.
+Under a capture, or with arguments that belong to an eager graph, the derivative becomes part of what is being
+recorded instead: `inline.py`. Begin with `Dispatcher.__call__`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from tracegrad.dispatch.events import Event, Log, Stats
 from tracegrad.dispatch.explain import story
 from tracegrad.dispatch.inline import push_inline, rebuilt, run_inline
 from tracegrad.dispatch.paths import paths_text
-from tracegrad.dispatch.results import cotangent_leaves, gradient_leaf, seeded_outputs, tangent_leaves, value_tree
+from tracegrad.dispatch.results import (
+    cotangent_leaves,
+    gradient_leaf,
+    seeded_outputs,
+    tangent_leaves,
+    value_tree,
+)
 from tracegrad.dispatch.signature import Call, Signature, Wrt
 from tracegrad.dispatch.tiers import gives_up, wants_native
 from tracegrad.dispatch.tree import Path, TraceTree
@@ -32,6 +38,7 @@ from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import text
 from tracegrad.ir.types import type_of
+from tracegrad.record.frames import user_location
 from tracegrad.tensor.capture import Captured, capture, is_capturing
 from tracegrad.tensor.reads import Read
 
@@ -98,7 +105,8 @@ class Dispatcher:
     def __repr__(self) -> str:
         return f"<tracegrad.{self.label} of {self.signature.name}>"
 
-    # --- the general way ----------------------------------------------------------------------------------------------------
+    # --- the general way
+    # ----------------------------------------------------------------------------------------------------
 
     def _general(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         tangents: list[Any] = []
@@ -121,11 +129,13 @@ class Dispatcher:
                 found = self._capture(known, call)
             return found
 
-    def _primals_and_tangents(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
+    def _primals_and_tangents(
+        self, args: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], Any]:
         if keywords or len(args) != 2 or not all(isinstance(a, (tuple, list)) for a in args):
             raise ArgumentError(
                 "`jvp` takes a sequence of primals and a sequence of tangents, one of each an argument.",
-                None,
+                user_location(),
                 "write jvp(f, (x, y), (x_dot, y_dot))",
             )
         primals, tangents = args
@@ -190,11 +200,20 @@ class Dispatcher:
             last = known.paths[0].built.guards
             where = last[-1].location if last else None
             known.on_tape = f"{len(known.paths)} paths"
-            self.log.warn("tape", f"took {len(known.paths)} paths and runs on the tape from here on; the last split is at {where}.")
+            self.log.warn(
+                "tape",
+                f"took {len(known.paths)} paths and runs on the tape from here on; the last split is at {where}.",
+            )
         if captured.impure is not None or known.on_tape is not None:
             return self._on_tape(captured, call, places, seeded)
-        path, merged = known.grow(captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded))
-        what = "an arm taken for the first time joins its program" if merged else f"a new path, for {_types(call)}"
+        path, merged = known.grow(
+            captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded)
+        )
+        what = (
+            "an arm taken for the first time joins its program"
+            if merged
+            else f"a new path, for {_types(call)}"
+        )
         self.log.add("capture", what)
         inputs = path.inputs([leaf.value for leaf in call.leaves])
         assert not isinstance(inputs, Read)
@@ -209,7 +228,10 @@ class Dispatcher:
         """One capture's own derivative, interpreted: no slower than define-by-run."""
         path = Path(captured, lambda c: Built(self.mode, c.trace, places, seeded, once=True))
         values = [leaf.value for leaf in call.leaves]
-        inputs = [values[s] if isinstance(s, int) else s.found if isinstance(s, Read) else s for s in captured.sources]
+        inputs = [
+            values[s] if isinstance(s, int) else s.found if isinstance(s, Read) else s
+            for s in captured.sources
+        ]
         inputs.extend(call.tangents)
         with np.errstate(all="ignore"):
             flat = (FITS, *interpret(path.built.plan.forward, inputs))
@@ -225,7 +247,9 @@ class Dispatcher:
         if self.mode == "jvp":
             return push_inline(self.function, call, tangents, self.signature.name)
         single = self._single(call)
-        value, rest = run_inline(self.function, call, self.mode, self.signature.name, self.has_aux, self.label)
+        value, rest = run_inline(
+            self.function, call, self.mode, self.signature.name, self.has_aux, self.label
+        )
         if self.mode == "value":
             return value
         if callable(rest):
@@ -246,9 +270,12 @@ class Dispatcher:
         where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
         return [where[place] for _, places in call.groups for place in places]
 
-    # --- results ------------------------------------------------------------------------------------------------------------
+    # --- results
+    # ------------------------------------------------------------------------------------------------------------
 
-    def _finish(self, path: Path, call: Call, flat: Sequence[Any], inputs: Sequence[Any], fast: bool = True) -> Any:
+    def _finish(
+        self, path: Path, call: Call, flat: Sequence[Any], inputs: Sequence[Any], fast: bool = True
+    ) -> Any:
         self.last = path
         captured = path.captured
         count = len(captured.trace.outputs)
@@ -276,7 +303,9 @@ class Dispatcher:
 
     def _make_entry(self, path: Path, call: Call) -> Any:
         """The fast way, where each argument is one leaf given by position."""
-        plain = all(part is None for _, part, _ in (k for k in call.key if isinstance(k, tuple) and len(k) == 3))
+        plain = all(
+            part is None for _, part, _ in (k for k in call.key if isinstance(k, tuple) and len(k) == 3)
+        )
         if not plain or self.has_aux or self.mode not in ("value", "gradient"):
             return None
         if any(isinstance(k, tuple) and len(k) == 3 and k[0] is not None for k in call.key):
@@ -292,11 +321,14 @@ class Dispatcher:
         seeded = self._seeded(path.captured)
         return value_tree(path.captured, outputs), Pullback(self, path, call, kept, seeded)
 
-    # --- looking inside -----------------------------------------------------------------------------------------------------
+    # --- looking inside
+    # -----------------------------------------------------------------------------------------------------
 
     def _shown(self) -> Built:
         if self.last is None:
-            raise AttributeError(f"`{self.signature.name}` has not been called yet: there is no program to show")
+            raise AttributeError(
+                f"`{self.signature.name}` has not been called yet: there is no program to show"
+            )
         return self.last.built
 
     @property
@@ -370,7 +402,9 @@ class Pullback:
         else:
             gradients = iter(built.pull_python(self._residuals, bars))
         parts = [
-            tree.unflatten(structure, [gradient_leaf(next(gradients), self._call.leaves[p].value) for p in places])
+            tree.unflatten(
+                structure, [gradient_leaf(next(gradients), self._call.leaves[p].value) for p in places]
+            )
             for structure, places in self._call.groups
         ]
         return parts[0] if self._owner._single(self._call) else tuple(parts)
@@ -403,6 +437,8 @@ def _failed_guard(path: Path, code: int) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def cached_dispatcher(function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str) -> Dispatcher:
+def cached_dispatcher(
+    function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str
+) -> Dispatcher:
     """The dispatcher of a transform that is called with the function each time, `vjp(f, x)`."""
     return Dispatcher(function, mode, argnums=argnums, jit=jit, label=label)

@@ -1,8 +1,8 @@
 """The warm call: a generated function from the user's arguments straight to the native program and back.
 
-For a path whose arguments are plain numbers and arrays, `make_entry` writes a function that checks exactly what the signature
-and the reads ask for, calls the native program, and returns the result; anything unexpected returns `MISS`, and the general way
-in `dispatcher.py` decides. Begin with `make_entry`.
+For a path whose arguments are plain numbers and arrays, `make_entry` writes a function that checks exactly what the
+signature and the reads ask for, calls the native program, and returns the result; anything unexpected returns
+`MISS`, and the general way in `dispatcher.py` decides. Begin with `make_entry`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A derivative inside something that is recorded already: it becomes part of that recording.
 
-`grad(grad(f))`, a gradient inside a captured function, a transform called with eager tensors: the inner function is captured on
-plain values, its trace is differentiated, and the derivative's steps are run on the outer values, which record them. Levels
-cannot be confused: an outer value that the inner function reads is an input of the inner trace. Begin with `run_inline`.
+`grad(grad(f))`, a gradient inside a captured function, a transform called with eager tensors: the inner function is
+captured on plain values, its trace is differentiated, and the derivative's steps are run on the outer values, which
+record them. Levels cannot be confused: an outer value that the inner function reads is an input of the inner trace.
+Begin with `run_inline`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from tracegrad.tensor.reads import Argument, Read
 def run_inline(
     function: Callable[..., Any], call: Call, mode: str, name: str, has_aux: bool, label: str
 ) -> tuple[Any, list[Any] | Callable[[Any], list[Any]]]:
-    """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to them."""
+    """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to
+    them."""
     captured = capture(function, call.leaves, call.rebuild, name)
     values = _outer_values(captured, call)
     trace = lower_branches(captured.trace)
@@ -69,7 +71,8 @@ def push_inline(
 
 
 def _outer_values(captured: Captured, call: Call) -> list[Any]:
-    """What the inner trace is run on: the outer values themselves, and what the inner function read, read by the outer."""
+    """What the inner trace is run on: the outer values themselves, and what the inner function read, read by the
+    outer."""
     session = outer_session()
     leaves = call.leaves
     if session is not None:
@@ -85,7 +88,10 @@ def _outer_values(captured: Captured, call: Call) -> list[Any]:
             values.append(leaves[source].value)
         elif isinstance(source, Read):
             moved = None if session is None else _moved(source, leaves, session)
-            values.append(source.found if moved is None else session.reads.read(moved.found, moved.root, moved.path))
+            if session is None or moved is None:
+                values.append(source.found)
+            else:
+                values.append(session.reads.read(moved.found, moved.root, moved.path))
         else:
             values.append(source)
     return values

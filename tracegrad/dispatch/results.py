@@ -15,6 +15,7 @@ from tracegrad.dispatch.signature import Call
 from tracegrad.errors import ArgumentError, NotScalarError
 from tracegrad.ir.location import Location
 from tracegrad.ir.types import ArrayType
+from tracegrad.record.frames import user_location
 from tracegrad.tensor.capture import Captured, Static
 
 
@@ -50,7 +51,8 @@ def seeded_outputs(
     name = getattr(function, "__name__", "the function")
     if isinstance(first, (tuple, list, dict)) or not isinstance(first, (int, Static)):
         raise NotScalarError(
-            f"`{label}` needs a scalar, but `{name}` returns a {type(first).__name__} of {len(captured.results)} values.",
+            f"`{label}` needs a scalar, but `{name}` returns a {type(first).__name__} of "
+            f"{len(captured.results)} values.",
             definition(function),
             "return one number; for further results use has_aux=True, for all derivatives tracegrad.vjp",
         )
@@ -60,13 +62,15 @@ def seeded_outputs(
             definition(function),
             "return the number to differentiate",
         )
-    type = captured.trace.outputs[first].type
-    if type.shape or not type.is_inexact:
-        what = f"an array of shape {type.shape}" if type.shape else f"a number of type {type.dtype}"
+    kind = captured.trace.outputs[first].type
+    if kind.shape or not kind.is_inexact:
+        what = f"an array of shape {kind.shape}" if kind.shape else f"a number of type {kind.dtype}"
         raise NotScalarError(
             f"`{label}` needs a scalar, but `{name}` returns {what}.",
             definition(function),
-            "reduce it, for example with np.sum(...), or use tracegrad.vjp" if type.shape else "return a float",
+            "reduce it, for example with np.sum(...), or use tracegrad.vjp"
+            if kind.shape
+            else "return a float",
         )
     return (first,)
 
@@ -85,7 +89,9 @@ def plain(value: Any, type: ArrayType, weak: bool) -> Any:
 def value_tree(captured: Captured, outputs: Sequence[Any]) -> Any:
     """The function's result from the outputs of its program."""
     leaves = [
-        r.value if isinstance(r, Static) else plain(outputs[r], captured.trace.outputs[r].type, captured.weak[r])
+        r.value
+        if isinstance(r, Static)
+        else plain(outputs[r], captured.trace.outputs[r].type, captured.weak[r])
         for r in captured.results
     ]
     return tree.unflatten(captured.structure, leaves)
@@ -111,13 +117,19 @@ def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:
     """
     if len(directions) != len(call.groups):
         raise ArgumentError(
-            f"`jvp` got {len(call.groups)} primals and {len(directions)} tangents.", None, "pass one tangent for each primal"
+            f"`jvp` got {len(call.groups)} primals and {len(directions)} tangents.",
+            user_location(),
+            "pass one tangent for each primal",
         )
     out: list[Any] = []
     for (structure, places), direction in zip(call.groups, directions, strict=True):
         flat, found = tree.flatten(direction)
         if found != structure:
-            raise ArgumentError("a tangent has another structure than its primal.", None, "nest it as the primal is nested")
+            raise ArgumentError(
+                "a tangent has another structure than its primal.",
+                user_location(),
+                "nest it as the primal is nested",
+            )
         for place, given in zip(places, flat, strict=True):
             primal = call.leaves[place]
             shape = np.shape(getattr(primal.value, "value", primal.value))
@@ -127,7 +139,7 @@ def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:
             if given.shape != shape:
                 raise ArgumentError(
                     f"the tangent of `{primal.name}` has shape {given.shape}, its primal has shape {shape}.",
-                    None,
+                    user_location(),
                     "pass an array of the shape of the primal",
                 )
             out.append(given if shape or getattr(given, "recorder", None) is not None else given[()])
@@ -145,7 +157,7 @@ def cotangent_leaves(captured: Captured, seeded: Sequence[int], cotangent: Any) 
     if structure != captured.structure or len(flat) != len(captured.results):
         raise ArgumentError(
             "the cotangent has another structure than the result.",
-            None,
+            user_location(),
             f"pass one value for each of the {len(captured.results)} results, nested as they are",
         )
     out: list[Any] = []
@@ -157,7 +169,7 @@ def cotangent_leaves(captured: Captured, seeded: Sequence[int], cotangent: Any) 
         if given.shape != type.shape:
             raise ArgumentError(
                 f"the cotangent has shape {given.shape}, but the result has shape {type.shape}.",
-                None,
+                user_location(),
                 "pass an array of the shape of the result",
             )
         out.append(given if getattr(given, "recorder", None) is not None or type.shape else given[()])

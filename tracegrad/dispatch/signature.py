@@ -15,6 +15,7 @@ import numpy as np
 
 from tracegrad import tree
 from tracegrad.errors import ArgumentError
+from tracegrad.record.frames import user_location
 from tracegrad.tensor.capture import Leaf
 
 Wrt = int | str | tuple[int | str, ...] | None
@@ -64,7 +65,9 @@ class Signature:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
             parameters = []
-        self.positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.positional = [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         self.names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters) or not parameters
         self.open_keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -76,18 +79,22 @@ class Signature:
     def _checked(self, w: int | str, where: str) -> int | str:
         if isinstance(w, bool) or not isinstance(w, (int, str, np.integer)):
             raise ArgumentError(
-                f"`{where}` got argnums={w!r}.", None, "give the index or the name of a parameter, or a tuple of them"
+                f"`{where}` got argnums={w!r}.",
+                user_location(),
+                "give the index or the name of a parameter, or a tuple of them",
             )
         if isinstance(w, str):
             if w not in self.names and not self.open_keywords:
                 raise ArgumentError(
-                    f"`{self.name}` has no parameter {w!r}.", None, f"its parameters are {', '.join(self.names)}"
+                    f"`{self.name}` has no parameter {w!r}.",
+                    user_location(),
+                    f"its parameters are {', '.join(self.names)}",
                 )
             return self.positional.index(w) if w in self.positional else w
         if not self.variadic and not -len(self.positional) <= w < len(self.positional):
             raise ArgumentError(
                 f"`{self.name}` has no positional parameter {w}.",
-                None,
+                user_location(),
                 f"it has {len(self.positional)}: {', '.join(self.positional)}",
             )
         return int(w) % len(self.positional) if not self.variadic else int(w)
@@ -106,15 +113,17 @@ class Signature:
                 name = self.positional[w] if w < len(self.positional) else None
                 if name is None or name not in keywords:
                     raise ArgumentError(
-                        f"`{self.name}` is differentiated by {f'`{name}`' if name else f'argument {w}'}, which the call does "
-                        "not give.",
-                        None,
+                        f"`{self.name}` is differentiated by {f'`{name}`' if name else f'argument {w}'}, "
+                        "which the call does not give.",
+                        user_location(),
                         "pass it, or choose another argument with argnums",
                     )
                 place = name
             elif isinstance(w, str) and w not in keywords:
                 raise ArgumentError(
-                    f"`{self.name}` is differentiated by `{w}`, which the call does not give.", None, f"pass {w}=..."
+                    f"`{self.name}` is differentiated by `{w}`, which the call does not give.",
+                    user_location(),
+                    f"pass {w}=...",
                 )
             wanted.append(place)
         leaves: list[Leaf] = []
@@ -155,7 +164,9 @@ class Signature:
         if kind is float:
             return Leaf(value, name, "active" if active else "traced"), float
         if kind is int:
-            return Leaf(float(value) if active else value, name, "active" if active else "traced"), float if active else int
+            return Leaf(
+                float(value) if active else value, name, "active" if active else "traced"
+            ), float if active else int
         if kind is np.ndarray or isinstance(value, np.ndarray):
             return self._array_leaf(value, name, active)
         if isinstance(value, np.generic) and value.dtype.kind in "fiu":
@@ -188,7 +199,11 @@ class Signature:
         return Leaf(value, name, "active" if active else "traced"), (value.dtype, value.shape)
 
     def _refused(self, name: str, what: str, do: str = "pass a float or an array of floats") -> ArgumentError:
-        return ArgumentError(f"argument `{name}` of `{self.name}` is {what}; it cannot be differentiated.", None, do)
+        return ArgumentError(
+            f"argument `{name}` of `{self.name}` is {what}; it cannot be differentiated.",
+            user_location(),
+            do,
+        )
 
 
 def _by_identity(value: Any) -> bool:

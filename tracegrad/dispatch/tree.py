@@ -1,7 +1,7 @@
 """Paths and the trace tree: the programs known for one signature, and where each is left for another.
 
-A `Path` is one captured trace (or several merged into one) with what it needs at a call: where its inputs come from, what must
-still be so outside, its program. Begin with `TraceTree.grow`.
+A `Path` is one captured trace (or several merged into one) with what it needs at a call: where its inputs come from,
+what must still be so outside, its program. Begin with `TraceTree.grow`.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class TraceTree:
     def grow(self, captured: Captured, make: Maker) -> tuple[Path, bool]:
         """Add a capture; returns its path, and whether it was merged into one that was there.
 
-        A capture that differs from a path only in arms of branches makes that path's program larger. Any other becomes a path
-        of its own.
+        A capture that differs from a path only in arms of branches makes that path's program larger. Any other
+        becomes a path of its own.
         """
         for known in self.paths:
             joined = _joined(known.captured, captured)
@@ -160,8 +160,15 @@ def same_source(a: Any, b: Any) -> bool:
 
 
 def _same_read(a: Read, b: Read) -> bool:
-    same_root = a.root == b.root if isinstance(a.root, Argument) and isinstance(b.root, Argument) else a.root is b.root
+    same_root = (
+        a.root == b.root
+        if isinstance(a.root, Argument) and isinstance(b.root, Argument)
+        else a.root is b.root
+    )
     if not same_root or a.path != b.path or a.kind != b.kind:
         return False
-    return a.kind == "input" or a.found is b.found or (type(a.found) is type(b.found) and bool(a.found == b.found))
-
+    return (
+        a.kind == "input"
+        or a.found is b.found
+        or (type(a.found) is type(b.found) and bool(a.found == b.found))
+    )

@@ -33,8 +33,8 @@ def reverse_mode(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], unit_s
     Returns
     -------
     Trace
-        Inputs: those of `trace`, then the cotangents. Outputs: those of `trace`, then a gradient for each of `wrt`, with the
-        type of its input (zeros where there is no dependence).
+        Inputs: those of `trace`, then the cotangents. Outputs: those of `trace`, then a gradient for each of `wrt`,
+        with the type of its input (zeros where there is no dependence).
     """
     builder, values = _replay(trace)
     seeds: dict[Var, Symbol] = {}
@@ -75,9 +75,7 @@ def forward_mode(trace: Trace, wrt: Sequence[int]) -> Trace:
     steps = _primal(builder)
     builder.steps = []
     dots = push_forward(steps, values, dict(zip(inputs, given, strict=True)), builder)
-    tangents = [
-        _typed(dots.get(a) if isinstance(a, Var) else None, a.type, builder) for a in trace.outputs
-    ]
+    tangents = [_typed(dots.get(a) if isinstance(a, Var) else None, a.type, builder) for a in trace.outputs]
     return Trace(
         (*trace.inputs, *map(_variable, given)),
         (*steps, *builder.steps),

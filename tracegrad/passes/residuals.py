@@ -1,8 +1,8 @@
 """Cutting the trace of value and gradient in two: a forward trace, and a backward trace that reads its residuals.
 
-Forward is what the results and the guards need; everything else is backward. A residual is a primal that a backward step reads;
-one that is cheaper to compute again than to keep (a scalar read out of a kept array, a view, a comparison) is computed again.
-Begin with `split`.
+Forward is what the results and the guards need; everything else is backward. A residual is a primal that a backward
+step reads; one that is cheaper to compute again than to keep (a scalar read out of a kept array, a view, a
+comparison) is computed again. Begin with `split`.
 """
 
 from __future__ import annotations
