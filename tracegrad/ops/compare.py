@@ -40,7 +40,7 @@ floor: Op = elementwise(np.floor, passes_zero=True)
 ceil: Op = elementwise(np.ceil, passes_zero=True)
 rint: Op = elementwise(np.rint, passes_zero=True)
 trunc: Op = elementwise(np.trunc, passes_zero=True)
-heaviside: Op = elementwise(np.heaviside, passes_zero=True)
+heaviside: Op = elementwise(np.heaviside, passes_zero=True, native=False)
 absolute: Op = elementwise(np.absolute, lambda z, x: sign(x), callee="np.abs")
 
 
@@ -162,6 +162,7 @@ clip: Op = selecting(
     np.clip,
     _clip_share,
     promote,
+    native=lambda instr: bool(instr.inputs[0].shape or not instr.outputs[0].shape),
     sample=(
         case((4,), -0.5, 0.7),
         case((2, 3), (3,), np.array([[1.5], [0.9]])),

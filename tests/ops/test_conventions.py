@@ -1,0 +1,107 @@
+"""Where a derivative does not exist, or a formula would divide zero by zero: what is promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracegrad.ir.interpret import interpret
+from tracegrad.ops.op import REGISTRY
+from tracegrad.testing.samples import Sample, pushed_forward, vjp_trace
+
+
+def gradients(name, *values, g=None, **params):
+    """Cotangents of an op's float inputs; `g` is the cotangent of its result, ones if not given."""
+    sample = Sample(REGISTRY[name], values, params)
+    result = sample.op(*values, **params)
+    seed = np.ones(np.shape(result))[()] if g is None else g
+    return interpret(vjp_trace(sample), (*sample.active, seed))
+
+
+def second(name, value, along, **params):
+    """The derivative of the gradient along a direction."""
+    sample = Sample(REGISTRY[name], (value,), params)
+    g = np.ones(np.shape(sample.op(value, **params)))[()]
+    return interpret(pushed_forward(vjp_trace(sample)), (value, g, along, np.zeros_like(g)))[0]
+
+
+def test_abs_has_derivative_zero_at_zero():
+    assert gradients("absolute", np.float64(0.0))[0] == 0
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum", "fmax", "fmin"])
+def test_two_that_tie_share_equally(name):
+    x_bar, y_bar = gradients(name, np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    assert x_bar.tolist() == y_bar.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_elements_that_tie_share_equally(name):
+    (x_bar,) = gradients(name, np.array([1.0, 1.0, 1.0]), axis=(0,), keepdims=False)
+    np.testing.assert_allclose(x_bar, 1 / 3)
+
+
+def test_clip_passes_the_derivative_on_at_its_bounds():
+    (x_bar,) = gradients("clip", np.array([-1.0, 0.0, 0.5, 1.0, 2.0]), 0.0, 1.0)
+    assert x_bar.tolist() == [0, 1, 1, 1, 0]
+
+
+def test_an_infinite_cotangent_stays_in_the_arm_that_was_taken():
+    g = np.array([np.inf, 1.0])
+    x_bar, y_bar = gradients("where", np.array([True, False]), np.ones(2), np.ones(2), g=g)
+    assert x_bar.tolist() == [np.inf, 0.0]
+    assert y_bar.tolist() == [0.0, 1.0]
+    x_bar, y_bar = gradients("maximum", np.array([1.0, 0.0]), np.array([0.0, 1.0]), g=g)
+    assert x_bar.tolist() == [np.inf, 0.0]
+    assert y_bar.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_the_root_is_infinitely_steep_at_zero():
+    assert gradients("sqrt", np.float64(0.0))[0] == np.inf
+
+
+def test_the_norm_has_derivative_zero_at_zero():
+    assert gradients("norm", np.zeros(3), axis=(0,), keepdims=False)[0].tolist() == [0, 0, 0]
+    assert gradients("hypot", np.float64(0.0), np.float64(0.0)) == (0.0, 0.0)
+    assert gradients("std", np.ones(3), axis=(0,), keepdims=False, ddof=0)[0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("exponent", "wanted"),
+    [(0, [0, 0, 0]), (1, [1, 1, 1]), (2, [-4, 0, 2]), (3, [12, 0, 3]), (2.0, [-4, 0, 2]), (3.0, [12, 0, 3])],
+)
+def test_a_known_whole_exponent_is_right_at_zero_and_below(exponent, wanted):
+    (x_bar,) = gradients("power", np.array([-2.0, 0.0, 1.0]), exponent)
+    assert x_bar.tolist() == wanted
+
+
+def test_power_of_two_variables_is_finite_at_zero():
+    x_bar, y_bar = gradients("power", np.array([0.0, 0.0, 2.0]), np.array([0.0, 2.0, 3.0]))
+    assert x_bar.tolist() == [0, 0, 12]
+    np.testing.assert_allclose(y_bar, [0, 0, 8 * np.log(2)])
+
+
+@pytest.mark.parametrize("x", [[2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [5.0, 1.0, 3.0, 0.0, 7.0]])
+def test_products_are_right_at_zeros_to_second_order(x):
+    x = np.array(x)
+    others = [np.prod(np.delete(x, i)) for i in range(x.size)]
+    np.testing.assert_allclose(gradients("prod", x, axis=(0,), keepdims=False)[0], others)
+    along = np.arange(1.0, x.size + 1)
+    hessian = [
+        [0.0 if i == j else np.prod(np.delete(x, [i, j])) for j in range(x.size)] for i in range(x.size)
+    ]
+    np.testing.assert_allclose(second("prod", x, along, axis=(0,), keepdims=False), hessian @ along)
+
+
+def test_sinc_is_smooth_at_zero():
+    assert gradients("sinc", np.float64(0.0))[0] == 0
+    np.testing.assert_allclose(second("sinc", np.float64(0.0), np.float64(1.0)), -(np.pi**2) / 3)
+    below, above = (gradients("sinc", np.float64(np.sqrt(1e-3) * k))[0] for k in (1 - 1e-9, 1 + 1e-9))
+    np.testing.assert_allclose(below, above, rtol=1e-8)
+
+
+def test_cholesky_has_no_derivative_above_the_diagonal():
+    a = np.array([[4.0, 1.0], [1.0, 3.0]])
+    (a_bar,) = gradients("cholesky", a, g=np.array([[1.0, 0.0], [1.0, 1.0]]))
+    assert a_bar[0, 1] == 0

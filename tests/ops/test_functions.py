@@ -1,0 +1,324 @@
+"""Every function under a NumPy signature: on a traced value it gives what NumPy gives on the array, shape and dtype too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.types import type_of
+from tracegrad.ops.functions import FUNCTIONS, METHODS, SCIPY_FUNCTIONS, UFUNC_METHODS
+from tracegrad.ops.symbol import Builder, Symbol
+
+generator = np.random.default_rng(0)
+V = generator.uniform(0.2, 0.9, 4)
+W = generator.uniform(0.2, 0.9, 3)
+M = generator.uniform(0.2, 0.9, (3, 4))
+S = generator.uniform(0.2, 0.9, (3, 3)) + 2 * np.eye(3)
+T = generator.uniform(-0.9, 0.9, (2, 3, 4))
+SCALAR = np.float64(0.7)
+POSITIVE = S @ S.T
+
+CALLS = [
+    (np.sum, (M,), {}),
+    (np.sum, (M, 0), {}),
+    (np.sum, (T, (0, -1)), {"keepdims": True}),
+    (np.sum, (M > 0.5,), {}),
+    (np.sum, (M,), {"dtype": np.float32}),
+    (np.mean, (T,), {"axis": -1}),
+    (np.mean, (SCALAR,), {}),
+    (np.prod, (M,), {"axis": 1}),
+    (np.max, (T,), {"axis": (0, 2)}),
+    (np.min, (M,), {"axis": 0, "out": None}),
+    (np.var, (M,), {"ddof": 1, "axis": 0}),
+    (np.std, (M,), {}),
+    (np.any, (M > 0.5,), {"axis": 0}),
+    (np.all, (M > 0.5,), {}),
+    (np.ptp, (M,), {"axis": 1}),
+    (np.count_nonzero, (M > 0.5,), {}),
+    (np.average, (M,), {"weights": V, "axis": 1}),
+    (np.average, (M,), {"weights": M}),
+    (np.argmax, (M,), {}),
+    (np.argmin, (M,), {"axis": 1, "keepdims": True}),
+    (np.cumsum, (M,), {}),
+    (np.cumsum, (M, 1), {}),
+    (np.cumprod, (M,), {"axis": -1}),
+    (np.argsort, (M,), {"axis": 0}),
+    (np.sort, (T,), {"axis": 1}),
+    (np.sort, (V,), {}),
+    (np.reshape, (M, (2, -1)), {}),
+    (np.reshape, (M, -1), {"order": "C"}),
+    (np.ravel, (M,), {}),
+    (np.transpose, (T,), {}),
+    (np.transpose, (T, (1, 0, 2)), {}),
+    (np.matrix_transpose, (T,), {}),
+    (np.swapaxes, (T, 0, -1), {}),
+    (np.moveaxis, (T, 0, -1), {}),
+    (np.moveaxis, (T, (0, 1), (-1, 0)), {}),
+    (np.rollaxis, (T, 2), {}),
+    (np.squeeze, (M[None, :, None],), {}),
+    (np.squeeze, (M[None, :, None],), {"axis": 2}),
+    (np.expand_dims, (M, (0, 2)), {}),
+    (np.expand_dims, (V, -1), {}),
+    (np.broadcast_to, (V, (3, 4)), {}),
+    (np.broadcast_arrays, (V, M), {}),
+    (np.atleast_1d, (SCALAR,), {}),
+    (np.atleast_2d, (V,), {}),
+    (np.atleast_3d, (M,), {}),
+    (np.concatenate, ([V, W],), {}),
+    (np.concatenate, ((M, M),), {"axis": 1}),
+    (np.concatenate, ([M, T[0]],), {"axis": None}),
+    (np.stack, ([V, V],), {"axis": -1}),
+    (np.vstack, ([V, M],), {}),
+    (np.vstack, ([V, V],), {}),
+    (np.hstack, ([V, W],), {}),
+    (np.hstack, ([M, M],), {}),
+    (np.dstack, ([M, M],), {}),
+    (np.column_stack, ([W, M],), {}),
+    (np.append, (V, 3.0), {}),
+    (np.split, (V, 2), {}),
+    (np.split, (M, [1, 2]), {"axis": 1}),
+    (np.array_split, (V, 3), {}),
+    (np.vsplit, (M, 3), {}),
+    (np.hsplit, (M, 2), {}),
+    (np.tile, (M, 2), {}),
+    (np.tile, (V, (2, 1, 2)), {}),
+    (np.repeat, (M, 2), {}),
+    (np.repeat, (M, [1, 0, 2]), {"axis": 0}),
+    (np.repeat, (M, 3), {"axis": 1}),
+    (np.flip, (M,), {}),
+    (np.flip, (T, (0, 2)), {}),
+    (np.flipud, (M,), {}),
+    (np.fliplr, (M,), {}),
+    (np.rot90, (M,), {}),
+    (np.rot90, (T,), {"k": 3, "axes": (1, 2)}),
+    (np.roll, (M, 1), {}),
+    (np.roll, (M, (1, -2)), {"axis": (0, 1)}),
+    (np.pad, (M, 1), {}),
+    (np.pad, (M, ((0, 1), (2, 0))), {"constant_values": 2.5}),
+    (np.pad, (V, 2), {"mode": "reflect"}),
+    (np.pad, (M, ((1, 1), (0, 2))), {"mode": "edge"}),
+    (np.pad, (V, (1, 2)), {"mode": "wrap"}),
+    (np.tril, (M,), {"k": 1}),
+    (np.triu, (T,), {}),
+    (np.diag, (V,), {"k": -1}),
+    (np.diag, (M,), {}),
+    (np.diagonal, (T,), {"offset": 1, "axis1": 0, "axis2": 2}),
+    (np.trace, (M,), {}),
+    (np.trace, (T,), {"axis1": 1, "axis2": 2}),
+    (np.take, (M, [0, 5]), {}),
+    (np.take, (M, np.array([[0, 1], [2, 0]])), {"axis": 0}),
+    (np.take, (V, 2), {}),
+    (np.take_along_axis, (M, np.argsort(M, 1), 1), {}),
+    (np.diff, (M,), {}),
+    (np.diff, (M,), {"n": 2, "axis": 0}),
+    (np.copy, (M,), {}),
+    (np.astype, (M, np.float32), {}),
+    (np.zeros_like, (M,), {}),
+    (np.ones_like, (M,), {"dtype": np.float32}),
+    (np.full_like, (M, 3.0), {}),
+    (np.full_like, (V, 2), {"shape": (2, 2)}),
+    (np.where, (M > 0.5, M, 0.0), {}),
+    (np.clip, (M, 0.3, 0.6), {}),
+    (np.clip, (M, None, 0.6), {}),
+    (np.clip, (M, 0.3), {"a_max": None}),
+    (np.round, (M, 1), {}),
+    (np.round, (M,), {}),
+    (np.fix, (T,), {}),
+    (np.sinc, (V,), {}),
+    (np.nan_to_num, (np.array([np.nan, np.inf, -np.inf, 1.0]),), {}),
+    (np.divmod, (V, 0.25), {}),
+    (np.isclose, (V, V + 1e-9), {}),
+    (np.real, (V,), {}),
+    (np.matmul, (M, V), {}),
+    (np.matmul, (T, M.T), {}),
+    (np.dot, (M, V), {}),
+    (np.dot, (T, V), {}),
+    (np.dot, (T, T.transpose(0, 2, 1)), {}),
+    (np.dot, (SCALAR, V), {}),
+    (np.vdot, (M, M), {}),
+    (np.vecdot, (M, V), {}),
+    (np.inner, (M, V), {}),
+    (np.inner, (V, V), {}),
+    (np.outer, (M, V), {}),
+    (np.tensordot, (T, M), {"axes": ((1, 2), (0, 1))}),
+    (np.tensordot, (T, T), {"axes": 0}),
+    (np.tensordot, (M, S), {"axes": ([0], [1])}),
+    (np.kron, (M, S), {}),
+    (np.kron, (V, M), {}),
+    (np.cross, (W, W[::-1].copy()), {}),
+    (np.cross, (S, W), {}),
+    (np.einsum, ("ij,j", M, V), {}),
+    (np.einsum, ("ii", S), {}),
+    (np.einsum, ("...ij,...jk->...ik", T, M.T), {}),
+    (np.einsum, ("ij, kj -> ik", M, M), {}),
+    (np.einsum, ("...i->...", T), {}),
+    (np.linalg.norm, (M,), {}),
+    (np.linalg.norm, (V, 1), {}),
+    (np.linalg.norm, (V, 3), {}),
+    (np.linalg.norm, (V, np.inf), {}),
+    (np.linalg.norm, (V, 0), {}),
+    (np.linalg.norm, (M, 1), {}),
+    (np.linalg.norm, (M, np.inf), {"keepdims": True}),
+    (np.linalg.norm, (M, -1), {"axis": (1, 0)}),
+    (np.linalg.norm, (T, "fro"), {"axis": (0, 1)}),
+    (np.linalg.norm, (M,), {"axis": 1, "keepdims": True}),
+    (np.linalg.det, (S,), {}),
+    (np.linalg.slogdet, (S,), {}),
+    (np.linalg.solve, (S, W), {}),
+    (np.linalg.inv, (S,), {}),
+    (np.linalg.cholesky, (POSITIVE,), {}),
+    (np.linalg.cholesky, (POSITIVE,), {"upper": True}),
+    (np.linalg.matrix_power, (S, 5), {}),
+    (np.linalg.matrix_power, (S, -2), {}),
+    (np.linalg.multi_dot, ([S, S, W],), {}),
+    (np.add, (M, V), {}),
+    (np.multiply, (M, 2), {"dtype": np.float32}),
+    (np.exp, ([0.1, 0.2],), {}),
+    (np.power, (V, 3), {}),
+    (np.arctan2, (V, 1.0), {}),
+    (np.isnan, (V,), {}),
+    (np.greater, (V, 0.5), {}),
+]
+
+
+def traced(function, args, keywords):
+    """The function on symbols in place of arrays; the trace run on the arrays. Lists of arrays are taken apart."""
+    builder, inputs, arrays = Builder(), [], []
+
+    def as_symbol(value):
+        if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+            return [as_symbol(v) for v in value]
+        if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind != "f":
+            return value
+        inputs.append(builder.input(type_of(value)))
+        arrays.append(value)
+        return inputs[-1]
+
+    result = function(*map(as_symbol, args), **keywords)
+    found = list(result) if isinstance(result, (tuple, list)) else [result]
+    outputs = [x if isinstance(x, Symbol) else builder.constant(x) for x in found]
+    return interpret(builder.trace(inputs, outputs), arrays), outputs
+
+
+def compare(found, outputs, wanted):
+    wanted = list(wanted) if isinstance(wanted, (tuple, list)) else [wanted]
+    assert len(found) == len(wanted)
+    for got, symbol, want in zip(found, outputs, wanted, strict=True):
+        assert str(symbol.type) == str(type_of(want))
+        assert str(type_of(got)) == str(type_of(want))
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "keywords"),
+    [pytest.param(*c, id=f"{c[0].__name__}-{k}") for k, c in enumerate(CALLS)],
+)
+def test_a_traced_call_gives_what_numpy_gives(function, args, keywords):
+    found, outputs = traced(FUNCTIONS[function], args, keywords)
+    compare(found, outputs, function(*args, **keywords))
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "keywords"),
+    [
+        ("sum", (0,), {}),
+        ("mean", (), {"axis": 1, "keepdims": True}),
+        ("max", (), {}),
+        ("reshape", (4, 3), {}),
+        ("reshape", ((2, -1),), {}),
+        ("transpose", (), {}),
+        ("transpose", (1, 0), {}),
+        ("flatten", (), {}),
+        ("ravel", (), {}),
+        ("swapaxes", (0, 1), {}),
+        ("astype", (np.float32,), {}),
+        ("astype", (np.float64,), {"copy": False}),
+        ("clip", (0.3, 0.5), {}),
+        ("clip", (), {"max": 0.5}),
+        ("dot", (V,), {}),
+        ("cumsum", (), {"axis": 0}),
+        ("argmax", (), {}),
+        ("round", (1,), {}),
+        ("take", ([0, 2],), {"axis": 1}),
+        ("repeat", (2,), {}),
+        ("trace", (), {}),
+        ("diagonal", (), {}),
+        ("conj", (), {}),
+        ("copy", (), {}),
+        ("squeeze", (), {}),
+        ("var", (), {"ddof": 1}),
+    ],
+)
+def test_a_method_gives_what_the_array_gives(name, args, keywords):
+    found, outputs = traced(METHODS[name], (M, *args), keywords)
+    compare(found, outputs, getattr(M, name)(*args, **keywords))
+
+
+@pytest.mark.parametrize("key", UFUNC_METHODS, ids=lambda key: f"{key[0].__name__}.{key[1]}")
+def test_a_method_of_a_ufunc(key):
+    ufunc, method = key
+    found, outputs = traced(UFUNC_METHODS[key], (M,), {"axis": 0})
+    compare(found, outputs, getattr(ufunc, method)(M, axis=0))
+
+
+@pytest.mark.parametrize("name", SCIPY_FUNCTIONS)
+def test_scipy_functions_by_name(name):
+    special = pytest.importorskip("scipy.special")
+    theirs = getattr(special, name.rpartition(".")[2])
+    n = getattr(theirs, "nin", 2 if name.endswith("polygamma") else 1)
+    args = (1, V) if name.endswith("polygamma") else (V, V[::-1].copy())[:n]
+    found, outputs = traced(SCIPY_FUNCTIONS[name], args, {})
+    compare(found, outputs, theirs(*args))
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "keywords", "word"),
+    [
+        (np.sum, (M,), {"where": M > 0.5}, "where"),
+        (np.mean, (M,), {"out": np.zeros(4), "axis": 0}, "out"),
+        (np.reshape, (M, (4, 3)), {"order": "F"}, "order"),
+        (np.exp, (M,), {"where": M > 0.5}, "where"),
+        (np.sum, (M, 0, None, np.zeros(4)), {}, "out"),
+        (np.max, (M,), {"initial": 3.0}, "initial"),
+        (np.take, (V, [1]), {"mode": "clip"}, "mode"),
+        (np.einsum, (M, [0, 1]), {}, "subscripts"),
+        (np.where, (V > 0.5,), {}, "condition"),
+        (np.pad, (V, 1), {"mode": "mean"}, "mean"),
+    ],
+)
+def test_what_is_not_recorded_is_refused_with_advice(function, args, keywords, word):
+    with pytest.raises(UnsupportedError, match=word) as caught:
+        traced(FUNCTIONS[function], args, keywords)
+    assert "do:" in str(caught.value)
+
+
+def test_lists_that_hold_traced_values_become_arrays():
+    found, outputs = traced(
+        lambda x, y: FUNCTIONS[np.dot]([x, y, 1.0], [1.0, 2.0, 3.0]), (SCALAR, SCALAR), {}
+    )
+    compare(found, outputs, SCALAR * 3 + 3)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "error"),
+    [
+        (np.reshape, (M, (5, 3)), ValueError),
+        (np.sum, (M, 2), np.exceptions.AxisError),
+        (np.concatenate, ([M, V],), ValueError),
+        (np.matmul, (M, M), ValueError),
+        (np.transpose, (M, (0, 0)), ValueError),
+        (np.broadcast_to, (V, (3, 3)), ValueError),
+        (np.linalg.solve, (S, V), ValueError),
+        (np.linalg.inv, (M,), np.linalg.LinAlgError),
+        (np.stack, ([V, W],), ValueError),
+        (np.split, (V, 3), ValueError),
+        (np.einsum, ("ij,jk", M, V), ValueError),
+    ],
+)
+def test_shapes_that_do_not_fit_raise_what_numpy_raises(function, args, error):
+    with pytest.raises(error):
+        function(*args)
+    with pytest.raises(error):
+        traced(FUNCTIONS[function], args, {})
