@@ -1,4 +1,4 @@
-"""Every function under a NumPy signature: on a traced value it gives what NumPy gives on the array, shape and dtype too."""
+"""Every function under a NumPy signature gives on traced values what NumPy gives on arrays: value, shape, dtype."""
 
 from __future__ import annotations
 

@@ -54,11 +54,7 @@ def refuse_keywords(name: str, keywords: dict[str, Any]) -> None:
     for key, value in keywords.items():
         if value is None or value is np._NoValue:
             continue
-        if (
-            key in _HARMLESS
-            and not is_traced(value)
-            and any(value is v or value == v for v in _HARMLESS[key])
-        ):
+        if isinstance(value, (bool, str)) and value in _HARMLESS.get(key, ()):
             continue
         advice = _ADVICE.get(key, f"leave `{key}` out, or compute this part from values that are not traced")
         raise UnsupportedError(
