@@ -428,3 +428,24 @@ def test_the_gradient_of_the_branching_function_is_d_over_a_for_many_inputs() ->
         d = names["f"](a)
         d.backward()
         assert tracegrad.allclose(a.grad, d / a, rtol=1e-14)
+
+
+def test_grad_of_the_branching_function_captures_it_once_an_arm() -> None:
+    """The tutorial's `f`, as a plain function of a number: a thousand inputs, and no retrace for another trip count."""
+
+    def f(a):  # type: ignore[no-untyped-def]
+        b = a * 2
+        while b.norm() < 1000:
+            b = b * 2
+        if b.sum() > 0:
+            c = b
+        else:
+            c = 100 * b
+        return c
+
+    slope = tracegrad.grad(f)
+    tracegrad.manual_seed(1)
+    for a in tracegrad.randn(1000).tolist():
+        d = f(tracegrad.tensor(a)).item()
+        assert math.isclose(slope(a), d / a, rel_tol=1e-14)
+    assert slope.stats.captures <= 3

@@ -13,6 +13,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Atom
 from tracegrad.ops.functions import METHODS
+from tracegrad.tensor.methods import Methods
 from tracegrad.tensor.numpy_protocol import ArrayProtocol
 
 
@@ -109,19 +110,22 @@ class TracedArray(ArrayProtocol):
         return self.__copy__()
 
 
-def _method(name: str) -> Callable[..., Any]:
-    run = METHODS[name]
+def _method(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any, **keywords: Any) -> Any:
         return strong(run(self, *args, **keywords))
 
     method.__name__ = name
-    method.__doc__ = f"`ndarray.{name}`."
+    method.__doc__ = run.__doc__
     return method
 
 
-for _name in METHODS:
-    setattr(TracedArray, _name, _method(_name))
+for _name, _run in METHODS.items():
+    setattr(TracedArray, _name, _method(_name, _run))
+for _name, _run in vars(Methods).items():
+    # What only PyTorch has (`b.norm()`), so that the function of a tutorial is captured as it is written.
+    if not _name.startswith("_") and not _name.endswith("_") and not hasattr(np.ndarray, _name):
+        setattr(TracedArray, _name, _method(_name, _run))
 
 
 def strong(result: Any) -> Any:
