@@ -72,9 +72,11 @@ def loss(log_parameters):
     """Squared error of the logarithms; the parameters are positive, so their logarithms are fitted."""
     alpha, beta, gamma, delta, hare, lynx = np.exp(log_parameters)
     total = 0.0
-    for year in range(len(LOG_COUNTS)):
-        total = total + (np.log(hare) - LOG_COUNTS[year, 0]) ** 2 + (np.log(lynx) - LOG_COUNTS[year, 1]) ** 2
+    counts = LOG_COUNTS
+    for _ in range(len(LOG_COUNTS)):
+        total = total + (np.log(hare) - counts[0, 0]) ** 2 + (np.log(lynx) - counts[0, 1]) ** 2
         hare, lynx = one_year(hare, lynx, alpha, beta, gamma, delta)
+        counts = np.roll(counts, -1, axis=0)  # the next year's row comes up: every year is the same step
     return total
 
 
