@@ -30,9 +30,16 @@ def compile_native(
 ) -> dict[str, Callable[..., Any]] | str:
     """Compiled entry functions by name, or the reason why there are none.
 
-    Parameters ---------- source : Source Native text. name : str An identifier for the module. arguments :
-    sequence, optional What the first entry will be called with, values or `ArrayType`s; it is then compiled
-    now, for their types. Without, each function is compiled by its first call."""
+    Parameters
+    ----------
+    source : Source
+        Native text.
+    name : str
+        Part of the module's name.
+    arguments : sequence, optional
+        What the first entry will be called with, values or `ArrayType`s; it is then compiled now, for their
+        types. Without, each function is compiled by its first call.
+    """
     try:
         module = load(source.text, name)
         _compile_functions(module, source.entries, cached=_may_cache(module))

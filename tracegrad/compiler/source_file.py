@@ -14,6 +14,7 @@ import importlib.util
 import linecache
 import logging
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -31,9 +32,10 @@ def load(text: str, name: str) -> ModuleType:
     Parameters
     ----------
     name : str
-        An identifier, part of the file's name: `tracegrad_<name>_<hash>.py`.
+        Part of the file's name: `tracegrad_<name>_<hash>.py`; what does not fit into an identifier is left out.
     """
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    name = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:60] or "program"
     module_name = f"tracegrad_{name}_{digest}"
     found = sys.modules.get(module_name)
     if found is not None and getattr(found, "__tracegrad_text__", None) == text:

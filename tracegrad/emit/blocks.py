@@ -118,6 +118,22 @@ class Write(Node):
 
 
 @dataclass(eq=False)
+class Pack(Node):
+    """A small array of scalars, written as a whole: a chain of writes into all places of fresh zeros."""
+
+    items: tuple[Operand, ...]
+    output: Value
+
+    @property
+    def reads(self) -> Sequence[Operand]:
+        return self.items
+
+    @property
+    def makes(self) -> Sequence[Value]:
+        return (self.output,)
+
+
+@dataclass(eq=False)
 class Check(Node):
     """A guard: leaves through its side exit."""
 

@@ -25,9 +25,15 @@ _INFIX_FLOAT = ("+", "-", "*", "/")  # beside floats, `2 * x` is written `2.0 * 
 class Expressions:
     """Writes expressions for one function.
 
-    Parameters ---------- native : bool For the native text: Numba promotes every float to float64, so weak
-    constants and wide results get casts. careful : bool Floats kept in variables are written
-    `np.float64(...)`, since some operator treats Python's numbers otherwise."""
+    Parameters
+    ----------
+    native : bool
+        For the native text: Numba promotes every float to float64, so weak constants and wide results get
+        casts.
+    careful : bool
+        Floats kept in variables are written `np.float64(...)`, since some operator treats Python's numbers
+        otherwise.
+    """
 
     def __init__(self, native: bool, careful: bool = False) -> None:
         self.native = native
@@ -207,8 +213,14 @@ def _negated(instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr | None:
 
 
 def _minus(node: ast.expr) -> ast.expr | None:
-    """`x` where the node is `-x`."""
-    return node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else None
+    """`x` where the node is `-x`, `2.0 * x` where it is `-2.0 * x`; None elsewhere."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return node.operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+        left = _minus(node.left)
+        if left is not None:
+            return ast.BinOp(left=left, op=node.op, right=node.right)
+    return None
 
 
 def _tidy(node: ast.expr) -> ast.expr:

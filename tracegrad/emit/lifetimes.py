@@ -23,6 +23,7 @@ from tracegrad.emit.blocks import (
     Move,
     Node,
     Operand,
+    Pack,
     Push,
     Repeat,
     Return,
@@ -212,7 +213,14 @@ def _join_moved(move: Move, groups: Groups, inputs: set[Value]) -> None:
         foreign = source in inputs or any(v in inputs for v in groups.of(source))
         if foreign and source.hint != target.hint:
             continue
+        if _both_named(source, target) and source.hint != target.hint:
+            continue
         groups.join(target, source)
+
+
+def _both_named(a: Value, b: Value) -> bool:
+    """Whether the user named both: what the user calls by two names keeps them."""
+    return not (a.hint is None or b.hint is None or a.is_derivative or b.is_derivative)
 
 
 def walk(block: Block) -> Iterable[Node]:
@@ -283,6 +291,8 @@ def _memory(nodes: Sequence[Node]) -> dict[Value, list[Operand | None]]:
                     found[value] = []
         elif isinstance(node, Write):
             found[node.output] = [node.source]
+        elif isinstance(node, Pack):
+            found[node.output] = []
         elif isinstance(node, Item):
             found[node.output] = [None]
         elif isinstance(node, Choice):

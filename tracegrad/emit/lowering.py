@@ -21,6 +21,7 @@ from tracegrad.emit.blocks import (
     Move,
     Node,
     Operand,
+    Pack,
     Push,
     Repeat,
     Return,
@@ -31,6 +32,7 @@ from tracegrad.ir.trace import Atom, Guard, Instr, Trace, Var
 from tracegrad.ir.types import array_type
 
 INTEGER = array_type((), np.int64)
+LARGEST_PACK = 16  # items of an array that is written as a whole
 
 
 class Lowering:
@@ -131,7 +133,8 @@ class Lowering:
         )
         counts = test is not None
         counter = Value(INTEGER, "steps" if counts else "k")
-        lowered_test, condition = None, None
+        lowered_test: Block | None = None
+        condition: Operand | None = None
         if test is not None:
             inside: dict[Var, Operand] = dict(zip(test.inputs, (*carried, *invariants), strict=True))
             lowered_test = self.block(test, inside, set())
@@ -151,9 +154,9 @@ class Lowering:
             if isinstance(pushed, Value) and pushed.block is lowered and pushed.maker is not None:
                 place = 1 + lowered.nodes.index(pushed.maker)
             self.add(lowered, Push(instr.location, stack, pushed, by_index), place)
-        for item, stack in zip(reversed(slices), reversed(sliced), strict=True):
+        for item, source in zip(reversed(slices), reversed(sliced), strict=True):
             if item.readers or item in (inside[a] for a in body.outputs if isinstance(a, Var)):
-                self.add(lowered, Item(None, stack, counter, item), 0)
+                self.add(lowered, Item(None, source, counter, item), 0)
         self.add(lowered, Move(None, carried, tuple(_operand(a, inside) for a in body.outputs[:n])))
         if condition is not None and isinstance(condition, Value):
             condition.block = condition.block or lowered_test
@@ -188,6 +191,64 @@ class Lowering:
             made.maker, made.block = repeat, block
         known[instr.outputs[0]] = counter if counts else limit
         known.update(zip(instr.outputs[1:], (*finals, *stacks), strict=True))
+
+
+def pack(block: Block) -> None:
+    """Turn chains of writes that fill fresh zeros place by place into one `Pack` each, in this block and all in it."""
+    packs: dict[Node, Pack] = {}
+    dropped: set[Node] = set()
+    for node in block.nodes:
+        if isinstance(node, Choice):
+            for arm in node.arms:
+                pack(arm)
+        elif isinstance(node, Repeat):
+            if node.test is not None:
+                pack(node.test)
+            pack(node.body)
+        chain = _filling(node, block)
+        if chain:
+            last = chain[-1]
+            places = {w.instr.params["index"][0]: w.rest[-1] for w in chain}
+            packs[last] = Pack(last.location, tuple(places[k] for k in range(len(chain))), last.output)
+            dropped.update([node, *chain[:-1]])
+    if not packs:
+        return
+    for end, made in packs.items():
+        made.output.maker = made
+        for operand in made.items:
+            if isinstance(operand, Value):
+                operand.readers = [made if r is end or r in dropped else r for r in operand.readers]
+    block.nodes = [packs.get(n, n) for n in block.nodes if n not in dropped]
+
+
+def _filling(node: Node, block: Block) -> list[Write]:
+    """The writes that fill the zeros made by this node, one for each place; empty where it is not so."""
+    if not isinstance(node, Compute) or node.instr.op.name != "zeros":
+        return []
+    shape = node.outputs[0].type.shape
+    if len(shape) != 1 or not 0 < shape[0] <= LARGEST_PACK:
+        return []
+    chain: list[Write] = []
+    value = node.outputs[0]
+    places: set[int] = set()
+    while len(chain) < shape[0]:
+        reader = value.readers[0] if len(value.readers) == 1 else None
+        if not isinstance(reader, Write) or reader.source is not value or reader.output.block is not block:
+            return []
+        index = reader.instr.params["index"]
+        scalar = not reader.rest[-1].type.shape
+        if (
+            len(reader.rest) != 1
+            or len(index) != 1
+            or type(index[0]) is not int
+            or index[0] < 0
+            or not scalar
+        ):
+            return []
+        places.add(index[0])
+        chain.append(reader)
+        value = reader.output
+    return chain if len(places) == shape[0] else []
 
 
 def _operand(atom: Atom, known: Mapping[Var, Operand]) -> Operand:

@@ -17,7 +17,7 @@ from typing import Any
 from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.expressions import Expressions, kernel_of, zeros
 from tracegrad.emit.lifetimes import measure, walk
-from tracegrad.emit.lowering import Lowering, plainly_read
+from tracegrad.emit.lowering import Lowering, pack, plainly_read
 from tracegrad.emit.names import give_names, identifier
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.printer import Line, Page
@@ -43,9 +43,13 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
     backward : Trace or None
         From residuals and cotangents to gradients.
 
-    Returns ------- Source With `<name>_forward(*inputs)`, which returns `(results, residuals)`, or `(None,
-    k)` through side exit k; and with a backward `<name>_backward(residuals, *cotangents)`. One result
-    stands alone, several are a tuple."""
+    Returns
+    -------
+    Source
+        With `<name>_forward(*inputs)`, which returns `(results, residuals)`, or `(None, k)` through side
+        exit k; and with a backward `<name>_backward(residuals, *cotangents)`. One result stands alone,
+        several are a tuple.
+    """
     name = identifier(forward.name)
     kept = len(forward.outputs) - outputs
     lists: frozenset[int] = frozenset()
@@ -55,7 +59,7 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
     entries: tuple[str, ...] = (f"{name}_forward",)
     if backward is not None:
         entries = (*entries, f"{name}_backward")
-    first = _Function(forward, outputs, False, entries, lists)
+    first = _Function(forward, outputs, False, entries, lists, reader=backward)
     parameters = [v.name for v in first.inputs]
     functions = [(entries[0], parameters, first.lines(_leave_array, _forward_result))]
     if backward is not None:
@@ -79,12 +83,18 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
 def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Source | list[str]:
     """Text that Numba compiles, or the reasons why it cannot.
 
-    Parameters ---------- kind : "value", "gradient" or "vjp" `forward` is the whole joint program for the
-    first two, and for "vjp" the forward one, with `backward` beside it.
+    Parameters
+    ----------
+    kind : "value", "gradient", "jvp" or "vjp"
+        For "vjp" `forward` is the forward program, with `backward` beside it; for the others it is the
+        whole program.
 
-    Returns ------- Source or list of str Functions return flat tuples: a code, which is -1 or the number of
-    the side exit, then all outputs of the trace; the backward function of "vjp", called with residuals and
-    cotangents, the gradients alone."""
+    Returns
+    -------
+    Source or list of str
+        Functions return flat tuples: a code, which is -1 or the number of the side exit, then all outputs of
+        the trace; the backward function of "vjp", called with residuals and cotangents, the gradients alone.
+    """
     traces = [t for t in (forward, backward) if t is not None]
     reasons = list(dict.fromkeys(reason for t in traces for reason in _not_native(t)))
     if reasons:
@@ -93,7 +103,7 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
     if kind == "vjp":
         entries: tuple[str, ...] = (f"{name}_forward", f"{name}_backward")
     else:
-        entries = (name,) if kind == "value" else (f"{name}_value_and_grad",)
+        entries = (name + {"value": "", "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
     kernels = {k.__name__ for t in traces for k in _kernels(t)}
     reserved = (*entries, *kernels)
     functions = []
@@ -107,7 +117,11 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
             types = [a.type for a in trace.outputs]
             lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
         functions.append((entry, [v.name for v in function.inputs], lines))
-    what = {"gradient": ", value and gradient", "vjp": " and its derivative"}.get(kind, "")
+    what = {
+        "gradient": ", value and gradient",
+        "jvp": ", value and tangent",
+        "vjp": " and its derivative",
+    }.get(kind, "")
     return _module(forward, backward, f"{what}, for Numba", functions, entries, native=True)
 
 
@@ -122,10 +136,13 @@ class _Function:
         reserved: Sequence[str],
         lists: frozenset[int] = frozenset(),
         fixed: Mapping[int, str | None] | None = None,
+        reader: Trace | None = None,
     ) -> None:
         self.inputs, self.block = Lowering(native, lists).trace(trace, results)
+        pack(self.block)
         nodes = list(walk(self.block))
-        self.expressions = Expressions(native, careful=not native and python_numbers_meet(nodes))
+        careful = not native and python_numbers_meet(nodes, reader)
+        self.expressions = Expressions(native, careful)
         nest(self.block, self.expressions)
         groups = measure(self.inputs, self.block)
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}

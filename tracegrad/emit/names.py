@@ -15,7 +15,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from tracegrad.emit.blocks import Choice, Compute, Item, Move, Node, Operand, Repeat, Return, Value, Write
+from tracegrad.emit.blocks import (
+    Choice,
+    Compute,
+    Item,
+    Move,
+    Node,
+    Operand,
+    Pack,
+    Repeat,
+    Return,
+    Value,
+    Write,
+)
 from tracegrad.emit.lifetimes import Groups, overlap
 from tracegrad.ir.trace import Const
 
@@ -169,7 +181,7 @@ def _base(group: Sequence[Value]) -> str:
     if any(isinstance(reader, Return) and reader.results == (v,) for v in ordered for reader in v.readers):
         return "value"
     for value in ordered:
-        if isinstance(value.maker, (Compute, Write, Item)):
+        if isinstance(value.maker, (Compute, Write, Item, Pack)):
             return identifier(describe(value))
     return "carried"
 
@@ -177,8 +189,8 @@ def _base(group: Sequence[Value]) -> str:
 def describe(value: Value) -> str:
     """A name that says what a value is."""
     maker = value.maker
-    if isinstance(maker, Item):
-        return "item"
+    if isinstance(maker, (Item, Pack)):
+        return "item" if isinstance(maker, Item) else "packed"
     if isinstance(maker, Write):
         return _within(f"{_word(maker.source)}_changed", "changed")
     if not isinstance(maker, Compute):

@@ -21,6 +21,7 @@ from tracegrad.emit.blocks import (
     Move,
     Node,
     Operand,
+    Pack,
     Push,
     Repeat,
     Return,
@@ -79,7 +80,8 @@ def _may_nest(node: Compute | Item, value: Value, block: Block, places: Mapping[
         return False
     if value.hint is not None and not value.is_derivative and not isinstance(node, Item):
         return False
-    return isinstance(node, Item) or same_line(node.location, reader.location) or isinstance(reader, Check)
+    anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack))
+    return anywhere or same_line(node.location, reader.location)
 
 
 def _rotates(move: Move) -> bool:
@@ -118,7 +120,7 @@ def _fit(node: Node, expressions: Expressions) -> None:
     while True:
         inner = [r for r in node.reads if isinstance(r, Value) and r.expression is not None]
         wide = [r for r in inner if not isinstance(r.maker, Item) and width(r.expression) > 12]
-        if not wide or _line_width(node, expressions) <= WHOLE:
+        if not wide or _line_width(node, expressions) <= WHOLE or isinstance(node, Pack):
             return
         widest = max(wide, key=lambda r: width(r.expression))
         widest.expression, widest.depth = None, 0

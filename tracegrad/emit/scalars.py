@@ -10,13 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracegrad.emit.blocks import Choice, Compute, Item, Move, Node, Operand, Push, Repeat, Return, Value
-from tracegrad.ir.trace import Const
+from tracegrad.ir.trace import Const, Instr, Trace
+from tracegrad.ir.walk import all_steps
 
 DIFFERING = ("/", "//", "%", "**", "~")
 
 
-def python_numbers_meet(nodes: Sequence[Node]) -> bool:
-    """Whether an operator of `DIFFERING` can be applied to nothing but Python's numbers, one of them in a variable."""
+def python_numbers_meet(nodes: Sequence[Node], backward: Trace | None = None) -> bool:
+    """Whether an operator of `DIFFERING` can be applied to nothing but Python's numbers.
+
+    Parameters
+    ----------
+    nodes : all nodes of a function
+    backward : what reads its residuals, where it returns any
+    """
     plain: set[Value] = set()
 
     def is_plain(operand: Operand) -> bool:
@@ -47,12 +54,16 @@ def python_numbers_meet(nodes: Sequence[Node]) -> bool:
                 moved(node.body.nodes[-1])
                 plain.update(f for c, f in zip(node.carried, node.finals, strict=True) if c in plain)
                 plain.add(node.counter)
-    return any(_differs(node, plain) for node in nodes)
+    handed = backward is not None and any(
+        isinstance(step, Instr) and step.op.symbol in DIFFERING and not any(a.type.shape for a in step.inputs)
+        for step in all_steps(backward)
+    )
+    return any(_differs(node, plain, handed) for node in nodes)
 
 
-def _differs(node: Node, plain: set[Value]) -> bool:
-    if isinstance(node, Return):  # the backward function may do anything with a residual
-        return any(r in plain and r.type.dtype.kind == "f" for r in node.residuals if isinstance(r, Value))
+def _differs(node: Node, plain: set[Value], handed: bool) -> bool:
+    if isinstance(node, Return):
+        return handed and any(r in plain for r in node.residuals if isinstance(r, Value))
     if not isinstance(node, Compute) or node.instr.op.symbol not in DIFFERING:
         return False
     return all(isinstance(x, Const) or x in plain for x in node.inputs)

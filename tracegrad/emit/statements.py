@@ -19,18 +19,21 @@ from tracegrad.emit.blocks import (
     Move,
     Node,
     Operand,
+    Pack,
     Push,
     Repeat,
     Return,
     Value,
     Write,
 )
-from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.loops import assign, write_loop, write_push
+from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
+from tracegrad.ir.types import ArrayType
 from tracegrad.ops.index import Slot, index_text
 from tracegrad.ops.op import call, literal
 
@@ -67,6 +70,8 @@ class Writer:
             return self._compute(node)
         if isinstance(node, Write):
             return self._write(node)
+        if isinstance(node, Pack):
+            return self._pack(node)
         if isinstance(node, Check):
             return self._check(node)
         if isinstance(node, Push):
@@ -115,6 +120,23 @@ class Writer:
             )
             lines.append(Line(assign(name, copied), node.location))
         lines.append(Line(self._store(node, name), node.location))
+        return lines
+
+    def _pack(self, node: Pack) -> list[Line]:
+        """`np.array([a, b])` where that is one line of array text, else one store a place."""
+        type, name = node.output.type, node.output.name
+        items = [self._kept(x, Value(ArrayType((), type.dtype))) for x in node.items]
+        array = call("np.array", ast.List(elts=items, ctx=ast.Load()))
+        plain = type.dtype == np.float64 and any(isinstance(x, Value) for x in node.items)
+        if plain and not self.expressions.native and width(array) + len(name) + 3 <= WHOLE:
+            return [Line(assign(name, array), node.location)]
+        lines = [Line(assign(name, zeros(type, "np.empty")), node.location)]
+        for k, item in enumerate(items):
+            place = ast.Subscript(value=ast.Name(id=name, ctx=ast.Load()), slice=literal(k), ctx=ast.Store())
+            source = node.items[k]
+            nested = isinstance(source, Value) and source.expression is not None and source.maker is not None
+            where = source.maker.location if nested else node.location  # type: ignore[union-attr]
+            lines.append(Line(ast.Assign(targets=[place], value=item), where))
         return lines
 
     def _store(self, node: Write, name: str) -> ast.stmt:
