@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import reduce
+from tracegrad.ops import cumulate, reduce
 from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.compare import not_equal
 from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, operand
@@ -118,17 +118,17 @@ def _along(op: Any, a: Any, axis: Any, dtype: Any) -> Any:
 
 @answers(np.cumsum)
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    return _along(reduce.cumsum, a, axis, dtype)
+    return _along(cumulate.cumsum, a, axis, dtype)
 
 
 @answers(np.cumprod)
 def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    return _along(reduce.cumprod, a, axis, dtype)
+    return _along(cumulate.cumprod, a, axis, dtype)
 
 
 @answers(np.argsort)
 def argsort(a: Any, axis: Any = -1) -> Any:
-    return _along(reduce.argsort, a, axis, None)
+    return _along(cumulate.argsort, a, axis, None)
 
 
 @answers(name="scipy.special.logsumexp")

@@ -15,6 +15,7 @@ from tracegrad.ops import index as items
 from tracegrad.ops import shape as ops
 from tracegrad.ops.arithmetic import subtract
 from tracegrad.ops.compare import not_equal
+from tracegrad.ops.cumulate import argsort
 from tracegrad.ops.families import astype as cast
 from tracegrad.ops.numpy_forms import (
     answers,
@@ -25,7 +26,6 @@ from tracegrad.ops.numpy_forms import (
     is_traced,
     operand,
 )
-from tracegrad.ops.reduce import argsort
 
 
 def whole(shape: Any) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Reductions: sum, mean, product, extremes, variance, norm; cumulative sums; arg-extremes, any and all.
+"""Reductions: sum, mean, product, extremes, variance, norm; arg-extremes, any and all.
 
 `axis` is a sorted tuple of non-negative axes, `keepdims` a bool; the functions of `numpy_reduce.py` bring NumPy's
 forms to these. Ties of max and min share the derivative equally; the norm has derivative 0 at 0. Begin with
@@ -24,7 +24,7 @@ from tracegrad.ops.elementary import exp
 from tracegrad.ops.families import broadcast_to, case, cast, linear
 from tracegrad.ops.index import getitem
 from tracegrad.ops.op import Op, call
-from tracegrad.ops.shape import concatenate, expand_dims, flip, reshape, transpose
+from tracegrad.ops.shape import concatenate, expand_dims, reshape, transpose
 
 Axes = tuple[int, ...]
 
@@ -40,7 +40,8 @@ def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[i
 
 
 @functools.lru_cache(maxsize=256)
-def _dtype_after(function: Callable[..., Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
+def dtype_after(function: Callable[..., Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that a NumPy reduction makes of an array of this dtype."""
     return np.asarray(function(np.ones(1, dtype))).dtype
 
 
@@ -48,7 +49,7 @@ def reduction_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
     """A `result_type` for a reduction whose dtype is that of `function` on one element."""
 
     def result_type(x: Any, axis: Axes, keepdims: bool = False, **params: Any) -> ArrayType:
-        return ArrayType(reduced_shape(x.shape, axis, keepdims), _dtype_after(function, x.dtype))
+        return ArrayType(reduced_shape(x.shape, axis, keepdims), dtype_after(function, x.dtype))
 
     return result_type
 
@@ -371,95 +372,6 @@ logsumexp: Op = Op(
 )
 
 
-# --- cumulative -------------------------------------------------------------------------------------------------------
-
-
-def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
-    return lambda x, axis: ArrayType(x.shape, _dtype_after(function, x.dtype))
-
-
-def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
-    def native(instr: Instr) -> Any:
-        x, axis = instr.inputs[0], instr.params["axis"]
-        order = row_order(x.ndim, (axis,))
-        back = tuple(order.index(k) for k in range(x.ndim))
-        moved = tuple(x.shape[k] for k in order)
-        if not x.type.size:
-            return False
-        return (
-            kernel,
-            order,
-            back,
-            moved,
-            x.type.size // moved[-1],
-            moved[-1],
-            instr.outputs[0].dtype.type(start),
-        )
-
-    return native
-
-
-def _emit_cumulative(callee: str) -> Callable[[Sequence[ast.expr], Instr], ast.expr]:
-    return lambda inputs, instr: call(
-        callee, inputs[0], **({"axis": instr.params["axis"]} if instr.inputs[0].ndim > 1 else {})
-    )
-
-
-_ALONG = (case((4,), axis=0), case((2, 3), axis=0), case((2, 3), axis=1), case((0, 2), axis=0))
-
-cumsum: Op = linear(
-    np.cumsum,
-    transpose=lambda g, x, axis: flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,)),
-    result_type=_cumulative_type(np.cumsum),
-    emit=_emit_cumulative("np.cumsum"),
-    native=_native_cumulative(kernels.cumsum_rows, 0),
-    sample=_ALONG,
-)
-
-
-def _cumprod_partials(x: Any, axis: int) -> tuple[Any, Axes]:
-    """∂ cumprod(x)_k / ∂x_j with `axis` moved to the end twice, as (..., k, j); and the order of axes that moves it.
-
-    Quadratic in the length, and right where x is 0: row k is the product of a copy of x that is 1 after k.
-    """
-    order = row_order(x.ndim, (axis,))
-    rows = x if order == tuple(range(x.ndim)) else transpose(x, axes=order)
-    before = np.tri(x.shape[axis], dtype=bool)
-    copies = where(before, expand_dims(rows, axis=(x.ndim - 1,)), 1.0)
-    return where(before, products_of_others(copies), 0.0), order
-
-
-def _cumprod_vjp(g: Any, z: Any, x: Any, axis: int) -> tuple[Any, ...]:
-    partials, order = _cumprod_partials(x, axis)
-    along = expand_dims(transpose(g, axes=order), axis=(x.ndim,))
-    total = sum_(along * partials, axis=(x.ndim - 1,), keepdims=False)
-    return (cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), x.dtype),)
-
-
-def _cumprod_jvp(tangents: Any, z: Any, x: Any, axis: int) -> Any:
-    partials, order = _cumprod_partials(x, axis)
-    along = expand_dims(transpose(tangents[0], axes=order), axis=(x.ndim - 1,))
-    total = sum_(along * partials, axis=(x.ndim,), keepdims=False)
-    return cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), z.dtype)
-
-
-cumprod: Op = Op(
-    "cumprod",
-    np.cumprod,
-    result_type=_cumulative_type(np.cumprod),
-    vjp=_cumprod_vjp,
-    jvp=_cumprod_jvp,
-    emit=_emit_cumulative("np.cumprod"),
-    native=_native_cumulative(kernels.cumprod_rows, 1),
-    sample=(
-        case((4,), axis=0),
-        case((2, 3), axis=0),
-        case((2, 3), axis=1),
-        case(np.array([2.0, 0.0, 3.0, 0.0]), axis=0),
-    ),
-)
-
-
 # --- without derivative -----------------------------------------------------------------------------------------------
 
 
@@ -494,13 +406,3 @@ def _arg_extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any
 argmax: Op = _arg_extreme(np.argmax, kernels.argmax_all, kernels.argmax_rows)
 argmin: Op = _arg_extreme(np.argmin, kernels.argmin_all, kernels.argmin_rows)
 """`axis` is one axis, or all of them: then the index is that of the flat array."""
-
-argsort: Op = Op(
-    "argsort",
-    np.argsort,
-    result_type=lambda x, axis: ArrayType(x.shape, np.dtype(np.int64)),
-    passes_zero=True,
-    emit=_emit_cumulative("np.argsort"),
-    native=lambda instr: instr.inputs[0].ndim == 1,
-    sample=_ALONG,
-)

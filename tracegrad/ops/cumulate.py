@@ -1,0 +1,117 @@
+"""Along an axis without losing it: running sums and products, and the order that sorts.
+
+`axis` is one non-negative axis. Begin with `cumsum`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Instr
+from tracegrad.ir.types import ArrayType
+from tracegrad.kernels import reductions as kernels
+from tracegrad.ops.compare import where
+from tracegrad.ops.families import case, cast, linear
+from tracegrad.ops.op import Op, call
+from tracegrad.ops.reduce import Axes, dtype_after, products_of_others, row_order, sum_
+from tracegrad.ops.shape import expand_dims, flip, transpose
+
+
+def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
+    return lambda x, axis: ArrayType(x.shape, dtype_after(function, x.dtype))
+
+
+def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
+    def native(instr: Instr) -> Any:
+        x, axis = instr.inputs[0], instr.params["axis"]
+        order = row_order(x.ndim, (axis,))
+        back = tuple(order.index(k) for k in range(x.ndim))
+        moved = tuple(x.shape[k] for k in order)
+        if not x.type.size:
+            return False
+        return (
+            kernel,
+            order,
+            back,
+            moved,
+            x.type.size // moved[-1],
+            moved[-1],
+            instr.outputs[0].dtype.type(start),
+        )
+
+    return native
+
+
+def _emit_cumulative(callee: str) -> Callable[[Sequence[ast.expr], Instr], ast.expr]:
+    return lambda inputs, instr: call(
+        callee, inputs[0], **({"axis": instr.params["axis"]} if instr.inputs[0].ndim > 1 else {})
+    )
+
+
+_ALONG = (case((4,), axis=0), case((2, 3), axis=0), case((2, 3), axis=1), case((0, 2), axis=0))
+
+cumsum: Op = linear(
+    np.cumsum,
+    transpose=lambda g, x, axis: flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,)),
+    result_type=_cumulative_type(np.cumsum),
+    emit=_emit_cumulative("np.cumsum"),
+    native=_native_cumulative(kernels.cumsum_rows, 0),
+    sample=_ALONG,
+)
+
+
+def _cumprod_partials(x: Any, axis: int) -> tuple[Any, Axes]:
+    """∂ cumprod(x)_k / ∂x_j with `axis` moved to the end twice, as (..., k, j); and the order of axes that moves it.
+
+    Quadratic in the length, and right where x is 0: row k is the product of a copy of x that is 1 after k.
+    """
+    order = row_order(x.ndim, (axis,))
+    rows = x if order == tuple(range(x.ndim)) else transpose(x, axes=order)
+    before = np.tri(x.shape[axis], dtype=bool)
+    copies = where(before, expand_dims(rows, axis=(x.ndim - 1,)), 1.0)
+    return where(before, products_of_others(copies), 0.0), order
+
+
+def _cumprod_vjp(g: Any, z: Any, x: Any, axis: int) -> tuple[Any, ...]:
+    partials, order = _cumprod_partials(x, axis)
+    along = expand_dims(transpose(g, axes=order), axis=(x.ndim,))
+    total = sum_(along * partials, axis=(x.ndim - 1,), keepdims=False)
+    return (cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), x.dtype),)
+
+
+def _cumprod_jvp(tangents: Any, z: Any, x: Any, axis: int) -> Any:
+    partials, order = _cumprod_partials(x, axis)
+    along = expand_dims(transpose(tangents[0], axes=order), axis=(x.ndim - 1,))
+    total = sum_(along * partials, axis=(x.ndim,), keepdims=False)
+    return cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), z.dtype)
+
+
+cumprod: Op = Op(
+    "cumprod",
+    np.cumprod,
+    result_type=_cumulative_type(np.cumprod),
+    vjp=_cumprod_vjp,
+    jvp=_cumprod_jvp,
+    emit=_emit_cumulative("np.cumprod"),
+    native=_native_cumulative(kernels.cumprod_rows, 1),
+    sample=(
+        case((4,), axis=0),
+        case((2, 3), axis=0),
+        case((2, 3), axis=1),
+        case(np.array([2.0, 0.0, 3.0, 0.0]), axis=0),
+    ),
+)
+
+argsort: Op = Op(
+    "argsort",
+    np.argsort,
+    result_type=lambda x, axis: ArrayType(x.shape, np.dtype(np.int64)),
+    passes_zero=True,
+    emit=_emit_cumulative("np.argsort"),
+    native=lambda instr: instr.inputs[0].ndim == 1,
+    sample=_ALONG,
+)
