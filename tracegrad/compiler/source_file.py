@@ -12,12 +12,11 @@ import contextlib
 import hashlib
 import importlib.util
 import linecache
-import logging
 import os
 import re
 import stat
 import sys
-import tempfile
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -87,9 +86,11 @@ def _written(text: str, file_name: str) -> Path | None:
         if _holds(path, text):
             return path
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place, prefix=".tracegrad_", suffix=".py")
+        temporary = place / f".{file_name}.{os.getpid()}.{threading.get_ident()}"
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            with open(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+            ) as stream:
                 stream.write(text)
             os.replace(temporary, path)
         except BaseException:
@@ -112,5 +113,7 @@ def _holds(path: Path, text: str) -> bool:
 def say_once(about: str, message: str) -> None:
     """A warning in the log "tracegrad", once in a process."""
     if about not in _said:
+        import logging
+
         _said.add(about)
         logging.getLogger("tracegrad").warning(message)
