@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -228,7 +229,8 @@ def count_programs(monkeypatch):
         return engine.Interpreted(trace, active)
 
     monkeypatch.setattr(engine, "_engine", counting)
-    monkeypatch.setattr(engine, "_programs", type(engine._programs)())
+    for store in ("_programs", "_constants_seen"):
+        monkeypatch.setattr(engine, store, OrderedDict())
     return made
 
 
@@ -263,6 +265,21 @@ def test_another_structure_is_another_program(monkeypatch, other):
         y = eval(expression, {"x": x, "tg": tg})
         y.backward(tg.ones_like(y))
     assert len(made) == 2
+
+
+def test_a_float_that_changes_becomes_an_input(monkeypatch):
+    made = count_programs(monkeypatch)
+    for dtype in (tg.float64, tg.float32):
+        made.clear()
+        x = tg.ones(2, dtype=dtype, requires_grad=True)
+        for k in range(6):
+            x.grad = None
+            rate = 0.1 * (k + 1)
+            y = (x * rate + x**2.0) / (rate + 1)
+            y.sum().backward()
+            np.testing.assert_allclose(x.grad.numpy(), np.full(2, (rate + 2) / (rate + 1)), rtol=1e-6)
+            assert x.grad.dtype == y.dtype == dtype
+        assert len(made) == 3
 
 
 def test_another_place_is_another_program_since_its_text_names_the_line(monkeypatch):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.location import Location
-from tracegrad.ir.types import ArrayType, type_of
+from tracegrad.ir.types import type_of
 from tracegrad.ops.op import Op
 
 _executed = itertools.count()
@@ -31,6 +31,15 @@ class Version:
     def __init__(self) -> None:
         self.count = 0
         self.recorded = 0
+
+
+class Released:
+    """Stands where a value was that a backward has let go."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, value: Any) -> None:
+        self.shape, self.dtype = value.shape, value.dtype
 
 
 class Input:
@@ -53,15 +62,14 @@ class Input:
 
 
 class Output:
-    """One result of a node: its value while the graph is alive, and its type."""
+    """One result of a node: its value while the graph is alive, then what it was."""
 
-    __slots__ = ("seen", "type", "value", "version")
+    __slots__ = ("seen", "value", "version")
 
     def __init__(self, value: np.ndarray[Any, Any], version: Version) -> None:
         self.value: Any = value
         self.version = version
         self.seen = version.count
-        self.type: ArrayType = type_of(value)
 
 
 class AccumulateGrad:
@@ -202,7 +210,7 @@ def _product(node: Node) -> str:
 
 def _ndim(item: Input) -> int:
     if isinstance(item.source, Node):
-        return item.source.outputs[item.index].type.ndim
+        return len(item.source.outputs[item.index].value.shape)
     if isinstance(item.source, AccumulateGrad):
         return int(item.source.variable.value.ndim)
     return int(np.ndim(item.value))

@@ -14,10 +14,10 @@ import numpy as np
 
 from tracegrad.errors import BackwardError, InPlaceError, NotScalarError, ShapeError
 from tracegrad.record.frames import user_location
-from tracegrad.record.node import AccumulateGrad, Node
+from tracegrad.record.node import AccumulateGrad, Node, Released
 from tracegrad.tensor.eager import accumulator
 from tracegrad.tensor.engine import program_for
-from tracegrad.tensor.graph import Place, Released, Segment, collect, leading_to, release, segments
+from tracegrad.tensor.graph import Place, Segment, collect, leading_to, release, segments
 from tracegrad.tensor.modes import enable_grad, no_grad
 
 
@@ -123,7 +123,7 @@ def run_backward(
                 _pull(last, cotangents, make, recorded, is_active)
                 continue
             segment = Segment(run, outputs, is_active)
-            kept = program_for(segment, recorded)
+            segment, kept = program_for(segment, recorded)
             values = [_value(segment, number, make, recorded) for number in kept.numbers]
             bars = kept.program.run(values, [cotangents[place] for place in outputs])
             for place, bar in zip(segment.places, bars, strict=True):
@@ -272,6 +272,7 @@ def backward_source(tensor: Any) -> str:
             reached.update((i.source, i.index) for i in run[-1].inputs if isinstance(i.source, Node))
             continue
         segment = Segment(run, outputs, lambda place: True)
-        texts.append(program_for(segment, False).program.source)
+        segment, kept = program_for(segment, False)
+        texts.append(kept.program.source)
         reached.update(segment.places)
     return "\n\n".join(texts)

@@ -46,17 +46,17 @@ class Eager:
         values, active = self._values(args)
         with np.errstate(all="ignore"):
             results = self._evaluate(op, values, params)
-        single = op.n_outputs == 1
-        results = (results,) if single else results
-        made = tuple(self._wrap(np.asarray(r), args) for r in results)
+        if op.n_outputs == 1:
+            made = [self._wrap(results if type(results) is np.ndarray else np.asarray(results), args)]
+        else:
+            made = [self._wrap(np.asarray(r), args) for r in results]
         # Of the ops whose derivative is zero, floor and its kind are recorded, since PyTorch's have a grad_fn.
-        if (
-            active
-            and (not op.passes_zero or op.family == "elementwise")
-            and any(t.value.dtype.kind in "fc" for t in made)
-        ):
-            self.leave_node(op, params, tuple(map(self.as_input, args)), made)
-        return made[0] if single else made
+        if active and (not op.passes_zero or op.family == "elementwise"):
+            for tensor in made:
+                if tensor.value.dtype.kind in "fc":
+                    self.leave_node(op, params, tuple([self.as_input(a) for a in args]), made)
+                    break
+        return made[0] if op.n_outputs == 1 else tuple(made)
 
     def _values(self, args: Sequence[Any]) -> tuple[list[Any], bool]:
         """The arrays of the arguments, and whether what is done with them is recorded."""
@@ -106,7 +106,7 @@ class Eager:
         **more: Any,
     ) -> Node:
         """Record what was done; each result that can carry a derivative now requires a gradient."""
-        outputs = tuple(Output(t.value, t.version) for t in results)
+        outputs = tuple([Output(t.value, t.version) for t in results])
         node = Node(op, params, inputs, outputs, user_location(), **more)
         for k, tensor in enumerate(results):
             if tensor.value.dtype.kind in "fc":

@@ -22,6 +22,7 @@ from tracegrad.tensor.eager import accumulator
 from tracegrad.tensor.graph import Segment
 
 MOST = 1024  # programs; the one that was not used for longest goes first
+VALUES = 2  # of a Python float, before it becomes an input of the program
 
 
 class BackwardProgram(Protocol):
@@ -106,7 +107,7 @@ def use_engine(engine: Engine) -> None:
 
 
 class Kept:
-    """A program, and the numbers of the values it reads."""
+    """A program, and the segment's numbers of the values it reads."""
 
     __slots__ = ("numbers", "program")
 
@@ -117,21 +118,51 @@ class Kept:
 
 
 _programs: OrderedDict[Any, Kept] = OrderedDict()
+_constants_seen: OrderedDict[Any, int] = OrderedDict()
 
 
-def program_for(segment: Segment, recorded: bool) -> Kept:
-    """The program for a segment, made where there is none; `recorded`: one that runs on tensors."""
-    key = (recorded, segment.key)
+def program_for(segment: Segment, recorded: bool) -> tuple[Segment, Kept]:
+    """The program for a segment, made where there is none, and the segment as the program sees it.
+
+    A Python float is a constant of the program, unless it has had several values (a step size that shrinks): then it
+    is an input.
+
+    Parameters
+    ----------
+    segment : Segment
+    recorded : bool
+        Whether the program is to run on tensors.
+    """
+    found = _find((recorded, segment.key))
+    if found is not None:
+        return segment, found
+    loose = segment.without_floats()
+    if loose != segment.key:
+        times = _constants_seen.get(loose, 0) + 1
+        _remember(_constants_seen, loose, times)
+        if times > VALUES:
+            segment = segment.generalised()
+            found = _find((recorded, segment.key))
+            if found is not None:
+                return segment, found
+    trace, variables = segment.trace(_names())
+    kept = Kept((Interpreted if recorded else _engine)(trace, segment.flags), variables)
+    _remember(_programs, (recorded, segment.key), kept)
+    return segment, kept
+
+
+def _find(key: Any) -> Kept | None:
     found = _programs.get(key)
     if found is not None:
         _programs.move_to_end(key)
-        return found
-    trace, variables = segment.trace(_names())
-    made = (Interpreted if recorded else _engine)(trace, segment.flags)
-    found = _programs[key] = Kept(made, variables)
-    if len(_programs) > MOST:
-        _programs.popitem(last=False)
     return found
+
+
+def _remember(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    store[key] = value
+    store.move_to_end(key)
+    if len(store) > MOST:
+        store.popitem(last=False)
 
 
 def _names() -> dict[Any, str]:
@@ -140,7 +171,7 @@ def _names() -> dict[Any, str]:
     names: dict[Any, str] = {}
     while frame is not None and len(names) < 100:
         for name, value in frame.f_locals.items():
-            if not name.isidentifier() or name.startswith("_") or not hasattr(value, "is_leaf"):
+            if not name.isidentifier() or name.startswith("_") or not hasattr(type(value), "is_leaf"):
                 continue
             place: Any = (value.node, value.index)
             if value.node is None:

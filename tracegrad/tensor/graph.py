@@ -14,20 +14,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
-from tracegrad.ir.types import WEAK, ArrayType, type_of
-from tracegrad.record.node import AccumulateGrad, Input, Node, Output
+from tracegrad.ir.types import WEAK, type_of
+from tracegrad.record.node import AccumulateGrad, Input, Node, Output, Released
 
+_NO_ARRAY = (*WEAK, Released)
 Place: TypeAlias = AccumulateGrad | tuple[Node, int]
 """Where a cotangent belongs: a leaf, or one result of a node."""
-
-
-class Released:
-    """Stands where a value was that a backward has let go."""
-
-    __slots__ = ("type",)
-
-    def __init__(self, type: ArrayType) -> None:
-        self.type = type
 
 
 def collect(roots: Iterable[Node]) -> list[Node]:
@@ -81,8 +73,8 @@ def release(nodes: Iterable[Node]) -> None:
         node.released = True
         kept: list[Input | Output] = [*node.inputs, *node.outputs]
         for item in kept:
-            if item.value is not None and type(item.value) not in WEAK:
-                item.value = Released(type_of(item.value))
+            if item.value is not None and type(item.value) not in _NO_ARRAY:
+                item.value = Released(item.value)
 
 
 class Segment:
@@ -95,6 +87,8 @@ class Segment:
         The results whose cotangents are given.
     active : callable
         Whether the cotangent of this place is wanted.
+    general : bool
+        Make Python floats inputs too, in the dtype of the step that reads them, instead of constants.
 
     Attributes
     ----------
@@ -112,8 +106,12 @@ class Segment:
         The structure, and the lines it comes from (there is one `Location` a line): the text shows both.
     """
 
-    def __init__(self, nodes: Sequence[Node], outputs: Sequence[tuple[Node, int]], active: Any) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], outputs: Sequence[tuple[Node, int]], active: Any, general: bool = False
+    ) -> None:
         self.nodes = nodes
+        self.roots = outputs
+        self.active = active
         self.holders: list[Input | Output] = []
         self.origins: list[Place | None] = []
         self.inputs: list[int] = []
@@ -127,16 +125,20 @@ class Segment:
             refs: list[int | Const] = []
             row: list[Any] = [node.op.name, id(node.location), frozen(node.params)]  # type: ignore[union-attr]
             for item in node.inputs:
-                if type(item.value) in WEAK:
+                kind = type(item.value)
+                if kind is float and general:
+                    dtype = node.outputs[0].value.dtype
+                    item = Input(np.asarray(item.value, dtype if dtype.kind in "fc" else None))
+                elif kind in WEAK:
                     refs.append(Const(item.value))
-                    row.append((type(item.value), repr(item.value)))
+                    row.append((kind, repr(item.value)))
                     continue
                 number, place, holder = self._number(item)
                 if number == len(self.holders):
                     self.holders.append(holder)
                     self.origins.append(place)
                     self.inputs.append(number)
-                    type_ = holder_type(holder)
+                    type_ = type_of(holder.value)
                     is_active = place is not None and type_.is_inexact and active(place)
                     types.append((number, type_.shape, type_.dtype, is_active))
                     flags.append(is_active)
@@ -154,6 +156,16 @@ class Segment:
         self.flags = tuple(flags)
         self.outputs = [self.numbers[id(node), k] for node, k in outputs]
         self.key = (tuple(rows), tuple(types), tuple(self.outputs))
+
+    def without_floats(self) -> Any:
+        """The key of everything that differs from this only in Python floats."""
+        rows, types, outputs = self.key
+        bare = (tuple(float if type(e) is tuple and e[0] is float else e for e in row[3:]) for row in rows)
+        return tuple((*row[:3], *rest) for row, rest in zip(rows, bare, strict=True)), types, outputs
+
+    def generalised(self) -> Segment:
+        """The same with Python floats as inputs."""
+        return Segment(self.nodes, self.roots, self.active, general=True)
 
     def _number(self, item: Input) -> tuple[int, Place | None, Input | Output]:
         """The variable's number, the next free one where it is new; where its cotangent belongs; who keeps its
@@ -176,7 +188,7 @@ class Segment:
 
     def trace(self, names: Mapping[Any, str]) -> tuple[Trace, list[Var]]:
         """The segment as a trace, and its variables by number; `names` from a place to what the user calls it."""
-        variables = [Var(holder_type(h)) for h in self.holders]
+        variables = [Var(type_of(h.value)) for h in self.holders]
         for number, place in zip(
             (i for i, f in zip(self.inputs, self.flags, strict=True) if f), self.places, strict=True
         ):
@@ -195,13 +207,6 @@ class Segment:
         outputs = tuple(variables[i] for i in self.outputs)
         name = next((v.name for v in outputs if v.name), "result")
         return Trace(inputs, tuple(steps), outputs, name), variables
-
-
-def holder_type(holder: Input | Output) -> ArrayType:
-    if isinstance(holder, Output):
-        return holder.type
-    value = holder.value
-    return value.type if isinstance(value, Released) else type_of(value)
 
 
 def frozen(value: Any) -> Any:
