@@ -44,17 +44,14 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
     """Smaller, same meaning; of a trace that runs once only what nobody reads is dropped."""
     if once:
         return drop_unused(trace)
+    trace = drop_unused(trace)  # dead readers would keep the rules from values that are read once
     for _ in range(ROUNDS):
         before = trace
         trace = drop_unused(share(fold(simplify(trace))))
-        if trace is before or _size(trace) == _size(before):
+        if trace is before:
             break
     verify(trace)
     return trace
-
-
-def _size(trace: Trace) -> int:
-    return len(repr(trace.steps))
 
 
 def plan_value(trace: Trace, once: bool = False) -> Plan:
