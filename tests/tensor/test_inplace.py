@@ -180,6 +180,21 @@ def test_a_value_written_unrecorded_goes_on_with_its_new_value():
     assert x.grad.tolist() == [0.0, 16.0]
 
 
+def test_data_can_be_replaced_and_updated():
+    w = leaf(1.0, 2.0)
+    w.data -= 0.5
+    assert w.is_leaf and w.requires_grad and w.tolist() == [0.5, 1.5] and w._version == 1
+    y = w * 2
+    y.data = tg.tensor([10.0, 20.0])
+    (y * y).sum().backward()
+    assert w.grad.tolist() == [40.0, 80.0]
+    y = w * w
+    w.data = tg.tensor([7.0, 7.0])
+    w.grad = None
+    y.sum().backward()
+    assert w.grad.tolist() == [1.0, 3.0]
+
+
 def test_an_array_that_the_user_changes_later_does_not_change_the_derivative():
     x, a = leaf(1.0, 2.0), np.array([3.0, 4.0])
     y = (x * a).sum()

@@ -123,7 +123,8 @@ class Eager:
         if tensor.node is None:
             check_view(tensor)
             return Input(tensor.value, tensor.version, accumulator(tensor))
-        if tensor.node.outputs[tensor.index].seen == tensor.version.count:
+        output = tensor.node.outputs[tensor.index]
+        if output.version is tensor.version and output.seen == tensor.version.count:
             return Input(None, tensor.version, tensor.node, tensor.index)
         # Written unrecorded (under no_grad, through .data): the value is another, the derivative the same.
         check_view(tensor)

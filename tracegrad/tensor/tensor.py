@@ -293,8 +293,8 @@ class Tensor(Methods, ArrayProtocol):
 
     @data.setter
     def data(self, new: Any) -> None:
-        self.value = new.value if isinstance(new, Tensor) else np.asarray(new)
-        self.version = Version()
+        given = new if isinstance(new, Tensor) else Tensor(new)
+        self.value, self.version = given.value, given.version
 
     def detach_(self) -> Self:
         """Forget the history."""
