@@ -145,6 +145,16 @@ def test_a_result_that_the_backward_reads_must_not_change():
         y.backward()
 
 
+def test_the_message_names_the_line_whose_derivative_reads_the_value():
+    x = leaf(1.0)
+    y = x * 2
+    z = y + 3
+    w = y.sin()
+    y.detach().zero_()
+    with pytest.raises(InPlaceError, match=r"w = y.sin\(\)"):
+        (z + w).backward()
+
+
 def test_detach_and_data_share_memory_and_version():
     x = tg.tensor([1.0, 2.0])
     x.data[0] = 5.0

@@ -16,7 +16,7 @@ from tracegrad.errors import BackwardError, InPlaceError, NotScalarError, ShapeE
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import AccumulateGrad, Node, Released
 from tracegrad.tensor.eager import accumulator
-from tracegrad.tensor.engine import program_for
+from tracegrad.tensor.engine import Interpreted, program_for
 from tracegrad.tensor.graph import Place, Segment, collect, leading_to, release, segments
 from tracegrad.tensor.modes import enable_grad, no_grad
 
@@ -221,12 +221,10 @@ def _value(segment: Segment, number: int, make: type, recorded: bool) -> Any:
 
 
 def _location(segment: Segment, number: int) -> Any:
-    """The user's line that read a value, or made it where none in the segment did."""
-    holder = segment.holders[number]
-    for node, arguments in zip(segment.nodes, segment.arguments, strict=True):
-        if number in [a for a in arguments if isinstance(a, int)]:
-            return node.location
-    return next((n.location for n in segment.nodes if holder in n.outputs), None)
+    """The user's line whose derivative reads a value: found by writing the backward once more, for the message."""
+    trace, variables = segment.trace({})
+    backward = Interpreted(trace, segment.flags).trace
+    return next((step.location for step in backward.steps if variables[number] in step.inputs), None)
 
 
 def gone(where: Any) -> BackwardError:
