@@ -81,7 +81,7 @@ def main():
     w = train(log_penalty)
     right = np.mean(np.sign(np.dot(X_HELD_OUT, w)) == Y_HELD_OUT)
     print(f"right on {right:.1%} of the {len(Y_HELD_OUT)} tumours held out")
-    print(f"calls, captures, compiles, side exits: {hyper.stats}")
+    print(hyper.stats)
 
 
 if __name__ == "__main__":

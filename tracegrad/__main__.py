@@ -15,9 +15,7 @@ from tracegrad.report.terminal import Screen
 
 def parser() -> argparse.ArgumentParser:
     """The commands and what they take."""
-    top = argparse.ArgumentParser(
-        prog="tracegrad", description="Gradients of NumPy functions."
-    )
+    top = argparse.ArgumentParser(prog="tracegrad", description="Gradients of NumPy functions.")
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="a function with an if and a while, its gradient and the source of it")
     shown = commands.add_parser("show", help="value, gradient and sources of a function of yours")

@@ -74,6 +74,9 @@ def run(screen: Screen) -> None:
     screen.heading("The backward source")
     screen.code(gradient.backward_source)
 
+    screen.heading("What it knows after two calls")
+    screen.say(str(gradient.paths))
+
     screen.heading("Timing")
     _, mean, eccentricity = ORBITS[0]
     ours = microseconds(gradient, mean, eccentricity)

@@ -72,9 +72,7 @@ def differentiated(values: list[Any]) -> tuple[int, ...]:
     """Which arguments have a derivative: floats and arrays."""
     found = tuple(i for i, value in enumerate(values) if isinstance(value, float | np.ndarray))
     if not found:
-        raise ArgumentError(
-            "No argument can be differentiated.", do="write numbers as floats: 3.0, not 3"
-        )
+        raise ArgumentError("No argument can be differentiated.", do="write numbers as floats: 3.0, not 3")
     return found
 
 
