@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,11 @@ def load_function(target: str) -> Callable[..., Any]:
     spec.loader.exec_module(module)
     function = getattr(module, name, None)
     if not callable(function):
-        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == path.stem]
+        own = [
+            key
+            for key, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == path.stem
+        ]
         there = f"it has {', '.join(own)}" if own else "it has none"
         raise ArgumentError(f"{file} has no function {name!r}.", do=f"name one of its functions; {there}")
     return function
@@ -68,6 +73,18 @@ def as_array(value: Any) -> Any:
     return array
 
 
+def check_fit(function: Callable[..., Any], values: list[Any]) -> None:
+    """Refuse arguments that the function cannot be called with."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*values)
+    except TypeError as error:
+        name = getattr(function, "__name__", "the function")
+        raise ArgumentError(
+            f"--args do not fit {name}{signature}: {error}.", do="give one value for each parameter"
+        ) from error
+
+
 def differentiated(values: list[Any]) -> tuple[int, ...]:
     """Which arguments have a derivative: floats and arrays."""
     found = tuple(i for i, value in enumerate(values) if isinstance(value, float | np.ndarray))
@@ -80,6 +97,7 @@ def run(target: str, text: str, screen: Screen) -> None:
     """Print value, gradient and sources of the function at the arguments."""
     function = load_function(target)
     values = read_arguments(text)
+    check_fit(function, values)
     argnums = differentiated(values)
     program = tg.value_and_grad(function, argnums=argnums)
     value, gradients = program(*values)

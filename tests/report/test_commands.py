@@ -50,7 +50,7 @@ def test_show_prints_value_gradients_and_sources(model: Path, capsys: pytest.Cap
         ("{model}:loss", "1.0, [1, 2", "cannot be read"),
         ("{model}:loss", "1.0, ['a'], 2", "not an array of numbers"),
         ("{model}:loss", "1, 2, 3", "No argument can be differentiated"),
-        ("{model}:loss", "", "No argument can be differentiated"),
+        ("{model}:loss", "", "do not fit loss(w, x, power): missing a required argument: 'w'"),
     ],
 )
 def test_show_says_what_is_wrong(
