@@ -54,7 +54,14 @@ _INFIX = {
     "logical_or": ("or", "either"),
     "bitwise_or": ("or", "either"),
 }
-_SHORT = frozenset(short for _, short in _INFIX.values()) | {"twice", "scaled", "inverse", "item", "part"}
+_SHORT = frozenset(short for _, short in _INFIX.values()) | {
+    "twice",
+    "scaled",
+    "inverse",
+    "item",
+    "part",
+    "minus",
+}
 _WORDS = {
     "where": "chosen",
     "negative": "minus",
@@ -182,8 +189,21 @@ def _base(group: Sequence[Value]) -> str:
         return "value"
     for value in ordered:
         if isinstance(value.maker, (Compute, Write, Item, Pack)):
-            return identifier(describe(value))
+            found = describe(value)
+            return identifier((_part_of(value) if found in _SHORT else None) or found)
     return "carried"
+
+
+def _part_of(value: Value) -> str | None:
+    """`x_bar_part` for a term of the sum that is `x_bar`."""
+    for _ in range(8):
+        reader = value.readers[0] if len(value.readers) == 1 else None
+        if not isinstance(reader, Compute) or reader.instr.op.name not in ("add", "subtract"):
+            return None
+        value = reader.outputs[0]
+        if value.hint is not None:
+            return f"{value.hint}_part" if value.is_derivative else None
+    return None
 
 
 def describe(value: Value) -> str:

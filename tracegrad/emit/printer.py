@@ -40,7 +40,7 @@ def print_node(node: ast.AST, width: int = WIDTH) -> list[str]:
             pretty_string=lambda s, *rest, **options: repr(s),
             pretty_source=lambda source: "".join(wrap(source, maxline=width)),
         )
-    printed = text.rstrip("\n").split("\n")
+    printed = [line.rstrip() for line in text.rstrip("\n").split("\n")]
     value = node.value if isinstance(node, ast.Return) else None
     if isinstance(value, ast.Tuple) and len(value.elts) == 1:  # astor leaves the parentheses out
         printed[0] = printed[0].replace("return ", "return (", 1)
