@@ -61,11 +61,17 @@ def taken_one(x, index, rows, length, width, shape):
     return out.reshape(shape)
 
 
-def taken_pairs(x, i, j, rows, columns, width, shape):
-    """The items that two index arrays of one shape name together."""
+def flat_indices(indices, together):
+    """An index array, repeated to the shape it has together with another, as a vector."""
+    out = np.empty(together, np.int64)
+    out[...] = indices
+    return out.reshape(out.size)
+
+
+def taken_pairs(x, i, j, together, rows, columns, width, shape):
+    """The items that two index arrays name together."""
     blocks = np.ascontiguousarray(x).reshape((rows, columns, width))
-    first = np.ascontiguousarray(i).reshape(i.size)
-    second = np.ascontiguousarray(j).reshape(j.size)
+    first, second = flat_indices(i, together), flat_indices(j, together)
     out = np.empty((first.size, width), x.dtype)
     for k in range(first.size):
         row, column = checked(first[k], rows), checked(second[k], columns)
@@ -87,11 +93,10 @@ def added(a, indices, values, rows, length, width, count, shape):
     return out.reshape(shape)
 
 
-def added_pairs(a, i, j, values, rows, columns, width, shape):
+def added_pairs(a, i, j, values, together, rows, columns, width, shape):
     """A copy of `a` with `values` added at the items that two index arrays name together."""
     out = np.ascontiguousarray(a).copy().reshape((rows, columns, width))
-    first = np.ascontiguousarray(i).reshape(i.size)
-    second = np.ascontiguousarray(j).reshape(j.size)
+    first, second = flat_indices(i, together), flat_indices(j, together)
     given = np.ascontiguousarray(values).reshape((first.size, width))
     for k in range(first.size):
         row, column = checked(first[k], rows), checked(second[k], columns)
@@ -113,14 +118,35 @@ def written(a, indices, values, rows, length, width, count, shape):
     return out.reshape(shape)
 
 
-def written_pairs(a, i, j, values, rows, columns, width, shape):
+def written_pairs(a, i, j, values, together, rows, columns, width, shape):
     """A copy of `a` with `values` at the items that two index arrays name together."""
     out = np.ascontiguousarray(a).copy().reshape((rows, columns, width))
-    first = np.ascontiguousarray(i).reshape(i.size)
-    second = np.ascontiguousarray(j).reshape(j.size)
+    first, second = flat_indices(i, together), flat_indices(j, together)
     given = np.ascontiguousarray(values).reshape((first.size, width))
     for k in range(first.size):
         row, column = checked(first[k], rows), checked(second[k], columns)
         for c in range(width):
             out[row, column, c] = given[k, c]
     return out.reshape(shape)
+
+
+def added_number(a, indices, value, rows, length, width, count, shape):
+    """As `added`, for one number."""
+    return added(a, indices, np.full(rows * count * width, value), rows, length, width, count, shape)
+
+
+def written_number(a, indices, value, rows, length, width, count, shape):
+    """As `written`, for one number."""
+    return written(a, indices, np.full(rows * count * width, value), rows, length, width, count, shape)
+
+
+def added_pairs_number(a, i, j, value, together, rows, columns, width, shape):
+    """As `added_pairs`, for one number."""
+    values = np.full(flat_indices(i, together).size * width, value)
+    return added_pairs(a, i, j, values, together, rows, columns, width, shape)
+
+
+def written_pairs_number(a, i, j, value, together, rows, columns, width, shape):
+    """As `written_pairs`, for one number."""
+    values = np.full(flat_indices(i, together).size * width, value)
+    return written_pairs(a, i, j, values, together, rows, columns, width, shape)

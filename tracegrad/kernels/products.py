@@ -58,20 +58,24 @@ def blas_product(x, y):
     return np.dot(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
 
-def batched_product(x, y, x_shape, y_shape, shape, zero):
-    """`x @ y` for stacks of matrices; `x_shape` and `y_shape` are (1 or batch, rows, columns), `shape` the result's."""
-    left = np.ascontiguousarray(x).reshape(x_shape)
-    right = np.ascontiguousarray(y).reshape(y_shape)
-    batch = max(x_shape[0], y_shape[0])
-    out = np.full((batch, x_shape[1], y_shape[2]), zero)
-    for b in range(batch):
-        first = left[min(b, x_shape[0] - 1)]
-        second = right[min(b, y_shape[0] - 1)]
-        for i in range(x_shape[1]):
-            for k in range(x_shape[2]):
-                for j in range(y_shape[2]):
-                    out[b, i, j] += first[i, k] * second[k, j]
+def batched_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
+    """`x @ y` for stacks of matrices: `grown` has a vector as a matrix, `full` the batch that both share."""
+    left = stack_of(x, x_grown, x_full)
+    right = stack_of(y, y_grown, y_full)
+    out = np.full((left.shape[0], left.shape[1], right.shape[2]), zero)
+    for b in range(left.shape[0]):
+        for i in range(left.shape[1]):
+            for k in range(left.shape[2]):
+                for j in range(right.shape[2]):
+                    out[b, i, j] += left[b, i, k] * right[b, k, j]
     return out.reshape(shape)
+
+
+def stack_of(x, grown, full):
+    """An array as (batch, rows, columns), repeated where the batch of another is larger."""
+    spread = np.empty(full, x.dtype)
+    spread[...] = np.ascontiguousarray(x).reshape(grown)
+    return spread.reshape((spread.size // max(full[-1] * full[-2], 1), full[-2], full[-1]))
 
 
 def outer_product(x, y, zero):
@@ -105,6 +109,21 @@ def contract(x, y, sizes, x_steps, y_steps, out_steps, shape, zero):
             j += y_step
             k += out_step
     return out.reshape(shape)
+
+
+def contract_all(x, y, sizes, x_steps, y_steps, out_steps, shape, zero):
+    """As `contract`, to a scalar."""
+    return contract(x, y, sizes, x_steps, y_steps, out_steps, (1,), zero)[0]
+
+
+def contract_one(x, sizes, x_steps, out_steps, shape, zero):
+    """As `contract`, for one array."""
+    return contract(x, np.full(1, zero + 1), sizes, x_steps, (0,) * len(sizes), out_steps, shape, zero)
+
+
+def contract_one_all(x, sizes, x_steps, out_steps, shape, zero):
+    """As `contract_one`, to a scalar."""
+    return contract(x, np.full(1, zero + 1), sizes, x_steps, (0,) * len(sizes), out_steps, (1,), zero)[0]
 
 
 def sum_of_diagonal(x, offset, zero):
@@ -141,3 +160,49 @@ def log_determinant(x):
 def cholesky_factor(x):
     """`np.linalg.cholesky`."""
     return np.linalg.cholesky(np.ascontiguousarray(x))
+
+
+def solutions(a, b, a_grown, b_grown, a_full, b_full, shape):
+    """`np.linalg.solve` for stacks of matrices, shapes as for `batched_product`."""
+    matrices = stack_of(a, a_grown, a_full)
+    right = stack_of(b, b_grown, b_full)
+    out = np.empty(right.shape, right.dtype)
+    for k in range(matrices.shape[0]):
+        out[k] = np.linalg.solve(matrices[k], right[k])
+    return out.reshape(shape)
+
+
+def inverses(x):
+    """`np.linalg.inv` of a stack of matrices."""
+    matrices = stack_of(x, x.shape, x.shape)
+    out = np.empty(matrices.shape, x.dtype)
+    for k in range(matrices.shape[0]):
+        out[k] = np.linalg.inv(matrices[k])
+    return out.reshape(x.shape)
+
+
+def cholesky_factors(x):
+    """`np.linalg.cholesky` of a stack of matrices."""
+    matrices = stack_of(x, x.shape, x.shape)
+    out = np.empty(matrices.shape, x.dtype)
+    for k in range(matrices.shape[0]):
+        out[k] = np.linalg.cholesky(matrices[k])
+    return out.reshape(x.shape)
+
+
+def determinants(x):
+    """`np.linalg.det` of a stack of matrices."""
+    matrices = stack_of(x, x.shape, x.shape)
+    out = np.empty(matrices.shape[0], x.dtype)
+    for k in range(matrices.shape[0]):
+        out[k] = np.linalg.det(matrices[k])
+    return out.reshape(x.shape[:-2])
+
+
+def log_determinants(x):
+    """`np.linalg.slogdet` of a stack of matrices."""
+    matrices = stack_of(x, x.shape, x.shape)
+    signs, logs = np.empty(matrices.shape[0], x.dtype), np.empty(matrices.shape[0], x.dtype)
+    for k in range(matrices.shape[0]):
+        signs[k], logs[k] = np.linalg.slogdet(matrices[k])
+    return signs.reshape(x.shape[:-2]), logs.reshape(x.shape[:-2])

@@ -356,3 +356,12 @@ def cumprod_rows(x, order, back, moved, rows, columns, one):
             total *= matrix[i, j]
             out[i, j] = total
     return np.ascontiguousarray(np.transpose(out.reshape(moved), back))
+
+
+def argsort_rows(x, order, back, moved, rows, columns, zero):
+    """The order that sorts along the axis that `order` puts last."""
+    matrix = rows_of(x, order, rows, columns)
+    out = np.empty((rows, columns), np.int64)
+    for i in range(rows):
+        out[i] = np.argsort(matrix[i])
+    return np.ascontiguousarray(np.transpose(out.reshape(moved), back))

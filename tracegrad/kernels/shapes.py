@@ -106,3 +106,22 @@ def padded(x, before, shape, value):
             place = place * shape[k] + before[k] + index[k]
         flat[place] = x[index]
     return out
+
+
+def tiled(x, lengths, shape):
+    """Copies side by side; `lengths` is the shape of `x` with leading ones."""
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.empty(shape, x.dtype)
+    for index in np.ndindex(shape):
+        place = 0
+        for k in range(len(lengths)):
+            place = place * lengths[k] + index[k] % lengths[k]
+        out[index] = flat[place]
+    return out
+
+
+def rounded(x, decimals):
+    """`np.round` of an array."""
+    out = np.empty(x.shape, x.dtype)
+    np.round(x, decimals, out)
+    return out

@@ -14,6 +14,7 @@ import numpy as np
 
 from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
 from tracegrad.kernels import elements as kernels
+from tracegrad.kernels import shapes
 from tracegrad.ops.families import anywhere, broadcast_to, broadcast_type, case, cast, elementwise, sum_to
 from tracegrad.ops.op import Op, call, literal
 
@@ -52,7 +53,7 @@ round_: Op = Op(
     result_type=lambda x, decimals: ArrayType(x.shape, np.round(np.zeros(1, x.dtype), decimals).dtype),
     passes_zero=True,
     emit=lambda inputs, instr: call("np.round", inputs[0], literal(instr.params["decimals"])),
-    native=lambda instr: not instr.inputs[0].shape,
+    native=lambda instr: (shapes.rounded, instr.params["decimals"]) if instr.inputs[0].shape else True,
     sample=(case((3,), decimals=1), case((2, 2), decimals=2)),
 )
 

@@ -112,6 +112,6 @@ argsort: Op = Op(
     result_type=lambda x, axis: ArrayType(x.shape, np.dtype(np.int64)),
     passes_zero=True,
     emit=_emit_cumulative("np.argsort"),
-    native=lambda instr: instr.inputs[0].ndim == 1,
+    native=_native_cumulative(kernels.argsort_rows, 0),
     sample=_ALONG,
 )

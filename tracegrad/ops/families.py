@@ -337,6 +337,7 @@ broadcast_to: Op = linear(
     np.broadcast_to,
     transpose=lambda g, x, shape: sum_to(g, shape=x.shape),
     result_type=lambda x, shape: ArrayType(tuple(shape), x.dtype),
+    emit=lambda inputs, instr: call("np.broadcast_to", inputs[0], _shape(instr.params["shape"])),
     native=lambda instr: (
         False
         if not instr.inputs[0].ndim and not instr.params["shape"]

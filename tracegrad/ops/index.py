@@ -16,7 +16,7 @@ import numpy as np
 
 from tracegrad.errors import InternalError, UnsupportedError
 from tracegrad.ir.trace import Instr
-from tracegrad.ir.types import ArrayType
+from tracegrad.ir.types import ArrayType, broadcast_shapes
 from tracegrad.kernels import items as kernels
 from tracegrad.kernels import shapes
 from tracegrad.ops.families import case, cast, sum_to
@@ -123,7 +123,8 @@ def _native_getitem(instr: Instr) -> Any:
         kernel = kernels.taken if arrays[0].ndim else kernels.taken_one
         return (kernel, *place, tuple(out.shape))
     if _paired(index, arrays):
-        return (kernels.taken_pairs, *x.shape[:2], math.prod(x.shape[2:]), tuple(out.shape))
+        together = broadcast_shapes(*(a.shape for a in arrays))
+        return (kernels.taken_pairs, together, *x.shape[:2], math.prod(x.shape[2:]), tuple(out.shape))
     return False
 
 
@@ -152,10 +153,10 @@ def _along(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> tuple[int, in
 
 
 def _paired(index: Sequence[Any], arrays: Sequence[Any]) -> bool:
-    return len(index) == 2 == len(arrays) and arrays[0].shape == arrays[1].shape and arrays[0].ndim > 0
+    return len(index) == 2 == len(arrays) and all(a.ndim > 0 for a in arrays)
 
 
-def _native_change(along: Any, pairs: Any) -> Any:
+def _native_change(along: Any, along_number: Any, pairs: Any, pairs_number: Any) -> Any:
     """Basic indices are written as statements; arrays of integers go through a kernel, on a copy."""
 
     def native(instr: Instr) -> Any:
@@ -164,15 +165,26 @@ def _native_change(along: Any, pairs: Any) -> Any:
         if not any(array.ndim for array in arrays):
             return bool(a.shape)
         place = _along(index, a, arrays)
-        count = arrays[0].type.size
-        if place is not None and value.type.size == place[0] * count * place[2]:
-            return (along, *place, count, tuple(a.shape))
-        width = math.prod(a.shape[2:])
-        if _paired(index, arrays) and value.type.size == count * width:
-            return (pairs, *a.shape[:2], width, tuple(a.shape))
+        if place is not None:
+            count = arrays[0].type.size
+            if not value.ndim:
+                return (along_number, *place, count, tuple(a.shape))
+            return (along, *place, count, tuple(a.shape)) if _fills(value, instr) else False
+        if _paired(index, arrays):
+            together = broadcast_shapes(*(array.shape for array in arrays))
+            static = (together, *a.shape[:2], math.prod(a.shape[2:]), tuple(a.shape))
+            if not value.ndim:
+                return (pairs_number, *static)
+            return (pairs, *static) if _fills(value, instr) else False
         return False
 
     return native
+
+
+def _fills(value: Any, instr: Instr) -> bool:
+    """Whether a value that is written has the shape of its place."""
+    a, *arrays = instr.inputs[:-1]
+    return value.shape == _item_type(a, *arrays, index=instr.params["index"]).shape
 
 
 def _evaluate_getitem(x: Any, *arrays: Any, index: Any) -> Any:
@@ -336,13 +348,17 @@ index_add: Op = Op(
     vjp=_add_vjp,
     jvp=_add_jvp,
     emit=_emit_change,
-    native=_native_change(kernels.added, kernels.added_pairs),
+    native=_native_change(
+        kernels.added, kernels.added_number, kernels.added_pairs, kernels.added_pairs_number
+    ),
     sample=(
         *_CHANGES,
         case((4, 3), _ROWS, (3, 3), index=(Slot(0),)),
         case((4, 3), _ROWS, (), index=(Slot(0),)),
         case((4, 3), _COLUMNS, (4, 3), index=(slice(None), Slot(0))),
         case((4, 3), _ROWS, _COLUMNS, (3,), index=(Slot(0), Slot(1))),
+        case((4, 3), _ROWS, _COLUMNS, (), index=(Slot(0), Slot(1))),
+        case((4, 3), np.array([[0], [2]]), np.array([[1, 2]]), (2, 2), index=(Slot(0), Slot(1))),
     ),
 )
 """A copy of `a` with `value` added at `index`, repeats adding up; inputs: a, the arrays of the slots, value."""
@@ -354,10 +370,13 @@ index_set: Op = Op(
     vjp=_set_vjp,
     jvp=_set_jvp,
     emit=_emit_change,
-    native=_native_change(kernels.written, kernels.written_pairs),
+    native=_native_change(
+        kernels.written, kernels.written_number, kernels.written_pairs, kernels.written_pairs_number
+    ),
     sample=(
         *_CHANGES,
         case((4, 3), np.array([3, 1]), (2, 3), index=(Slot(0),)),
+        case((4, 3), np.array([3, 1]), 0.0, index=(Slot(0),)),
         case((4, 3), np.array([3, 1]), np.array([0, 2]), (2,), index=(Slot(0), Slot(1))),
     ),
 )

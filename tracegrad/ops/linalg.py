@@ -61,6 +61,14 @@ def _fitted(bar: Any, grown: Any, x: Any) -> Any:
     return reshape(bar, shape=x.shape) if bar.shape != x.shape else bar
 
 
+def _stacks(x: Any, y: Any) -> tuple[tuple[int, ...], ...]:
+    """The shapes of `x` and `y` as matrices, and those with the batch that both share."""
+    x_grown = tuple(x.shape) if x.ndim > 1 else (1, *x.shape)
+    y_grown = tuple(y.shape) if y.ndim > 1 else (*y.shape, 1)
+    lead = broadcast_shapes(x_grown[:-2], y_grown[:-2])
+    return x_grown, y_grown, (*lead, *x_grown[-2:]), (*lead, *y_grown[-2:])
+
+
 def _native_product(instr: Instr) -> Any:
     x, y = instr.inputs
     out = instr.outputs[0]
@@ -68,13 +76,7 @@ def _native_product(instr: Instr) -> Any:
     if out.dtype.kind == "b" or not x.type.size or not y.type.size:
         return False
     if x.ndim > 2 or y.ndim > 2:
-        lead = out.shape[: max(x.ndim, y.ndim) - 2]
-        if min(x.ndim, y.ndim) == 1 or any(
-            math.prod(a.shape[:-2]) not in (1, math.prod(lead)) for a in (x, y)
-        ):
-            return False
-        x_shape, y_shape = ((math.prod(a.shape[:-2]), *a.shape[-2:]) for a in (x, y))
-        return (kernels.batched_product, x_shape, y_shape, tuple(out.shape), zero)
+        return (kernels.batched_product, *_stacks(x, y), tuple(out.shape), zero)
     steps = math.prod(x.shape) * (y.shape[1] if y.ndim == 2 else 1)
     if steps > 4096 and x.dtype == y.dtype and x.dtype.kind == "f":
         return (kernels.blas_product,)
@@ -167,14 +169,15 @@ def _einsum_bar(k: int, g: Any, terms: Sequence[str], output: str, operands: Seq
     there = {*output, *(letter for j in others for letter in terms[j])}
     wanted = "".join(dict.fromkeys(terms[k]))
     kept = "".join(letter for letter in wanted if letter in there)
-    subscripts = f"{','.join((output, *(terms[j] for j in others)))}->{kept}"
-    found = (
-        g
-        if subscripts == f"{kept}->{kept}"
-        else einsum(g, *(operands[j] for j in others), subscripts=subscripts)
-    )
-    if kept != wanted:
+    factors, inputs = [operands[j] for j in others], [terms[j] for j in others]
+    if output:
+        factors, inputs = [g, *factors], [output, *inputs]
+    found = _product(factors, inputs, kept)
+    if not output:
+        found = g if found is None else g * found
+    if kept and kept != wanted:
         found = expand_dims(found, axis=tuple(i for i, letter in enumerate(wanted) if letter not in there))
+    if kept != wanted:
         found = broadcast_to(found, shape=tuple(sizes[letter] for letter in wanted))
     own = dict(zip(terms[k], x.shape, strict=True))
     if found.shape != tuple(own[letter] for letter in wanted):
@@ -184,6 +187,13 @@ def _einsum_bar(k: int, g: Any, terms: Sequence[str], output: str, operands: Seq
     grids = dict(zip(wanted, np.ogrid[tuple(slice(own[letter]) for letter in wanted)], strict=True))
     index = tuple(Slot(i) for i in range(x.ndim))
     return index_add(zeros_like(x), *(grids[letter] for letter in terms[k]), found, index=index)
+
+
+def _product(factors: Sequence[Any], terms: Sequence[str], output: str) -> Any:
+    """`einsum`, or the factor itself where that is what it gives; None where there is no factor."""
+    if not factors or (len(factors) == 1 and terms[0] == output):
+        return factors[0] if factors else None
+    return einsum(*factors, subscripts=f"{','.join(terms)}->{output}")
 
 
 def _einsum_vjp(g: Any, z: Any, *operands: Any, subscripts: str) -> tuple[Any, ...]:
@@ -206,24 +216,24 @@ def _einsum_jvp(tangents: Any, z: Any, *operands: Any, subscripts: str) -> Any:
 def _native_einsum(instr: Instr) -> Any:
     """One kernel contracts any two operands: each index moves through their memory, and the result's, by its step."""
     terms, output = _letters(instr.params["subscripts"])
-    if len(terms) != 2 or not output or instr.outputs[0].dtype.kind == "b":
-        return False
-    operands = instr.inputs
-    if any(not a.ndim or not a.type.size or 1 in a.shape for a in operands):
+    operands, out = instr.inputs, instr.outputs[0]
+    if len(terms) > 2 or out.dtype.kind == "b" or any(not a.ndim or not a.type.size for a in operands):
         return False
     letters = [*output, *(letter for letter in dict.fromkeys("".join(terms)) if letter not in output)]
     sizes = _sizes(terms, operands)
 
     def steps(term: str, shape: Sequence[int]) -> tuple[int, ...]:
-        each = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        each = [math.prod(shape[axis + 1 :]) if n > 1 else 0 for axis, n in enumerate(shape)]
         return tuple(sum(s for s, t in zip(each, term, strict=True) if t == letter) for letter in letters)
 
-    out = instr.outputs[0]
+    if len(terms) == 1:
+        kernel = kernels.contract_one if output else kernels.contract_one_all
+    else:
+        kernel = kernels.contract if output else kernels.contract_all
     return (
-        kernels.contract,
+        kernel,
         tuple(sizes[letter] for letter in letters),
-        steps(terms[0], operands[0].shape),
-        steps(terms[1], operands[1].shape),
+        *(steps(term, x.shape) for term, x in zip(terms, operands, strict=True)),
         steps(output, out.shape),
         tuple(out.shape),
         out.dtype.type(0),
@@ -324,13 +334,20 @@ def _solve_jvp(tangents: Any, z: Any, a: Any, b: Any) -> Any:
     return cast(found, z.dtype)
 
 
-def _by_lapack(instr: Instr) -> bool:
-    """Numba has these for matrices of one float dtype."""
-    return all(x.ndim <= 2 and x.dtype.kind == "f" and x.dtype == instr.inputs[0].dtype for x in instr.inputs)
+def _native_lapack(one: Any, many: Any) -> Any:
+    """Numba has LAPACK for one matrix of one float dtype: `one` calls it, `many` does so for each of a stack."""
 
+    def native(instr: Instr) -> Any:
+        dtype = instr.inputs[0].dtype
+        if any(x.dtype.kind != "f" or x.dtype != dtype or not x.type.size for x in instr.inputs):
+            return False
+        if all(x.ndim <= 2 for x in instr.inputs):
+            return (one,)
+        if len(instr.inputs) == 1:
+            return (many,)
+        return (many, *_stacks(*instr.inputs), tuple(instr.outputs[0].shape))
 
-def _native_lapack(kernel: Any) -> Any:
-    return lambda instr: (kernel,) if _by_lapack(instr) else False
+    return native
 
 
 solve: Op = Op(
@@ -340,7 +357,7 @@ solve: Op = Op(
     vjp=_solve_vjp,
     jvp=_solve_jvp,
     callee="np.linalg.solve",
-    native=_native_lapack(kernels.solution),
+    native=_native_lapack(kernels.solution, kernels.solutions),
     sample=(
         case(_regular(3, 3), (3,)),
         case(_regular(3, 3), (3, 2)),
@@ -364,7 +381,7 @@ inv: Op = Op(
     vjp=lambda g, z, x: (cast(-(adjoint(z) @ g @ adjoint(z)), x.dtype),),
     jvp=lambda tangents, z, x: cast(-(z @ tangents[0] @ z), z.dtype),
     callee="np.linalg.inv",
-    native=_native_lapack(kernels.inverse),
+    native=_native_lapack(kernels.inverse, kernels.inverses),
     sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
 )
 
@@ -391,7 +408,7 @@ det: Op = Op(
     vjp=lambda g, z, x: (cast(_on_matrix(g * z) * adjoint(inv(x)), x.dtype),),
     jvp=lambda tangents, z, x: cast(z * _trace_of_product(inv(x), tangents[0]), z.dtype),
     callee="np.linalg.det",
-    native=_native_lapack(kernels.determinant),
+    native=_native_lapack(kernels.determinant, kernels.determinants),
     sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
 )
 """Its derivative needs the inverse: of a singular matrix NumPy's `LinAlgError` is raised."""
@@ -404,7 +421,7 @@ slogdet: Op = Op(
     jvp=lambda tangents, z, x: (None, cast(_trace_of_product(inv(x), tangents[0]), z[1].dtype)),
     callee="np.linalg.slogdet",
     n_outputs=2,
-    native=_native_lapack(kernels.log_determinant),
+    native=_native_lapack(kernels.log_determinant, kernels.log_determinants),
     sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
 )
 
@@ -433,7 +450,7 @@ cholesky: Op = Op(
     vjp=_cholesky_vjp,
     jvp=_cholesky_jvp,
     callee="np.linalg.cholesky",
-    native=_native_lapack(kernels.cholesky_factor),
+    native=_native_lapack(kernels.cholesky_factor, kernels.cholesky_factors),
     sample=(case(_definite(3, 3)), case(_definite(2, 2, 2))),
 )
 """NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""

@@ -222,7 +222,8 @@ prod: Op = Op(
 def _shares(x: Any, z: Any, axis: Axes, keepdims: bool) -> tuple[Any, Any]:
     """Which elements are the extreme, and how many they are."""
     mask = equal(x, spread(z, x, axis, keepdims))
-    return mask, cast(sum_(mask, axis=axis, keepdims=keepdims), z.dtype)
+    count = sum_(mask, axis=axis, keepdims=keepdims)
+    return mask, count if z.dtype == np.float64 else cast(count, z.dtype)
 
 
 def _extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) -> Op:

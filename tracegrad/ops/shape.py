@@ -284,7 +284,15 @@ tile: Op = linear(
         inputs[0],
         literal(instr.params["reps"] if len(instr.params["reps"]) > 1 else instr.params["reps"][0]),
     ),
-    native=False,
+    native=lambda instr: (
+        (kernels.filled, tuple(instr.outputs[0].shape))
+        if not instr.inputs[0].ndim
+        else (
+            kernels.tiled,
+            (*(1,) * (len(instr.params["reps"]) - instr.inputs[0].ndim), *instr.inputs[0].shape),
+            tuple(instr.outputs[0].shape),
+        )
+    ),
     sample=(case((3,), reps=(2,)), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 2)), case((), reps=(3,))),
 )
 """Copies side by side; `reps` has an entry for each axis of the result."""
