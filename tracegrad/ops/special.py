@@ -61,7 +61,9 @@ def special(
         if any(a.dtype != out.dtype for a in instr.inputs) or (not out.shape and out.dtype != np.float64):
             return False
         kernel = each if out.shape else one
-        return False if kernel is None else (kernel,)
+        if kernel is None or (len(instr.inputs) == 2 and out.dtype != np.float64):
+            return False
+        return (kernel, tuple(out.shape)) if out.shape and len(instr.inputs) == 2 else (kernel,)
 
     return elementwise(
         function,
@@ -81,13 +83,17 @@ def _kernels(name: str) -> dict[str, Callable[..., Any]]:
 
 erf: Op = special("erf", lambda z, x: _TWO_OVER_ROOT_PI * exp(-x * x), **_kernels("erf"))
 erfc: Op = special("erfc", lambda z, x: -_TWO_OVER_ROOT_PI * exp(-x * x), **_kernels("erfc"))
-erfcx: Op = special("erfcx", lambda z, x: 2 * x * z - _TWO_OVER_ROOT_PI)
-erfinv: Op = special("erfinv", lambda z, x: exp(z * z) / _TWO_OVER_ROOT_PI, domain=unit)
-erfcinv: Op = special("erfcinv", lambda z, x: -exp(z * z) / _TWO_OVER_ROOT_PI, domain=_INSIDE)
+erfcx: Op = special("erfcx", lambda z, x: 2 * x * z - _TWO_OVER_ROOT_PI, **_kernels("erfcx"))
+erfinv: Op = special("erfinv", lambda z, x: exp(z * z) / _TWO_OVER_ROOT_PI, domain=unit, **_kernels("erfinv"))
+erfcinv: Op = special(
+    "erfcinv", lambda z, x: -exp(z * z) / _TWO_OVER_ROOT_PI, domain=_INSIDE, **_kernels("erfcinv")
+)
 
 ndtr: Op = special("ndtr", lambda z, x: exp(-0.5 * x * x) / _ROOT_TWO_PI, **_kernels("ndtr"))
-log_ndtr: Op = special("log_ndtr", lambda z, x: exp(-0.5 * x * x - z) / _ROOT_TWO_PI)
-ndtri: Op = special("ndtri", lambda z, x: _ROOT_TWO_PI * exp(0.5 * z * z), domain=_INSIDE)
+log_ndtr: Op = special("log_ndtr", lambda z, x: exp(-0.5 * x * x - z) / _ROOT_TWO_PI, **_kernels("log_ndtr"))
+ndtri: Op = special(
+    "ndtri", lambda z, x: _ROOT_TWO_PI * exp(0.5 * z * z), domain=_INSIDE, **_kernels("ndtri")
+)
 
 expit: Op = special("expit", lambda z, x: z * (1 - z), **_kernels("expit"))
 logit: Op = special("logit", lambda z, x: 1 / (x * (1 - x)), domain=_INSIDE, **_kernels("logit"))
@@ -107,6 +113,7 @@ betaln: Op = special(
     lambda z, x, y: (digamma(x) - digamma(x + y), digamma(y) - digamma(x + y)),
     domain=positive,
     dtype=_weak_is_wide,
+    **_kernels("betaln"),
 )
 
 xlogy: Op = special(
@@ -114,15 +121,20 @@ xlogy: Op = special(
     lambda z, x, y: (log(y), x / y),
     domain=positive,
     dtype=_weak_is_wide,
-    one=kernels.xlogy_of,
-    each=kernels.xlogy_each,
+    **_kernels("xlogy"),
 )
 xlog1py: Op = special(
-    "xlog1py", lambda z, x, y: (log1p(y), x / (1 + y)), domain=positive, dtype=_weak_is_wide
+    "xlog1py",
+    lambda z, x, y: (log1p(y), x / (1 + y)),
+    domain=positive,
+    dtype=_weak_is_wide,
+    **_kernels("xlog1py"),
 )
-entr: Op = special("entr", lambda z, x: -1 - log(x), domain=positive)
-rel_entr: Op = special("rel_entr", lambda z, x, y: (1 + log(x / y), -x / y), domain=positive)
-kl_div: Op = special("kl_div", lambda z, x, y: (log(x / y), 1 - x / y), domain=positive)
+entr: Op = special("entr", lambda z, x: -1 - log(x), domain=positive, **_kernels("entr"))
+rel_entr: Op = special(
+    "rel_entr", lambda z, x, y: (1 + log(x / y), -x / y), domain=positive, **_kernels("rel_entr")
+)
+kl_div: Op = special("kl_div", lambda z, x, y: (log(x / y), 1 - x / y), domain=positive, **_kernels("kl_div"))
 
 i0: Op = special("i0", lambda z, x: i1(x), domain=positive)
 i1: Op = special("i1", lambda z, x: i0(x) - z / x, domain=positive)
