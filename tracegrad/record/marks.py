@@ -3,7 +3,7 @@
 In: a function. Out: `Marked`, code for a clone that calls a `Marks` object (`tensor/namespace.py`) at every call, at every
 read of something from outside (`reads`), at stores into objects, and at the edges of loops and branches that have a certificate:
 
-    while norm(b) < 1000:         __tg__.enter(1, "while")
+    while norm(b) < 1000:         __tg__.enter(1)
         b = b * 2                 while True:
                                       (b,) = __tg__.header(1, locals())       # b is now the loop's variable
                                       if not __tg__.proceed(1, norm(b) < 1000): break
@@ -443,7 +443,7 @@ class _Marker(ast.NodeTransformer):
         header = self._rebind("header", key)
         for statement in (*header, leave):
             _placed(statement, node)
-        enter = ast.Expr(value=self._mark("enter", ast.Constant(value=key), ast.Constant(value="while"), self._locals()))
+        enter = ast.Expr(value=self._mark("enter", ast.Constant(value=key)))
         loop = ast.While(test=ast.Constant(value=True), body=[*header, leave, *body], orelse=[])
         return [enter, loop, *self._rebind("leave", key)]
 
@@ -458,9 +458,10 @@ class _Marker(ast.NodeTransformer):
         header = self._rebind("header", key)
         for statement in header:
             _placed(statement, node)
-        enter = ast.Expr(value=self._mark("enter", ast.Constant(value=key), ast.Constant(value="for"), self._locals()))
-        loop = ast.For(target=node.target, iter=iterated, body=[*header, *body], orelse=[])
-        return [enter, loop, *self._rebind("leave", key)]
+        # The frame opens when what is run over is known: computing that is no part of the loop.
+        entered = _placed(self._mark("enter_for", ast.Constant(value=key), iterated), node.iter)
+        loop = ast.For(target=node.target, iter=entered, body=[*header, *body], orelse=[])
+        return [loop, *self._rebind("leave", key)]
 
 
 def _placed(made: Any, node: Any) -> Any:

@@ -132,11 +132,16 @@ class Structures:
             for i in range(len(self.frames) - 1, depth - 1, -1):
                 frame = self.frames[i]
                 if not isinstance(frame, Straight):
-                    frame.outer.extend(frame.flushed(self.alias))
-                    frame.outer.extend(content)
-                    content = frame.outer
+                    content = self._spilled(frame, content)
                     self.frames[i] = Straight(frame.key)
             self.recording.steps = content
+
+    def _spilled(self, frame: BranchFrame | LoopFrame, content: list[Step]) -> list[Step]:
+        """The steps around a frame, with what it recorded as straight steps, and the block being recorded, behind them."""
+        frame.outer.extend(frame.flushed(self.alias))
+        if content is not frame.outer:  # a loop that has not begun its first iteration records into the steps around it
+            frame.outer.extend(content)
+        return frame.outer
 
     def unwind(self, depth: int) -> None:
         """Close what an exception left open."""
@@ -295,9 +300,7 @@ class Structures:
         """Make this loop straight without a word: it is too short to be a loop."""
         if frame.current is not None and not stays:
             self._false_test(frame)
-        frame.outer.extend(frame.flushed(self.alias))
-        frame.outer.extend(self.recording.steps)
-        self.recording.steps = frame.outer
+        self.recording.steps = self._spilled(frame, self.recording.steps)
         self.frames[-1] = Straight(frame.key)
 
     def _fail_on(self, found: Mismatch, place: int, stays: bool = True) -> None:

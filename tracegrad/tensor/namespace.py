@@ -396,8 +396,12 @@ class Marks:
     def join(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
         return self.structures.join(self.number + key, self._names(key), local)
 
-    def enter(self, key: int, kind: str, local: Mapping[str, Any]) -> None:
-        self.structures.enter(self.number + key, kind)
+    def enter(self, key: int) -> None:
+        self.structures.enter(self.number + key, "while")
+
+    def enter_for(self, key: int, iterated: Any) -> Any:
+        self.structures.enter(self.number + key, "for")
+        return iterated
 
     def header(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
         return self.structures.header(self.number + key, self._names(key), local)
