@@ -1,11 +1,20 @@
-"""What the README shows is what happens: its example runs, and prints the source printed there."""
+"""What the README shows is what happens, and the page of functions lists what is known.
+
+`--refresh-golden` writes the page anew.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
+
+from tracegrad.ops.functions import FUNCTIONS, METHODS, SCIPY_FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,3 +36,40 @@ def test_the_readme_shows_what_its_example_prints(tmp_path: Path) -> None:
     first, second, source = run.stdout.split("\n", 2)
     assert [first, second] == said
     assert source.strip().endswith(shown.strip())
+
+
+def names_in(module: object, prefix: str) -> list[str]:
+    """The public names of a NumPy namespace under which a known function is found."""
+    known = {id(function) for function in FUNCTIONS}
+    public = (name for name in dir(module) if not name.startswith("_"))
+    return [prefix + name for name in sorted(public) if id(getattr(module, name)) in known]
+
+
+def part(title: str, names: Iterable[str]) -> str:
+    """A heading and the names below it, wrapped."""
+    listed = textwrap.fill(", ".join(f"`{name}`" for name in names), 110, break_on_hyphens=False)
+    return f"## {title}\n\n{listed}\n"
+
+
+def functions_page() -> str:
+    """The page from the tables that dispatch reads."""
+    return "\n".join(
+        [
+            "# Functions",
+            "",
+            "What a recorded value can go through. Anything else of NumPy is refused by name, with your line. Python's",
+            "operators, `abs`, `float` and `int`, and the functions of `math` that NumPy has too are known as well.",
+            "",
+            part("NumPy", [*names_in(np, "np."), *names_in(np.linalg, "np.linalg.")]),
+            part("SciPy", sorted(SCIPY_FUNCTIONS)),
+            part("Array methods", sorted(METHODS)),
+        ]
+    )
+
+
+def test_the_page_of_functions_lists_what_is_known(refresh_golden: bool) -> None:
+    page = ROOT / "docs" / "functions.md"
+    if refresh_golden:
+        page.write_text(functions_page(), encoding="utf-8")
+    listed = set(re.findall(r"`([\w.]+)`", page.read_text(encoding="utf-8")))
+    assert set(re.findall(r"`([\w.]+)`", functions_page())) <= listed  # an older NumPy has fewer names
