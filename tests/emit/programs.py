@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ad.control import branch, loop
+from tracegrad.ad.branch import branch
+from tracegrad.ad.loop import loop
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Trace
 from tracegrad.ir.types import ArrayType, type_of

@@ -248,3 +248,16 @@ def test_steps_are_counted_only_where_they_are_read() -> None:
         "    steps += 1",
         "return (y, steps), ()",
     ]
+
+
+def test_very_many_results_are_broken_into_lines() -> None:
+    b = Builder()
+    x = scalar(b, "x")
+    many = [named(f"y{k}", x * float(k)) for k in range(100)]
+    trace = b.trace([x], [x, *many])
+    text = emit_array(trace, None, 1).text
+    assert max(map(len, text.splitlines())) <= 88
+    namespace: dict[str, object] = {}
+    exec(text, namespace)
+    value, residuals = namespace["f_forward"](2.0)  # type: ignore[operator]
+    assert value == 2.0 and residuals == tuple(2.0 * k for k in range(100))

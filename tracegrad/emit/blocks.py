@@ -226,6 +226,10 @@ class Return(Node):
 
     results: tuple[Operand, ...]
     residuals: tuple[Operand, ...]
+    kept: frozenset[Operand] = frozenset()  # the residuals again, for asking
+
+    def __post_init__(self) -> None:
+        self.kept = frozenset(self.residuals)
 
     @property
     def reads(self) -> Sequence[Operand]:

@@ -26,7 +26,6 @@ from tracegrad.emit.blocks import (
     Pack,
     Push,
     Repeat,
-    Return,
     Value,
     Write,
 )
@@ -335,8 +334,3 @@ def _owners(value: Value, sources: dict[Value, list[Operand | None]]) -> frozens
                 seen.add(source)
                 waiting.append(source)
     return frozenset(owners)
-
-
-def is_returned(value: Value) -> bool:
-    """Whether a function hands the value out."""
-    return any(isinstance(reader, Return) for reader in value.readers)

@@ -157,13 +157,15 @@ class _Function:
         """The names of the residuals, for the backward function; a name is used once."""
         end = self.block.nodes[-1]
         assert isinstance(end, Return)
-        names: list[str | None] = []
+        names: dict[str, None] = {}
+        found: list[str | None] = []
         for operand in end.residuals:
             name = (
                 operand.name if isinstance(operand, Value) else "steps" if operand.dtype.kind == "i" else None
             )
-            names.append(name if name not in names else None)
-        return names
+            found.append(None if name in names else name)
+            names[name or ""] = None
+        return found
 
 
 def _module(

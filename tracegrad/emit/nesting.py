@@ -75,7 +75,7 @@ def _may_nest(node: Compute | Item, value: Value, block: Block, places: Mapping[
     if isinstance(reader, Move):
         return _rotates(reader) and len(reader.sources) > 1
     if isinstance(reader, Return):
-        return value.hint is None and value not in reader.residuals
+        return value.hint is None and value not in reader.kept
     if isinstance(reader, Push) or (isinstance(reader, Write) and reader.source is value):
         return False
     if value.hint is not None and not value.is_derivative and not isinstance(node, Item):
@@ -107,7 +107,7 @@ def _is_echo(node: Compute | Item, places: Mapping[Node, int]) -> bool:
 
 
 def _kept(reader: Node, value: Value) -> bool:
-    return isinstance(reader, Return) and value in reader.residuals
+    return isinstance(reader, Return) and value in reader.kept
 
 
 def same_line(a: Location | None, b: Location | None) -> bool:

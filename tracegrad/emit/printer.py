@@ -11,6 +11,7 @@ import ast
 import functools
 import importlib
 import os
+import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import Any
 from tracegrad.ir.location import Location
 
 WIDTH = 88
+MANY = 60
 
 
 @functools.cache
@@ -31,6 +33,9 @@ def _astor() -> Any:
 
 def print_node(node: ast.AST, width: int = WIDTH) -> list[str]:
     """A statement or expression as lines of at most `width` columns, where they can be broken."""
+    long = _long_list(node, width)
+    if long is not None:
+        return long
     astor = _astor()
     wrap = importlib.import_module("astor.source_repr").split_lines
     with warnings.catch_warnings():
@@ -46,6 +51,26 @@ def print_node(node: ast.AST, width: int = WIDTH) -> list[str]:
         printed[0] = printed[0].replace("return ", "return (", 1)
         printed[-1] += ")"
     return printed
+
+
+def _long_list(node: ast.AST, width: int) -> list[str] | None:
+    """A return of very many values, or an assignment to as many names: astor breaks such lines in quadratic time."""
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+        items, before, after = node.value.elts, "return (", ")"
+        if len(items) == 2 and isinstance(items[1], ast.Tuple) and len(items[1].elts) > MANY:
+            before, after = f"return ({' '.join(print_node(items[0]))}, (", "))"
+            items = items[1].elts
+    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+        items, before = node.targets[0].elts, "("
+        after = f") = {' '.join(print_node(node.value))}"
+    else:
+        return None
+    if len(items) <= MANY:
+        return None
+    text = f"{before}{', '.join(' '.join(print_node(item)) for item in items)}{after}"
+    return textwrap.wrap(
+        text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 @dataclass(eq=False)
