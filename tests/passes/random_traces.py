@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tracegrad.ad.control import branch, loop
+from tracegrad.ad.branch import branch
+from tracegrad.ad.loop import loop
 from tracegrad.ir.trace import Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops import arithmetic, compare

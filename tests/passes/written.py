@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-import tracegrad.ad.control
+import tracegrad.ad.branch
+import tracegrad.ad.loop
 import tracegrad.ops.linalg
 import tracegrad.ops.reduce
 import tracegrad.ops.shape  # noqa: F401 - the op tables fill on import

@@ -5,7 +5,7 @@ for the emitted text. An *atom* is a `Var` or a `Const`. Operations are seen her
 mean is known one floor up, in `ops`.
 
 A trace is closed: every variable it reads is an input or made by an earlier step. `Instr.params` of the ops `loop` and
-`branch` (`ad/control.py`) hold further traces, whose inputs are bound to the inputs of that step.
+`branch` (`ad/loop.py`, `ad/branch.py`) hold further traces, whose inputs are bound to the inputs of that step.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A trace goes in; a smaller one with the same outputs and the same guards comes o
 
 A loop is cut down as a whole: a carried value is needed when its final value is read, when the condition reads it,
 or when the body needs it for something needed, which is a fixed point. That is what makes the reverse of a linear
-loop free of the stacks that `ad/control.py` writes for any loop.
+loop free of the stacks that `ad/blocks.py` writes for any loop.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tracegrad.ad.activity import active_variables
-from tracegrad.ad.control import record_entries
+from tracegrad.ad.blocks import record_entries
 from tracegrad.ad.forward import push_forward
 from tracegrad.ad.reverse import pull_back
 from tracegrad.ir.trace import Atom, Const, Step, Trace, Var

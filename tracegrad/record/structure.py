@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tracegrad.ad.control import branch, loop
+from tracegrad.ad.branch import branch
+from tracegrad.ad.loop import loop
 from tracegrad.errors import Mismatch
 from tracegrad.ir.close import closed, free_variables, renewed, substitute, substituted
 from tracegrad.ir.location import Location

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ad.control import inline, results_of
+from tracegrad.ad.blocks import inline, results_of
 from tracegrad.ad.forward import push_forward
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import is_weak, type_of

@@ -1,0 +1,144 @@
+"""What the rules of loops and branches share: a loop's parts, copying a trace into another, stacking a loop's entries.
+
+Begin with `Loop`, which names the parts of a loop's flat list of inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tracegrad.ad.activity import active_variables
+from tracegrad.ad.reverse import pull_back
+from tracegrad.ir.trace import Instr, Step, Trace, Var
+from tracegrad.ir.types import ArrayType
+from tracegrad.ir.walk import map_nested, without_guards
+from tracegrad.ops.families import cast
+from tracegrad.ops.index import zeros
+from tracegrad.ops.op import Op
+from tracegrad.ops.symbol import Builder, Symbol
+
+UNKNOWN = -1  # first dimension of a stack: a length known only at run time
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The inputs of a loop by role, cut out of its flat list."""
+
+    limit: Any
+    carried: tuple[Any, ...]
+    invariants: tuple[Any, ...]
+    sliced: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, inputs: Sequence[Any], params: Mapping[str, Any]) -> Loop:
+        carried, sliced = params["carried"], params["sliced"]
+        end = len(inputs) - sliced
+        return cls(
+            inputs[0], tuple(inputs[1 : 1 + carried]), tuple(inputs[1 + carried : end]), tuple(inputs[end:])
+        )
+
+
+def stack_type(type: ArrayType) -> ArrayType:
+    """The type of a stack of values of this type."""
+    return ArrayType((UNKNOWN, *type.shape), type.dtype)
+
+
+def inline(
+    builder: Builder, trace: Trace, inputs: Sequence[Symbol], guards: bool = False
+) -> dict[Any, Symbol]:
+    """Copy a trace's steps with fresh variables; returns the symbol of each of its variables.
+
+    Names and locations are kept. Guards are left out unless asked for: a reverse sweep repeats what the forward
+    checked.
+    """
+    values: dict[Any, Symbol] = dict(zip(trace.inputs, inputs, strict=True))
+
+    def atom(a: Any) -> Any:
+        return values[a].atom if isinstance(a, Var) else a
+
+    for step in trace.steps:
+        if isinstance(step, Instr):
+            outputs = tuple(Var(v.type, v.name) for v in step.outputs)
+            copy = step if guards else map_nested(step, without_guards)
+            builder.steps.append(replace(copy, inputs=tuple(map(atom, step.inputs)), outputs=outputs))
+            values.update(zip(step.outputs, map(builder.symbol, outputs), strict=True))
+        elif guards:
+            builder.steps.append(replace(step, condition=atom(step.condition)))
+    return values
+
+
+def results_of(trace: Trace, values: Mapping[Any, Symbol], builder: Builder) -> list[Symbol]:
+    """The symbols of a trace's outputs."""
+    return [values[a] if isinstance(a, Var) else builder.symbol(a) for a in trace.outputs]
+
+
+def record_entries(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The same steps, with every loop stacking what it carried at the entry of each step, for the reverse sweep.
+
+    The stacks are further outputs of the loop; `params["entries"]` says which output is whose. Loops that have them are
+    left alone.
+    """
+    return tuple(
+        _with_entries(step) if isinstance(step, Instr) and step.op.family == "control" else step
+        for step in steps
+    )
+
+
+def _with_entries(instr: Instr) -> Instr:
+    params = dict(instr.params)
+    if instr.op.name == "branch":
+        params["arms"] = tuple(replace(arm, steps=record_entries(arm.steps)) for arm in params["arms"])
+        return replace(instr, params=params)
+    body, n = params["body"], params["carried"]
+    stacked = list(body.outputs[n:])
+    given = params.get("entries") or (None,) * n
+    entries, outputs = [], list(instr.outputs)
+    for entry, variable in zip(given, body.inputs[:n], strict=True):
+        if entry is None:
+            entry = len(stacked)
+            stacked.append(variable)
+            outputs.append(
+                Var(stack_type(variable.type), f"{variable.name}_stack" if variable.name else None)
+            )
+        entries.append(entry)
+    params["body"] = replace(body, steps=record_entries(body.steps), outputs=(*body.outputs[:n], *stacked))
+    params["entries"] = tuple(entries)
+    return replace(instr, params=params, outputs=tuple(outputs))
+
+
+def zero_of(builder: Builder, type: ArrayType) -> Symbol:
+    """A zero of this type: a constant for a scalar, an array made by `zeros` otherwise."""
+    if not type.shape:
+        return builder.constant(type.dtype.type(0))
+    result: Symbol = builder.apply(zeros, (), {"shape": type.shape, "dtype": type.dtype})
+    return result
+
+
+def write(
+    builder: Builder, op: Op, inputs: Sequence[Symbol], params: Mapping[str, Any]
+) -> tuple[Symbol, ...]:
+    """Write a control step, with all its results as symbols."""
+    result = builder.apply(op, inputs, params)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def typed(value: Any, type: ArrayType) -> Any:
+    """A weak constant takes the type it stands for."""
+    return value if value.atom.type.dtype == type.dtype else cast(value, type.dtype)
+
+
+def name_of(symbol: Any) -> str | None:
+    return getattr(symbol.atom, "name", None)
+
+
+def pull(
+    builder: Builder, trace: Trace, values: Mapping[Any, Symbol], bars: Sequence[Any], active: Sequence[Var]
+) -> dict[Any, Any]:
+    """Cotangents of a trace's variables from those of its outputs (None: absent)."""
+    seeds: dict[Any, Any] = {}
+    for output, bar in zip(trace.outputs, bars, strict=True):
+        if bar is not None and isinstance(output, Var):
+            seeds[output] = bar if output not in seeds else seeds[output] + bar
+    return pull_back(trace.steps, values, seeds, builder, active_variables(trace, active))
