@@ -1,11 +1,11 @@
 """Loop: `loop(limit, *carried, *invariants, *sliced)` repeats a body, a closed trace.
 
-Values it needs anew at each step come as slices of stacks, values each step leaves behind go onto stacks. The derivative
-of a loop is a loop, so the sweep differentiates its own result, to any order.
+Values it needs anew at each step come as slices of stacks, values each step leaves behind go onto stacks. The
+derivative of a loop is a loop, so the sweep differentiates its own result, to any order.
 
-Reverse of a loop, the idea: the forward loop stacks the carried values it had at the entry of each step; the reverse loop
-reads them backwards, repeats the step's primal computation and pulls the cotangents back through it. What turns out not to
-be needed (all of it, for a linear body) is dropped by `passes/dce.py`. Begin with `_loop_vjp`.
+Reverse of a loop, the idea: the forward loop stacks the carried values it had at the entry of each step; the reverse
+loop reads them backwards, repeats the step's primal computation and pulls the cotangents back through it. What turns
+out not to be needed (all of it, for a linear body) is dropped by `passes/dce.py`. Begin with `_loop_vjp`.
 """
 
 from __future__ import annotations

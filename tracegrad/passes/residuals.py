@@ -7,7 +7,7 @@ comparison) is computed again. Begin with `split`.
 
 from __future__ import annotations
 
-from tracegrad.ir.trace import Instr, Step, Trace, Var
+from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
 from tracegrad.ir.walk import has_guard
 
 _CHEAP = {"getitem", "transpose", "reshape", "squeeze", "expand_dims", "broadcast_to", "negative", "zeros"}
@@ -54,7 +54,7 @@ def split(joint: Trace, outputs: int, cotangents: int) -> tuple[Trace, Trace]:
 
 
 def _residuals(
-    forward: list[Step], backward: list[Step], gradients: tuple[object, ...], bars: set[Var]
+    forward: list[Step], backward: list[Step], gradients: tuple[Atom, ...], bars: set[Var]
 ) -> tuple[list[Step], list[Var]]:
     """The backward steps, with cheap primals computed again, and what they read of the forward."""
     makers = {v: step for step in forward for v in step.outputs}
@@ -78,7 +78,7 @@ def _residuals(
     return [*again, *backward], read
 
 
-def _read_outside(steps: list[Step], outputs: tuple[object, ...], bars: set[Var]) -> list[Var]:
+def _read_outside(steps: list[Step], outputs: tuple[Atom, ...], bars: set[Var]) -> list[Var]:
     """Variables that steps and outputs read and do not make, in order of their first reading."""
     known = set(bars)
     free: dict[Var, None] = {}
