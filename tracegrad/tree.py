@@ -1,11 +1,14 @@
 """Nested lists, tuples, dicts, namedtuples and dataclasses as flat leaves and a structure, and back.
 
-The work is done by `optree`; dataclasses are registered with it when they are first met. Begin with `flatten`.
+The work is done by `optree`, loaded when the first nested value is met; dataclasses are registered with it when they
+are first met. Begin with `flatten`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -20,56 +23,41 @@ def flatten(value: Any) -> tuple[list[Any], Any]:
     """Leaves in order, and the structure, which is hashable and equal for equal structures. None is a leaf."""
     if not isinstance(value, _CONTAINERS) and not dataclasses.is_dataclass(value):
         return [value], None
-    import optree
-
-    _register(value)
-    leaves, structure = optree.tree_flatten(value, none_is_leaf=True, namespace=_NAMESPACE)
-    return leaves, structure
+    flat: tuple[list[Any], Any] = _optree().tree_flatten(value, none_is_leaf=True, namespace=_NAMESPACE)
+    while _registers(flat[0]):
+        flat = _optree().tree_flatten(value, none_is_leaf=True, namespace=_NAMESPACE)
+    return flat
 
 
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
     """The value with this structure and these leaves."""
-    if structure is None:
-        return leaves[0]
-    import optree
-
-    return optree.tree_unflatten(structure, leaves)
+    return leaves[0] if structure is None else _optree().tree_unflatten(structure, leaves)
 
 
 def paths(value: Any, name: str = "") -> list[str]:
     """How the user would write each leaf: `params['w'][0]`."""
-    if not isinstance(value, _CONTAINERS) and not dataclasses.is_dataclass(value):
+    if flatten(value)[1] is None:
         return [name]
-    import optree
-
-    _register(value)
-    found, _, _ = optree.tree_flatten_with_accessor(value, none_is_leaf=True, namespace=_NAMESPACE)
+    found, _, _ = _optree().tree_flatten_with_accessor(value, none_is_leaf=True, namespace=_NAMESPACE)
     return [accessor.codify(name) for accessor in found]
 
 
-def _register(value: Any) -> None:
-    """Register the dataclasses in a value: their fields are leaves, in order."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        cls = type(value)
-        if cls not in _registered:
-            with _lock:
-                if cls not in _registered:
-                    _register_class(cls)
-                    _registered.add(cls)
-        children: Any = [getattr(value, f.name) for f in dataclasses.fields(value)]
-    elif isinstance(value, dict):
-        children = value.values()
-    elif isinstance(value, (list, tuple)):
-        children = value
-    else:
-        return
-    for child in children:
-        _register(child)
+@functools.cache
+def _optree() -> Any:
+    return importlib.import_module("optree")
+
+
+def _registers(leaves: Sequence[Any]) -> bool:
+    """Register the dataclasses among leaves: their fields are leaves, in order. Whether there was one."""
+    met = {type(leaf) for leaf in leaves if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)}
+    with _lock:
+        for cls in met - _registered:
+            _register_class(cls)
+            _registered.add(cls)
+    return bool(met)
 
 
 def _register_class(cls: type) -> None:
-    import optree
-
     names = tuple(f.name for f in dataclasses.fields(cls))
 
     def parts(instance: Any) -> tuple[tuple[Any, ...], type, tuple[str, ...]]:
@@ -81,4 +69,6 @@ def _register_class(cls: type) -> None:
             object.__setattr__(made, n, v)
         return made
 
-    optree.register_pytree_node(cls, parts, rebuild, path_entry_type=optree.GetAttrEntry, namespace=_NAMESPACE)
+    _optree().register_pytree_node(
+        cls, parts, rebuild, path_entry_type=_optree().GetAttrEntry, namespace=_NAMESPACE
+    )

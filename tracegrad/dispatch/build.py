@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.compiler.numba_backend import compile_native
+from tracegrad.compiler.numba_backend import compile_native, prepare
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.source import Source
@@ -118,8 +118,14 @@ class Built:
             self.reasons = [made]
             return False
         functions = list(made.values())
+        if len(functions) > 1:
+            assert self.plan.backward is not None
+            reason = prepare(functions[1], [v.type for v in self.plan.backward.inputs])
+            if reason is not None:
+                self.reasons = [reason]
+                return False
+            self.native_backward = functions[1]
         self.native = functions[0]
-        self.native_backward = functions[1] if len(functions) > 1 else None
         return True
 
 

@@ -3,8 +3,12 @@
     call -> signature -> trace tree -> a path that fits -> its program -> result
                              | none fits: capture, and the tree grows
 
-Under a capture, or with arguments that belong to an eager graph, the derivative becomes part of what is being
-recorded instead: `inline.py`. Begin with `Dispatcher.__call__`.
+The warm call is one generated function (`entry.py`); where it is left at a guard, the entry of the path known for that
+exit is next, and the general way below comes last. Under a capture, or with arguments that belong to an eager graph, the
+derivative becomes part of what is being recorded instead: `inline.py`. Begin with `Dispatcher.__call__`.
+
+Threads may share a dispatcher: the lock is held where the tree grows and where programs are compiled, never while the
+user's code runs.
 """
 
 from __future__ import annotations
@@ -18,32 +22,27 @@ from typing import Any
 import numpy as np
 
 from tracegrad import tree
-from tracegrad.dispatch.build import FITS, Built, function_text
-from tracegrad.dispatch.entry import MISS, make_entry
-from tracegrad.dispatch.events import Event, Log, Stats
-from tracegrad.dispatch.explain import story
+from tracegrad.dispatch.build import FITS, Built
+from tracegrad.dispatch.entry import MISS, Exit, Form, make_entry
+from tracegrad.dispatch.events import Log
 from tracegrad.dispatch.inline import push_inline, rebuilt, run_inline
-from tracegrad.dispatch.paths import paths_text
-from tracegrad.dispatch.results import (
-    cotangent_leaves,
-    gradient_leaf,
-    seeded_outputs,
-    tangent_leaves,
-    value_tree,
-)
+from tracegrad.dispatch.looking import Looking
+from tracegrad.dispatch.pullback import Pullback, Template
+from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call, Signature, Wrt
-from tracegrad.dispatch.tiers import gives_up, wants_native
+from tracegrad.dispatch.tiers import SIGNATURES, gives_up, is_decided, wants_native
 from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
-from tracegrad.ir.text import text
 from tracegrad.ir.types import type_of
 from tracegrad.record.frames import user_location
-from tracegrad.tensor.capture import Captured, capture, is_capturing
+from tracegrad.tensor.capture import Captured, capture, is_capturing, under_way
 from tracegrad.tensor.reads import Read
 
+RECENT = 8  # entries of so many paths are tried, before a call is looked up in the general way
 
-class Dispatcher:
+
+class Dispatcher(Looking):
     """A transformed function.
 
     Parameters
@@ -59,6 +58,10 @@ class Dispatcher:
         "auto", "native" or "python" for this function; None follows `config.jit`.
     label : str
         The transform's name, for messages.
+
+    Raises
+    ------
+    ArgumentError : not a function, no such parameter, no such way to compile
     """
 
     def __init__(
@@ -72,6 +75,16 @@ class Dispatcher:
         jit: str | None = None,
         label: str = "grad",
     ) -> None:
+        if not callable(function):
+            raise ArgumentError(
+                f"`{label}` got {function!r:.60}, which is no function.",
+                user_location(),
+                f"pass the function itself, `{label}(f)`, and call what comes back",
+            )
+        if jit not in (None, "auto", "native", "python"):
+            raise ArgumentError(
+                f"`{label}` got jit={jit!r:.60}.", user_location(), 'write jit="auto", "native" or "python"'
+            )
         functools.update_wrapper(self, function)
         self.function = function
         self.mode = mode
@@ -84,20 +97,21 @@ class Dispatcher:
         self.trees: dict[Any, TraceTree] = {}
         self.last: Path | None = None
         self._calls = 0
-        self._entry: Callable[..., Any] | None = None
+        self._entry: Callable[..., Any] = _no_entry
+        self._recent: list[Path] = []
         self._lock = threading.RLock()
 
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
+    def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         self._calls += 1
-        entry = self._entry
-        if entry is not None and not keywords and not is_capturing():
-            try:
-                result = entry(*args)
-            except TypeError:
-                result = MISS  # another number of arguments
-            if result is not MISS:
+        left: dict[Path, int] = {}
+        if not under_way or not is_capturing():
+            result = self._entry(*args, **keywords)
+            if type(result) is not Exit:
                 return result
-        return self._general(args, keywords)
+            result = self._other_entry(result, left, args, keywords)
+            if type(result) is not Exit:
+                return result
+        return self._general(args, keywords, left)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -105,10 +119,40 @@ class Dispatcher:
     def __repr__(self) -> str:
         return f"<tracegrad.{self.label} of {self.signature.name}>"
 
-    # --- the general way
-    # ----------------------------------------------------------------------------------------------------
+    # --- the fast way
 
-    def _general(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def _other_entry(
+        self, last: Exit, left: dict[Path, int], args: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> Any:
+        """What the entry of another path answers, or `MISS`; `left` is told which paths were left at which guard."""
+        tried = {self.last}
+        while True:
+            path: Path | None = None
+            if last.path is not None:
+                left[last.path] = last.number
+                self.log.side_exits += 1
+                path = last.path.exits.get(last.number)
+            if path is None or path.entry is None or path in tried:
+                path = next((p for p in self._recent if p not in tried and p.entry is not None), None)
+            if path is None or path.entry is None:
+                return MISS
+            tried.add(path)
+            result = path.entry(*args, **keywords)
+            if type(result) is not Exit:
+                self._use(path)
+                return result
+            last = result
+
+    def _use(self, path: Path) -> None:
+        """This path answered last: its entry is asked first."""
+        self.last = path
+        self._entry = path.entry or _no_entry
+        if path.entry is not None and (not self._recent or self._recent[0] is not path):
+            self._recent = [path, *(p for p in self._recent if p is not path)][:RECENT]
+
+    # --- the general way
+
+    def _general(self, args: tuple[Any, ...], keywords: dict[str, Any], left: dict[Path, int]) -> Any:
         tangents: list[Any] = []
         if self.mode == "jvp":
             primals, directions = self._primals_and_tangents(args, keywords)
@@ -120,14 +164,23 @@ class Dispatcher:
         if call.outer or is_capturing():
             return self._inline(call, tangents)
         call.tangents.extend(tangents)
+        known = self._tree(call)
+        found = self._run_known(known, call, left)
+        return self._capture(known, call) if found is MISS else found
+
+    def _tree(self, call: Call) -> TraceTree:
+        """The tree of this signature; the one not used for longest makes room for it."""
         with self._lock:
-            known = self.trees.get(call.key)
-            if known is None:
-                known = self.trees[call.key] = TraceTree()
-            found = self._run_known(known, call)
-            if found is None:
-                found = self._capture(known, call)
-            return found
+            known = self.trees.pop(call.key, None) or TraceTree()
+            self.trees[call.key] = known
+            if len(self.trees) > SIGNATURES:
+                del self.trees[next(iter(self.trees))]
+                self.log.warn(
+                    "signatures",
+                    f"was called with {SIGNATURES} kinds of arguments, and forgets the oldest; arguments that are not "
+                    "numbers or arrays are part of the kind, and so are shapes.",
+                )
+            return known
 
     def _primals_and_tangents(
         self, args: tuple[Any, ...], keywords: dict[str, Any]
@@ -141,57 +194,86 @@ class Dispatcher:
         primals, tangents = args
         return tuple(primals), tuple(tangents)
 
-    def _run_known(self, known: TraceTree, call: Call) -> Any:
-        """Run the first path that fits; None if none does."""
+    def _run_known(self, known: TraceTree, call: Call, left: dict[Path, int]) -> Any:
+        """Run the first path that fits; `MISS` if none does. Paths in `left` were run, and left there."""
         values = [leaf.value for leaf in call.leaves]
         tried: set[Path] = set()
-        queue = list(known.paths)
-        left: tuple[Path, int] | None = None
+        queue = known.candidates()
+        previous: tuple[Path, int] | None = None
         while queue:
             path = queue.pop(0)
             if path in tried:
                 continue
             tried.add(path)
-            inputs = path.inputs(values)
-            if isinstance(inputs, Read):
-                self.log.add("changed", f"`{inputs}` is no longer what it was")
-                continue
-            inputs.extend(call.tangents)
-            flat = self._run(path, inputs)
-            if flat[0] == FITS:
-                if left is not None:
-                    left[0].exits[left[1]] = path
-                known.touch(path)
-                return self._finish(path, call, flat, inputs)
-            self.log.side_exits += 1
-            self.log.add("side exit", _failed_guard(path, flat[0]))
-            left = (path, flat[0])
-            if flat[0] in path.exits:
-                queue.insert(0, path.exits[flat[0]])
-        return None
+            code = left.get(path)
+            if code is None:
+                inputs = path.inputs(values)
+                if isinstance(inputs, Read):
+                    self.log.add("changed", f"`{inputs}` is no longer what it was")
+                    continue
+                inputs.extend(call.tangents)
+                flat = self._run(path, inputs)
+                if flat[0] == FITS:
+                    if previous is not None:
+                        previous[0].exits[previous[1]] = path
+                    with self._lock:
+                        known.touch(path)
+                    return self._finish(path, call, flat)
+                code = flat[0]
+                self.log.side_exits += 1
+            previous = (path, code)
+            if code in path.exits:
+                queue.insert(0, path.exits[code])
+            else:
+                self.log.add("side exit", _failed_guard(path, code))
+        return MISS
 
     def _run(self, path: Path, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run a path's program in the tier it has, or is due to get."""
         built = path.built
         if built.native is None and not path.tier_decided and wants_native(path, self.jit):
-            path.tier_decided = True
-            if built.compile():
-                self.log.compiles += 1
-                self.log.add("compile", "the native program is ready")
-            else:
-                self.log.add("compile", f"stays NumPy: {'; '.join(built.reasons or ())}")
+            with self._lock:
+                self._compile(path)
         path.calls += 1
         if built.native is not None:
             flat: tuple[Any, ...] = built.native(*path.native_inputs(inputs))
             return flat
         return built.run_python(inputs)
 
+    def _compile(self, path: Path) -> None:
+        if path.tier_decided:  # another thread was here
+            return
+        path.entry = None
+        if path.built.compile():
+            self.log.compiles += 1
+            self.log.add("compile", "the native program is ready")
+        else:
+            self.log.add("compile", f"stays NumPy: {'; '.join(path.built.reasons or ())}")
+        path.tier_decided = True
+
     def _capture(self, known: TraceTree, call: Call) -> Any:
         """Run the user's function once, and keep what it did."""
-        self.log.captures += 1
         captured = capture(self.function, call.leaves, call.rebuild, self.signature.name)
         places = self._wrt_places(captured, call)
         seeded = self._seeded(captured)
+        with self._lock:
+            self.log.captures += 1
+            path = self._grown(known, captured, call, seeded)
+        if path is None:
+            return self._on_tape(captured, call, places, seeded)
+        inputs = path.inputs([leaf.value for leaf in call.leaves])
+        assert not isinstance(inputs, Read)
+        inputs.extend(call.tangents)
+        flat = self._run(path, inputs)
+        if flat[0] != FITS:
+            # The program disagrees with its own capture in the last bit of a condition: the capture is the truth.
+            return self._on_tape(captured, call, places, seeded)
+        return self._finish(path, call, flat)
+
+    def _grown(
+        self, known: TraceTree, captured: Captured, call: Call, seeded: Sequence[int]
+    ) -> Path | None:
+        """The path that this capture became, or joined; None where this signature runs on the tape."""
         if captured.impure is not None:
             reason, where = captured.impure
             known.on_tape = f"{reason} ({where})"
@@ -204,25 +286,17 @@ class Dispatcher:
                 "tape",
                 f"took {len(known.paths)} paths and runs on the tape from here on; the last split is at {where}.",
             )
-        if captured.impure is not None or known.on_tape is not None:
-            return self._on_tape(captured, call, places, seeded)
+        if known.on_tape is not None:
+            return None
         path, merged = known.grow(
             captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded)
         )
-        what = (
-            "an arm taken for the first time joins its program"
-            if merged
-            else f"a new path, for {_types(call)}"
-        )
-        self.log.add("capture", what)
-        inputs = path.inputs([leaf.value for leaf in call.leaves])
-        assert not isinstance(inputs, Read)
-        inputs.extend(call.tangents)
-        flat = self._run(path, inputs)
-        if flat[0] != FITS:
-            # The program disagrees with its own capture in the last bit of a condition: the capture is the truth.
-            return self._on_tape(captured, call, places, seeded)
-        return self._finish(path, call, flat, inputs)
+        if merged:
+            self._recent, self._entry = [], _no_entry
+            self.log.add("capture", "an arm taken for the first time joins its program")
+        else:
+            self.log.add("capture", f"a new path, for {_types(call)}")
+        return path
 
     def _on_tape(self, captured: Captured, call: Call, places: Sequence[int], seeded: Sequence[int]) -> Any:
         """One capture's own derivative, interpreted: no slower than define-by-run."""
@@ -239,8 +313,7 @@ class Dispatcher:
                 assert path.built.plan.backward is not None
                 outputs = path.built.plan.outputs
                 flat = (*flat[: 1 + outputs], *interpret(path.built.plan.backward, flat[1 + outputs :]))
-        path.tier_decided = True
-        return self._finish(path, call, flat, inputs, fast=False)
+        return self._finish(path, call, flat)
 
     def _inline(self, call: Call, tangents: Sequence[Any]) -> Any:
         """The call as part of what is being recorded."""
@@ -271,26 +344,26 @@ class Dispatcher:
         return [where[place] for _, places in call.groups for place in places]
 
     # --- results
-    # ------------------------------------------------------------------------------------------------------------
 
-    def _finish(
-        self, path: Path, call: Call, flat: Sequence[Any], inputs: Sequence[Any], fast: bool = True
-    ) -> Any:
-        self.last = path
+    def _finish(self, path: Path, call: Call, flat: Sequence[Any]) -> Any:
+        """What the user gets of the results of a program."""
+        if path.entry is None and self.mode != "jvp" and is_decided(path, self.jit):
+            form = Form(
+                self.mode, self.with_value, self.has_aux, self._single(call), self._seeded(path.captured)
+            )
+            path.entry = make_entry(path, call, form)
+        self._use(path)
         captured = path.captured
-        count = len(captured.trace.outputs)
-        outputs = flat[1 : 1 + count]
+        count = 1 + len(captured.trace.outputs)
+        value = value_tree(captured, flat[1:count])
         if self.mode == "vjp":
-            return self._pullback(path, call, outputs, flat[1 + count :], inputs)
-        value = value_tree(captured, outputs)
+            template = Template(path, call, self._seeded(captured), self._single(call))
+            return value, Pullback(template, flat[count:])
         if self.mode == "jvp":
-            return value, value_tree(captured, flat[1 + count :])
-        self._entry = path.entry if fast else None
-        if fast and path.entry is None and path.built.native is not None:
-            self._entry = path.entry = self._make_entry(path, call)
+            return value, value_tree(captured, flat[count:])
         if self.mode == "value":
             return value
-        gradients = iter(flat[1 + count :])
+        gradients = iter(flat[count:])
         parts = [
             tree.unflatten(structure, [gradient_leaf(next(gradients), call.leaves[p].value) for p in places])
             for structure, places in call.groups
@@ -301,122 +374,10 @@ class Dispatcher:
     def _without_value(self, value: Any, gradient: Any) -> Any:
         return (gradient, value[1]) if self.has_aux else gradient
 
-    def _make_entry(self, path: Path, call: Call) -> Any:
-        """The fast way, where each argument is one leaf given by position."""
-        plain = all(
-            part is None for _, part, _ in (k for k in call.key if isinstance(k, tuple) and len(k) == 3)
-        )
-        if not plain or self.has_aux or self.mode not in ("value", "gradient"):
-            return None
-        if any(isinstance(k, tuple) and len(k) == 3 and k[0] is not None for k in call.key):
-            return None
-        places = [place for _, places in call.groups for place in places]
-        return make_entry(path, call.leaves, places, self.signature.single, self.with_value)
 
-    def _pullback(
-        self, path: Path, call: Call, outputs: Sequence[Any], residuals: Sequence[Any], inputs: Sequence[Any]
-    ) -> Any:
-        from_caller = {id(x) for x in inputs if isinstance(x, np.ndarray)}
-        kept = [np.array(r) if id(r) in from_caller else r for r in residuals]
-        seeded = self._seeded(path.captured)
-        return value_tree(path.captured, outputs), Pullback(self, path, call, kept, seeded)
-
-    # --- looking inside
-    # -----------------------------------------------------------------------------------------------------
-
-    def _shown(self) -> Built:
-        if self.last is None:
-            raise AttributeError(
-                f"`{self.signature.name}` has not been called yet: there is no program to show"
-            )
-        return self.last.built
-
-    @property
-    def forward_source(self) -> str:
-        """The emitted forward function of the program used last."""
-        return function_text(self._shown().source, 0)
-
-    @property
-    def backward_source(self) -> str:
-        """The emitted backward function of the program used last."""
-        if self._shown().backward is None:
-            raise AttributeError(f"`{self.label}` has no backward function; `forward_source` is all of it")
-        return function_text(self._shown().source, 1)
-
-    @property
-    def native_source(self) -> str:
-        """The text that Numba compiles, of the program used last."""
-        built = self._shown()
-        made = built.native_source()
-        return made.text if made is not None else "# no native text: " + "; ".join(built.reasons or ())
-
-    @property
-    def trace(self) -> str:
-        """The captured trace behind the program used last, printed."""
-        self._shown()
-        assert self.last is not None
-        return text(self.last.captured.trace)
-
-    @property
-    def stats(self) -> Stats:
-        """Counts: calls, captures, compiles, side exits."""
-        return Stats(self._calls, self.log.captures, self.log.compiles, self.log.side_exits)
-
-    @property
-    def paths(self) -> str:
-        """The known paths as a tree: a line a condition, with the user's text, and what became of it."""
-        return paths_text(self.trees)
-
-    def explain(self) -> str:
-        """What this function did and why: counts, paths, events in order, and what was not generalised."""
-        notes: list[str] = []
-        for known in self.trees.values():
-            for path in known.paths:
-                notes.extend(_note(said, where) for said, where in path.captured.notes)
-                notes.extend(f"stays NumPy: {reason}" for reason in path.built.reasons or ())
-        events = [*self.log.events, *(Event("straight", note) for note in dict.fromkeys(notes))]
-        return story(self.signature.name, self.stats, events, self.paths)
-
-    def source(self, *args: Any, **keywords: Any) -> str:
-        """The whole emitted module of the program for these arguments."""
-        self(*args, **keywords)
-        return self._shown().source.text
-
-
-class Pullback:
-    """The pullback of one `vjp` call: cotangents of the result to cotangents of the arguments. May be called again."""
-
-    def __init__(
-        self, owner: Dispatcher, path: Path, call: Call, residuals: Sequence[Any], seeded: Sequence[int]
-    ) -> None:
-        self._owner, self._path, self._call = owner, path, call
-        self._residuals, self._seeded = residuals, seeded
-
-    def __call__(self, cotangent: Any) -> Any:
-        """Cotangents of the differentiated arguments, with their structure."""
-        bars = cotangent_leaves(self._path.captured, self._seeded, cotangent)
-        built = self._path.built
-        if any(getattr(bar, "recorder", None) is not None for bar in bars):
-            assert built.plan.backward is not None
-            gradients = iter(interpret(built.plan.backward, [*self._residuals, *bars]))
-        else:
-            gradients = iter(built.pull_python(self._residuals, bars))
-        parts = [
-            tree.unflatten(
-                structure, [gradient_leaf(next(gradients), self._call.leaves[p].value) for p in places]
-            )
-            for structure, places in self._call.groups
-        ]
-        return parts[0] if self._owner._single(self._call) else tuple(parts)
-
-    @property
-    def backward_source(self) -> str:
-        """The emitted backward function."""
-        return function_text(self._path.built.source, 1)
-
-
-def _note(text: str, where: Any) -> str:
-    return text if where is None else f"{where}: {text}"
+def _no_entry(*args: Any, **keywords: Any) -> Exit:
+    """Before there is an entry: every call goes the general way."""
+    return MISS
 
 
 def _types(call: Call) -> str:
@@ -437,8 +398,18 @@ def _failed_guard(path: Path, code: int) -> str:
 
 
 @functools.lru_cache(maxsize=256)
+def _cached(
+    function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str
+) -> Dispatcher:
+    return Dispatcher(function, mode, argnums=argnums, jit=jit, label=label)
+
+
 def cached_dispatcher(
     function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str
 ) -> Dispatcher:
     """The dispatcher of a transform that is called with the function each time, `vjp(f, x)`."""
-    return Dispatcher(function, mode, argnums=argnums, jit=jit, label=label)
+    try:
+        hash(function)
+    except TypeError:
+        return Dispatcher(function, mode, argnums=argnums, jit=jit, label=label)
+    return _cached(function, mode, argnums, jit, label)

@@ -20,6 +20,7 @@ from tracegrad.tensor.capture import Leaf
 
 Wrt = int | str | tuple[int | str, ...] | None
 ALL = "*"  # in place of a parameter's name: every positional argument
+INT_RANGE = 2**31  # a larger Python int is static: arithmetic with it could leave what int64 holds
 
 
 @dataclass(slots=True)
@@ -33,8 +34,10 @@ class Call:
         Equal for calls that the same programs may serve.
     rebuild : callable
         From leaves to positional and keyword arguments.
+    spans : dict of int or str to (structure, places)
+        For each argument, by position or keyword, its structure and the places of its leaves; in the order of leaves.
     groups : list of (structure, places)
-        For each differentiated argument its structure and the places of its leaves.
+        The spans of the differentiated arguments.
     outer : bool
         Some leaf belongs to a recorder: the call is part of a capture or of an eager graph.
     tangents : list
@@ -44,6 +47,7 @@ class Call:
     leaves: list[Leaf]
     key: tuple[Any, ...]
     rebuild: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+    spans: dict[int | str, tuple[Any, tuple[int, ...]]]
     groups: list[tuple[Any, tuple[int, ...]]]
     outer: bool
     tangents: list[Any] = field(default_factory=list)
@@ -69,6 +73,7 @@ class Signature:
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         ]
         self.names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters) or not parameters
         self.open_keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.single = not isinstance(wrt, tuple)
@@ -106,29 +111,14 @@ class Signature:
         ------
         ArgumentError : a differentiated argument is missing or not numeric; an array that cannot be traced
         """
-        wanted: list[Any] = [*range(len(args))] if self.all else []
+        wanted: list[int | str] = [*range(len(args))] if self.all else []
         for w in self.wrt:
-            place: int | str = w
-            if isinstance(w, int) and w >= len(args):
-                name = self.positional[w] if w < len(self.positional) else None
-                if name is None or name not in keywords:
-                    raise ArgumentError(
-                        f"`{self.name}` is differentiated by {f'`{name}`' if name else f'argument {w}'}, "
-                        "which the call does not give.",
-                        user_location(),
-                        "pass it, or choose another argument with argnums",
-                    )
-                place = name
-            elif isinstance(w, str) and w not in keywords:
-                raise ArgumentError(
-                    f"`{self.name}` is differentiated by `{w}`, which the call does not give.",
-                    user_location(),
-                    f"pass {w}=...",
-                )
+            place = self._place(w, args, keywords)
+            if isinstance(place, str) and place not in keywords:
+                keywords = {**keywords, place: self.defaults[place]}
             wanted.append(place)
         leaves: list[Leaf] = []
-        structures: list[Any] = []
-        spans: dict[Any, tuple[Any, tuple[int, ...]]] = {}
+        spans: dict[int | str, tuple[Any, tuple[int, ...]]] = {}
         order: list[Any] = [*range(len(args)), *sorted(keywords)]
         key: list[Any] = [len(args)]
         for where in order:
@@ -142,7 +132,6 @@ class Signature:
                 made, part = self._leaf(leaf, leaf_name, active)
                 leaves.append(made)
                 key.append(part)
-            structures.append(structure)
             key.append((where if isinstance(where, str) else None, structure, active))
             spans[where] = (structure, tuple(range(first, len(leaves))))
 
@@ -151,7 +140,28 @@ class Signature:
             return tuple(parts[i] for i in range(len(args))), {k: parts[k] for k in keywords}
 
         outer = any(getattr(leaf.value, "recorder", None) is not None for leaf in leaves)
-        return Call(leaves, tuple(key), rebuild, [spans[w] for w in wanted], outer)
+        return Call(leaves, tuple(key), rebuild, spans, [spans[w] for w in wanted], outer)
+
+    def _place(self, w: int | str, args: tuple[Any, ...], keywords: dict[str, Any]) -> int | str:
+        """Where a call gives a differentiated argument: a position, or a keyword, perhaps one left to its default."""
+        if isinstance(w, int) and w < 0:
+            w += len(args)
+        if isinstance(w, int):
+            if 0 <= w < len(args):
+                return w
+            name = self.positional[w] if 0 <= w < len(self.positional) else None
+        else:
+            name = w
+        if name is not None and (name in keywords or name in self.defaults):
+            return name
+        raise ArgumentError(
+            f"`{self.name}` is differentiated by {f'`{name}`' if name else f'argument {w}'}, "
+            "which the call does not give.",
+            user_location(),
+            f"pass {name}=..., or choose another argument with argnums"
+            if name
+            else "pass it, or choose another argument with argnums",
+        )
 
     def _name(self, where: int | str) -> str:
         if isinstance(where, str):
@@ -164,9 +174,11 @@ class Signature:
         if kind is float:
             return Leaf(value, name, "active" if active else "traced"), float
         if kind is int:
-            return Leaf(
-                float(value) if active else value, name, "active" if active else "traced"
-            ), float if active else int
+            if active:
+                return Leaf(float(value), name, "active"), float
+            if -INT_RANGE < value < INT_RANGE:
+                return Leaf(value, name, "traced"), int
+            return Leaf(value, name, "static"), (int, value)
         if kind is np.ndarray or isinstance(value, np.ndarray):
             return self._array_leaf(value, name, active)
         if isinstance(value, np.generic) and value.dtype.kind in "fiu":
@@ -175,38 +187,59 @@ class Signature:
             return Leaf(value, name, "active" if active else "traced"), (value.dtype, None)
         if getattr(value, "recorder", None) is not None:
             if active and value.dtype.kind not in "f":
-                raise self._refused(name, f"a traced value of {value.dtype}")
+                raise self._refused(
+                    name, active, f"a traced value of {value.dtype}", "pass a float or an array of floats"
+                )
             return Leaf(value, name, "active" if active else "traced"), id(value)
         if active:
-            raise self._refused(name, f"{value!r}, a {kind.__name__}" if value is not None else "None")
+            raise self._refused(name, active, *_why_not(value))
         try:
             hash(value)
         except TypeError:
             return Leaf(value, name, "static"), _Identity(value)
-        return Leaf(value, name, "static"), _Identity(value) if _by_identity(value) else (kind, value)
+        return Leaf(value, name, "static"), _Identity(value) if by_identity(value) else (kind, value)
 
     def _array_leaf(self, value: Any, name: str, active: bool) -> tuple[Leaf, Any]:
         if type(value) is not np.ndarray:
             if isinstance(value, np.ma.MaskedArray):
-                raise self._refused(name, "a masked array", "fill it first, `a.filled(0.0)`")
+                raise self._refused(name, active, "a masked array", f"fill it first, {name}.filled(0.0)")
+            if not isinstance(value, np.memmap):  # a subclass may mean something else by its operators
+                kind = type(value).__name__
+                raise self._refused(name, active, f"a {kind}, not a plain array", f"pass np.asarray({name})")
             value = np.asarray(value)
         if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
-            raise self._refused(name, f"an array of {value.dtype}", "use float64 or float32")
+            raise self._refused(name, active, f"an array of {value.dtype}", "pass an array of float64 or float32")
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
         if active and value.dtype.kind != "f":
-            raise self._refused(name, f"an array of {value.dtype}", f"pass {name}.astype(float)")
+            raise self._refused(name, active, f"an array of {value.dtype}", f"pass {name}.astype(float)")
         return Leaf(value, name, "active" if active else "traced"), (value.dtype, value.shape)
 
-    def _refused(self, name: str, what: str, do: str = "pass a float or an array of floats") -> ArgumentError:
+    def _refused(self, name: str, active: bool, what: str, do: str) -> ArgumentError:
         return ArgumentError(
-            f"argument `{name}` of `{self.name}` is {what}; it cannot be differentiated.",
+            f"argument `{name}` of `{self.name}` is {what}; it cannot be "
+            f"{'differentiated' if active else 'traced'}.",
             user_location(),
             do,
         )
 
 
-def _by_identity(value: Any) -> bool:
+def _why_not(value: Any) -> tuple[str, str]:
+    """What a value that cannot be differentiated is, and what to do."""
+    if value is None:
+        return "None", "pass a float or an array of floats"
+    if isinstance(value, (bool, np.bool_)):
+        return f"{value!r}, a bool", "pass a float, or choose another argument with argnums"
+    if isinstance(value, (complex, np.complexfloating)):
+        return f"{value!r}, a complex number", "pass its real and imaginary parts as two arguments"
+    if isinstance(value, (str, bytes)):
+        return f"{value!r:.40}, a {type(value).__name__}", "choose another argument with argnums"
+    if hasattr(value, "__array__"):
+        return f"a {type(value).__name__}", "pass it as an array, np.asarray(...)"
+    return f"an object of class {type(value).__name__}", "choose another argument with argnums"
+
+
+def by_identity(value: Any) -> bool:
     """Objects that compare by identity anyway, or whose `==` says nothing about what the function reads of them."""
     return not isinstance(value, (bool, str, bytes, type(None), complex, np.bool_, frozenset, np.dtype, type))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tracegrad.config import config
 from tracegrad.dispatch.tree import Path, TraceTree
 
+SIGNATURES = 256  # kinds of arguments one function keeps programs for
+
 
 def wants_native(path: Path, jit: str | None) -> bool:
     """Whether the native program should be there for this call. `jit` is the function's own option, or None.
@@ -13,6 +15,11 @@ def wants_native(path: Path, jit: str | None) -> bool:
     """
     choice = jit or config.jit
     return choice == "native" or (choice == "auto" and path.calls >= 1)
+
+
+def is_decided(path: Path, jit: str | None) -> bool:
+    """Whether the path has the tier it will keep, so that an entry can be made for it; never so on the tape."""
+    return path.born >= 0 and (path.tier_decided or (jit or config.jit) == "python")
 
 
 def gives_up(tree: TraceTree) -> bool:

@@ -20,6 +20,7 @@ from tracegrad.tensor.capture import Captured
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind
 
 Maker = Callable[[Captured], Built]
+TRIED_ON_TAPE = 4
 
 
 class Path:
@@ -33,12 +34,12 @@ class Path:
     exits : dict of int to Path
         The path that took over, the last time the program was left there.
     born : int
-        Paths are numbered in the order of their first capture.
+        Paths are numbered in the order of their first capture; -1 for one that is in no tree.
     entry : callable or None
-        The generated fast way from a call to the result (`entry.py`).
+        The generated fast way from a call to the result (`entry.py`), once the tier is decided.
     """
 
-    def __init__(self, captured: Captured, make: Maker, born: int = 0) -> None:
+    def __init__(self, captured: Captured, make: Maker, born: int = -1) -> None:
         self.captured = captured
         self.born = born
         self.built = make(captured)
@@ -71,17 +72,23 @@ class Path:
 
     def native_inputs(self, inputs: Sequence[Any]) -> list[Any]:
         """Inputs in the types the native program was compiled for."""
-        return [_native(x, v.type.dtype) for x, v in zip(inputs, self.built.plan.joint.inputs, strict=False)]
+        return [as_native(x, v.type.dtype) for x, v in zip(inputs, self.built.plan.joint.inputs, strict=False)]
 
 
-def _native(value: Any, dtype: np.dtype[Any]) -> Any:
+def as_native(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A value as the type that Numba compiled for: contiguous, aligned, writable; or a scalar of the dtype."""
     if isinstance(value, np.ndarray) and value.ndim:
-        return value if value.flags.c_contiguous and value.flags.aligned else np.array(value, order="C")
+        return value if value.flags.carray else own(value)
     if dtype == np.float64:
         return float(value)
     if dtype == np.int64:
         return int(value)
     return dtype.type(value)
+
+
+def own(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A contiguous, aligned, writable copy."""
+    return np.array(value, order="C")
 
 
 class TraceTree:
@@ -91,9 +98,13 @@ class TraceTree:
         self.paths: list[Path] = []
         self.on_tape: str | None = None  # why this signature is not compiled any more
 
+    def candidates(self) -> list[Path]:
+        """The paths to try, the one used last first; few of them where a call will most likely fit none."""
+        return self.paths[:] if self.on_tape is None else self.paths[:TRIED_ON_TAPE]
+
     def touch(self, path: Path) -> None:
         """This path was used last."""
-        if self.paths[0] is not path:
+        if path in self.paths and self.paths[0] is not path:
             self.paths.remove(path)
             self.paths.insert(0, path)
 

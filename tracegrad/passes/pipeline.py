@@ -76,12 +76,19 @@ def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once:
 
 
 def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False) -> Plan:
-    """A forward program that keeps residuals, and a backward program that takes a cotangent for each of `seeded`."""
+    """A forward program that keeps residuals, and a backward program that takes a cotangent for each of `seeded`.
+
+    The residuals outlive the call, so they have memory that neither the caller nor the results share.
+    """
     joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded), once)
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, len(seeded))
     return Plan(
-        "vjp", joint, own_outputs(forward, outputs), own_outputs(backward, len(backward.outputs)), outputs
+        "vjp",
+        joint,
+        own_outputs(forward, len(forward.outputs)),
+        own_outputs(backward, len(backward.outputs)),
+        outputs,
     )
 
 

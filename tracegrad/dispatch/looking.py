@@ -1,0 +1,90 @@
+"""Looking inside a transformed function: its sources, its trace, its paths, its counts, its story.
+
+`Looking` is what a `Dispatcher` adds for the person who reads; it decides nothing and changes nothing, but for `source`,
+which makes the call it is asked about.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracegrad.dispatch.build import Built, function_text
+from tracegrad.dispatch.events import Event, Log, Stats
+from tracegrad.dispatch.explain import story
+from tracegrad.dispatch.paths import paths_text
+from tracegrad.dispatch.signature import Signature
+from tracegrad.dispatch.tree import Path, TraceTree
+from tracegrad.ir.text import text
+
+
+class Looking:
+    """What the program used last is made of, and how it came to be."""
+
+    signature: Signature
+    label: str
+    log: Log
+    trees: dict[Any, TraceTree]
+    last: Path | None
+    _calls: int
+
+    def _shown(self) -> Built:
+        if self.last is None:
+            raise AttributeError(
+                f"`{self.signature.name}` has not been called yet: there is no program to show"
+            )
+        return self.last.built
+
+    @property
+    def forward_source(self) -> str:
+        """The emitted forward function of the program used last."""
+        return function_text(self._shown().source, 0)
+
+    @property
+    def backward_source(self) -> str:
+        """The emitted backward function of the program used last."""
+        if self._shown().backward is None:
+            raise AttributeError(f"`{self.label}` has no backward function; `forward_source` is all of it")
+        return function_text(self._shown().source, 1)
+
+    @property
+    def native_source(self) -> str:
+        """The text that Numba compiles, of the program used last."""
+        built = self._shown()
+        made = built.native_source()
+        return made.text if made is not None else "# no native text: " + "; ".join(built.reasons or ())
+
+    @property
+    def trace(self) -> str:
+        """The captured trace behind the program used last, printed."""
+        self._shown()
+        assert self.last is not None
+        return text(self.last.captured.trace)
+
+    @property
+    def stats(self) -> Stats:
+        """Counts: calls, captures, compiles, side exits."""
+        return Stats(self._calls, self.log.captures, self.log.compiles, self.log.side_exits)
+
+    @property
+    def paths(self) -> str:
+        """The known paths as a tree: a line a condition, with the user's text, and what became of it."""
+        return paths_text(self.trees)
+
+    def explain(self) -> str:
+        """What this function did and why: counts, paths, events in order, and what was not generalised."""
+        notes: list[str] = []
+        for known in self.trees.values():
+            for path in known.paths:
+                notes.extend(_note(said, where) for said, where in path.captured.notes)
+                notes.extend(f"stays NumPy: {reason}" for reason in path.built.reasons or ())
+        events = [*self.log.events, *(Event("straight", note) for note in dict.fromkeys(notes))]
+        return story(self.signature.name, self.stats, events, self.paths)
+
+    def source(self, *args: Any, **keywords: Any) -> str:
+        """The whole emitted module of the program for these arguments."""
+        self(*args, **keywords)
+        return self._shown().source.text
+
+
+def _note(said: str, where: Any) -> str:
+    return said if where is None else f"{where}: {said}"

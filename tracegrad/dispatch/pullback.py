@@ -1,0 +1,90 @@
+"""The pullback that `vjp` returns: residuals of one call, and the backward program that reads them.
+
+Begin with `Pullback`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad import tree
+from tracegrad.dispatch.build import function_text
+from tracegrad.dispatch.results import cotangent_leaves, gradient_leaf
+from tracegrad.dispatch.signature import Call
+from tracegrad.dispatch.tree import Path, as_native
+from tracegrad.ir.interpret import interpret
+
+
+class Template:
+    """What all pullbacks of one path share: the backward program, and the structures on both sides of it.
+
+    Parameters
+    ----------
+    path : Path
+    call : Call
+        The arguments that are differentiated, for their structures and types.
+    seeded : outputs that have a cotangent
+    single : bool
+        One argument is differentiated: its cotangent stands alone, not in a tuple.
+    """
+
+    def __init__(self, path: Path, call: Call, seeded: Sequence[int], single: bool) -> None:
+        self.built, self.captured = path.built, path.captured
+        self.native = path.built.native_backward
+        self.seeded, self.single = seeded, single
+        self.groups = [(structure, [_like(call.leaves[p].value) for p in places]) for structure, places in call.groups]
+        assert self.built.plan.backward is not None
+        self.backward = self.built.plan.backward
+        self.dtypes = [v.type.dtype for v in self.backward.inputs]
+
+    def pull(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
+        """Flat gradients, in the tier that left the residuals."""
+        if any(getattr(bar, "recorder", None) is not None for bar in cotangents):
+            return interpret(self.backward, [*self._stacked(residuals), *cotangents])
+        if self.native is None:
+            return self.built.pull_python(residuals, cotangents)
+        given = (*residuals, *cotangents)
+        found: Sequence[Any] = self.native(*map(as_native, given, self.dtypes))
+        return found
+
+    def _stacked(self, residuals: Sequence[Any]) -> list[Any]:
+        """Residuals as arrays, also where the readable text appends them to lists."""
+        return [
+            np.array(r, v.type.dtype).reshape((len(r), *v.type.shape[1:])) if isinstance(r, list) else r
+            for r, v in zip(residuals, self.backward.inputs, strict=False)
+        ]
+
+
+class Pullback:
+    """Cotangents of the result to cotangents of the arguments, for one `vjp` call. May be called again."""
+
+    __slots__ = ("_residuals", "_template")
+
+    def __init__(self, template: Template, residuals: Sequence[Any]) -> None:
+        self._template, self._residuals = template, residuals
+
+    def __call__(self, cotangent: Any) -> Any:
+        """Cotangents of the differentiated arguments, with their structure."""
+        shared = self._template
+        bars = cotangent_leaves(shared.captured, shared.seeded, cotangent)
+        gradients = iter(shared.pull(self._residuals, bars))
+        parts = [
+            tree.unflatten(structure, [gradient_leaf(next(gradients), like) for like in given])
+            for structure, given in shared.groups
+        ]
+        return parts[0] if shared.single else tuple(parts)
+
+    @property
+    def backward_source(self) -> str:
+        """The emitted backward function."""
+        return function_text(self._template.built.source, 1)
+
+
+def _like(value: Any) -> Any:
+    """The kind of an argument without its contents."""
+    if isinstance(value, np.ndarray):
+        return np.broadcast_to(np.zeros((), value.dtype), value.shape)
+    return value
