@@ -6,12 +6,13 @@ options.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from tracegrad.dispatch.dispatcher import Dispatcher, cached_dispatcher
 from tracegrad.dispatch.signature import ALL, Wrt
+from tracegrad.errors import ArgumentError
+from tracegrad.record.frames import user_location
 
 Function = Callable[..., Any]
 
@@ -107,10 +108,11 @@ def vjp(function: Function | None = None, *primals: Any, jit: str | None = None)
         `pullback(cotangent)` takes a cotangent with the structure and shapes of `value` and returns the cotangents
         of the primals: one alone, or a tuple of several. It may be called again.
     """
+    if not primals:
+        return _transform(function, "vjp", argnums=ALL, jit=jit, label="vjp")
     if function is None:
-        return functools.partial(vjp, jit=jit)
-    made = cached_dispatcher(function, "vjp", argnums=ALL, jit=jit, label="vjp")
-    return made(*primals) if primals else made
+        raise ArgumentError("`vjp` got primals, but no function.", user_location(), "write vjp(f, x, y)")
+    return cached_dispatcher(function, "vjp", argnums=ALL, jit=jit, label="vjp")(*primals)
 
 
 def jvp(
@@ -135,13 +137,20 @@ def jvp(
     value, tangent
         With the same structure.
     """
-    if function is None:
-        return functools.partial(jvp, jit=jit)
-    made = cached_dispatcher(function, "jvp", argnums=ALL, jit=jit, label="jvp")
-    return made if primals is None else made(primals, tangents)
+    if primals is None and tangents is None:
+        return _transform(function, "jvp", argnums=ALL, jit=jit, label="jvp")
+    if function is None or primals is None or tangents is None:
+        raise ArgumentError(
+            "`jvp` needs a function, its primals and a tangent for each of them.",
+            user_location(),
+            "write jvp(f, (x, y), (x_dot, y_dot))",
+        )
+    return cached_dispatcher(function, "jvp", argnums=ALL, jit=jit, label="jvp")(primals, tangents)
 
 
 def _transform(function: Function | None, mode: str, **options: Any) -> Any:
     if function is None:
-        return lambda f: Dispatcher(f, mode, **options)
+        return lambda f: _transform(f, mode, **options)
+    if isinstance(function, (staticmethod, classmethod)):  # decorated from outside: the method stays what it was
+        return type(function)(Dispatcher(function.__func__, mode, **options))
     return Dispatcher(function, mode, **options)

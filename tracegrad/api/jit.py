@@ -23,6 +23,10 @@ def jit(function: Callable[..., Any] | None = None, *, jit: str | None = None) -
     callable
         With the arguments and results of `function`. Inside a function that is differentiated it is part of it.
     """
-    if function is None:
-        return lambda f: Dispatcher(f, "value", jit=jit, label="jit")
-    return Dispatcher(function, "value", jit=jit, label="jit")
+
+    def transform(f: Callable[..., Any]) -> Any:
+        if isinstance(f, (staticmethod, classmethod)):
+            return type(f)(transform(f.__func__))
+        return Dispatcher(f, "value", jit=jit, label="jit")
+
+    return transform if function is None else transform(function)

@@ -105,7 +105,7 @@ class Dispatcher(Looking):
         self._calls += 1
         left: dict[Path, int] = {}
         if not under_way or not is_capturing():
-            result = self._entry(*args, **keywords)
+            result = self._entry(*args, **keywords) if keywords else self._entry(*args)
             if type(result) is not Exit:
                 return result
             result = self._other_entry(result, left, args, keywords)
