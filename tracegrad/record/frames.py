@@ -66,3 +66,15 @@ def user_location() -> Location | None:
     if found is None:
         found = _locations[key] = Location(*key)
     return found
+
+
+def raised_at(error: BaseException) -> Location | None:
+    """The last line of the user's code that an exception passed through."""
+    found: Location | None = None
+    trail = error.__traceback__
+    while trail is not None:
+        code = trail.tb_frame.f_code
+        if not is_internal(code.co_filename):
+            found = Location(code.co_filename, trail.tb_lineno, code.co_name)
+        trail = trail.tb_next
+    return found

@@ -262,38 +262,37 @@ class Recording:
 
     def plain_key(self, key: Any) -> Any:
         """An index with traced whole numbers guarded by value, and traced masks as positions, guarded by their count."""
-        if isinstance(key, tuple):
-            parts: list[Any] = []
-            for part in key:
-                plain = self._plain_part(part)
-                parts.extend(plain if isinstance(plain, list) else [plain])
-            return tuple(parts)
-        plain = self._plain_part(key)
-        return tuple(plain) if isinstance(plain, list) else plain
+        if not isinstance(key, tuple):
+            plain = self._plain_parts(key)
+            return plain[0] if len(plain) == 1 else plain
+        return tuple(part for given in key for part in self._plain_parts(given))
 
-    def _plain_part(self, part: Any) -> Any:
+    def _plain_parts(self, part: Any) -> tuple[Any, ...]:
+        """What stands for one part of an index: a mask of several dimensions becomes as many arrays."""
         traced = self.traced(part)
         if traced is None:
+            if isinstance(part, slice) and any(self.traced(p) is not None for p in _ends(part)):
+                part = slice(*(p if self.traced(p) is None else p.__index__() for p in _ends(part)))
             if isinstance(part, list) and any(self.traced(p) is not None for p in part):
-                return FUNCTIONS[np.stack]([p if self.traced(p) is not None else np.asarray(p) for p in part])
-            return part
+                part = FUNCTIONS[np.stack]([p if self.traced(p) is not None else np.asarray(p) for p in part])
+            return (part,)
         if isinstance(traced.atom, Const):
-            return traced.value
+            return (traced.value,)
         if not traced.shape:
-            return self.truth(traced) if traced.dtype.kind == "b" else traced.__index__()
-        return self._positions(traced) if traced.dtype.kind == "b" else traced
+            return (self.truth(traced) if traced.dtype.kind == "b" else traced.__index__(),)
+        return self._positions(traced) if traced.dtype.kind == "b" else (traced,)
 
-    def _positions(self, mask: Any) -> list[Any]:
+    def _positions(self, mask: Any) -> tuple[Any, ...]:
         """The positions of a mask's true items, an array a dimension."""
         count = FUNCTIONS[np.count_nonzero](mask).__index__()
         flat = flatnonzero(FUNCTIONS[np.ravel](mask), count=count)
         if mask.ndim == 1:
-            return [flat]
+            return (flat,)
         out, rest = [], flat
         for n in reversed(mask.shape[1:]):
             out.append(rest % n)
             rest = rest // n
-        return [rest, *reversed(out)]
+        return (rest, *reversed(out))
 
     # --- writing in place -----------------------------------------------------------------------------------------------------
 
@@ -304,9 +303,9 @@ class Recording:
         by_value = (
             mask is not None and mask.dtype.kind == "b" and mask.shape == traced.shape != () and np.ndim(value) == 0
         )
-        raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
         if not by_value:
             key = self.plain_key(key)
+        raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
         template, arrays = ((), []) if by_value else split(key)
         new = value.value if getattr(value, "recorder", None) is not None else value
         if isinstance(new, (list, tuple)):
@@ -403,6 +402,10 @@ class Recording:
 
 def _parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
+
+
+def _ends(part: slice) -> tuple[Any, Any, Any]:
+    return part.start, part.stop, part.step
 
 
 def _python_kind(atom: Atom) -> type:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from tracegrad import tree
-from tracegrad.errors import ArgumentError
+from tracegrad.errors import ArgumentError, TracegradError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Trace
+from tracegrad.record.frames import raised_at
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
 from tracegrad.tensor.namespace import Session
@@ -151,6 +152,10 @@ def capture(
         returned = session.call(function, args, keywords)
         flat, structure = tree.flatten(returned)
         return _captured(recording, session, places, flat, structure, name)
+    except TracegradError as error:
+        if error.where is None:
+            error.where = raised_at(error)
+        raise
     finally:
         under_way.remove(session)
         _running.sessions.pop()

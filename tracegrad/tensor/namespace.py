@@ -13,7 +13,7 @@ import functools
 import itertools
 import operator
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,11 @@ _PURE = {
     "_functools",
     "copy",
 }
+# Functions that call what they are given.
+_CALL_BACK = {
+    map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap, itertools.takewhile,
+    itertools.dropwhile, itertools.filterfalse, itertools.groupby,
+}  # fmt: skip
 _IMPURE_BUILTINS = {input, open, id, hash}
 _MUTATORS = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
@@ -230,9 +235,12 @@ class Marks:
         return self.reads.read(value, cell, (("attr", "cell_contents"),))
 
     def attr(self, value: Any, name: str) -> Any:
-        """An attribute; of an object from outside it is a read."""
+        """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
         if is_traced(value) or (isinstance(value, types.ModuleType) and _is_stable(value.__name__)):
             return getattr(value, name)
+        found = getattr(type(value), name, None)
+        if type(found) is property and type(found.fget) is types.FunctionType and _may_clone(found.fget):
+            return self.session.run(found.fget, (value,), {})
         origin = self.reads.path_of(value)
         found = getattr(value, name)
         if origin is None and isinstance(value, types.ModuleType):
@@ -279,16 +287,27 @@ class Marks:
         elif isinstance(function, types.MethodType):
             if isinstance(function.__func__, types.FunctionType) and _may_clone(function.__func__):
                 return self.session.run(function.__func__, (function.__self__, *args), keywords)
+        elif isinstance(function, type):
+            if _is_plain_class(function):
+                made = object.__new__(function)
+                self.session.run(function.__init__, (made, *args), keywords)
+                return made
+        elif isinstance(function, functools._lru_cache_wrapper):
+            # Its memory would hand traced values of this run to the next.
+            return self.call(function.__wrapped__, *args, **keywords)
         elif isinstance(function, functools.partial):
             parts = self.reads.contents(self.attr(function, "args"))
             named = self.reads.contents(self.attr(function, "keywords"))
             return self.call(self.attr(function, "func"), *parts, *args, **{**named, **keywords})
         else:
             own_call = getattr(type(function), "__call__", None)
-            if isinstance(own_call, types.FunctionType) and not isinstance(function, type) and _may_clone(own_call):
+            if isinstance(own_call, types.FunctionType) and _may_clone(own_call):
                 return self.session.run(own_call, (function, *args), keywords)
         if args:
             args = tuple(self.reads.contents(x) for x in args)
+        if function in _CALL_BACK if isinstance(function, Hashable) else False:
+            args = tuple(map(self.callable_view, args))
+            keywords = {k: self.callable_view(v) for k, v in keywords.items()}
         stand_in = self.session.stand_ins.find(function)
         if stand_in is not None:
             return stand_in(*args, **keywords)
@@ -299,10 +318,12 @@ class Marks:
         return result
 
     def callable_view(self, value: Any) -> Any:
-        """For functions without source: a callable that calls through the marks."""
-        if callable(value) and not isinstance(value, type):
-            return functools.partial(self.call, value)
-        return value
+        """A callable that calls through the marks, for code without marks: functions without source, `map`, `sorted`."""
+        if not callable(value) or is_traced(value):
+            return value
+        if isinstance(value, type) and self.session.stand_ins.find(value) is None:
+            return value
+        return functools.partial(self.call, value)
 
     def _judge(self, function: Any, args: tuple[Any, ...]) -> None:
         """Make the run not repeatable when calling `function` again could do something else."""
@@ -418,6 +439,17 @@ def _may_clone(function: types.FunctionType) -> bool:
     """Whether a Python function runs as its own marked clone: the user's, and a package's that computes with NumPy."""
     file = function.__code__.co_filename
     return not is_internal(file) or function.__module__.split(".")[0] == "scipy"
+
+
+def _is_plain_class(cls: Any) -> bool:
+    """Whether making an instance is `__init__` of the user's and nothing else, so that a marked clone of it can be run."""
+    return (
+        type(cls) is type
+        and cls.__new__ is object.__new__
+        and type(cls.__init__) is types.FunctionType
+        and _may_clone(cls.__init__)
+        and mark(cls.__init__.__code__) is not None
+    )
 
 
 def _our_op(function: Any) -> Callable[..., Any] | None:

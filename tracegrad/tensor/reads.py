@@ -138,7 +138,9 @@ class Reads:
             return self._input(value, root, path, name, weak=type(value) is float)
         if isinstance(value, types.MethodType):
             self.guards.append(Read(root, (*path, ("attr", "__func__")), "identity", value.__func__))
-        elif isinstance(value, types.BuiltinFunctionType) and not isinstance(value.__self__, (types.ModuleType, type(None))):
+        elif isinstance(value, types.BuiltinFunctionType) and not isinstance(
+            value.__self__, (types.ModuleType, type(None))
+        ):
             pass  # a method of a built-in object, made anew at each access; the object is guarded
         elif isinstance(value, _BY_VALUE):
             self.guards.append(Read(root, path, "value", value))
@@ -151,7 +153,9 @@ class Reads:
             self.track(value, root, path)
         return value
 
-    def _input(self, value: Any, root: Any, path: tuple[Step, ...], name: str | None, weak: bool = False) -> Any:
+    def _input(
+        self, value: Any, root: Any, path: tuple[Step, ...], name: str | None, weak: bool = False
+    ) -> Any:
         traced = self.recording.input(value, name, weak)
         self.inputs[traced.atom] = Read(root, path, "input", value)
         return traced
@@ -168,4 +172,6 @@ class Reads:
             self.guards.append(Read(root, path, "keys", tuple(value)))
             return {k: self.contents(self.read(v, root, (*path, ("item", k)))) for k, v in value.items()}
         self.guards.append(Read(root, path, "length", (type(value), len(value))))
-        return type(value)(self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value))
+        return type(value)(
+            self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value)
+        )

@@ -16,6 +16,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr, Var
 from tracegrad.ir.types import promote, type_of
 from tracegrad.ops import elementary as e
+from tracegrad.ops import special
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.ops.index import zeros
@@ -93,13 +94,13 @@ class StandIns:
         return self._weak(e.log(x) if base is None else e.log(x) / e.log(base))
 
     def math_erf(self, x: Any) -> Any:
-        return self._weak(e.erf(x)) if is_traced(x) else math.erf(x)
+        return self._weak(special.erf(x)) if is_traced(x) else math.erf(x)
 
     def math_erfc(self, x: Any) -> Any:
-        return self._weak(e.erfc(x)) if is_traced(x) else math.erfc(x)
+        return self._weak(special.erfc(x)) if is_traced(x) else math.erfc(x)
 
     def math_lgamma(self, x: Any) -> Any:
-        return self._weak(e.gammaln(x)) if is_traced(x) else math.lgamma(x)
+        return self._weak(special.gammaln(x)) if is_traced(x) else math.lgamma(x)
 
     def as_float(self, x: Any = 0.0) -> Any:
         if not is_traced(x):
@@ -107,7 +108,9 @@ class StandIns:
         x = self.recording.traced(x)
         if x.size != 1:
             raise TypeError("only length-1 arrays can be converted to Python scalars")
-        return self.recording.number(x if x.dtype == np.float64 else astype(x, dtype=np.dtype(np.float64)), "item")
+        return self.recording.number(
+            x if x.dtype == np.float64 else astype(x, dtype=np.dtype(np.float64)), "item"
+        )
 
     def as_int(self, x: Any = 0, *base: Any) -> Any:
         if not is_traced(x):
@@ -115,7 +118,9 @@ class StandIns:
         x = self.recording.traced(x)
         if x.dtype.kind == "f":
             int(x.value)  # NaN and infinities are refused as Python refuses them
-        return self.recording.number(x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64)), "item")
+        return self.recording.number(
+            x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64)), "item"
+        )
 
     def is_instance(self, value: Any, classes: Any) -> bool:
         return isinstance(self.plain(value), classes)
@@ -150,20 +155,30 @@ class StandIns:
         self.recording.steps.append(Instr(zeros, (), (variable,), params, self.recording.location()))
         return self.recording.wrap(array, variable)
 
-    def zeros_like(self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+    def zeros_like(
+        self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+    ) -> Any:
         plain = self.plain(array) if is_traced(array) else np.asarray(array)
-        return self._zeros(np.zeros(plain.shape if shape is None else _plain_shape(shape), dtype or plain.dtype))
+        return self._zeros(
+            np.zeros(plain.shape if shape is None else _plain_shape(shape), dtype or plain.dtype)
+        )
 
-    def ones_like(self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+    def ones_like(
+        self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+    ) -> Any:
         plain = self.plain(array) if is_traced(array) else np.asarray(array)
-        return self.fresh(np.ones(plain.shape if shape is None else _plain_shape(shape), dtype or plain.dtype))
+        return self.fresh(
+            np.ones(plain.shape if shape is None else _plain_shape(shape), dtype or plain.dtype)
+        )
 
     def full(self, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **rest: Any) -> Any:
         shape = _plain_shape(shape)
         if not _any_traced(fill_value):
             return self.fresh(np.full(shape, fill_value, dtype, order, **rest))
         value = self.recording.traced(fill_value)
-        return FUNCTIONS[np.copy](FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape))
+        return FUNCTIONS[np.copy](
+            FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape)
+        )
 
     def full_like(self, array: Any, fill_value: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
         plain = self.plain(array) if is_traced(array) else np.asarray(array)
@@ -179,11 +194,17 @@ class StandIns:
 
     def asarray(self, data: Any, dtype: Any = None, order: Any = None, **rest: Any) -> Any:
         if not _any_traced(data):
-            return np.asarray(data, dtype, order, **rest) if isinstance(data, np.ndarray) else self.array(data, dtype)
+            return (
+                np.asarray(data, dtype, order, **rest)
+                if isinstance(data, np.ndarray)
+                else self.array(data, dtype)
+            )
         if is_traced(data):
             traced = self.recording.traced(data)
             if traced.weak:
-                traced = self.recording.wrap(np.asarray(traced.value)[()], traced.atom, False, traced.requires_grad)
+                traced = self.recording.wrap(
+                    np.asarray(traced.value)[()], traced.atom, False, traced.requires_grad
+                )
             return self._as_dtype(traced, dtype)
         return self._as_dtype(self._stacked(data), dtype)
 
@@ -208,7 +229,9 @@ class StandIns:
         return self.asarray(x, np.float32) if _any_traced(x) else np.float32(x)
 
     def vectorize(self, *args: Any, **keywords: Any) -> Any:
-        raise self.recording.leak("np.vectorize and np.frompyfunc call Python for each element of a plain array")
+        raise self.recording.leak(
+            "np.vectorize and np.frompyfunc call Python for each element of a plain array"
+        )
 
 
 def _plain_shape(shape: Any) -> Any:
