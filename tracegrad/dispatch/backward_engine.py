@@ -16,6 +16,7 @@ import numpy as np
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.dispatch.build import function_text
 from tracegrad.emit.module import emit_array
+from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Trace, Var
 from tracegrad.passes.lower import own_outputs
@@ -37,6 +38,7 @@ class EmittedBackward:
         self.reads: tuple[Var, ...] = tuple(v for v in swept.reads if v in read)
         self._backward = replace(backward, inputs=(*self.reads, *backward.inputs[count:]))
         self._several = len(backward.outputs) != 1
+        self._met = False
 
     @functools.cached_property
     def _text(self) -> Source:
@@ -55,6 +57,11 @@ class EmittedBackward:
     def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
         """Cotangents of the active inputs, None for zero."""
         with np.errstate(all="ignore"):
-            results = self._function(tuple(values), *cotangents)
-        found = iter(results if self._several else (results,))
-        return tuple(next(found) if present else None for present in self._present)
+            if self._met:
+                found = self._function(tuple(values), *cotangents)
+                results = iter(found if self._several else (found,))
+            else:
+                # Emission pays for a structure that comes again; the steps are the same, so is every bit.
+                results = iter(interpret(self._backward, (*values, *cotangents)))
+                self._met = True
+        return tuple(next(results) if present else None for present in self._present)
