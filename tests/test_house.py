@@ -155,7 +155,8 @@ def test_a_package_with_one_door(package: str, only_in: str) -> None:
 
 @pytest.mark.parametrize("file", sorted(read_house()))
 def test_a_file_is_short_enough_to_read(file: str) -> None:
-    assert len((PACKAGE / file).read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    lines = (PACKAGE / file).read_text(encoding="utf-8").count("\n")
+    assert lines <= MOST_LINES
 
 
 @pytest.mark.parametrize("file", sorted(read_house()))
