@@ -9,6 +9,7 @@ A traced value has `data` (what NumPy computed), `atom` (its variable or constan
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,6 +29,9 @@ from tracegrad.record.frames import user_location
 from tracegrad.record.structure import Structures
 
 LITERAL = 16  # constants of at most so many elements are written into the text
+SMALL = 2**31  # Python ints that are arguments are smaller
+INT64 = 2**63
+_WHOLE = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "power": operator.pow}
 _NUMBERS = (float, int, np.floating, np.integer)
 
 
@@ -52,6 +56,7 @@ class Recording:
         self.structures = Structures(self)
         self.impure: tuple[str, Location | None] | None = None
         self._foreign: set[Var] = set()
+        self._bounds: dict[Atom, int] = {}  # of Python ints
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
         self._viewers: dict[int, list[Any]] = {}
         self._snapshots: dict[int, tuple[Any, np.ndarray[Any, Any], Atom]] = {}
@@ -97,6 +102,8 @@ class Recording:
 
     def constant(self, value: Any) -> Atom:
         """A constant; an array is copied, since its owner may write into it later, and a large one becomes an input."""
+        if value.__class__ is int and not -INT64 <= value < INT64:
+            return Const(float(value))
         if not isinstance(value, np.ndarray):
             return Const(value)
         found = self._snapshots.get(id(value))
@@ -130,6 +137,11 @@ class Recording:
                 values.append(arg)
                 atoms.append(self.constant(arg))
                 weaks.append(is_weak(arg))
+        bound = 0
+        if op.name in _WHOLE and all(v.__class__ is int for v in values):
+            bound = self._bound(op, atoms, values)
+            if bound >= INT64:
+                return self._exact(op, args, values)
         try:
             result = op.evaluate(*values, **params)
         except Exception as error:
@@ -153,11 +165,34 @@ class Recording:
         if any(weaks):
             atoms = self._strengthened(op, atoms, weaks, params, type)
         variable = Var(type)
+        if bound:
+            self._bounds[variable] = bound
         self.steps.append(Instr(op, tuple(atoms), (variable,), params, self.location()))
         traced = self.wrap(result, variable, weak, active)
         if op.view and type.shape:
             self._remember_view(traced, args, op, params)
         return traced
+
+    def _bound(self, op: Op, atoms: Sequence[Atom], values: Sequence[int]) -> int:
+        """How large the result of Python ints may get, for any arguments that the same program serves."""
+        left, right = (
+            abs(v) if isinstance(a, Const) else max(self._bounds.get(a, SMALL), abs(v))
+            for a, v in zip(atoms, values, strict=True)
+        )
+        if op.name == "power":
+            constant = isinstance(atoms[1], Const) and 0 <= values[1] < 64
+            return int(left ** values[1]) if constant else INT64
+        return left * right if op.name == "multiply" else left + right
+
+    def _exact(self, op: Op, args: Sequence[Any], values: Sequence[int]) -> Any:
+        """The result of Python ints by Python's own rules, where int64 could not hold it: their values are guarded."""
+        for arg in args:
+            traced = self.traced(arg)
+            if traced is not None:
+                self.number(traced, int)
+        result = _WHOLE[op.name](*values)
+        atom = self.constant(result)
+        return self.wrap(atom.value if isinstance(atom, Const) else result, atom, True)
 
     def _several(self, op: Op, atoms: Sequence[Atom], params: Mapping[str, Any], results: Any, active: bool) -> Any:
         variables = tuple(Var(type_of(r)) for r in results)

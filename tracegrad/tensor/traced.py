@@ -17,6 +17,9 @@ from tracegrad.tensor.methods import Methods
 from tracegrad.tensor.numpy_protocol import ArrayProtocol
 
 
+_SEQUENCES = (list, tuple, str, bytes)
+
+
 class TracedArray(ArrayProtocol):
     """A value of a recording.
 
@@ -87,6 +90,18 @@ class TracedArray(ArrayProtocol):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return strong(super().__array_function__(function, types, args, kwargs))
+
+    def __mul__(self, other: Any) -> Any:
+        return self._repeated(other) if isinstance(other, _SEQUENCES) else super().__mul__(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._repeated(other) if isinstance(other, _SEQUENCES) else super().__rmul__(other)
+
+    def _repeated(self, other: Any) -> Any:
+        """`[0.0] * n` is a longer list; any other number makes an array of it."""
+        if self.dtype.kind in "iu" and not self.shape:
+            return other * self.__index__()
+        return super().__mul__(other)
 
     def __round__(self, digits: int | None = None) -> Any:
         return METHODS["round"](self, digits or 0)
