@@ -12,7 +12,7 @@ import numpy as np
 
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
-from tracegrad.ir.types import ArrayType
+from tracegrad.ir.types import ArrayType, is_weak
 from tracegrad.ops.op import Op
 from tracegrad.ops.operators import Operators
 
@@ -87,6 +87,9 @@ class Builder:
     def apply(self, op: Op, args: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """Write `op(*args, **params)` as a step; returns its results as symbols."""
         inputs = tuple(self.atom(a) for a in args)
+        number = _python_number(op, inputs)
+        if number is not None:
+            return self.constant(number)
         outputs = tuple(Var(t) for t in op.result_types(inputs, params))
         self.steps.append(Instr(op, inputs, outputs, dict(params), self.location))
         if op.n_outputs == 1:
@@ -101,3 +104,12 @@ class Builder:
         variables = tuple(self.atom(v) for v in inputs)
         assert all(isinstance(v, Var) for v in variables)
         return Trace(variables, tuple(self.steps), tuple(self.atom(v) for v in outputs), name)  # type: ignore[arg-type]
+
+
+def _python_number(op: Op, inputs: Sequence[Atom]) -> Any:
+    """What elementwise arithmetic on Python numbers gives: a Python number again, as weak as they are; else None."""
+    if op.family != "elementwise" or not all(isinstance(a, Const) and is_weak(a.value) for a in inputs):
+        return None
+    with np.errstate(all="ignore"):
+        found = op.evaluate(*(np.asarray(a.value) for a in inputs if isinstance(a, Const)))
+    return found.item() if found.dtype.kind in "fi" else None

@@ -132,6 +132,21 @@ def unrepeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return None
 
 
+def repeated_later(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """broadcast_to(x) * y -> broadcast_to(x * y), where nothing else gives the result its shape: less to compute"""
+    inputs: list[Atom] = []
+    for atom in step.inputs:
+        inner = made.get(atom) if isinstance(atom, Var) else None
+        inputs.append(inner.inputs[0] if inner is not None and inner.op is broadcast_to else atom)
+    out = step.outputs[0]
+    if all(a is b for a, b in zip(inputs, step.inputs, strict=True)):
+        return None
+    (found,) = step.op.result_types(inputs, step.params)
+    if found.dtype != out.dtype or found.shape == out.shape:
+        return None
+    return expression(broadcast_to, expression(step.op, *inputs, **step.params), shape=out.shape)
+
+
 def _is_repeat(step: Instr) -> bool:
     """Whether broadcasting the step's input does the same as the step."""
     if step.op.name in ("reshape", "expand_dims"):
@@ -256,7 +271,7 @@ _FAR = 8
 """How many steps back a rule looks, so that the passes stay linear."""
 
 FAMILIES: dict[str, tuple[Rule, ...]] = {
-    "elementwise": (unrepeated, python_numbers),
+    "elementwise": (unrepeated, repeated_later, python_numbers),
     "linear": (rearranged_zeros,),
 }
 
