@@ -55,7 +55,7 @@ class Recording:
         self.hoisted: dict[Var, np.ndarray[Any, Any]] = {}
         self.structures = Structures(self)
         self.impure: tuple[str, Location | None] | None = None
-        self._foreign: set[Var] = set()
+        self._borrowed: dict[int, tuple[Any, str | None]] = {}  # memory of the caller's, and what the caller calls it
         self._bounds: dict[Atom, int] = {}  # of Python ints
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
         self._viewers: dict[int, list[Any]] = {}
@@ -74,10 +74,30 @@ class Recording:
         """A new input of the trace."""
         if not isinstance(data, np.ndarray) or not data.shape:
             data = data if weak else np.asarray(data)[()]
+        else:
+            owner = _owner(data)
+            self._borrowed[id(owner)] = (owner, name)
         variable = Var(type_of(data), name)
         self.inputs.append(variable)
-        self._foreign.add(variable)
         return self.wrap(data, variable, weak, active)
+
+    def renamed(self, traced: Any, variable: Var) -> Any:
+        """The same value under the variable of a loop or branch; of an array a twin, which is written when this one is."""
+        made = self.wrap(traced.value, variable, traced.weak, traced.requires_grad)
+        if variable.type.shape:
+            twins = [r for r in traced.twins or (weakref.ref(traced),) if r() is not None]
+            twins.append(weakref.ref(made))
+            made.twins = traced.twins = twins
+            for reference in twins:
+                twin = reference()
+                if twin is not None:
+                    twin.twins = twins
+            entry = self._views.get(id(traced))
+            if entry is not None:
+                self._views[id(made)] = (weakref.ref(made), *entry[1:])
+                weakref.finalize(made, self._views.pop, id(made), None).atexit = False
+                self._viewers.setdefault(id(entry[1]), []).append(weakref.ref(made))
+        return made
 
     def lift(self, outer: Any) -> Any:
         """A value of an outer recorder as an input of this trace."""
@@ -377,16 +397,15 @@ class Recording:
         return traced
 
     def _writable(self, traced: Any) -> None:
-        root = traced
-        while id(root) in self._views:
-            root = self._views[id(root)][1]
-        if root.atom in self._foreign:
+        borrowed = self._borrowed.get(id(_owner(traced.value)))
+        if borrowed is not None:
             raise InPlaceError(
-                f"`{root.atom.name or 'an array'}` is written in place, but it belongs to the caller.",
+                f"`{borrowed[1] or 'an array'}` is written in place, but it belongs to the caller.",
                 self.location(),
                 "copy it first, `a = a.copy()`",
             )
         self.structures.fail("an array is written in place")
+        self.structures.pin(traced)
 
     def _remember_view(self, traced: Any, args: Sequence[Any], op: Op, params: Mapping[str, Any]) -> None:
         base = args[0]
@@ -399,9 +418,11 @@ class Recording:
 
     def _rebind(self, traced: Any, result: Any) -> None:
         """The written value stands for `result` from here on; so do, in part, its base and its other views."""
-        traced.atom = result.atom
-        traced.requires_grad = traced.requires_grad or result.requires_grad
         entry = self._views.get(id(traced))
+        active = traced.requires_grad or result.requires_grad
+        for twin in (traced, *(reference() for reference in traced.twins or ())):
+            if twin is not None:
+                twin.atom, twin.requires_grad = result.atom, active
         if entry is not None:
             _, base, op, rest, params = entry
             if op is not getitem or rest:
@@ -413,6 +434,10 @@ class Recording:
             whole = self.wrap(np.array(base.value), base.atom, False, base.requires_grad)
             self._rebind(base, index_set(whole, traced, index=params["index"]))
         self._refresh(traced)
+        for reference in traced.twins or ():
+            twin = reference()
+            if twin is not None and twin is not traced:
+                self._refresh(twin)
 
     def _refresh(self, base: Any) -> None:
         for reference in self._viewers.get(id(base), ()):
@@ -437,6 +462,13 @@ class Recording:
 
 def _parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
+
+
+def _owner(array: Any) -> Any:
+    """The array whose memory this one looks at."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def _ends(part: slice) -> tuple[Any, Any, Any]:

@@ -14,6 +14,7 @@ Begin with `Structures.header`.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -107,6 +108,17 @@ class LoopFrame:
 Frame = Straight | BranchFrame | LoopFrame
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Which array `holder` is depends on `condition` having been `expected`, or on what happened deeper inside."""
+
+    holder: Any
+    condition: Atom
+    expected: Any
+    deep: bool
+    location: Location | None
+
+
 class Structures:
     """The open structures of one recording.
 
@@ -121,6 +133,52 @@ class Structures:
         self.frames: list[Frame] = []
         self.alias: dict[Var, Atom] = {}
         self.reasons: list[tuple[str, Location | None]] = []
+        self._pins: list[Pin] = []
+        self._prune_at = 64
+
+    # --- arrays that go through structures, and are written in place later ----------------------------------------------
+
+    def _renamed(
+        self,
+        traced: Any,
+        variable: Var,
+        condition: Atom | None,
+        expected: Any,
+        deep: bool,
+        location: Location | None,
+    ) -> Any:
+        """The result of a structure that was closed: the same value under its variable.
+
+        Which array a name holds may depend on the arm, or on the number of iterations. That matters only when one of them is
+        written in place later; then `pin` asks for what was taken here. `condition` None: nothing depends on it.
+        """
+        made = self.recording.renamed(traced, variable)
+        if variable.type.shape and condition is not None:
+            self._pins.append(Pin(weakref.ref(made), condition, expected, deep, location))
+            if len(self._pins) > self._prune_at:
+                self._pins = [p for p in self._pins if p.holder() is not None]
+                self._prune_at = 64 + 2 * len(self._pins)
+        return made
+
+    def pin(self, written: Any) -> None:
+        """An array is written in place: what a name of its kind holds must not depend on an arm that may differ later."""
+        left: list[Pin] = []
+        visible: set[Atom] | None = None
+        for pin in self._pins:
+            holder = pin.holder()
+            if holder is None:
+                continue
+            if holder.dtype != written.dtype:
+                left.append(pin)
+                continue
+            if visible is None:
+                visible = {*self.recording.inputs, *(v for s in self.recording.steps for v in s.outputs)}
+            condition = substituted(pin.condition, self.alias)
+            if pin.deep or (isinstance(condition, Var) and condition not in visible):
+                self.recording.not_repeatable("an array that came out of a nested loop or branch may be written in place")
+            elif isinstance(condition, Var):
+                self.recording.steps.append(Guard(condition, pin.expected, pin.location))
+        self._pins = left
 
     # --- failing --------------------------------------------------------------------------------------------------------
 
@@ -202,8 +260,9 @@ class Structures:
         recording.steps.append(
             Instr(branch, (frame.condition, *free), outputs, {"arms": arms, "names": tuple(results)}, frame.location)
         )
+        deep = _holds_arrays(steps)
         for (n, t), v in zip(list(results.items()), outputs, strict=True):
-            results[n] = recording.wrap(t.value, v, t.weak, t.requires_grad)
+            results[n] = self._renamed(t, v, frame.condition, frame.taken, deep, frame.location)
 
     # --- loops ------------------------------------------------------------------------------------------------------------
 
@@ -232,7 +291,7 @@ class Structures:
             if n in frame.init:
                 traced = self._number(v)
                 header[n] = Var(traced.atom.type, n)
-                out.append(self.recording.wrap(traced.value, header[n], traced.weak, traced.requires_grad))
+                out.append(self.recording.renamed(traced, header[n]))
             else:
                 out.append(v)
         frame.current = Iteration(header)
@@ -486,9 +545,10 @@ class Structures:
             recording.steps.append(Instr(greater, (steps_done, Const(0)), (entered,), {}, frame.location))
             recording.steps.append(Guard(entered, True, frame.location))
         out: dict[str, Any] = {}
+        deep = _holds_arrays([*one.test, *one.steps])
+        done = steps_done if condition is not None or deep else None
         for n, v in finals.items():
-            traced = self._number(values[n])
-            out[n] = recording.wrap(traced.value, v, traced.weak, traced.requires_grad)
+            out[n] = self._renamed(self._number(values[n]), v, done, frame.count, deep, frame.location)
         return out
 
     def _zeros(self, type: Any) -> Atom:
@@ -499,6 +559,11 @@ class Structures:
     def _number(self, value: Any) -> Any:
         """A traced value, or a number made one; None for anything else."""
         return self.recording.number_as_traced(value)
+
+
+def _holds_arrays(steps: Sequence[Step]) -> bool:
+    """Whether a loop or branch among these steps has an array among its results."""
+    return any(isinstance(s, Instr) and s.op.family == "control" and any(v.type.shape for v in s.outputs) for s in steps)
 
 
 def _whole(atom: Atom, variable: Var) -> bool:

@@ -35,7 +35,7 @@ class TracedArray(ArrayProtocol):
         It depends on something that is differentiated.
     """
 
-    __slots__ = ("__weakref__", "atom", "recorder", "requires_grad", "value", "weak")
+    __slots__ = ("__weakref__", "atom", "recorder", "requires_grad", "twins", "value", "weak")
 
     def __init__(
         self, value: Any, *, recorder: Any, atom: Atom, weak: bool = False, requires_grad: bool = False
@@ -45,6 +45,7 @@ class TracedArray(ArrayProtocol):
         self.atom = atom
         self.weak = weak
         self.requires_grad = requires_grad
+        self.twins: list[Any] | None = None  # weak references to other objects that stand for the same array
 
     @property
     def size(self) -> int:
