@@ -17,6 +17,47 @@ def chosen(condition, x, y):
     return x if condition else y
 
 
+def chosen_arrays(condition, x, y, zero):
+    """`np.where` of three arrays of one shape; `zero` says the dtype."""
+    flags, first, second = flat_of(condition), flat_of(x), flat_of(y)
+    out = np.full(flags.size, zero)
+    for i in range(flags.size):
+        out[i] = first[i] if flags[i] else second[i]
+    return out.reshape(condition.shape)
+
+
+def chosen_or_number(condition, x, y, zero):
+    """`np.where` of an array or a number."""
+    flags, first = flat_of(condition), flat_of(x)
+    out = np.full(flags.size, zero)
+    for i in range(flags.size):
+        out[i] = first[i] if flags[i] else y
+    return out.reshape(condition.shape)
+
+
+def number_or_chosen(condition, x, y, zero):
+    """`np.where` of a number or an array."""
+    flags, second = flat_of(condition), flat_of(y)
+    out = np.full(flags.size, zero)
+    for i in range(flags.size):
+        out[i] = x if flags[i] else second[i]
+    return out.reshape(condition.shape)
+
+
+def chosen_numbers(condition, x, y, zero):
+    """`np.where` of two numbers."""
+    flags = flat_of(condition)
+    out = np.full(flags.size, zero)
+    for i in range(flags.size):
+        out[i] = x if flags[i] else y
+    return out.reshape(condition.shape)
+
+
+def flat_of(x):
+    """An array as a vector."""
+    return np.ascontiguousarray(x).reshape(x.size)
+
+
 def erf_of(x):
     """The error function."""
     return math.erf(x)
@@ -171,9 +212,8 @@ def xlogy_each(x, y, shape):
 
 def spread_flat(x, shape):
     """A scalar or array, repeated to a shape, as a vector."""
-    out = np.empty(shape)
-    out[...] = x
-    return out.reshape(out.size)
+    found = x + np.zeros(shape)
+    return found.reshape(found.size)
 
 
 def ratio_of(r, above, below):

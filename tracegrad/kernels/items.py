@@ -63,9 +63,8 @@ def taken_one(x, index, rows, length, width, shape):
 
 def flat_indices(indices, together):
     """An index array, repeated to the shape it has together with another, as a vector."""
-    out = np.empty(together, np.int64)
-    out[...] = indices
-    return out.reshape(out.size)
+    found = indices + np.zeros(together, np.int64)
+    return found.reshape(found.size)
 
 
 def taken_pairs(x, i, j, together, rows, columns, width, shape):

@@ -73,8 +73,7 @@ def batched_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
 
 def stack_of(x, grown, full):
     """An array as (batch, rows, columns), repeated where the batch of another is larger."""
-    spread = np.empty(full, x.dtype)
-    spread[...] = np.ascontiguousarray(x).reshape(grown)
+    spread = np.ascontiguousarray(x).reshape(grown) + np.zeros(full, x.dtype)
     return spread.reshape((spread.size // max(full[-1] * full[-2], 1), full[-2], full[-1]))
 
 
@@ -116,14 +115,14 @@ def contract_all(x, y, sizes, x_steps, y_steps, out_steps, shape, zero):
     return contract(x, y, sizes, x_steps, y_steps, out_steps, (1,), zero)[0]
 
 
-def contract_one(x, sizes, x_steps, out_steps, shape, zero):
-    """As `contract`, for one array."""
-    return contract(x, np.full(1, zero + 1), sizes, x_steps, (0,) * len(sizes), out_steps, shape, zero)
+def contract_one(x, sizes, x_steps, no_steps, out_steps, shape, zero):
+    """As `contract`, for one array; `no_steps` is all zeros."""
+    return contract(x, np.full(1, zero + 1), sizes, x_steps, no_steps, out_steps, shape, zero)
 
 
-def contract_one_all(x, sizes, x_steps, out_steps, shape, zero):
+def contract_one_all(x, sizes, x_steps, no_steps, out_steps, shape, zero):
     """As `contract_one`, to a scalar."""
-    return contract(x, np.full(1, zero + 1), sizes, x_steps, (0,) * len(sizes), out_steps, (1,), zero)[0]
+    return contract(x, np.full(1, zero + 1), sizes, x_steps, no_steps, out_steps, (1,), zero)[0]
 
 
 def sum_of_diagonal(x, offset, zero):

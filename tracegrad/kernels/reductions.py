@@ -1,7 +1,7 @@
 """Reductions as loops, for compiled programs: Numba has no `axis` for most of them, and sums one after the other.
 
-An array comes in with the order of axes that puts the reduced ones last, and the sizes that make it rows by columns;
-`shape` is that of the result. `zero` says in which dtype to add. Begin with `sum_of`.
+`cut` says how an array lies in memory, (outer, first, middle, second, inner): `first` and `second` are reduced, and may
+be 1. `shape` is that of the result, `zero` says in which dtype to add. Begin with `sum_of`.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -13,9 +13,23 @@ import math
 import numpy as np
 
 
-def rows_of(x, order, rows, columns):
+def rows_of(x, cut):
     """`x` as a contiguous matrix whose rows are what is reduced."""
-    return np.ascontiguousarray(np.transpose(x, order)).reshape((rows, columns))
+    outer, first, middle, second, inner = cut
+    rows, columns = outer * middle * inner, first * second
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    if middle * inner == 1:
+        return flat.reshape((rows, columns))
+    out = np.empty((rows, columns), x.dtype)
+    k = 0
+    for o in range(outer):
+        for f in range(first):
+            for m in range(middle):
+                for s in range(second):
+                    for i in range(inner):
+                        out[(o * middle + m) * inner + i, f * second + s] = flat[k]
+                        k += 1
+    return out
 
 
 def sum_of(row, zero):
@@ -48,9 +62,10 @@ def sum_all(x, zero):
     return sum_of(np.ascontiguousarray(x).reshape(x.size), zero)
 
 
-def sum_rows(x, order, rows, columns, shape, zero):
-    """Sum over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def sum_rows(x, cut, shape, zero):
+    """Sum over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.full(rows, zero)
     for i in range(rows):
         out[i] = sum_of(matrix[i], zero)
@@ -72,9 +87,10 @@ def mean_all(x, zero):
     return type_like(sum_all(x, zero) / x.size, zero)
 
 
-def mean_rows(x, order, rows, columns, shape, zero):
-    """Mean over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def mean_rows(x, cut, shape, zero):
+    """Mean over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows, columns = matrix.shape
     out = np.full(rows, zero)
     for i in range(rows):
         out[i] = sum_of(matrix[i], zero) / columns
@@ -101,9 +117,10 @@ def prod_all(x, one):
     return prod_of(np.ascontiguousarray(x).reshape(x.size), one)
 
 
-def prod_rows(x, order, rows, columns, shape, one):
-    """Product over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def prod_rows(x, cut, shape, one):
+    """Product over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.full(rows, one)
     for i in range(rows):
         out[i] = prod_of(matrix[i], one)
@@ -124,9 +141,10 @@ def max_all(x):
     return max_of(np.ascontiguousarray(x).reshape(x.size))
 
 
-def max_rows(x, order, rows, columns, shape):
-    """Maximum over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def max_rows(x, cut, shape):
+    """Maximum over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.empty(rows, x.dtype)
     for i in range(rows):
         out[i] = max_of(matrix[i])
@@ -147,9 +165,10 @@ def min_all(x):
     return min_of(np.ascontiguousarray(x).reshape(x.size))
 
 
-def min_rows(x, order, rows, columns, shape):
-    """Minimum over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def min_rows(x, cut, shape):
+    """Minimum over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.empty(rows, x.dtype)
     for i in range(rows):
         out[i] = min_of(matrix[i])
@@ -172,9 +191,10 @@ def argmax_all(x):
     return argmax_of(np.ascontiguousarray(x).reshape(x.size))
 
 
-def argmax_rows(x, order, rows, columns, shape):
-    """Index of the maximum over the axis that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def argmax_rows(x, cut, shape):
+    """Index of the maximum over the axis that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.empty(rows, np.int64)
     for i in range(rows):
         out[i] = argmax_of(matrix[i])
@@ -197,9 +217,10 @@ def argmin_all(x):
     return argmin_of(np.ascontiguousarray(x).reshape(x.size))
 
 
-def argmin_rows(x, order, rows, columns, shape):
-    """Index of the minimum over the axis that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def argmin_rows(x, cut, shape):
+    """Index of the minimum over the axis that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.empty(rows, np.int64)
     for i in range(rows):
         out[i] = argmin_of(matrix[i])
@@ -219,9 +240,10 @@ def any_all(x):
     return any_of(np.ascontiguousarray(x).reshape(x.size))
 
 
-def any_rows(x, order, rows, columns, shape):
-    """`any` over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def any_rows(x, cut, shape):
+    """`any` over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.empty(rows, np.bool_)
     for i in range(rows):
         out[i] = any_of(matrix[i])
@@ -241,9 +263,10 @@ def all_all(x):
     return all_of(np.ascontiguousarray(x).reshape(x.size))
 
 
-def all_rows(x, order, rows, columns, shape):
-    """`all` over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def all_rows(x, cut, shape):
+    """`all` over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.empty(rows, np.bool_)
     for i in range(rows):
         out[i] = all_of(matrix[i])
@@ -264,9 +287,10 @@ def var_all(x, ddof, zero):
     return type_like(var_of(np.ascontiguousarray(x).reshape(x.size), ddof, zero), zero)
 
 
-def var_rows(x, order, rows, columns, shape, ddof, zero):
-    """Variance over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def var_rows(x, cut, shape, ddof, zero):
+    """Variance over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.full(rows, zero)
     for i in range(rows):
         out[i] = var_of(matrix[i], ddof, zero)
@@ -278,9 +302,10 @@ def std_all(x, ddof, zero):
     return type_like(math.sqrt(var_of(np.ascontiguousarray(x).reshape(x.size), ddof, zero)), zero)
 
 
-def std_rows(x, order, rows, columns, shape, ddof, zero):
-    """Standard deviation over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def std_rows(x, cut, shape, ddof, zero):
+    """Standard deviation over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.full(rows, zero)
     for i in range(rows):
         out[i] = math.sqrt(var_of(matrix[i], ddof, zero))
@@ -300,9 +325,10 @@ def norm_all(x, zero):
     return type_like(norm_of(np.ascontiguousarray(x).reshape(x.size), zero), zero)
 
 
-def norm_rows(x, order, rows, columns, shape, zero):
-    """2-norm over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def norm_rows(x, cut, shape, zero):
+    """2-norm over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.full(rows, zero)
     for i in range(rows):
         out[i] = norm_of(matrix[i], zero)
@@ -325,43 +351,76 @@ def logsumexp_all(x, zero):
     return type_like(logsumexp_of(np.ascontiguousarray(x).reshape(x.size), zero), zero)
 
 
-def logsumexp_rows(x, order, rows, columns, shape, zero):
-    """log(sum(exp(x))) over the axes that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
+def logsumexp_rows(x, cut, shape, zero):
+    """log(sum(exp(x))) over the axes that `cut` names."""
+    matrix = rows_of(x, cut)
+    rows = matrix.shape[0]
     out = np.full(rows, zero)
     for i in range(rows):
         out[i] = logsumexp_of(matrix[i], zero)
     return out.reshape(shape)
 
 
-def cumsum_rows(x, order, back, moved, rows, columns, zero):
-    """Running sums along the axis that `order` puts last; `moved` is the shape in that order, `back` undoes it."""
-    matrix = rows_of(x, order, rows, columns)
-    out = np.full((rows, columns), zero)
-    for i in range(rows):
-        total = zero
-        for j in range(columns):
-            total += matrix[i, j]
-            out[i, j] = total
-    return np.ascontiguousarray(np.transpose(out.reshape(moved), back))
+def cumsum_blocks(x, outer, length, inner, shape, zero):
+    """Running sums along the axis that has `length`."""
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.full(x.size, zero)
+    for o in range(outer):
+        for i in range(inner):
+            total = zero
+            for k in range(o * length * inner + i, (o + 1) * length * inner + i, inner):
+                total += flat[k]
+                out[k] = total
+    return out.reshape(shape)
 
 
-def cumprod_rows(x, order, back, moved, rows, columns, one):
-    """Running products along the axis that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
-    out = np.full((rows, columns), one)
-    for i in range(rows):
-        total = one
-        for j in range(columns):
-            total *= matrix[i, j]
-            out[i, j] = total
-    return np.ascontiguousarray(np.transpose(out.reshape(moved), back))
+def cumprod_blocks(x, outer, length, inner, shape, one):
+    """Running products along the axis that has `length`."""
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.full(x.size, one)
+    for o in range(outer):
+        for i in range(inner):
+            total = one
+            for k in range(o * length * inner + i, (o + 1) * length * inner + i, inner):
+                total *= flat[k]
+                out[k] = total
+    return out.reshape(shape)
 
 
-def argsort_rows(x, order, back, moved, rows, columns, zero):
-    """The order that sorts along the axis that `order` puts last."""
-    matrix = rows_of(x, order, rows, columns)
-    out = np.empty((rows, columns), np.int64)
-    for i in range(rows):
-        out[i] = np.argsort(matrix[i])
-    return np.ascontiguousarray(np.transpose(out.reshape(moved), back))
+def argsort_of(row):
+    """The order that sorts a vector: runs of doubling length are merged; ties keep their order, NaN comes last."""
+    n = row.size
+    order, merged = np.arange(n), np.arange(n)
+    width = 1
+    while width < n:
+        for start in range(0, n, 2 * width):
+            i, middle, stop = start, min(start + width, n), min(start + 2 * width, n)
+            j = middle
+            for k in range(start, stop):
+                a = row[order[min(i, n - 1)]]
+                b = row[order[min(j, n - 1)]]
+                if j >= stop or (i < middle and not (b < a or (a != a and b == b))):
+                    merged[k] = order[i]
+                    i += 1
+                else:
+                    merged[k] = order[j]
+                    j += 1
+        order, merged = merged, order
+        width *= 2
+    return order
+
+
+def argsort_blocks(x, outer, length, inner, shape, zero):
+    """The order that sorts along the axis that has `length`."""
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.full(x.size, zero)
+    row = np.empty(length, x.dtype)
+    for o in range(outer):
+        for i in range(inner):
+            start = o * length * inner + i
+            for k in range(length):
+                row[k] = flat[start + k * inner]
+            order = argsort_of(row)
+            for k in range(length):
+                out[start + k * inner] = order[k]
+    return out.reshape(shape)

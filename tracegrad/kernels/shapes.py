@@ -30,16 +30,25 @@ def filled(x, shape):
     return np.full(shape, x)
 
 
-def spread(x, lengthened, shape):
-    """`x` repeated along axes of length one; `lengthened` is its shape with leading ones."""
+def spread(x, steps, shape):
+    """`x` read in another way: along each axis of `shape` by a step through its memory, 0 where it is repeated."""
+    flat = np.ascontiguousarray(x).reshape(x.size)
     out = np.empty(shape, x.dtype)
-    out[...] = np.ascontiguousarray(x).reshape(lengthened)
+    row = out.reshape((out.size // max(shape[-1], 1), shape[-1]))
+    last = len(shape) - 1
+    for k, index in enumerate(np.ndindex(shape[:-1])):
+        place = 0
+        for axis in range(last):
+            place += index[axis] * steps[axis]
+        for j in range(shape[last]):
+            row[k, j] = flat[place]
+            place += steps[last]
     return out
 
 
-def contiguous_transpose(x, axes):
-    """`x` with its axes in another order, as a fresh array."""
-    return np.ascontiguousarray(np.transpose(x, axes))
+def transposed_matrix(x):
+    """`x.T`, as a fresh array."""
+    return np.ascontiguousarray(x.T)
 
 
 def rolled(x, shift, rows, length, width, shape):
@@ -48,7 +57,9 @@ def rolled(x, shift, rows, length, width, shape):
     out = np.empty((rows, length, width), x.dtype)
     for i in range(rows):
         for j in range(length):
-            out[i, (j + shift) % length] = blocks[i, j]
+            k = (j + shift) % length
+            for c in range(width):
+                out[i, k, c] = blocks[i, j, c]
     return out.reshape(shape)
 
 
@@ -58,7 +69,8 @@ def repeated(x, times, rows, length, width, shape):
     out = np.empty((rows, length * times, width), x.dtype)
     for i in range(rows):
         for j in range(length * times):
-            out[i, j] = blocks[i, j // times]
+            for c in range(width):
+                out[i, j, c] = blocks[i, j // times, c]
     return out.reshape(shape)
 
 

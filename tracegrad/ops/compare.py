@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
 from tracegrad.kernels import elements as kernels
 from tracegrad.kernels import shapes
@@ -139,6 +140,21 @@ def _where_jvp(tangents: Any, z: Any, condition: Any, x: Any, y: Any) -> Any:
     return cast(found, z.dtype)
 
 
+def _native_where(instr: Instr) -> Any:
+    """Kernels, since Numba takes seconds to compile its own; that is left what has to be broadcast."""
+    condition, x, y = instr.inputs
+    out = instr.outputs[0]
+    if not out.shape:
+        return (kernels.chosen,)
+    if any(a.shape not in ((), out.shape) for a in (x, y)) or condition.shape != out.shape:
+        return True
+    if x.shape:
+        kernel = kernels.chosen_arrays if y.shape else kernels.chosen_or_number
+    else:
+        kernel = kernels.number_or_chosen if y.shape else kernels.chosen_numbers
+    return (kernel, out.dtype.type(0))
+
+
 where: Op = Op(
     "where",
     np.where,
@@ -146,9 +162,12 @@ where: Op = Op(
     vjp=_where_vjp,
     jvp=_where_jvp,
     family="elementwise",
-    native=lambda instr: True if instr.outputs[0].shape else (kernels.chosen,),
+    native=_native_where,
     sample=(
         case(np.array([True, False, True]), (3,), (3,)),
+        case(np.array([True, False, True]), (3,), ()),
+        case(np.array([True, False, True]), (), (3,)),
+        case(np.array([True, False, True]), (), ()),
         case(np.array([True, False, True]), (2, 3), ()),
         case(np.array([[True], [False]]), (), (3,)),
         case(True, (), ()),

@@ -18,7 +18,7 @@ from tracegrad.ops.compare import where
 from tracegrad.ops.families import case, cast, linear
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.reduce import Axes, dtype_after, products_of_others, row_order, sum_
-from tracegrad.ops.shape import expand_dims, flip, transpose
+from tracegrad.ops.shape import expand_dims, flip, memory_blocks, transpose
 
 
 def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
@@ -27,20 +27,12 @@ def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
 
 def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
     def native(instr: Instr) -> Any:
-        x, axis = instr.inputs[0], instr.params["axis"]
-        order = row_order(x.ndim, (axis,))
-        back = tuple(order.index(k) for k in range(x.ndim))
-        moved = tuple(x.shape[k] for k in order)
-        if not x.type.size:
-            return False
+        x, out = instr.inputs[0], instr.outputs[0]
         return (
             kernel,
-            order,
-            back,
-            moved,
-            x.type.size // moved[-1],
-            moved[-1],
-            instr.outputs[0].dtype.type(start),
+            *memory_blocks(x.shape, instr.params["axis"]),
+            tuple(out.shape),
+            out.dtype.type(start),
         )
 
     return native
@@ -59,7 +51,7 @@ cumsum: Op = linear(
     transpose=lambda g, x, axis: flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,)),
     result_type=_cumulative_type(np.cumsum),
     emit=_emit_cumulative("np.cumsum"),
-    native=_native_cumulative(kernels.cumsum_rows, 0),
+    native=_native_cumulative(kernels.cumsum_blocks, 0),
     sample=_ALONG,
 )
 
@@ -97,7 +89,7 @@ cumprod: Op = Op(
     vjp=_cumprod_vjp,
     jvp=_cumprod_jvp,
     emit=_emit_cumulative("np.cumprod"),
-    native=_native_cumulative(kernels.cumprod_rows, 1),
+    native=_native_cumulative(kernels.cumprod_blocks, 1),
     sample=(
         case((4,), axis=0),
         case((2, 3), axis=0),
@@ -108,10 +100,16 @@ cumprod: Op = Op(
 
 argsort: Op = Op(
     "argsort",
-    np.argsort,
+    lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
     result_type=lambda x, axis: ArrayType(x.shape, np.dtype(np.int64)),
     passes_zero=True,
-    emit=_emit_cumulative("np.argsort"),
-    native=_native_cumulative(kernels.argsort_rows, 0),
+    emit=lambda inputs, instr: call(
+        "np.argsort",
+        inputs[0],
+        **({"axis": instr.params["axis"]} if instr.params["axis"] != instr.inputs[0].ndim - 1 else {}),
+        kind="stable",
+    ),
+    native=_native_cumulative(kernels.argsort_blocks, 0),
     sample=_ALONG,
 )
+"""Stable, so that ties come out the same in every tier."""

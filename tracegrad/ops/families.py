@@ -297,12 +297,41 @@ def _native_sum_to(instr: Instr) -> Any:
         return (reductions.sum_all, zero)
     lead = len(given) - len(shape)
     axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and given[i + lead] != 1))
-    columns = math.prod(given[k] for k in axes)
-    rows = math.prod(given) // columns
     if axes == tuple(range(len(axes))):
-        return (reductions.sum_columns, columns, rows, tuple(shape), zero)
-    order = (*(k for k in range(len(given)) if k not in axes), *axes)
-    return (reductions.sum_rows, order, rows, columns, tuple(shape), zero)
+        columns = math.prod(given[k] for k in axes)
+        return (reductions.sum_columns, columns, math.prod(given) // columns, tuple(shape), zero)
+    cut = memory_cut(given, axes)
+    return (reductions.sum_rows, cut, tuple(shape), zero) if cut else False
+
+
+def memory_cut(shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...] | None:
+    """How an array lies in memory when `axes` are reduced, as (outer, first, middle, second, inner).
+
+    `first` and `second` are the lengths of at most two groups of neighbouring axes; None where there are more groups.
+    """
+    groups: list[list[int]] = []
+    for k in sorted(axes):
+        if groups and groups[-1][-1] == k - 1:
+            groups[-1].append(k)
+        else:
+            groups.append([k])
+    if not groups or len(groups) > 2:
+        return None
+    first, second = groups if len(groups) == 2 else (groups[0], [groups[0][-1] + 1])
+    length = math.prod(shape[k] for k in second) if len(groups) == 2 else 1
+    after = second[-1] + 1 if len(groups) == 2 else first[-1] + 1
+    return (
+        math.prod(shape[: first[0]]),
+        math.prod(shape[k] for k in first),
+        math.prod(shape[first[-1] + 1 : second[0]]),
+        length,
+        math.prod(shape[after:]),
+    )
+
+
+def memory_steps(shape: Sequence[int]) -> tuple[int, ...]:
+    """How far apart neighbours along each axis lie in memory, 0 along an axis of length one."""
+    return tuple(math.prod(shape[k + 1 :]) if n != 1 else 0 for k, n in enumerate(shape))
 
 
 def _lengthened(instr: Instr) -> tuple[int, ...]:
@@ -343,7 +372,7 @@ broadcast_to: Op = linear(
         if not instr.inputs[0].ndim and not instr.params["shape"]
         else (kernels.filled, tuple(instr.params["shape"]))
         if not instr.inputs[0].ndim
-        else (kernels.spread, _lengthened(instr), tuple(instr.params["shape"]))
+        else (kernels.spread, memory_steps(_lengthened(instr)), tuple(instr.params["shape"]))
     ),
     view=True,
     sample=(

@@ -234,6 +234,7 @@ def _native_einsum(instr: Instr) -> Any:
         kernel,
         tuple(sizes[letter] for letter in letters),
         *(steps(term, x.shape) for term, x in zip(terms, operands, strict=True)),
+        *(((0,) * len(letters),) if len(terms) == 1 else ()),
         steps(output, out.shape),
         tuple(out.shape),
         out.dtype.type(0),

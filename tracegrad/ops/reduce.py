@@ -21,7 +21,7 @@ from tracegrad.kernels import reductions as kernels
 from tracegrad.kernels.shapes import same
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.elementary import exp
-from tracegrad.ops.families import broadcast_to, case, cast, linear
+from tracegrad.ops.families import broadcast_to, case, cast, linear, memory_cut
 from tracegrad.ops.index import getitem
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.shape import concatenate, expand_dims, reshape, transpose
@@ -99,11 +99,11 @@ def native_reduction(
             static += (out.dtype.type(start),)
         if not out.shape:
             return (all_kernel, *static)
-        columns = math.prod(x.shape[k] for k in axis)
-        rows = x.type.size // columns
         if all_kernel is kernels.sum_all and axis == tuple(range(len(axis))):
-            return (kernels.sum_columns, columns, rows, tuple(out.shape), *static)
-        return (rows_kernel, row_order(x.ndim, axis), rows, columns, tuple(out.shape), *static)
+            columns = math.prod(x.shape[k] for k in axis)
+            return (kernels.sum_columns, columns, x.type.size // columns, tuple(out.shape), *static)
+        cut = memory_cut(x.shape, axis)
+        return (rows_kernel, cut, tuple(out.shape), *static) if cut else False
 
     return native
 

@@ -16,7 +16,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import shapes as kernels
-from tracegrad.ops.families import case, cast, linear, sum_to
+from tracegrad.ops.families import case, cast, linear, memory_steps, sum_to
 from tracegrad.ops.index import Slot, getitem, index_add, zeros_like
 from tracegrad.ops.op import Op, call, literal
 
@@ -25,7 +25,7 @@ def _with_shape(x: Any, shape: tuple[int, ...]) -> ArrayType:
     return ArrayType(tuple(shape), x.dtype)
 
 
-def _blocks(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+def memory_blocks(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     """A shape seen as (rows, length along the axis, width) in memory."""
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
@@ -105,6 +105,18 @@ def _emit_transpose(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     return call("np.transpose", inputs[0], literal(tuple(axes)))
 
 
+def _native_transpose(instr: Instr) -> Any:
+    x, axes = instr.inputs[0], instr.params["axes"]
+    if axes == (1, 0):
+        return (kernels.transposed_matrix,)
+    steps = memory_steps(x.shape)
+    return (
+        (kernels.spread, tuple(steps[k] for k in axes), tuple(instr.outputs[0].shape))
+        if axes
+        else (kernels.same,)
+    )
+
+
 def _transposed(x: Any, axes: tuple[int, ...]) -> ArrayType:
     return ArrayType(tuple(x.shape[k] for k in axes), x.dtype)
 
@@ -114,11 +126,7 @@ transpose: Op = linear(
     transpose=lambda g, x, axes: transpose(g, axes=tuple(axes.index(k) for k in range(len(axes)))),
     result_type=_transposed,
     emit=_emit_transpose,
-    native=lambda instr: (
-        (kernels.contiguous_transpose, tuple(instr.params["axes"]))
-        if instr.params["axes"]
-        else (kernels.same,)
-    ),
+    native=_native_transpose,
     view=True,
     sample=(
         case((2, 3), axes=(1, 0)),
@@ -320,7 +328,7 @@ repeat: Op = linear(
     native=lambda instr: (
         kernels.repeated,
         instr.params["repeats"],
-        *_blocks(instr.inputs[0].shape, instr.params["axis"]),
+        *memory_blocks(instr.inputs[0].shape, instr.params["axis"]),
         tuple(instr.outputs[0].shape),
     ),
     sample=(case((3,), repeats=2, axis=0), case((2, 3), repeats=3, axis=1), case((2, 3), repeats=2, axis=0)),
@@ -339,7 +347,7 @@ roll: Op = linear(
     native=lambda instr: (
         kernels.rolled,
         instr.params["shift"],
-        *_blocks(instr.inputs[0].shape, instr.params["axis"]),
+        *memory_blocks(instr.inputs[0].shape, instr.params["axis"]),
         tuple(instr.outputs[0].shape),
     ),
     sample=(case((4,), shift=1, axis=0), case((2, 3), shift=-2, axis=1), case((3, 2), shift=7, axis=0)),
