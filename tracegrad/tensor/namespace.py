@@ -171,6 +171,7 @@ class _GlobalsView(dict[str, Any]):
 
     def __init__(self, marks: Marks) -> None:
         super().__init__()
+        self.names = marks.globals
         self._marks = marks
 
     def __getitem__(self, name: str) -> Any:
@@ -209,7 +210,8 @@ class Marks:
         self.reads = session.reads
         self.structures = session.recording.structures
         self.function = function
-        self.globals = function.__globals__
+        scope = function.__globals__
+        self.globals = scope.names if isinstance(scope, _GlobalsView) else scope
         self.marked = marked
         self.number = next(session.serial) * 100_000  # keys of structures are unique to one running clone
 
