@@ -227,7 +227,7 @@ def _native_einsum(instr: Instr) -> Any:
         return tuple(sum(s for s, t in zip(each, term, strict=True) if t == letter) for letter in letters)
 
     if len(terms) == 1:
-        kernel = kernels.contract_one if output else kernels.contract_one_all
+        kernel: Any = kernels.contract_one if output else kernels.contract_one_all
     else:
         kernel = kernels.contract if output else kernels.contract_all
     return (
