@@ -202,6 +202,10 @@ class _Writer:
             how, key = read.path[0]
             if how == "global":
                 return f"{root}.get({key!r}, MISSING)"
+            if how == "free":
+                self.lines.append(f"try: free = {root}.cell_contents")
+                self.lines.append("except ValueError: return MISS")
+                return "free"
         return f"follow({root}, {self._named('path', read.path)})"
 
     def _guard(self, read: Read) -> None:

@@ -31,7 +31,7 @@ from tracegrad.record.structure import UNDEFINED
 from tracegrad.tensor.numpy_protocol import find
 from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
 from tracegrad.tensor.standins import StandIns, is_traced
-from tracegrad.tensor.traced import strong
+from tracegrad.tensor.traced import TracedArray, strong
 
 _STABLE = ("numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools")
 _PURE = {
@@ -55,7 +55,9 @@ _CALL_BACK = {
 _IMPURE_BUILTINS = {input, open, id, hash}
 _MUTATORS = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
-    "discard", "appendleft", "popleft", "fill", "put", "itemset", "resize",
+    "discard", "appendleft", "popleft", "fill", "put", "itemset", "resize", "__setitem__", "__delitem__", "__iadd__",
+    "__imul__", "__ior__", "extendleft", "rotate", "move_to_end", "subtract", "__setattr__", "__delattr__",
+    "symmetric_difference_update", "intersection_update", "difference_update", "setflags", "byteswap", "partition",
 }  # fmt: skip
 _UPDATES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
     "Add": (a.add, operator.iadd),
@@ -72,6 +74,48 @@ _UPDATES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
     "LShift": (None, operator.ilshift),
     "RShift": (None, operator.irshift),
 }
+
+
+_BINARY: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "Add": (operator.add, "add"),
+    "Sub": (operator.sub, "sub"),
+    "Mult": (operator.mul, "mul"),
+    "Div": (operator.truediv, "truediv"),
+    "FloorDiv": (operator.floordiv, "floordiv"),
+    "Mod": (operator.mod, "mod"),
+    "Pow": (operator.pow, "pow"),
+    "MatMult": (operator.matmul, "matmul"),
+    "BitAnd": (operator.and_, "and"),
+    "BitOr": (operator.or_, "or"),
+    "BitXor": (operator.xor, "xor"),
+    "LShift": (operator.lshift, "lshift"),
+    "RShift": (operator.rshift, "rshift"),
+}
+_UNARY: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "USub": (operator.neg, "__neg__"),
+    "UAdd": (operator.pos, "__pos__"),
+    "Invert": (operator.invert, "__invert__"),
+}
+_COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "Lt": (operator.lt, "__lt__"),
+    "LtE": (operator.le, "__le__"),
+    "Gt": (operator.gt, "__gt__"),
+    "GtE": (operator.ge, "__ge__"),
+    "Eq": (operator.eq, "__eq__"),
+    "NotEq": (operator.ne, "__ne__"),
+    "Is": (operator.is_, "is"),
+    "IsNot": (operator.is_not, "is not"),
+    "In": (lambda item, items: item in items, "in"),
+    "NotIn": (lambda item, items: item not in items, "not in"),
+}
+# Types with nothing inside that could change, and no special methods of the user's.
+_WITHOUT_PARTS = {
+    TracedArray, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32, np.int64, np.bool_,
+    slice, range,
+}  # fmt: skip
+_SPECIAL = {len: "__len__", iter: "__iter__", abs: "__abs__", float: "__float__", int: "__int__", bool: "__bool__"}
+_STORES = {setattr, operator.setitem}
+_BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
 
 
 class Session:
@@ -234,15 +278,17 @@ class Marks:
         if name not in code.co_freevars:
             return value
         cell = self.function.__closure__[code.co_freevars.index(name)]
-        return self.reads.read(value, cell, (("attr", "cell_contents"),))
+        return self.reads.read(value, cell, (("free", name),))
 
     def attr(self, value: Any, name: str) -> Any:
         """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
         if is_traced(value) or (isinstance(value, types.ModuleType) and _is_stable(value.__name__)):
             return getattr(value, name)
-        found = getattr(type(value), name, None)
-        if type(found) is property and type(found.fget) is types.FunctionType and _may_clone(found.fget):
-            return self.session.run(found.fget, (value,), {})
+        kind = type(value)
+        if kind not in _WITHOUT_PARTS:
+            found = getattr(kind, name, None)
+            if type(found) is property and type(found.fget) is types.FunctionType and _may_clone(found.fget):
+                return self.call(found.fget, value)
         origin = self.reads.path_of(value)
         found = getattr(value, name)
         if origin is None and isinstance(value, types.ModuleType):
@@ -260,6 +306,9 @@ class Marks:
             return read_item(value, key) if _has_traced(key) else value[key]
         if isinstance(value, CONTAINERS):
             key = _plain_key(key)
+        own = self._own(value, "__getitem__")
+        if own is not None:
+            return own(value, key)
         found = value[key]
         origin = self.reads.path_of(value)
         if origin is None:
@@ -271,7 +320,88 @@ class Marks:
 
     def iterate(self, value: Any) -> Any:
         """What a `for` runs over."""
-        return self.reads.contents(value)
+        own = self._own(value, "__iter__")
+        return self.whole(value) if own is None else own(value)
+
+    def whole(self, value: Any) -> Any:
+        """A value used in one piece: a container from outside is read to its last item."""
+        return value if type(value) in _WITHOUT_PARTS else self.reads.contents(value)
+
+    def shown(self, value: Any) -> Any:
+        """A value that is only shown: what is printed is no part of the program."""
+        return value.value if is_traced(value) else value
+
+    def blind(self, name: str, result: Any) -> Any:
+        self.recording.not_repeatable(f"calls `{name}`, and what that reads or writes is not seen")
+        return result
+
+    # --- operators -------------------------------------------------------------------------------------------------------------
+
+    def _own(self, value: Any, name: str) -> Callable[..., Any] | None:
+        """A special method that the user's class defines in Python, as its marked clone; None for anything else."""
+        kind = type(value)
+        if kind in _WITHOUT_PARTS:
+            return None
+        found = getattr(kind, name, None)
+        if type(found) is not types.FunctionType or not _may_clone(found):
+            return None
+        return functools.partial(self.call, found)
+
+    def binary(self, operator_name: str, left: Any, right: Any) -> Any:
+        """`left + right` and its kind."""
+        plain, name = _BINARY[operator_name]
+        if type(left) not in _WITHOUT_PARTS or type(right) not in _WITHOUT_PARTS:
+            own = self._own(left, f"__{name}__")
+            if own is not None:
+                result = own(left, right)
+                if result is not NotImplemented:
+                    return result
+            own = None if own is None and type(left) is type(right) else self._own(right, f"__r{name}__")
+            if own is not None and not is_traced(left):
+                result = own(right, left)
+                if result is not NotImplemented:
+                    return result
+            left, right = self.whole(left), self.whole(right)
+        return plain(left, right)
+
+    def unary(self, operator_name: str, value: Any) -> Any:
+        """`-value` and its kind."""
+        plain, name = _UNARY[operator_name]
+        own = self._own(value, name)
+        return plain(value) if own is None else own(value)
+
+    def compare(self, operator_name: str, left: Any, right: Any) -> Any:
+        """`left < right` and its kind."""
+        plain, name = _COMPARE[operator_name]
+        if type(left) in _WITHOUT_PARTS and type(right) in _WITHOUT_PARTS and not name.startswith("is"):
+            return plain(left, right)
+        if name.startswith("is"):
+            if is_traced(left) and is_traced(right) and left is not right:
+                self.recording.not_repeatable("asks whether two arrays are one object")
+                return plain(left.value, right.value)
+            return plain(left, right)
+        if name in ("in", "not in"):
+            own = self._own(right, "__contains__")
+            if own is not None:
+                return bool(own(right, left)) is (name == "in")
+            return plain(left, self.iterate(right))
+        own = self._own(left, name)
+        if own is not None:
+            result = own(left, right)
+            if result is not NotImplemented:
+                return result
+        return plain(self.whole(left), self.whole(right))
+
+    def asked(self, value: Any) -> Any:
+        """A value that is asked whether it is true."""
+        kind = type(value)
+        if kind in _WITHOUT_PARTS:
+            return value
+        own = self._own(value, "__bool__")
+        if own is not None:
+            return own(value)
+        own = self._own(value, "__len__")
+        return self.whole(value) if own is None else own(value)
 
     # --- calls -----------------------------------------------------------------------------------------------------------------
 
@@ -305,8 +435,14 @@ class Marks:
             own_call = getattr(type(function), "__call__", None)
             if isinstance(own_call, types.FunctionType) and _may_clone(own_call):
                 return self.session.run(own_call, (function, *args), keywords)
-        if args:
-            args = tuple(self.reads.contents(x) for x in args)
+        if function in _BY_NAME if isinstance(function, Hashable) else False:
+            answer = self._asked_by_name(function, args, keywords)
+            if answer is not MISSING:
+                return answer
+        function = self._of_contents(function)
+        args = tuple(map(self.whole, args))
+        if keywords:
+            keywords = {k: self.whole(v) for k, v in keywords.items()}
         if function in _CALL_BACK if isinstance(function, Hashable) else False:
             args = tuple(map(self.callable_view, args))
             keywords = {k: self.callable_view(v) for k, v in keywords.items()}
@@ -318,6 +454,54 @@ class Marks:
         if type(result) is np.ndarray and not is_traced(result) and _module(function).startswith("numpy"):
             return self.session.stand_ins.fresh(result)
         return result
+
+    def _of_contents(self, function: Any) -> Any:
+        """A method of a container from outside, `table.items`, as that of its contents; one that changes it stays."""
+        owner = getattr(function, "__self__", None)
+        if owner is None or type(function) is not types.BuiltinFunctionType or self.reads.path_of(owner) is None:
+            return function
+        name = function.__name__
+        if name in _MUTATORS or isinstance(owner, types.ModuleType):
+            return function
+        contents = self.whole(owner)
+        return function if contents is owner else getattr(contents, name)
+
+    def _asked_by_name(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """`getattr`, `hasattr`, `vars`, `len`, `iter`, ... as the syntax they stand for; `MISSING`: call it as it is."""
+        if not args or keywords:
+            return MISSING
+        value = args[0]
+        if function is getattr and len(args) in (2, 3):
+            if len(args) == 2 or self._has(value, args[1]):
+                return self.attr(value, args[1])
+            return args[2]
+        if function is hasattr and len(args) == 2:
+            return self._has(value, args[1])
+        if function is vars and len(args) == 1:
+            return self.attr(value, "__dict__")
+        if function is print:
+            print(*map(self.shown, args))
+            return None
+        if function in _SPECIAL and len(args) == 1:
+            own = self._own(value, _SPECIAL[function])
+            if own is not None:
+                return own(value)
+        if function in _STORES and len(args) == 3:
+            self.set_item(*args) if function is operator.setitem else self.set_attr(*args)
+            return None
+        return MISSING
+
+    def _has(self, value: Any, name: str) -> bool:
+        """Whether there is an attribute; of an object from outside a guard."""
+        if hasattr(value, name):
+            self.attr(value, name)
+            return True
+        origin = self.reads.path_of(value)
+        if origin is None and isinstance(value, types.ModuleType):
+            origin = (value, ())
+        if origin is not None:
+            self.reads.read(MISSING, origin[0], (*origin[1], ("attr", name)))
+        return False
 
     def callable_view(self, value: Any) -> Any:
         """A callable that calls through the marks, for code without marks: functions without source, `map`, `sorted`."""
@@ -375,6 +559,14 @@ class Marks:
         if not is_traced(target):
             self._stores_into(target, "[...]")
         target[key] = value
+
+    def del_attr(self, target: Any, name: str) -> None:
+        self._stores_into(target, f".{name}")
+        delattr(target, name)
+
+    def del_item(self, target: Any, key: Any) -> None:
+        self._stores_into(target, "[...]")
+        del target[_plain_key(key)]
 
     def _stores_into(self, target: Any, what: str) -> None:
         if self.reads.path_of(target) is not None:

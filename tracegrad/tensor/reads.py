@@ -8,6 +8,7 @@ Begin with `Reads.read`.
 
 from __future__ import annotations
 
+import collections
 import types
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Read:
     def __str__(self) -> str:
         text = ""
         for how, key in self.path:
-            text += f".{key}" if how == "attr" else (str(key) if how == "global" else f"[{key!r}]")
+            text += f".{key}" if how == "attr" else (str(key) if how in ("global", "free") else f"[{key!r}]")
         return text.lstrip(".") or "argument"
 
 
@@ -56,6 +57,8 @@ def follow(value: Any, path: tuple[Step, ...]) -> Any:
         for how, key in path:
             if how == "global":
                 value = value.get(key, MISSING)
+            elif how == "free":
+                value = value.cell_contents
             else:
                 value = getattr(value, key) if how == "attr" else value[key]
     except (AttributeError, LookupError, TypeError, ValueError):
@@ -148,6 +151,9 @@ class Reads:
             self.guards.append(Read(root, path, "identity", value))
             if isinstance(value, type):
                 self.track(value, root, path)
+            elif isinstance(value, types.FunctionType):
+                # Tools that reload a module exchange the code of the functions they find.
+                self.guards.append(Read(root, (*path, ("attr", "__code__")), "identity", value.__code__))
         else:
             self.guards.append(Read(root, path, "type", type(value)))
             self.track(value, root, path)
@@ -162,16 +168,36 @@ class Reads:
 
     def contents(self, value: Any) -> Any:
         """A container from outside with each item read; anything else as it is."""
-        if type(value) not in CONTAINERS:
+        kind = type(value)
+        if kind in CONTAINERS:
+            origin = self.path_of(value)
+            if origin is None:
+                return value
+            root, path = origin
+            if kind is dict:
+                self.guards.append(Read(root, path, "keys", tuple(value)))
+                return {k: self.contents(self.read(v, root, (*path, ("item", k)))) for k, v in value.items()}
+            self.guards.append(Read(root, path, "length", (kind, len(value))))
+            return kind(self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value))
+        if not isinstance(value, (*CONTAINERS, set, frozenset, bytearray, collections.deque)):
             return value
         origin = self.path_of(value)
         if origin is None:
             return value
         root, path = origin
-        if isinstance(value, dict):
-            self.guards.append(Read(root, path, "keys", tuple(value)))
-            return {k: self.contents(self.read(v, root, (*path, ("item", k)))) for k, v in value.items()}
-        self.guards.append(Read(root, path, "length", (type(value), len(value))))
-        return type(value)(
-            self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value)
-        )
+        if isinstance(value, tuple) and hasattr(kind, "_fields"):
+            return kind(*(self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value)))
+        if kind in (set, frozenset) and all(isinstance(v, (*_BY_VALUE, float)) for v in value):
+            self.guards.append(Read(root, path, "value", kind(value)))
+        else:
+            self.recording.not_repeatable(f"looks at the whole of a {kind.__name__} from outside")
+        return value
+
+    def deep(self, value: Any) -> Any:
+        """A returned value with every container from outside in it read."""
+        kind = type(value)
+        if kind in CONTAINERS and self.path_of(value) is None:
+            if kind is dict:
+                return {k: self.deep(v) for k, v in value.items()}
+            return kind(map(self.deep, value))
+        return self.contents(value)
