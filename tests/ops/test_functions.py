@@ -322,3 +322,22 @@ def test_shapes_that_do_not_fit_raise_what_numpy_raises(function, args, error):
         function(*args)
     with pytest.raises(error):
         traced(FUNCTIONS[function], args, {})
+
+
+def test_static_parameters_may_be_traced_numbers():
+    tg = pytest.importorskip("tracegrad")
+    n, order, ddof = np.int64(2), 3.0, 1.0
+
+    def loss(x, n, order, ddof):
+        rolled = np.roll(np.tile(x, n), n) + np.repeat(x, n) + np.concatenate(np.split(np.tile(x, 2), n))
+        return (
+            np.linalg.norm(rolled, order)
+            + np.std(x, ddof=ddof)
+            + np.sum(np.tensordot(x, x, 0))
+            + x.reshape(n, 2)[0, 1]
+        )
+
+    found = tg.grad(loss)(V, n, order, ddof)
+    step = 1e-6 * np.eye(4)
+    wanted = [(loss(V + s, n, order, ddof) - loss(V - s, n, order, ddof)) / 2e-6 for s in step]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)

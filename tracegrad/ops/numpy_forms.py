@@ -129,6 +129,23 @@ def operand(a: Any) -> Any:
     return np.asarray(a)[()] if isinstance(a, (bool, int, float)) else a
 
 
+def known(number: Any) -> Any:
+    """A static parameter as a Python number; a traced one is asked for its value, which its recorder guards."""
+    if not is_traced(number):
+        return number
+    return float(number) if number.dtype.kind == "f" else int(number)
+
+
+def is_sequence(a: Any) -> bool:
+    """Whether something has items, unlike a number, traced or not."""
+    return isinstance(a, (tuple, list)) or getattr(a, "ndim", 0) > 0
+
+
+def whole(numbers: Any) -> tuple[int, ...]:
+    """A number or a sequence of numbers as a tuple of ints."""
+    return tuple(n.__index__() for n in numbers) if is_sequence(numbers) else (numbers.__index__(),)
+
+
 def holds_traced(items: Any) -> bool:
     """Whether a nested list or tuple has a traced value in it."""
     return any(is_traced(item) or (isinstance(item, (list, tuple)) and holds_traced(item)) for item in items)

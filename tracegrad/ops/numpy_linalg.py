@@ -13,9 +13,18 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import linalg, reduce
 from tracegrad.ops.arithmetic import multiply, power, subtract
 from tracegrad.ops.compare import absolute, not_equal
-from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, operand
+from tracegrad.ops.numpy_forms import (
+    answers,
+    as_dtype,
+    axis_number,
+    axis_tuple,
+    is_sequence,
+    known,
+    operand,
+    whole,
+)
 from tracegrad.ops.numpy_reduce import max, min, sum
-from tracegrad.ops.numpy_shape import diagonal, moveaxis, reshape, stack, transpose, whole
+from tracegrad.ops.numpy_shape import diagonal, moveaxis, reshape, stack, transpose
 
 
 class SlogdetResult(NamedTuple):
@@ -66,7 +75,7 @@ def outer(a: Any, b: Any) -> Any:
 @answers(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = operand(a), operand(b)
-    if hasattr(axes, "__len__"):
+    if is_sequence(axes):
         first, second = (
             [axis_number(k, x.ndim) for k in whole(of)] for x, of in zip((a, b), axes, strict=True)
         )
@@ -158,7 +167,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
 
 @answers(np.linalg.norm)
 def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    x = operand(x)
+    x, ord = operand(x), known(ord)
     if x.dtype.kind not in "fc":
         x = as_dtype(x, np.float64)
     axes = axis_tuple(axis, x.ndim)
@@ -187,7 +196,7 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
 
 @answers(np.linalg.vector_norm)
 def vector_norm(x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    x = operand(x)
+    x, ord = operand(x), known(ord)
     axes = axis_tuple(axis, x.ndim)
     if ord == 2:
         return linalg_norm(x, None, axes, keepdims)
@@ -231,7 +240,7 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
 
 @answers(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
-    a = operand(a)
+    a, n = operand(a), int(n)
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
     if n < 0:

@@ -10,7 +10,7 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import cumulate, reduce
 from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.compare import not_equal
-from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, operand
+from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, known, operand
 from tracegrad.ops.shape import reshape
 
 
@@ -48,12 +48,12 @@ def min(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 @answers(np.var)
 def var(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    return _reduced(reduce.var, a, axis, keepdims, dtype, ddof=ddof)
+    return _reduced(reduce.var, a, axis, keepdims, dtype, ddof=known(ddof))
 
 
 @answers(np.std)
 def std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    return _reduced(reduce.std, a, axis, keepdims, dtype, ddof=ddof)
+    return _reduced(reduce.std, a, axis, keepdims, dtype, ddof=known(ddof))
 
 
 @answers(np.any)

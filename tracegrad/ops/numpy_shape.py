@@ -23,14 +23,12 @@ from tracegrad.ops.numpy_forms import (
     axis_number,
     axis_tuple,
     expand_to,
+    is_sequence,
     is_traced,
+    known,
     operand,
+    whole,
 )
-
-
-def whole(shape: Any) -> tuple[int, ...]:
-    """A shape as a tuple of ints."""
-    return tuple(n.__index__() for n in shape) if hasattr(shape, "__len__") else (shape.__index__(),)
 
 
 @answers(np.reshape)
@@ -212,7 +210,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     a = operand(ary)
     axis = axis_number(axis, a.ndim)
     n = a.shape[axis]
-    if hasattr(indices_or_sections, "__len__"):
+    if is_sequence(indices_or_sections):
         edges = [0, *(int(i) for i in indices_or_sections), n]
     else:
         sections = int(indices_or_sections)
@@ -223,7 +221,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 @answers(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    if not hasattr(indices_or_sections, "__len__") and operand(ary).shape[axis] % int(indices_or_sections):
+    if not is_sequence(indices_or_sections) and operand(ary).shape[axis] % int(indices_or_sections):
         raise ValueError("array split does not result in an equal division")
     return array_split(ary, indices_or_sections, axis)
 
@@ -284,7 +282,7 @@ def fliplr(m: Any) -> Any:
 
 @answers(np.rot90)
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    for _ in range(k % 4):
+    for _ in range(int(k) % 4):
         m = swapaxes(flip(m, axes[1]), *axes)
     return m
 
@@ -302,7 +300,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 @answers(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0) -> Any:
-    a = operand(array)
+    a, constant_values = operand(array), known(constant_values)
     if isinstance(pad_width, dict):
         widths = [(0, 0)] * a.ndim
         for k, width in pad_width.items():
@@ -310,7 +308,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: 
     else:
         widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
     if mode == "constant":
-        if is_traced(constant_values) or np.ndim(constant_values):
+        if is_sequence(constant_values):
             raise UnsupportedError(
                 "`np.pad` is recorded with one known constant.", None, "np.concatenate the borders"
             )
