@@ -138,6 +138,8 @@ def _joined(first: Captured, second: Captured) -> Captured | None:
         or len(first.trace.outputs) != len(second.trace.outputs)
     ):
         return None
+    if _contradict(first, second):
+        return None
     inputs, sources = list(first.trace.inputs), list(first.sources)
     aligned: list[Var] = []
     for variable, source in zip(second.trace.inputs, second.sources, strict=True):
@@ -157,6 +159,22 @@ def _joined(first: Captured, second: Captured) -> Captured | None:
     guards.extend(g for g in second.guards if not any(_same_read(g, known) for known in guards))
     notes = (*first.notes, *(n for n in second.notes if n not in first.notes))
     return replace(second, trace=merged, sources=tuple(sources), guards=tuple(guards), notes=notes)
+
+
+def _contradict(first: Captured, second: Captured) -> bool:
+    """Whether both looked at the same thing outside and found something else: no call could fit both."""
+    known = {(_root(g), g.path, g.kind): g for g in first.guards}
+    inputs = {(_root(s), s.path) for s in first.sources if isinstance(s, Read)}
+    for g in second.guards:
+        other = known.get((_root(g), g.path, g.kind))
+        if (other is not None and not _same_read(g, other)) or (_root(g), g.path) in inputs:
+            return True
+    guarded = {(_root(g), g.path) for g in first.guards}
+    return any(isinstance(s, Read) and (_root(s), s.path) in guarded for s in second.sources)
+
+
+def _root(read: Read) -> Any:
+    return read.root if isinstance(read.root, Argument) else id(read.root)
 
 
 def same_source(a: Any, b: Any) -> bool:

@@ -31,6 +31,8 @@ from tracegrad.record.certificate import Structure, assigned_names, loaded_names
 
 MARKS = "__tg__"
 _LEFT_ALONE = {"super", "locals", "globals", "vars", "eval", "exec", "dir", "breakpoint"}
+_BLIND = {"globals", "eval", "exec"}  # what they read or write is not seen
+_SHOWS = {"print", "warn", "debug", "info", "warning", "error", "exception", "critical", "log", "write"}
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -180,11 +182,14 @@ def _same_shape(node: Any, code: types.CodeType) -> bool:
     expression = ast.fix_missing_locations(ast.Expression(body=ast.Lambda(args=node.args, body=node.body)))
     wrapper = compile(expression, "<lambda>", "eval")
     other = next((c for c in wrapper.co_consts if isinstance(c, types.CodeType)), None)
-    return other is not None and other.co_consts == code.co_consts and _all_names(other) == _all_names(code)
+    return other is not None and _looks(other) == _looks(code)
 
 
-def _all_names(code: types.CodeType) -> set[str]:
-    return {*code.co_names, *code.co_freevars}
+def _looks(code: types.CodeType) -> tuple[Any, ...]:
+    """Names and constants of a code object and of those inside; where it stands, and what is free, is left out."""
+    names = frozenset({*code.co_names, *code.co_freevars, *code.co_varnames, *code.co_cellvars})
+    constants = tuple(_looks(c) if isinstance(c, types.CodeType) else (type(c), c) for c in code.co_consts)
+    return names, tuple(c for c in constants if c[0] is not str or "<locals>" not in str(c[1]))
 
 
 class _Marker(ast.NodeTransformer):
@@ -201,6 +206,7 @@ class _Marker(ast.NodeTransformer):
         self.refusals: list[str] = []
         self.loops = 0
         self.temporaries = 0
+        self.showing = False  # inside something that only shows values: `print`, the message of an exception
         self.owner = _owner_class(code)
         self.generator = bool(code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
         outside = [n.lineno for n in ast.walk(node) if isinstance(n, (ast.Global, ast.Nonlocal))]
@@ -272,13 +278,97 @@ class _Marker(ast.NodeTransformer):
         return self.visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        showing, self.showing = self.showing, self.showing or called in _SHOWS
         args = [self.visit(a) for a in node.args]
-        keywords = [ast.keyword(arg=k.arg, value=self.visit(k.value)) for k in node.keywords]
-        if isinstance(node.func, ast.Name) and node.func.id in _LEFT_ALONE and not self._is_local(node.func.id):
-            return ast.copy_location(ast.Call(func=node.func, args=args, keywords=keywords), node)
+        keywords = [
+            ast.keyword(arg=k.arg, value=self.visit(k.value) if k.arg else self._whole(k.value)) for k in node.keywords
+        ]
+        self.showing = showing
+        alone = isinstance(node.func, ast.Name) and node.func.id in _LEFT_ALONE and not self._is_local(node.func.id)
+        if isinstance(node.func, ast.Name) and alone and (args or keywords or node.func.id != "vars"):
+            made = ast.Call(func=node.func, args=args, keywords=keywords)
+            if node.func.id in _BLIND:
+                return _placed(self._mark("blind", ast.Constant(value=node.func.id), made), node)
+            if node.func.id != "vars":
+                return ast.copy_location(made, node)
         made = self._mark("call", self.visit(node.func), *args)
         made.keywords = keywords
         return _placed(made, node)
+
+    # --- operators, and what looks at the whole of a container
+
+    def _whole(self, node: ast.expr) -> ast.expr:
+        """An expression whose value is used in one piece: of a container from outside, every item is read."""
+        return _placed(self._mark("whole", self.visit(node)), node)
+
+    def _truth(self, node: ast.expr) -> ast.expr:
+        """An expression that is asked whether it is true."""
+        made = self.visit(node)
+        return made if isinstance(node, (ast.Compare, ast.Constant)) else _placed(self._mark("asked", made), node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        left, right = self.visit(node.left), self.visit(node.right)
+        return _placed(self._mark("binary", ast.Constant(value=type(node.op).__name__), left, right), node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        if isinstance(node.op, ast.Not):
+            return ast.copy_location(ast.UnaryOp(op=node.op, operand=self._truth(node.operand)), node)
+        if isinstance(node.operand, ast.Constant):
+            return node
+        return _placed(
+            self._mark("unary", ast.Constant(value=type(node.op).__name__), self.visit(node.operand)), node
+        )
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        if len(node.ops) > 1:
+            parts = [self._whole(c) for c in node.comparators]
+            return ast.copy_location(ast.Compare(left=self._whole(node.left), ops=node.ops, comparators=parts), node)
+        left, right = self.visit(node.left), self.visit(node.comparators[0])
+        return _placed(self._mark("compare", ast.Constant(value=type(node.ops[0]).__name__), left, right), node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        values = [*(self._truth(v) for v in node.values[:-1]), self.visit(node.values[-1])]
+        return ast.copy_location(ast.BoolOp(op=node.op, values=values), node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        made = ast.IfExp(test=self._truth(node.test), body=self.visit(node.body), orelse=self.visit(node.orelse))
+        return ast.copy_location(made, node)
+
+    def visit_Starred(self, node: ast.Starred) -> ast.expr:
+        return ast.copy_location(ast.Starred(value=self._whole(node.value), ctx=node.ctx), node)
+
+    def visit_Dict(self, node: ast.Dict) -> ast.expr:
+        keys = [None if k is None else self.visit(k) for k in node.keys]
+        values = [self._whole(v) if k is None else self.visit(v) for k, v in zip(node.keys, node.values, strict=True)]
+        return ast.copy_location(ast.Dict(keys=keys, values=values), node)
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
+        value = _placed(self._mark("shown", self.visit(node.value)), node) if self.showing else self._whole(node.value)
+        spec = None if node.format_spec is None else self.visit(node.format_spec)
+        return ast.copy_location(ast.FormattedValue(value=value, conversion=node.conversion, format_spec=spec), node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        showing, self.showing = self.showing, True
+        self.generic_visit(node)
+        self.showing = showing
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        test = self._truth(node.test)
+        showing, self.showing = self.showing, True
+        message = None if node.msg is None else self.visit(node.msg)
+        self.showing = showing
+        return ast.copy_location(ast.Assert(test=test, msg=message), node)
+
+    def visit_Match(self, node: ast.Match) -> ast.stmt:
+        cases = [
+            ast.match_case(
+                pattern=c.pattern, guard=None if c.guard is None else self._truth(c.guard), body=self._block(c.body)
+            )
+            for c in node.cases
+        ]
+        return ast.copy_location(ast.Match(subject=self._whole(node.subject), cases=cases), node)
 
     def _mangled(self, name: str) -> str:
         if name.startswith("__") and not name.endswith("__") and self.owner:
@@ -300,7 +390,7 @@ class _Marker(ast.NodeTransformer):
             return [ast.Expr(value=self._mark("set_item", self.visit(target.value), self._key(target.slice), value))]
         later: list[ast.stmt] = []
         unpacked = self._unpacked(target, later)
-        return [ast.Assign(targets=[unpacked], value=value), *later]
+        return [ast.Assign(targets=[unpacked], value=self._mark("whole", value)), *later]
 
     def _unpacked(self, target: ast.expr, later: list[ast.stmt]) -> ast.expr:
         """A target with plain names only; what is more than a name is stored afterwards."""
@@ -318,6 +408,31 @@ class _Marker(ast.NodeTransformer):
     def _temporary(self) -> str:
         self.temporaries += 1
         return f"__tg_{self.temporaries}"
+
+    def visit_Delete(self, node: ast.Delete) -> Any:
+        made: list[ast.stmt] = []
+        for target in node.targets:
+            if isinstance(target, ast.Attribute):
+                name = ast.Constant(value=self._mangled(target.attr))
+                made.append(ast.Expr(value=self._mark("del_attr", self.visit(target.value), name)))
+            elif isinstance(target, ast.Subscript):
+                made.append(ast.Expr(value=self._mark("del_item", self.visit(target.value), self._key(target.slice))))
+            else:
+                made.append(ast.Delete(targets=[target]))
+        return made
+
+    def visit_With(self, node: Any) -> Any:
+        later: list[ast.stmt] = []
+        for item in node.items:
+            item.context_expr = self.visit(item.context_expr)
+            if item.optional_vars is not None:
+                item.optional_vars = self._unpacked(item.optional_vars, later)
+        for statement in later:
+            _placed(statement, node)
+        node.body = [*later, *self._block(node.body)]
+        return node
+
+    visit_AsyncWith = visit_With
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
@@ -380,6 +495,7 @@ class _Marker(ast.NodeTransformer):
         node = self._inner(node, names)
         for generator in node.generators:
             generator.iter = self._mark("iterate", generator.iter)
+            generator.ifs = [_placed(self._mark("asked", test), test) for test in generator.ifs]
         return node
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
@@ -424,7 +540,7 @@ class _Marker(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> Any:
         key = self._certified(node)
-        test = self.visit(node.test)
+        test = self._truth(node.test)
         made = ast.copy_location(ast.If(test=test, body=self._block(node.body), orelse=self._block(node.orelse)), node)
         if key is None:
             return made
@@ -434,7 +550,7 @@ class _Marker(ast.NodeTransformer):
     def visit_While(self, node: ast.While) -> Any:
         key = self._certified(node)
         self.loops += 1
-        test, body = self.visit(node.test), self._block(node.body)
+        test, body = self._truth(node.test), self._block(node.body)
         self.loops -= 1
         if key is None:
             return ast.While(test=test, body=body, orelse=self._block(node.orelse))
@@ -454,7 +570,11 @@ class _Marker(ast.NodeTransformer):
         body = self._block(node.body)
         self.loops -= 1
         if key is None:
-            return ast.For(target=self.visit(node.target), iter=iterated, body=body, orelse=self._block(node.orelse))
+            later: list[ast.stmt] = []
+            target = self._unpacked(node.target, later)
+            for statement in later:
+                _placed(statement, node)
+            return ast.For(target=target, iter=iterated, body=[*later, *body], orelse=self._block(node.orelse))
         header = self._rebind("header", key)
         for statement in header:
             _placed(statement, node)

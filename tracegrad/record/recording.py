@@ -55,6 +55,7 @@ class Recording:
         self.hoisted: dict[Var, np.ndarray[Any, Any]] = {}
         self.structures = Structures(self)
         self.impure: tuple[str, Location | None] | None = None
+        self.finished = False  # what is left of its values is only looked at from here on
         self._borrowed: dict[int, tuple[Any, str | None]] = {}  # memory of the caller's, and what the caller calls it
         self._bounds: dict[Atom, int] = {}  # of Python ints
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
@@ -137,6 +138,16 @@ class Recording:
             found = self._snapshots[id(value)] = (value, copy, atom)
         return found[2]
 
+    def as_array(self, data: Any) -> Any:
+        """A nested sequence as one array, traced if there is a traced value in it."""
+        if not isinstance(data, (list, tuple)):
+            return data
+        parts = [self.as_array(part) for part in data]
+        if not any(self.traced(part) is not None for part in parts):
+            return np.array(parts)
+        dtype = promote(*(getattr(p, "dtype", None) or np.asarray(p).dtype for p in parts))
+        return FUNCTIONS[np.stack]([np.asarray(p, dtype) if self.traced(p) is None else cast(p, dtype) for p in parts])
+
     # --- ops --------------------------------------------------------------------------------------------------------------
 
     def apply(self, op: Op, args: Sequence[Any], params: Mapping[str, Any]) -> Any:
@@ -154,6 +165,15 @@ class Recording:
                 active = active or arg.requires_grad
                 constant = constant and isinstance(arg.atom, Const)
             else:
+                if isinstance(arg, (list, tuple)):
+                    arg = self.as_array(arg)
+                    if getattr(arg, "recorder", None) is self:
+                        values.append(arg.value)
+                        atoms.append(arg.atom)
+                        weaks.append(False)
+                        active = active or arg.requires_grad
+                        constant = constant and isinstance(arg.atom, Const)
+                        continue
                 values.append(arg)
                 atoms.append(self.constant(arg))
                 weaks.append(is_weak(arg))
@@ -215,7 +235,9 @@ class Recording:
         return self.wrap(atom.value if isinstance(atom, Const) else result, atom, True)
 
     def _several(self, op: Op, atoms: Sequence[Atom], params: Mapping[str, Any], results: Any, active: bool) -> Any:
-        variables = tuple(Var(type_of(r)) for r in results)
+        stacked = op.family == "control"  # the length of what a loop stacks is not part of its type
+        types = op.result_types(atoms, params) if stacked else map(type_of, results)
+        variables = tuple(Var(t) for t in types)
         self.steps.append(Instr(op, tuple(atoms), variables, params, self.location()))
         active = active and not op.passes_zero
         return tuple(
@@ -286,6 +308,13 @@ class Recording:
         else:
             self._guard(astype(traced, dtype=np.dtype(np.int64)), number)
         return number
+
+    def text(self, traced: Any) -> Any:
+        """The plain value of one that becomes text or the key of a dict: a guard on it."""
+        if isinstance(traced.atom, Var) and not self.finished:
+            plain = traced.value
+            self._guard(traced, plain.copy() if isinstance(plain, np.ndarray) else plain)
+        return traced.value
 
     def _guard(self, traced: Any, expected: Any) -> None:
         self.steps.append(Guard(traced.atom, expected, self.location()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.errors import ArgumentError, TracegradError
 from tracegrad.ir.location import Location
-from tracegrad.ir.trace import Atom, Trace
+from tracegrad.ir.trace import Atom, Trace, Var
 from tracegrad.record.frames import raised_at
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
@@ -150,7 +150,7 @@ def capture(
             given.append(traced)
         args, keywords = rebuild(given)
         returned = session.call(function, args, keywords)
-        flat, structure = tree.flatten(returned)
+        flat, structure = tree.flatten(session.reads.deep(returned))
         return _captured(recording, session, places, flat, structure, name)
     except TracegradError as error:
         if error.where is None:
@@ -184,8 +184,14 @@ def _captured(
             weak.append(traced.weak)
     trace = linearize(recording, outputs, name)
     lifted = {traced.atom: outer for outer, traced in recording.lifted.values()}
+    used: set[Any] = {a for step in trace.steps for a in step.inputs}
+    used.update(trace.outputs)
     sources: list[Any] = []
+    kept: list[Var] = []
     for variable in trace.inputs:
+        if variable in session.reads.inputs and variable not in used:
+            continue  # looked at, and not computed with: a default that the call replaces
+        kept.append(variable)
         if variable in places:
             sources.append(places[variable])
         elif variable in session.reads.inputs:
@@ -196,7 +202,7 @@ def _captured(
             sources.append(lifted[variable])
     notes = (*((text, None) for text in session.refusals), *recording.structures.reasons)
     return Captured(
-        trace,
+        replace(trace, inputs=tuple(kept)),
         tuple(sources),
         tuple(session.reads.guards),
         structure,

@@ -114,6 +114,7 @@ _WITHOUT_PARTS = {
     slice, range,
 }  # fmt: skip
 _SPECIAL = {len: "__len__", iter: "__iter__", abs: "__abs__", float: "__float__", int: "__int__", bool: "__bool__"}
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 _STORES = {setattr, operator.setitem}
 _BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
 
@@ -152,7 +153,9 @@ class Session:
         self.depth += 1
         try:
             if marked is None:
-                return self._without_source(function)(*args, **keywords)
+                marks = Marks(self, function, None)
+                given = {k: marks.unseen(v) for k, v in keywords.items()}
+                return self._without_source(function, marks)(*map(marks.unseen, args), **given)
             if marked.writes_outside:
                 self.recording.not_repeatable(
                     f"line {marked.writes_outside} of `{function.__name__}` writes outside names"
@@ -189,13 +192,12 @@ class Session:
             }
         return made
 
-    def _without_source(self, function: Any) -> Any:
+    def _without_source(self, function: Any, marks: Marks) -> Any:
         """The function seeing its globals and free variables through reads (DESIGN: no marks, straight paths)."""
-        marks = Marks(self, function, None)
         cells = []
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
-                cells.append(types.CellType(marks.free(name, cell.cell_contents)))
+                cells.append(types.CellType(marks.unseen(marks.free(name, cell.cell_contents))))
             except ValueError:  # an empty cell
                 cells.append(cell)
         view = _GlobalsView(marks)
@@ -222,11 +224,7 @@ class _GlobalsView(dict[str, Any]):
         if name == "__builtins__":
             return builtins
         value = self._marks.glob(name)
-        return (
-            _Stable(value, self._marks)
-            if isinstance(value, types.ModuleType)
-            else self._marks.callable_view(value)
-        )
+        return _Stable(value, self._marks) if isinstance(value, types.ModuleType) else self._marks.unseen(value)
 
 
 class _Stable:
@@ -239,7 +237,7 @@ class _Stable:
         value = self._marks.attr(self._module, name)
         if isinstance(value, types.ModuleType):
             return _Stable(value, self._marks)
-        return self._marks.callable_view(value)
+        return self._marks.unseen(value)
 
 
 class Marks:
@@ -505,11 +503,25 @@ class Marks:
 
     def callable_view(self, value: Any) -> Any:
         """A callable that calls through the marks, for code without marks: functions without source, `map`, `sorted`."""
-        if not callable(value) or is_traced(value):
-            return value
-        if isinstance(value, type) and self.session.stand_ins.find(value) is None:
-            return value
-        return functools.partial(self.call, value)
+        if isinstance(value, (*_FUNCTIONS, np.ufunc)) or (
+            isinstance(value, type) and self.session.stand_ins.find(value) is not None
+        ):
+            return functools.partial(self.call, value)
+        return value
+
+    def unseen(self, value: Any) -> Any:
+        """A value that code without marks gets from outside: a container with its items read, a callable to be called with marks.
+
+        What such code reads of any other object is not seen.
+        """
+        value = self.whole(value)
+        if isinstance(value, (types.ModuleType, type, *_FUNCTIONS, np.ufunc)) or type(value) in _WITHOUT_PARTS:
+            return self.callable_view(value)
+        if type(value) not in CONTAINERS and self.reads.path_of(value) is not None:
+            self.recording.not_repeatable(
+                f"`{self.function.__name__}` has no source to mark, and reads a {type(value).__name__} from outside"
+            )
+        return value
 
     def _judge(self, function: Any, args: tuple[Any, ...]) -> None:
         """Make the run not repeatable when calling `function` again could do something else."""
@@ -532,7 +544,8 @@ class Marks:
             ):
                 return
         elif isinstance(function, type):
-            return
+            if not _has_own_making(function):
+                return
         elif module.split(".")[0] in _PURE and "random" not in module and function not in _IMPURE_BUILTINS:
             return
         self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
@@ -643,6 +656,14 @@ def _is_plain_class(cls: Any) -> bool:
         and type(cls.__init__) is types.FunctionType
         and _may_clone(cls.__init__)
         and mark(cls.__init__.__code__) is not None
+    )
+
+
+def _has_own_making(cls: type) -> bool:
+    """Whether Python code of the user's runs when an instance is made."""
+    found = (getattr(cls, name, None) for name in ("__init__", "__new__", "__post_init__"))
+    return any(
+        type(f) is types.FunctionType and _may_clone(f) and mark(f.__code__) is not None for f in found
     )
 
 

@@ -88,6 +88,17 @@ def same_kind(value: Any, found: Any) -> bool:
     return not isinstance(found, np.ndarray) or (value.dtype == found.dtype and value.shape == found.shape)
 
 
+def _name(root: Any, path: tuple[Step, ...]) -> str | None:
+    """What the user calls what stands there."""
+    if not path:
+        return None
+    key = path[-1][1]
+    if len(path) == 2 and path[0] == ("attr", "__defaults__"):
+        code = root.__code__
+        return str(code.co_varnames[code.co_argcount - len(root.__defaults__) + key])
+    return key if isinstance(key, str) else None
+
+
 class Reads:
     """The reads of one capture.
 
@@ -134,7 +145,7 @@ class Reads:
         return seen
 
     def _seen(self, value: Any, root: Any, path: tuple[Step, ...]) -> Any:
-        name = str(path[-1][1]) if path and isinstance(path[-1][1], str) else None
+        name = _name(root, path)
         if isinstance(value, np.ndarray) and type(value) is np.ndarray and value.dtype.kind in "fiub":
             return self._input(value, root, path, name)
         if type(value) is float or isinstance(value, np.floating):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Instr, Var
-from tracegrad.ir.types import promote, type_of
+from tracegrad.ir.types import type_of
 from tracegrad.ops import elementary as e
 from tracegrad.ops import special
 from tracegrad.ops.families import astype, cast
@@ -187,7 +187,7 @@ class StandIns:
     def array(self, data: Any, dtype: Any = None, *, copy: Any = True, **rest: Any) -> Any:
         if not _any_traced(data):
             return self.fresh(np.array(data, dtype, copy=copy, **rest))
-        made = self._as_dtype(self._stacked(data), dtype)
+        made = self._as_dtype(self.recording.as_array(data), dtype)
         made = FUNCTIONS[np.copy](made) if copy else made
         missing = rest.get("ndmin", 0) - made.ndim
         return made.reshape((1,) * missing + made.shape) if missing > 0 else made
@@ -206,21 +206,10 @@ class StandIns:
                     np.asarray(traced.value)[()], traced.atom, False, traced.requires_grad
                 )
             return self._as_dtype(traced, dtype)
-        return self._as_dtype(self._stacked(data), dtype)
+        return self._as_dtype(self.recording.as_array(data), dtype)
 
     def _as_dtype(self, value: Any, dtype: Any) -> Any:
         return value if dtype is None else cast(value, np.dtype(dtype))
-
-    def _stacked(self, data: Any) -> Any:
-        """A nested sequence with traced values in it as one array."""
-        if not isinstance(data, (list, tuple)):
-            return data
-        parts = [self._stacked(part) for part in data]
-        if not any(map(is_traced, parts)):
-            return np.array(parts)
-        dtype = promote(*(getattr(p, "dtype", None) or np.asarray(p).dtype for p in parts))
-        parts = [cast(p, dtype) if is_traced(p) else np.asarray(p, dtype) for p in parts]
-        return FUNCTIONS[np.stack](parts)
 
     def as_float64(self, x: Any = 0.0) -> Any:
         return self.asarray(x, np.float64) if _any_traced(x) else np.float64(x)

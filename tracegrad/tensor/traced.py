@@ -111,13 +111,19 @@ class TracedArray(ArrayProtocol):
         return self // other, self % other
 
     def __str__(self) -> str:
-        return str(self.value)
+        return str(self.recorder.text(self))
 
     def __repr__(self) -> str:
-        return repr(self.value)
+        return repr(self.recorder.text(self))
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return format(self.recorder.text(self), spec)
+
+    def __hash__(self) -> int:
+        """As the key of a dict or in a set it is a plain number, with a guard on its value."""
+        if self.shape:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(self.recorder.text(self))
 
     def __copy__(self) -> Any:
         return METHODS["copy"](self) if self.shape else self
