@@ -139,6 +139,7 @@ class Dispatcher(Looking):
             tried.add(path)
             result = path.entry(*args, **keywords)
             if type(result) is not Exit:
+                _link(left, path)
                 self._use(path)
                 return result
             last = result
@@ -166,7 +167,7 @@ class Dispatcher(Looking):
         call.tangents.extend(tangents)
         known = self._tree(call)
         found = self._run_known(known, call, left)
-        return self._capture(known, call) if found is MISS else found
+        return self._capture(known, call, left) if found is MISS else found
 
     def _tree(self, call: Call) -> TraceTree:
         """The tree of this signature; the one not used for longest makes room for it."""
@@ -195,11 +196,10 @@ class Dispatcher(Looking):
         return tuple(primals), tuple(tangents)
 
     def _run_known(self, known: TraceTree, call: Call, left: dict[Path, int]) -> Any:
-        """Run the first path that fits; `MISS` if none does. Paths in `left` were run, and left there."""
+        """Run the first path that fits; `MISS` if none does. Paths in `left` were run, and left there: it grows."""
         values = [leaf.value for leaf in call.leaves]
         tried: set[Path] = set()
         queue = known.candidates()
-        previous: tuple[Path, int] | None = None
         while queue:
             path = queue.pop(0)
             if path in tried:
@@ -214,14 +214,12 @@ class Dispatcher(Looking):
                 inputs.extend(call.tangents)
                 flat = self._run(path, inputs)
                 if flat[0] == FITS:
-                    if previous is not None:
-                        previous[0].exits[previous[1]] = path
+                    _link(left, path)
                     with self._lock:
                         known.touch(path)
                     return self._finish(path, call, flat)
-                code = flat[0]
+                code = left[path] = flat[0]
                 self.log.side_exits += 1
-            previous = (path, code)
             if code in path.exits:
                 queue.insert(0, path.exits[code])
             else:
@@ -251,7 +249,7 @@ class Dispatcher(Looking):
             self.log.add("compile", f"stays NumPy: {'; '.join(path.built.reasons or ())}")
         path.tier_decided = True
 
-    def _capture(self, known: TraceTree, call: Call) -> Any:
+    def _capture(self, known: TraceTree, call: Call, left: dict[Path, int]) -> Any:
         """Run the user's function once, and keep what it did."""
         captured = capture(self.function, call.leaves, call.rebuild, self.signature.name)
         places = self._wrt_places(captured, call)
@@ -261,8 +259,10 @@ class Dispatcher(Looking):
             path = self._grown(known, captured, call, seeded)
         if path is None:
             return self._on_tape(captured, call, places, seeded)
+        _link(left, path)
         inputs = path.inputs([leaf.value for leaf in call.leaves])
-        assert not isinstance(inputs, Read)
+        if isinstance(inputs, Read):  # another thread changed it since
+            return self._on_tape(captured, call, places, seeded)
         inputs.extend(call.tangents)
         flat = self._run(path, inputs)
         if flat[0] != FITS:
@@ -378,6 +378,13 @@ class Dispatcher(Looking):
 def _no_entry(*args: Any, **keywords: Any) -> Exit:
     """Before there is an entry: every call goes the general way."""
     return MISS
+
+
+def _link(left: dict[Path, int], path: Path) -> None:
+    """Where these paths were left, this one took over."""
+    for other, number in left.items():
+        if other is not path:
+            other.exits[number] = path
 
 
 def _types(call: Call) -> str:
