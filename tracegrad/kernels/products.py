@@ -125,6 +125,48 @@ def contract_one_all(x, sizes, x_steps, no_steps, out_steps, shape, zero):
     return contract(x, np.full(1, zero + 1), sizes, x_steps, no_steps, out_steps, (1,), zero)[0]
 
 
+def contract_three(
+    x,
+    y,
+    w,
+    first,
+    x_steps,
+    y_steps,
+    between_steps,
+    between,
+    second,
+    left_steps,
+    w_steps,
+    out_steps,
+    shape,
+    zero,
+):
+    """Three arrays: `x` and `y` to an array of shape `between`, then that and `w`."""
+    left = contract(x, y, first, x_steps, y_steps, between_steps, between, zero)
+    return contract(left, w, second, left_steps, w_steps, out_steps, shape, zero)
+
+
+def contract_three_all(
+    x,
+    y,
+    w,
+    first,
+    x_steps,
+    y_steps,
+    between_steps,
+    between,
+    second,
+    left_steps,
+    w_steps,
+    out_steps,
+    shape,
+    zero,
+):
+    """As `contract_three`, to a scalar."""
+    left = contract(x, y, first, x_steps, y_steps, between_steps, between, zero)
+    return contract(left, w, second, left_steps, w_steps, out_steps, (1,), zero)[0]
+
+
 def sum_of_diagonal(x, offset, zero):
     """The sum of a diagonal."""
     total = zero

@@ -6,7 +6,7 @@ A rule that works on the last two axes works on stacks of matrices too. Begin wi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
 from tracegrad.kernels import products as kernels
-from tracegrad.ops.families import bilinear, broadcast_to, case, cast, linear, sum_to
+from tracegrad.ops.families import bilinear, broadcast_to, case, cast, linear, memory_steps, sum_to
 from tracegrad.ops.index import Slot, index_add, zeros_like
 from tracegrad.ops.op import Op, call, literal
 from tracegrad.ops.reduce import sum_
@@ -214,31 +214,44 @@ def _einsum_jvp(tangents: Any, z: Any, *operands: Any, subscripts: str) -> Any:
 
 
 def _native_einsum(instr: Instr) -> Any:
-    """One kernel contracts any two operands: each index moves through their memory, and the result's, by its step."""
+    """One kernel contracts any two operands; a third is contracted with what the first two give."""
     terms, output = _letters(instr.params["subscripts"])
     operands, out = instr.inputs, instr.outputs[0]
-    if len(terms) > 2 or out.dtype.kind == "b" or any(not a.ndim or not a.type.size for a in operands):
+    if len(terms) > 3 or out.dtype.kind == "b" or any(not a.ndim or not a.type.size for a in operands):
         return False
-    letters = [*output, *(letter for letter in dict.fromkeys("".join(terms)) if letter not in output)]
-    sizes = _sizes(terms, operands)
-
-    def steps(term: str, shape: Sequence[int]) -> tuple[int, ...]:
-        each = [math.prod(shape[axis + 1 :]) if n > 1 else 0 for axis, n in enumerate(shape)]
-        return tuple(sum(s for s, t in zip(each, term, strict=True) if t == letter) for letter in letters)
-
+    sizes, zero = _sizes(terms, operands), out.dtype.type(0)
+    whole = (tuple(out.shape), zero)
     if len(terms) == 1:
         kernel: Any = kernels.contract_one if output else kernels.contract_one_all
-    else:
+        lengths, steps, out_steps = _contraction((*terms, ""), output, sizes, operands[0].shape, ())
+        return (kernel, lengths, *steps, out_steps, *whole)
+    shapes = [x.shape for x in operands]
+    if len(terms) == 2:
         kernel = kernels.contract if output else kernels.contract_all
-    return (
-        kernel,
-        tuple(sizes[letter] for letter in letters),
-        *(steps(term, x.shape) for term, x in zip(terms, operands, strict=True)),
-        *(((0,) * len(letters),) if len(terms) == 1 else ()),
-        steps(output, out.shape),
-        tuple(out.shape),
-        out.dtype.type(0),
-    )
+        lengths, steps, out_steps = _contraction(terms, output, sizes, *shapes)
+        return (kernel, lengths, *steps, out_steps, *whole)
+    between = "".join(letter for letter in dict.fromkeys(terms[0] + terms[1]) if letter in output + terms[2])
+    shape = tuple(sizes[letter] for letter in between)
+    first, first_steps, between_steps = _contraction(terms[:2], between, sizes, *shapes[:2])
+    second, second_steps, out_steps = _contraction((between, terms[2]), output, sizes, shape, shapes[2])
+    kernel = kernels.contract_three if output else kernels.contract_three_all
+    start = (first, *first_steps, between_steps, shape or (1,))
+    return (kernel, *start, second, *second_steps, out_steps, *whole)
+
+
+def _contraction(
+    terms: Sequence[str], output: str, sizes: Mapping[str, int], *shapes: Sequence[int]
+) -> tuple[tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]:
+    """The lengths of all indices; how far each moves through the memory of each operand, and of the result."""
+    letters = [*output, *(letter for letter in dict.fromkeys("".join(terms)) if letter not in output)]
+
+    def steps(term: str, shape: Sequence[int]) -> tuple[int, ...]:
+        each = list(zip(memory_steps(shape), term, strict=True))
+        return tuple(sum(step for step, t in each if t == letter) for letter in letters)
+
+    lengths = tuple(sizes[letter] for letter in letters)
+    moved = [steps(term, shape) for term, shape in zip(terms, shapes, strict=True)]
+    return lengths, moved, steps(output, [sizes[letter] for letter in output])
 
 
 einsum: Op = Op(
@@ -262,6 +275,8 @@ einsum: Op = Op(
         case((3, 3), (3,), subscripts="ii,i->i"),
         case((2, 3, 4), (2, 4), subscripts="bij,bj->bi"),
         case((2, 3), (3, 2), (2, 2), subscripts="ij,jk,kl->il"),
+        case((2, 3), (3, 2), (2, 2), subscripts="ij,jk,ki->"),
+        case((2,), (2,), (3,), subscripts="i,i,j->j"),
         case((1, 3), (2, 3), subscripts="ij,ij->ij"),
     ),
 )
