@@ -7,6 +7,7 @@ from tracegrad.api.derivatives import grad, jvp, value_and_grad, vjp
 from tracegrad.api.jit import jit
 from tracegrad.config import config
 from tracegrad.dispatch.backward_engine import EmittedBackward
+from tracegrad.ops.arithmetic import stop_gradient
 from tracegrad.tensor.arrangement import (
     argsort,
     broadcast_to,
@@ -368,6 +369,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stop_gradient",
     "sub",
     "sum",
     "swapaxes",

@@ -57,6 +57,8 @@ multiply: Op = elementwise(np.multiply, lambda z, x, y: (y, x), symbol="*")
 divide: Op = elementwise(np.divide, lambda z, x, y: (1 / y, -z / y), domain=away_from_zero, symbol="/")
 negative: Op = elementwise(np.negative, lambda z, x: -1, symbol="neg")
 positive_: Op = elementwise(np.positive, lambda z, x: 1, name="positive")
+stop_gradient: Op = elementwise(np.positive, passes_zero=True, name="stop_gradient", callee="np.positive")
+"""The same value, which counts as a constant for derivatives."""
 power: Op = elementwise(np.power, _power_partials, domain=positive, symbol="**")
 floor_divide: Op = elementwise(np.floor_divide, passes_zero=True, domain=away_from_zero, symbol="//")
 remainder: Op = elementwise(

@@ -10,6 +10,7 @@ A traced value has `data` (what NumPy computed), `atom` (its variable or constan
 from __future__ import annotations
 
 import operator
+import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -145,6 +146,8 @@ class Recording:
         parts = [self.as_array(part) for part in data]
         if not any(self.traced(part) is not None for part in parts):
             return np.array(parts)
+        if any(isinstance(p, np.ndarray) and p.dtype.kind == "O" or p is None for p in parts):
+            raise self.leak("a traced value is put into an array of objects")
         dtype = promote(*(getattr(p, "dtype", None) or np.asarray(p).dtype for p in parts))
         return FUNCTIONS[np.stack]([np.asarray(p, dtype) if self.traced(p) is None else cast(p, dtype) for p in parts])
 
@@ -294,7 +297,7 @@ class Recording:
                 atom = traced.reshape(()).atom
             return self.wrap(value, atom, True, traced.requires_grad)
         if kind == "index":
-            number: Any = traced.value.__index__()
+            number: Any = operator.index(traced.value)
         else:
             number = kind(traced.value)
         if isinstance(traced.atom, Const):
@@ -362,6 +365,8 @@ class Recording:
             return (part,)
         if isinstance(traced.atom, Const):
             return (traced.value,)
+        if traced.dtype.kind not in "iub":
+            raise IndexError("arrays used as indices must be of integer (or boolean) type")
         if not traced.shape:
             return (self.truth(traced) if traced.dtype.kind == "b" else traced.__index__(),)
         return self._positions(traced) if traced.dtype.kind == "b" else (traced,)

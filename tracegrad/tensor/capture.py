@@ -21,7 +21,7 @@ from tracegrad.record.frames import raised_at
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
 from tracegrad.tensor.namespace import Session
-from tracegrad.tensor.reads import Argument, Read
+from tracegrad.tensor.reads import Argument, Read, form_of
 from tracegrad.tensor.traced import TracedArray
 
 
@@ -190,7 +190,12 @@ def _captured(
     kept: list[Var] = []
     for variable in trace.inputs:
         if variable in session.reads.inputs and variable not in used:
-            continue  # looked at, and not computed with: a default that the call replaces
+            # Looked at, and not computed with. Its form may have been used, its length; of a default that the call replaces,
+            # not even that.
+            read = session.reads.inputs[variable]
+            if not any(step[1] in ("__defaults__", "__kwdefaults__") for step in read.path):
+                session.reads.guards.append(Read(read.root, read.path, "form", form_of(read.found)))
+            continue
         kept.append(variable)
         if variable in places:
             sources.append(places[variable])

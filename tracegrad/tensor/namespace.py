@@ -28,7 +28,7 @@ from tracegrad.record.frames import is_internal
 from tracegrad.record.marks import Marked, clone, is_marked, mark
 from tracegrad.record.recording import Recording
 from tracegrad.record.structure import UNDEFINED
-from tracegrad.tensor.numpy_protocol import find
+from tracegrad.tensor.numpy_protocol import find, unsupported
 from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
 from tracegrad.tensor.standins import StandIns, is_traced
 from tracegrad.tensor.traced import TracedArray, strong
@@ -217,7 +217,7 @@ class _GlobalsView(dict[str, Any]):
 
     def __init__(self, marks: Marks) -> None:
         super().__init__()
-        self.names = marks.globals
+        self.names: dict[str, Any] = marks.globals
         self._marks = marks
 
     def __getitem__(self, name: str) -> Any:
@@ -253,7 +253,7 @@ class Marks:
         self.structures = session.recording.structures
         self.function = function
         scope = function.__globals__
-        self.globals = scope.names if isinstance(scope, _GlobalsView) else scope
+        self.globals: dict[str, Any] = scope.names if isinstance(scope, _GlobalsView) else scope
         self.marked = marked
         self.number = next(session.serial) * 100_000  # keys of structures are unique to one running clone
 
@@ -280,7 +280,11 @@ class Marks:
 
     def attr(self, value: Any, name: str) -> Any:
         """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
-        if is_traced(value) or (isinstance(value, types.ModuleType) and _is_stable(value.__name__)):
+        if is_traced(value):
+            if not hasattr(value, name) and hasattr(np.ndarray, name):
+                raise unsupported(f"ndarray.{name}")
+            return getattr(value, name)
+        if isinstance(value, types.ModuleType) and _is_stable(value.__name__):
             return getattr(value, name)
         kind = type(value)
         if kind not in _WITHOUT_PARTS:
@@ -405,7 +409,8 @@ class Marks:
 
     def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
         """A call the user's code makes."""
-        ours = _our_op(function) if _holds_traced(args) or _holds_traced(keywords.values()) else None
+        traced = _holds_traced(args) or _holds_traced(keywords.values())
+        ours = _our_op(function) if traced and "out" not in keywords else None
         if ours is not None:
             return strong(ours(*(self.reads.contents(x) for x in args), **keywords))
         if isinstance(function, types.FunctionType):
@@ -413,6 +418,8 @@ class Marks:
                 return function(*args, **keywords)
             if _may_clone(function):
                 self.reads.track(function, function, ())
+                if function.__module__.split(".")[0] == "scipy":
+                    return self._scipy(function, args, keywords)
                 return self.session.run(function, args, keywords)
         elif isinstance(function, types.MethodType):
             if isinstance(function.__func__, types.FunctionType) and _may_clone(function.__func__):
@@ -452,6 +459,15 @@ class Marks:
         if type(result) is np.ndarray and not is_traced(result) and _module(function).startswith("numpy"):
             return self.session.stand_ins.fresh(result)
         return result
+
+    def _scipy(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
+        """A function of SciPy's that has no op, by what it does with NumPy; many leave NumPy for compiled code."""
+        if not (_holds_traced(args) or _holds_traced(keywords.values())):
+            return function(*args, **keywords)
+        try:
+            return self.session.run(function, args, keywords)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise unsupported(f"{function.__module__}.{function.__name__}") from error
 
     def _of_contents(self, function: Any) -> Any:
         """A method of a container from outside, `table.items`, as that of its contents; one that changes it stays."""

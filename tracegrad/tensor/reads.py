@@ -28,7 +28,7 @@ Step = tuple[str, Any]
 class Read:
     """One access path and what the capture found there.
 
-    `kind`: "input", "value", "identity", "type", "length" or "keys". `root` is the object the path starts at; for an
+    `kind`: "input", "value", "identity", "type", "length", "keys" or "form". `root` is the object the path starts at; for an
     argument it is `Argument(i)`.
     """
 
@@ -76,9 +76,16 @@ def holds(read: Read, value: Any) -> bool:
         return type(value) is read.found
     if read.kind == "length":
         return type(value) is read.found[0] and len(value) == read.found[1]
+    if read.kind == "form":
+        return form_of(value) == read.found
     if read.kind == "keys":
         return type(value) is dict and tuple(value) == read.found
     return same_kind(value, read.found)
+
+
+def form_of(value: Any) -> tuple[Any, ...]:
+    """Type, and of an array dtype and shape."""
+    return (type(value), getattr(value, "dtype", None), getattr(value, "shape", None))
 
 
 def same_kind(value: Any, found: Any) -> bool:

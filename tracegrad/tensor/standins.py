@@ -209,7 +209,19 @@ class StandIns:
         return self._as_dtype(self.recording.as_array(data), dtype)
 
     def _as_dtype(self, value: Any, dtype: Any) -> Any:
-        return value if dtype is None else cast(value, np.dtype(dtype))
+        if dtype is None:
+            return value
+        if np.dtype(dtype).kind not in "fiub":
+            raise self.recording.leak(f"a traced value is put into an array of {np.dtype(dtype)}")
+        return cast(value, np.dtype(dtype))
+
+    def fromiter(self, items: Any, dtype: Any, count: int = -1, **rest: Any) -> Any:
+        items = list(items)
+        return self.array(items if count < 0 else items[:count], dtype)
+
+    def fsum(self, items: Any) -> Any:
+        items = list(items)
+        return self._weak(FUNCTIONS[np.sum](self.recording.as_array(items))) if _any_traced(items) else math.fsum(items)
 
     def as_float64(self, x: Any = 0.0) -> Any:
         return self.asarray(x, np.float64) if _any_traced(x) else np.float64(x)
@@ -234,6 +246,8 @@ def _plain_shape(shape: Any) -> Any:
 
 _BY_FUNCTION: dict[Any, str] = {
     math.log: "math_log",
+    math.fsum: "fsum",
+    np.fromiter: "fromiter",
     math.erf: "math_erf",
     math.erfc: "math_erfc",
     math.lgamma: "math_lgamma",
