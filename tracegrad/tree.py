@@ -64,7 +64,7 @@ def _register_class(cls: type) -> None:
         return tuple(getattr(instance, n) for n in names), cls, names
 
     def rebuild(kind: type, values: Sequence[Any]) -> Any:
-        made = object.__new__(kind)
+        made: Any = object.__new__(kind)
         for n, v in zip(names, values, strict=True):
             object.__setattr__(made, n, v)
         return made

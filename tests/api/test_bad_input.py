@@ -73,7 +73,7 @@ def test_a_result_that_is_no_number() -> None:
         return x[0] > 1.0
 
     def whole(x: Any) -> Any:
-        return int(len(x))
+        return len(x)
 
     x = np.ones(2)
     mistake(lambda: tg.grad(vector)(x), NotScalarError, "def vector", "shape (2,)", "np.sum")
@@ -202,7 +202,9 @@ def test_shapes_that_do_not_fit_have_numpys_message_and_the_users_line() -> None
     def clash(x: Any) -> Any:
         return np.sum(x + np.ones(4))
 
-    with pytest.raises(ValueError, match=r"could not be broadcast together with shapes \(3,\) \(4,\)") as caught:
+    with pytest.raises(
+        ValueError, match=r"could not be broadcast together with shapes \(3,\) \(4,\)"
+    ) as caught:
         tg.grad(clash)(np.ones(3))
     notes = "\n".join(caught.value.__notes__)
     assert f"where: {FILE}:" in notes and "x + np.ones(4)" in notes

@@ -63,10 +63,7 @@ def hessian(x: Any) -> Any:
     n, h = len(x), 1e-4
     e = np.eye(n) * h
     return np.array(
-        [
-            [(f(x + a + b) - f(x + a - b) - f(x - a + b) + f(x - a - b)) / (4 * h * h) for a in e]
-            for b in e
-        ]
+        [[(f(x + a + b) - f(x + a - b) - f(x - a + b) + f(x - a - b)) / (4 * h * h) for a in e] for b in e]
     )
 
 

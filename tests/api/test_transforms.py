@@ -99,7 +99,11 @@ def test_has_aux() -> None:
 
 def test_has_aux_again_by_the_entry() -> None:
     g = tg.grad(lambda x: (x**2, [2 * x, "text"]), has_aux=True)
-    assert [g(v) for v in (1.0, 2.0, 3.0)] == [(2.0, [2.0, "text"]), (4.0, [4.0, "text"]), (6.0, [6.0, "text"])]
+    assert [g(v) for v in (1.0, 2.0, 3.0)] == [
+        (2.0, [2.0, "text"]),
+        (4.0, [4.0, "text"]),
+        (6.0, [6.0, "text"]),
+    ]
 
 
 # --- decorators

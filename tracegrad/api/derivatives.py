@@ -151,6 +151,6 @@ def jvp(
 def _transform(function: Function | None, mode: str, **options: Any) -> Any:
     if function is None:
         return lambda f: _transform(f, mode, **options)
-    if isinstance(function, (staticmethod, classmethod)):  # decorated from outside: the method stays what it was
+    if isinstance(function, (staticmethod, classmethod)):  # the method stays what it was
         return type(function)(Dispatcher(function.__func__, mode, **options))
     return Dispatcher(function, mode, **options)

@@ -3,8 +3,8 @@
     call -> signature -> trace tree -> a path that fits -> its program -> result
                              | none fits: capture, and the tree grows
 
-The warm call is one generated function (`entry.py`); where it is left at a guard, the entry of the path known for that
-exit is next, and the general way below comes last. Under a capture, or with arguments that belong to an eager graph, the
+The warm call is one generated function (`entry.py`); where it is left at a guard, the entry of the path known for
+that exit is next, and the general way below comes last. Under a capture, or with arguments of an eager graph, the
 derivative becomes part of what is being recorded instead: `inline.py`. Begin with `Dispatcher.__call__`.
 
 Threads may share a dispatcher: the lock is held where the tree grows and where programs are compiled, never while the
@@ -34,7 +34,6 @@ from tracegrad.dispatch.tiers import SIGNATURES, gives_up, is_decided, wants_nat
 from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
-from tracegrad.ir.types import type_of
 from tracegrad.record.frames import user_location
 from tracegrad.tensor.capture import Captured, capture, is_capturing, under_way
 from tracegrad.tensor.reads import Read
@@ -118,6 +117,11 @@ class Dispatcher(Looking):
 
     def __repr__(self) -> str:
         return f"<tracegrad.{self.label} of {self.signature.name}>"
+
+    def source(self, /, *args: Any, **keywords: Any) -> str:
+        """The whole emitted module of the program for these arguments."""
+        self(*args, **keywords)
+        return self._shown().source.text
 
     # --- the fast way
 
@@ -223,7 +227,7 @@ class Dispatcher(Looking):
             if code in path.exits:
                 queue.insert(0, path.exits[code])
             else:
-                self.log.add("side exit", _failed_guard(path, code))
+                self.log.add("side exit", path.failed_guard(code))
         return MISS
 
     def _run(self, path: Path, inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -270,9 +274,7 @@ class Dispatcher(Looking):
             return self._on_tape(captured, call, places, seeded)
         return self._finish(path, call, flat)
 
-    def _grown(
-        self, known: TraceTree, captured: Captured, call: Call, seeded: Sequence[int]
-    ) -> Path | None:
+    def _grown(self, known: TraceTree, captured: Captured, call: Call, seeded: Sequence[int]) -> Path | None:
         """The path that this capture became, or joined; None where this signature runs on the tape."""
         if captured.impure is not None:
             reason, where = captured.impure
@@ -295,7 +297,7 @@ class Dispatcher(Looking):
             self._recent, self._entry = [], _no_entry
             self.log.add("capture", "an arm taken for the first time joins its program")
         else:
-            self.log.add("capture", f"a new path, for {_types(call)}")
+            self.log.add("capture", f"a new path, for {call.kinds()}")
         return path
 
     def _on_tape(self, captured: Captured, call: Call, places: Sequence[int], seeded: Sequence[int]) -> Any:
@@ -387,27 +389,8 @@ def _link(left: dict[Path, int], path: Path) -> None:
             other.exits[number] = path
 
 
-def _types(call: Call) -> str:
-    """The arguments of a call in a few words."""
-    parts = []
-    for leaf in call.leaves:
-        if leaf.role == "static":
-            parts.append(f"{leaf.name}={leaf.value!r:.30}")
-        else:
-            parts.append(f"{leaf.name}: {type_of(leaf.value)}")
-    return ", ".join(parts)
-
-
-def _failed_guard(path: Path, code: int) -> str:
-    guard = path.built.guards[code]
-    where = "" if guard.location is None else f"{guard.location}: `{guard.location.text}` "
-    return f"{where}was {guard.expected!r:.40} and is not"
-
-
 @functools.lru_cache(maxsize=256)
-def _cached(
-    function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str
-) -> Dispatcher:
+def _cached(function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str) -> Dispatcher:
     return Dispatcher(function, mode, argnums=argnums, jit=jit, label=label)
 
 

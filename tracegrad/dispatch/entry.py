@@ -1,9 +1,8 @@
 """The warm call: a generated function from the user's arguments straight to a program and back.
 
-For a path whose tier is decided, `make_entry` writes a function that checks exactly what the signature and the reads
-ask for, calls the program, and builds what the user gets. Where something is not as it was, it returns an `Exit`, and
-the dispatcher goes on from there. Nothing of the user's runs in it, so a call that answers never enters the user's code.
-Begin with `make_entry`.
+For a path whose tier is decided, `make_entry` writes a function that checks exactly what the signature and the
+reads ask for, calls the program, and builds what the user gets. Where something is not as it was, it returns an
+`Exit`, and the dispatcher goes on from there. Nothing of the user's runs in it. Begin with `make_entry`.
 """
 
 from __future__ import annotations
@@ -110,7 +109,9 @@ class _Writer:
         if self.native:
             self.lines.append(f"out = {self._named('program', built.native)}({given})")
         else:
-            self.lines.append(f"out = {self._named('program', built.run_python)}(({given}{',' if given else ''}))")
+            self.lines.append(
+                f"out = {self._named('program', built.run_python)}(({given}{',' if given else ''}))"
+            )
         exits = tuple(Exit(self.path, number) for number in range(len(built.guards)))
         if exits:
             self.lines.append(f"if out[0] != -1: return {self._named('exits', exits)}[out[0]]")
@@ -147,7 +148,11 @@ class _Writer:
                 self.lines.append(f"if structure != {self._named('structure', structure)}: return MISS")
                 if places:
                     self.lines.append("".join(f"x{p}, " for p in places) + "= leaves")
-        return "".join(f"{names[w]}=MISSING, " for w in positional) + ("/, " if positional else "") + "*rest, **given"
+        return (
+            "".join(f"{names[w]}=MISSING, " for w in positional)
+            + ("/, " if positional else "")
+            + "*rest, **given"
+        )
 
     def _leaf(self, name: str, leaf: Leaf) -> None:
         """The check of one leaf, and its conversion to what the program takes."""
@@ -163,7 +168,9 @@ class _Writer:
         if isinstance(value, np.ndarray):
             self._array_leaf(name, value)
             return
-        kind = type(value)
+        self._number(name, leaf, type(value))
+
+    def _number(self, name: str, leaf: Leaf, kind: type) -> None:
         if kind is int:
             self._unless(f"type({name}) is int and {-INT_RANGE} < {name} < {INT_RANGE}")
         elif kind is float and leaf.role == "active":
@@ -189,7 +196,9 @@ class _Writer:
         if value.ndim:
             self.lines.append(f"if not {name}.flags.carray: {name} = own({name})")
         else:
-            self.lines.append(f"{name} = {name}[()]" if value.dtype != np.float64 else f"{name} = {name}.item()")
+            self.lines.append(
+                f"{name} = {name}[()]" if value.dtype != np.float64 else f"{name} = {name}.item()"
+            )
 
     # --- what was read outside
 
@@ -216,7 +225,9 @@ class _Writer:
             self._unless(f"type({now}) is {self._named('found', read.found)}")
         elif read.kind == "value":
             self.lines.append(f"now = {now}")
-            self._unless(f"now is {self._named('found', read.found)} or holds({self._named('read', read)}, now)")
+            self._unless(
+                f"now is {self._named('found', read.found)} or holds({self._named('read', read)}, now)"
+            )
         else:
             self._unless(f"holds({self._named('read', read)}, {now})")
 
@@ -291,7 +302,7 @@ class _Writer:
         if not self.native:
             like = np.empty((), value.dtype) if isinstance(value, np.ndarray) and not value.ndim else value
             if isinstance(value, np.ndarray) and value.ndim:
-                like = np.broadcast_to(np.zeros((), value.dtype), value.shape)  # not the user's data, kept alive
+                like = np.broadcast_to(np.zeros((), value.dtype), value.shape)  # keeps no data alive
             return f"{self._named('gradient_leaf', gradient_leaf)}({text}, {self._named('like', like)})"
         if isinstance(value, np.ndarray):
             if value.ndim:

@@ -1,7 +1,6 @@
 """Looking inside a transformed function: its sources, its trace, its paths, its counts, its story.
 
-`Looking` is what a `Dispatcher` adds for the person who reads; it decides nothing and changes nothing, but for `source`,
-which makes the call it is asked about.
+`Looking` is what a `Dispatcher` adds for the person who reads; it decides nothing and changes nothing.
 """
 
 from __future__ import annotations
@@ -79,11 +78,6 @@ class Looking:
                 notes.extend(f"stays NumPy: {reason}" for reason in path.built.reasons or ())
         events = [*self.log.events, *(Event("straight", note) for note in dict.fromkeys(notes))]
         return story(self.signature.name, self.stats, events, self.paths)
-
-    def source(self, *args: Any, **keywords: Any) -> str:
-        """The whole emitted module of the program for these arguments."""
-        self(*args, **keywords)
-        return self._shown().source.text
 
 
 def _note(said: str, where: Any) -> str:

@@ -35,7 +35,9 @@ class Template:
         self.built, self.captured = path.built, path.captured
         self.native = path.built.native_backward
         self.seeded, self.single = seeded, single
-        self.groups = [(structure, [_like(call.leaves[p].value) for p in places]) for structure, places in call.groups]
+        self.groups = [
+            (structure, [_like(call.leaves[p].value) for p in places]) for structure, places in call.groups
+        ]
         assert self.built.plan.backward is not None
         self.backward = self.built.plan.backward
         self.dtypes = [v.type.dtype for v in self.backward.inputs]

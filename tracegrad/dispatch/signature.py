@@ -15,6 +15,7 @@ import numpy as np
 
 from tracegrad import tree
 from tracegrad.errors import ArgumentError
+from tracegrad.ir.types import type_of
 from tracegrad.record.frames import user_location
 from tracegrad.tensor.capture import Leaf
 
@@ -51,6 +52,15 @@ class Call:
     groups: list[tuple[Any, tuple[int, ...]]]
     outer: bool
     tangents: list[Any] = field(default_factory=list)
+
+    def kinds(self) -> str:
+        """The arguments in a few words."""
+        return ", ".join(
+            f"{leaf.name}={leaf.value!r:.30}"
+            if leaf.role == "static"
+            else f"{leaf.name}: {type_of(leaf.value)}"
+            for leaf in self.leaves
+        )
 
 
 class Signature:
@@ -208,7 +218,9 @@ class Signature:
                 raise self._refused(name, active, f"a {kind}, not a plain array", f"pass np.asarray({name})")
             value = np.asarray(value)
         if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
-            raise self._refused(name, active, f"an array of {value.dtype}", "pass an array of float64 or float32")
+            raise self._refused(
+                name, active, f"an array of {value.dtype}", "pass an array of float64 or float32"
+            )
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
         if active and value.dtype.kind != "f":

@@ -70,9 +70,17 @@ class Path:
         root = values[read.root.place] if isinstance(read.root, Argument) else read.root
         return follow(root, read.path)
 
+    def failed_guard(self, number: int) -> str:
+        """What the program assumed where it was left."""
+        guard = self.built.guards[number]
+        where = "" if guard.location is None else f"{guard.location}: `{guard.location.text}` "
+        return f"{where}was {guard.expected!r:.40} and is not"
+
     def native_inputs(self, inputs: Sequence[Any]) -> list[Any]:
         """Inputs in the types the native program was compiled for."""
-        return [as_native(x, v.type.dtype) for x, v in zip(inputs, self.built.plan.joint.inputs, strict=False)]
+        return [
+            as_native(x, v.type.dtype) for x, v in zip(inputs, self.built.plan.joint.inputs, strict=False)
+        ]
 
 
 def as_native(value: Any, dtype: np.dtype[Any]) -> Any:
