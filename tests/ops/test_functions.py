@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special
 
+import tracegrad as tg
 from tracegrad.errors import UnsupportedError
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.types import type_of
@@ -265,7 +267,6 @@ def test_a_method_of_a_ufunc(key):
 
 @pytest.mark.parametrize("name", SCIPY_FUNCTIONS)
 def test_scipy_functions_by_name(name):
-    special = pytest.importorskip("scipy.special")
     theirs = getattr(special, name.rpartition(".")[2])
     n = getattr(theirs, "nin", 2 if name.endswith("polygamma") else 1)
     args = (1, V) if name.endswith("polygamma") else (V, V[::-1].copy())[:n]
@@ -325,7 +326,6 @@ def test_shapes_that_do_not_fit_raise_what_numpy_raises(function, args, error):
 
 
 def test_static_parameters_may_be_traced_numbers():
-    tg = pytest.importorskip("tracegrad")
     n, order, ddof = np.int64(2), 3.0, 1.0
 
     def loss(x, n, order, ddof):
