@@ -13,5 +13,5 @@ def linearize(recording: Recording, outputs: Sequence[Atom], name: str) -> Trace
     """The trace of a recording, with its inputs in the order of their appearance."""
     recording.structures.unwind(0)
     alias = recording.structures.alias
-    steps = tuple(substitute(step, alias) for step in recording.steps)
+    steps = tuple(substitute(step, alias) for step in recording.steps) if alias else tuple(recording.steps)
     return Trace(tuple(recording.inputs), steps, tuple(substituted(a, alias) for a in outputs), name)

@@ -62,6 +62,13 @@ class Iteration:
     condition: Atom | None = None
     steps: list[Step] = field(default_factory=list)
     next: dict[str, Atom] = field(default_factory=dict)
+    _made: set[Var] | None = None
+
+    def made(self) -> set[Var]:
+        """The variables of its steps, asked for when it is complete."""
+        if self._made is None:
+            self._made = {v for s in (*self.test, *self.steps) for v in s.outputs}
+        return self._made
 
     def straight(self, location: Location | None) -> list[Step]:
         guard = [] if self.condition is None else [Guard(self.condition, True, location)]
@@ -424,7 +431,7 @@ class Structures:
         return True
 
     def _resolved(self, steps: Sequence[Step]) -> list[Step]:
-        return [substitute(s, self.alias) for s in steps]
+        return [substitute(s, self.alias) for s in steps] if self.alias else list(steps)
 
     def _resolve_iteration(self, one: Iteration) -> Iteration:
         return replace(
@@ -435,10 +442,9 @@ class Structures:
         )
 
     def _match_test(self, first: Iteration, one: Iteration, frame: LoopFrame) -> tuple[list[Step], dict[Var, Atom]]:
-        earlier = {v for it in (first, frame.last) if it for s in (*it.test, *it.steps) for v in s.outputs}
         outputs = [a for a in (one.condition, *one.next.values()) if a is not None]
-        crossing = earlier.intersection(free_variables([*one.test, *one.steps], outputs))
-        if crossing:
+        free = free_variables([*one.test, *one.steps], outputs)
+        if any(v in made for v in free for made in (first.made(), frame.last.made() if frame.last else ())):
             raise Mismatch("a value of the step before is used that is not handed on by a name")
         if any(first.header[n].type != v.type for n, v in one.header.items()):
             raise Mismatch("a carried value changes its shape or dtype")
@@ -464,6 +470,8 @@ class Structures:
                     raise Mismatch(f"`{n}` is undefined")
             elif not same_atom(a, one.next[n], names):
                 raise Mismatch(f"`{n}` gets another value")
+        if all(a is b for a, b in zip((*test, *steps), (*first.test, *first.steps), strict=True)):
+            return first
         return Iteration(first.header, test, first.condition, steps, first.next)
 
     def _promoted(self, frame: LoopFrame, one: Iteration) -> Iteration | None:

@@ -280,13 +280,13 @@ class Marks:
 
     def attr(self, value: Any, name: str) -> Any:
         """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
-        if is_traced(value):
+        kind = type(value)
+        if kind is types.ModuleType and _is_stable(value.__name__):
+            return getattr(value, name)
+        if kind is TracedArray:
             if not hasattr(value, name) and hasattr(np.ndarray, name):
                 raise unsupported(f"ndarray.{name}")
             return getattr(value, name)
-        if isinstance(value, types.ModuleType) and _is_stable(value.__name__):
-            return getattr(value, name)
-        kind = type(value)
         if kind not in _WITHOUT_PARTS:
             found = getattr(kind, name, None)
             if type(found) is property and type(found.fget) is types.FunctionType and _may_clone(found.fget):

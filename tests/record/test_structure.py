@@ -1,0 +1,423 @@
+"""What becomes a loop or a branch of the trace and what stays a path, told from the printed trace and the number of captures."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+import tracegrad as tg
+
+
+def steps(transformed):
+    """The outermost steps of the trace used last, without what they are made of."""
+    lines = transformed.trace.splitlines()[1:]
+    return [line.strip() for line in lines if line.startswith("  ") and not line.startswith("    ")]
+
+
+def count(transformed, word):
+    return sum(f"{word}(" in line or f" {word} " in line or line.startswith(f"{word} ") for line in transformed.trace.splitlines())
+
+
+def captured(function, *inputs, grad=True):
+    """The transform after these calls, each checked against plain Python."""
+    made = tg.value_and_grad(function, jit="python") if grad else tg.jit(function, jit="python")
+    for x in inputs:
+        value = made(x)[0] if grad else made(x)
+        assert value == pytest.approx(function(x), rel=1e-12)
+    return made
+
+
+def doubled_until_large(x):
+    y = x * 2
+    while np.linalg.norm(y) < 1000:
+        y = y * 2
+    return y.sum()
+
+
+def test_a_while_loop_is_captured_once_for_every_trip_count():
+    draws = random.Random(0)
+    inputs = [np.array([10 ** draws.uniform(-4, 2), 0.3]) for _ in range(60)]
+    made = captured(doubled_until_large, *inputs)
+    assert made.stats.captures == 1
+    assert count(made, "loop") == 1
+
+
+def test_two_arms_need_two_captures():
+    def function(x):
+        if x > 0:
+            y = x**2
+        else:
+            y = -3 * x
+        return y + 1
+
+    made = captured(function, 1.0, 2.0, -1.0, 3.0, -2.0, 0.5)
+    assert made.stats.captures == 2
+    assert count(made, "branch") == 1
+
+
+def test_fifty_steps_with_four_arms_need_at_most_four_captures():
+    def function(x):
+        y = x
+        for _ in range(50):
+            if y > 0:
+                if y > 0.5:
+                    y = y * 0.7 - 0.3
+                else:
+                    y = y - 0.9 * x
+            else:
+                if y < -0.5:
+                    y = y + 0.8
+                else:
+                    y = np.sin(y) + 0.4
+        return y
+
+    draws = random.Random(1)
+    made = captured(function, *(draws.uniform(-2, 2) for _ in range(1000)))
+    assert made.stats.captures <= 4
+
+
+def test_a_while_loop_that_was_never_entered_grows_a_body():
+    def function(x):
+        y = x
+        while y < 2:
+            y = y * 1.5
+        return y * x
+
+    made = captured(function, 5.0, 1.0, 0.3, 6.0, 1.9)
+    assert made.stats.captures == 2
+
+
+def test_a_for_loop_of_one_step_or_none_is_straight():
+    def once(x):
+        for _ in range(1):
+            x = x * 2
+        return x
+
+    def never(x):
+        for _ in range(0):
+            x = x * 2
+        return x
+
+    for function in (once, never):
+        made = captured(function, 1.5)
+        assert count(made, "loop") == 0
+
+
+@pytest.mark.parametrize("trips", [2, 3, 50])
+def test_a_for_loop_of_equal_steps_is_rolled(trips):
+    def function(x):
+        y = x
+        for _ in range(trips):
+            y = np.sin(y) + x
+        return y
+
+    made = captured(function, 0.3, 1.2)
+    assert made.stats.captures == 1
+    assert count(made, "loop") == 1
+    assert count(made, "sin") == 1
+
+
+def test_a_first_step_that_differs_is_peeled_off():
+    def function(x):
+        total = 0
+        for _ in range(6):
+            total = total + np.exp(-x)
+            x = x * 1.1
+        return total
+
+    made = captured(function, 0.3)
+    assert count(made, "loop") == 1
+    assert count(made, "exp") <= 2
+
+
+def test_a_loop_whose_value_changes_its_shape_stays_a_path():
+    def function(x):
+        for _ in range(3):
+            x = np.concatenate([x, x[:1]])
+        return x.sum()
+
+    made = captured(function, np.ones(2))
+    assert count(made, "loop") == 0
+    assert count(made, "concatenate") == 3
+
+
+def test_a_loop_whose_value_changes_its_dtype_in_the_third_step_stays_a_path():
+    def function(x):
+        y = np.float32(1.0) * np.ones(2, np.float32)
+        for k in range(4):
+            y = y * (x if k == 2 else np.float32(2.0))
+        return y.sum()
+
+    made = captured(function, 1.5)
+    assert count(made, "loop") == 0
+
+
+def test_the_loop_counter_used_in_the_body_makes_a_path():
+    def function(x):
+        total = 0.0
+        for k in range(4):
+            total = total + x**k
+        return total
+
+    made = captured(function, 1.5, 0.5)
+    assert count(made, "loop") == 0
+
+
+def test_a_loop_with_a_break_stays_a_path_and_says_why():
+    def function(x):
+        for _ in range(8):
+            x = x * 1.4
+            if x > 4:
+                break
+        return x
+
+    made = captured(function, 1.0, 3.0, 1.0)
+    assert made.stats.captures == 2
+    assert count(made, "loop") == 0
+    notes = [text for path in next(iter(made.trees.values())).paths for text, _ in path.captured.notes]
+    assert any("`break` leaves the block early" in text for text in notes)
+
+
+def test_a_value_of_the_step_before_that_no_name_hands_on_stays_a_path():
+    def function(x):
+        y, z = x, 0.0
+        for k in range(5):
+            if k > 0:
+                z = z + w * y  # noqa: F821  (bound in the step before)
+            w = np.sin(y)
+            y = w + x
+        return z
+
+    made = captured(function, 0.4, 1.3)
+    assert made.stats.captures == 1
+
+
+def test_a_list_that_grows_stays_a_path():
+    def function(x):
+        history = []
+        for _ in range(4):
+            x = x * 1.1
+            history.append(x)
+        return history[0] * history[-1]
+
+    made = captured(function, 1.0, 2.0)
+    assert count(made, "loop") == 0
+
+
+def test_a_tuple_that_changes_stays_a_path():
+    def function(x):
+        pair = (x, x)
+        for _ in range(3):
+            pair = (pair[0] * 1.1, pair[1] + pair[0])
+        return pair[0] * pair[1]
+
+    made = captured(function, 1.0, 2.0)
+    assert count(made, "loop") == 0
+
+
+def test_nested_loops_are_rolled_in_one_another():
+    def function(x):
+        total = x
+        for _ in range(5):
+            y = total
+            for _ in range(7):
+                y = np.sin(y)
+            total = total + y
+        return total
+
+    made = captured(function, 0.5)
+    assert count(made, "loop") == 2
+    assert count(made, "sin") == 1
+
+
+def halved(v):
+    while v > 1:
+        v = v * 0.5
+    return v
+
+
+def test_a_loop_in_a_helper_is_rolled_in_the_callers_loop():
+    def function(x):
+        for _ in range(4):
+            x = x * 1.7 + halved(x)
+        return x
+
+    made = captured(function, 0.1, 1.0, 2.0, 3.0)
+    assert made.stats.captures <= 2
+    assert count(made, "loop") == 2
+
+
+def test_a_branch_in_a_loop_in_a_branch():
+    def function(x):
+        y = x
+        if x > 0:
+            for _ in range(6):
+                if y > 1:
+                    y = y - 0.7
+                else:
+                    y = y * 1.6
+        else:
+            y = 2 * x
+        return y * x
+
+    made = captured(function, 0.5, -0.5, 2.0, 0.1, -1.0)
+    assert made.stats.captures <= 3
+
+
+def failing(v, forbidden):
+    while v > 0.1:
+        v = v * 0.8
+        assert v < forbidden
+    return v
+
+
+def test_an_exception_that_passes_through_open_structures_leaves_straight_steps():
+    def function(x):
+        total = 0.0
+        for limit in (10.0, 0.0, 10.0):
+            try:
+                total = total + failing(x, limit)
+            except AssertionError:
+                total = total + x
+        return total
+
+    captured(function, 1.0, 2.0, 0.3)
+
+
+def test_a_condition_that_is_nan_takes_pythons_arm():
+    def function(x):
+        y = np.log(x)
+        if y > 0:
+            return x**2
+        return 3 * x
+
+    with np.errstate(invalid="ignore"):
+        made = captured(function, -1.0, 2.0, 0.5)
+    assert made.stats.captures == 2
+
+
+def test_a_name_bound_in_one_arm_only_is_unbound_after_the_other():
+    def function(x):
+        y = x
+        if x > 1:
+            bonus = 2 * x
+            y = y + bonus
+        return y + bonus
+
+    made = tg.value_and_grad(function, jit="python")
+    assert made(2.0) == (10.0, 5.0)
+    for _ in range(2):
+        with pytest.raises(UnboundLocalError):
+            made(0.5)
+    assert made(3.0) == (15.0, 5.0)
+
+
+def test_ten_thousand_steps_that_fold_make_a_short_trace():
+    def function(x):
+        y = x
+        for _ in range(10_000):
+            y = np.sin(y) * 0.9 + x
+        return y
+
+    made = captured(function, 0.4, grad=False)
+    assert len(steps(made)) <= 3
+
+
+def test_a_wrong_turn_after_many_equal_steps_gives_all_of_them_straight():
+    def function(x):
+        y = x
+        for k in range(30):
+            y = np.sin(y) + x
+            if k == 29:
+                y = y * 2
+        return y
+
+    made = captured(function, 0.4)
+    assert count(made, "sin") == 30
+
+
+# --- arrays that keep their identity through structures ------------------------------------------------------------------------
+
+
+def test_a_write_after_a_branch_reaches_the_other_name_of_the_array():
+    def function(x):
+        v = x * 1.0
+        w = v
+        if x[0] > 0:
+            y = 1.0
+        else:
+            v = v * 1
+            y = 2.0
+        v[0] = 5 * x[1]
+        return (v * w).sum() * y
+
+    captured(function, np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.5, 1.0]), np.array([2.0, 2.0, 3.0]))
+
+
+def test_a_write_to_the_first_name_after_an_arm_made_the_second_another_array():
+    def function(x):
+        v = x * 1.0
+        w = v
+        if x[0] > 0:
+            w = w + 0.0
+        v[0] = 5 * x[1]
+        return (v * w).sum()
+
+    captured(function, np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.5, 1.0]), np.array([2.0, 2.0, 3.0]))
+
+
+def test_a_write_through_a_view_after_a_branch():
+    def function(x):
+        v = x * 1.0
+        w = v[1:]
+        if x[0] > 0:
+            v = v + 1
+        w[0] = x[0] * 7
+        return v.sum() + w.sum()
+
+    captured(function, np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.5, 1.0]))
+
+
+def test_a_write_after_a_loop_that_may_not_have_run():
+    def function(x):
+        v = x * 1.0
+        w = v
+        k = x[0]
+        while k < 10:
+            k = k * 2 + 1
+            v = v + 0.0
+        v[0] = x[1]
+        return (v * w).sum() * k
+
+    captured(function, np.array([1.0, 2.0, 3.0]), np.array([11.0, 2.0, 3.0]), np.array([3.0, 2.0, 3.0]))
+
+
+def test_a_write_after_arms_nested_in_a_loop_runs_on_the_tape(caplog):
+    def function(x):
+        v = x * 1.0
+        w = v
+        k = x[0]
+        while k < 10:
+            k = k * 2 + 1
+            if k > 8:
+                v = v * 2
+        v[0] = x[1]
+        return (v * w).sum() * k
+
+    captured(function, np.array([1.0, 2.0, 3.0]), np.array([0.0, 2.0, 3.0]), np.array([11.0, 2.0, 3.0]))
+    assert "nested loop or branch" in caplog.text
+
+
+def test_an_array_written_in_a_loop_is_a_path():
+    def function(x):
+        v = x * 1.0
+        w = v
+        for _ in range(4):
+            u = w * 2
+            w += u
+        return v.sum()
+
+    made = captured(function, np.ones(3), np.arange(3.0))
+    assert count(made, "loop") == 0
