@@ -124,7 +124,15 @@ def recurrence_in_an_array(x):
 @program()
 def indexing(x):
     m = np.outer(x, x) + A
-    return m[0, 1] + m[1].sum() + m[:, 2] @ x + m[-1, ::-1].sum() + m[[0, 2], [1, 1]].sum() + m[m > 1].sum() + x[None, :].sum()
+    return (
+        m[0, 1]
+        + m[1].sum()
+        + m[:, 2] @ x
+        + m[-1, ::-1].sum()
+        + m[[0, 2], [1, 1]].sum()
+        + m[m > 1].sum()
+        + x[None, :].sum()
+    )
 
 
 @program()
@@ -150,7 +158,13 @@ def reductions(x):
 @program()
 def more_reductions(x):
     m = np.outer(x, np.sin(x))
-    return np.std(x) + np.var(m, axis=0).sum() + np.cumsum(x)[1] + m.max(axis=1).sum() + np.linalg.norm(m, axis=0).sum()
+    return (
+        np.std(x)
+        + np.var(m, axis=0).sum()
+        + np.cumsum(x)[1]
+        + m.max(axis=1).sum()
+        + np.linalg.norm(m, axis=0).sum()
+    )
 
 
 @program(native=True)
@@ -166,7 +180,11 @@ def masked_sum(x):
 
 @program()
 def solving(x):
-    return np.linalg.solve(A, x) @ x + np.linalg.det(A + np.outer(x, x)) + np.trace(np.linalg.inv(A + np.diag(x)))
+    return (
+        np.linalg.solve(A, x) @ x
+        + np.linalg.det(A + np.outer(x, x))
+        + np.trace(np.linalg.inv(A + np.diag(x)))
+    )
 
 
 @program()
@@ -180,7 +198,12 @@ def more_linear_algebra(x):
 def shapes(x):
     y = np.stack([x, 2 * x]).T.reshape(2, 3)
     z = np.concatenate([y, y[:1]], axis=0).swapaxes(0, 1)
-    return (z * np.broadcast_to(x[:, None], (3, 3))).sum() + np.tile(x, 2)[4] + np.roll(x, 1)[0] + np.flip(x)[0] * x[0]
+    return (
+        (z * np.broadcast_to(x[:, None], (3, 3))).sum()
+        + np.tile(x, 2)[4]
+        + np.roll(x, 1)[0]
+        + np.flip(x)[0] * x[0]
+    )
 
 
 @program(eager=True)
@@ -228,7 +251,9 @@ def logistic(w, data):
     return -np.mean(np.log(p))
 
 
-@program(np.arange(6.0).reshape(2, 3), np.asfortranarray(np.ones((2, 3))), np.arange(12.0).reshape(2, 6)[:, ::2])
+@program(
+    np.arange(6.0).reshape(2, 3), np.asfortranarray(np.ones((2, 3))), np.arange(12.0).reshape(2, 6)[:, ::2]
+)
 def any_layout(m):
     return (np.sin(m) @ m.T).sum()
 
@@ -245,4 +270,10 @@ def empty_array(x):
 
 @program(np.array([[1.2, -0.3], [0.4, 0.9]]))
 def method_calls(m):
-    return m.dot(m).sum() + m.mean(axis=0).max() + m.reshape(-1)[1:].prod() + m.T.ravel().cumsum()[2] + m.clip(0, 1).sum()
+    return (
+        m.dot(m).sum()
+        + m.mean(axis=0).max()
+        + m.reshape(-1)[1:].prod()
+        + m.T.ravel().cumsum()[2]
+        + m.clip(0, 1).sum()
+    )

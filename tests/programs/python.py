@@ -192,7 +192,7 @@ def starred(x, *rest):
         return sum(args) * keywords["k"]
 
     first, *others = [x, x**2, *rest]
-    return total(first, *others, **{"k": x})
+    return total(first, *others, k=x)
 
 
 @program(1.5, 0.3)
@@ -355,7 +355,14 @@ def function_argument(x, f):
 
 @program(1.3, 0.2)
 def math_functions(x):
-    y = math.exp(x) * math.cos(x) + math.atan2(x, 2) + math.sqrt(x) + math.log(x, 2) + math.erf(x) + math.hypot(x, 1)
+    y = (
+        math.exp(x) * math.cos(x)
+        + math.atan2(x, 2)
+        + math.sqrt(x)
+        + math.log(x, 2)
+        + math.erf(x)
+        + math.hypot(x, 1)
+    )
     return y + math.pow(x, 3) + math.tanh(x) + math.pi + math.lgamma(x) + math.degrees(x)
 
 

@@ -42,13 +42,21 @@ CASES = {
     "float as a key": (lambda x: x[0] * {1.5: 1.0, 2.5: 3.0}[outside.number], put(number=2.5)),
     "float sought in a list": (lambda x: x[0] if outside.number in [1.5, 2] else x[1], put(number=2.5)),
     "float made an int": (lambda x: x[0] * int(outside.number), put(number=7.9)),
-    "NumPy float": (lambda x: x[0] * outside.single, put(single=np.float64(4.0)), put(single=np.float32(4.0))),
+    "NumPy float": (
+        lambda x: x[0] * outside.single,
+        put(single=np.float64(4.0)),
+        put(single=np.float32(4.0)),
+    ),
     "int": (lambda x: x.sum() * outside.whole, put(whole=3)),
     "int as a trip count": (lambda x: sum([x[0] * k for k in range(outside.whole)]), put(whole=5)),
     "int as an index": (lambda x: x[outside.whole], put(whole=0)),
     "bool": (lambda x: x[0] if outside.flag else x[1], put(flag=False)),
     "string": (lambda x: x[0] if outside.word == "a" else x[1], put(word="b")),
-    "string with the same trace": (lambda x: x[0] * (1 if outside.word == "a" else 1), put(word="b"), put(word="a")),
+    "string with the same trace": (
+        lambda x: x[0] * (1 if outside.word == "a" else 1),
+        put(word="b"),
+        put(word="a"),
+    ),
     "None": (lambda x: x[0] if outside.nothing is None else x[1], put(nothing=3)),
     "array": (
         lambda x: (x * outside.vector).sum(),
@@ -60,9 +68,18 @@ CASES = {
     "item of an array": (lambda x: x[0] * outside.vector[0], lambda: outside.vector.__setitem__(0, 9.0)),
     "length of an array": (lambda x: x[0] * len(outside.vector), put(vector=np.ones(5))),
     "shape of an array": (lambda x: x[0] * outside.vector.shape[0], put(vector=np.ones((5, 2)))),
-    "method of an array": (lambda x: x[0] * outside.vector.mean(), lambda: outside.vector.__setitem__(0, 9.0)),
-    "list of an array": (lambda x: x[0] * outside.vector.tolist()[0], lambda: outside.vector.__setitem__(0, 9.0)),
-    "float of an array": (lambda x: x[0] * float(outside.vector[0]), lambda: outside.vector.__setitem__(0, 9.0)),
+    "method of an array": (
+        lambda x: x[0] * outside.vector.mean(),
+        lambda: outside.vector.__setitem__(0, 9.0),
+    ),
+    "list of an array": (
+        lambda x: x[0] * outside.vector.tolist()[0],
+        lambda: outside.vector.__setitem__(0, 9.0),
+    ),
+    "float of an array": (
+        lambda x: x[0] * float(outside.vector[0]),
+        lambda: outside.vector.__setitem__(0, 9.0),
+    ),
     "index array": (lambda x: x[outside.indices] @ np.arange(3.0), lambda: outside.indices.__setitem__(0, 2)),
     "item of an index array": (lambda x: x[outside.indices[0]], lambda: outside.indices.__setitem__(0, 2)),
     "item of a list": (
@@ -77,7 +94,10 @@ CASES = {
         lambda: outside.items.pop(0),
     ),
     "length of a list": (lambda x: x[0] * len(outside.items), lambda: outside.items.append(7.0)),
-    "list as an array": (lambda x: x[0] * np.array(outside.items).sum(), lambda: outside.items.__setitem__(0, 8.0)),
+    "list as an array": (
+        lambda x: x[0] * np.array(outside.items).sum(),
+        lambda: outside.items.__setitem__(0, 8.0),
+    ),
     "part of a list": (lambda x: (x * outside.items[:3]).sum(), lambda: outside.items.__setitem__(0, 8.0)),
     "list times an array": (lambda x: (x * outside.items).sum(), lambda: outside.items.__setitem__(0, 8.0)),
     "member of a list": (lambda x: x[0] if 3.0 in outside.items else x[1], lambda: outside.items.pop()),
@@ -86,7 +106,10 @@ CASES = {
     "truth of a list": (lambda x: x[0] if outside.items else x[1], lambda: outside.items.clear()),
     "not a list": (lambda x: x[0] if not outside.items else x[1], lambda: outside.items.clear()),
     "copy of a list": (lambda x: x[0] * outside.items.copy()[0], lambda: outside.items.__setitem__(0, 4.0)),
-    "equality of lists": (lambda x: x[0] if outside.items == [1.0, 2.0, 3.0] else x[1], lambda: outside.items.pop()),
+    "equality of lists": (
+        lambda x: x[0] if outside.items == [1.0, 2.0, 3.0] else x[1],
+        lambda: outside.items.pop(),
+    ),
     "index in a list": (lambda x: x[outside.items.index(2.0)], lambda: outside.items.insert(0, 5.0)),
     "count in a list": (lambda x: x[0] * outside.items.count(1.0), lambda: outside.items.append(1.0)),
     "list unpacked": (lambda x: x[0] * [*outside.items][0], lambda: outside.items.__setitem__(0, 4.0)),
@@ -101,11 +124,20 @@ CASES = {
         lambda: outside.table.__setitem__("z", 1.0),
         lambda: outside.table.__setitem__("z", 2.0),
     ),
-    "member of a dict": (lambda x: x[0] if "z" in outside.table else x[1], lambda: outside.table.__setitem__("z", 1)),
+    "member of a dict": (
+        lambda x: x[0] if "z" in outside.table else x[1],
+        lambda: outside.table.__setitem__("z", 1),
+    ),
     "keys of a dict": (lambda x: x[0] * len(list(outside.table)), lambda: outside.table.__setitem__("z", 1)),
     "dict unpacked": (lambda x: x[0] * {**outside.table}["k"], lambda: outside.table.__setitem__("k", 9.0)),
-    "dict as keywords": (lambda x: x[0] * dict(**outside.table)["k"], lambda: outside.table.__setitem__("k", 9.0)),
-    "itemgetter": (lambda x: x[0] * operator.itemgetter("k")(outside.table), lambda: outside.table.__setitem__("k", 9.0)),
+    "dict as keywords": (
+        lambda x: x[0] * dict(**outside.table)["k"],
+        lambda: outside.table.__setitem__("k", 9.0),
+    ),
+    "itemgetter": (
+        lambda x: x[0] * operator.itemgetter("k")(outside.table),
+        lambda: outside.table.__setitem__("k", 9.0),
+    ),
     "member of a set": (lambda x: x[0] if 2 in outside.members else x[1], lambda: outside.members.discard(2)),
     "size of a set": (lambda x: x[0] * len(outside.members), lambda: outside.members.add(9)),
     "tuple": (lambda x: x[0] * outside.pair[0], put(pair=(4.0, 2))),
@@ -165,7 +197,10 @@ CASES = {
     "object made inside": (lambda x: outside.MadeInside(x[0]).get(), put(number=4.0)),
     "dataclass made inside": (lambda x: outside.MadeByDataclass(x[0]).z, put(number=4.0)),
     "identity": (lambda x: x[0] if outside.vector is outside.model.array else x[1], in_model("array", None)),
-    "two lambdas in one line": ((lambda x: sum([x[0] * t for t in outside.items])), (lambda: outside.items.append(7.0))),
+    "two lambdas in one line": (
+        (lambda x: sum([x[0] * t for t in outside.items])),
+        (lambda: outside.items.append(7.0)),
+    ),
 }
 SETTING = 2.0
 

@@ -35,9 +35,7 @@ def differentiated(program: Program, args):
         given[program.argnums] = tree.unflatten(structure, plain)
         return float(program.function(*given))
 
-    kept = [
-        leaf.astype(float) if isinstance(leaf, np.ndarray) else float(leaf) for leaf in flat
-    ]
+    kept = [leaf.astype(float) if isinstance(leaf, np.ndarray) else float(leaf) for leaf in flat]
     return kept, value
 
 
@@ -106,7 +104,9 @@ def test_forward_mode_agrees_with_reverse_mode(program):
     flat, structure = tree.flatten(primal)
     primal = tree.unflatten(structure, [float(x) if isinstance(x, int) else x for x in flat])
     value, bar = tg.value_and_grad(function, jit="python")(primal)
-    dots = [np.asarray(np.cos(1.0 + np.arange(np.size(b)))).reshape(np.shape(b)) for b in tree.flatten(bar)[0]]
+    dots = [
+        np.asarray(np.cos(1.0 + np.arange(np.size(b)))).reshape(np.shape(b)) for b in tree.flatten(bar)[0]
+    ]
     found, dot = tg.jvp(function, (primal,), (tree.unflatten(structure, dots),))
     check_value(program, args, value)
     check_value(program, args, found)

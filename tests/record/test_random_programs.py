@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-
 from tests.record.random_programs import write
 
 

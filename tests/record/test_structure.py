@@ -17,7 +17,10 @@ def steps(transformed):
 
 
 def count(transformed, word):
-    return sum(f"{word}(" in line or f" {word} " in line or line.startswith(f"{word} ") for line in transformed.trace.splitlines())
+    return sum(
+        f"{word}(" in line or f" {word} " in line or line.startswith(f"{word} ")
+        for line in transformed.trace.splitlines()
+    )
 
 
 def captured(function, *inputs, grad=True):
@@ -338,7 +341,7 @@ def test_a_wrong_turn_after_many_equal_steps_gives_all_of_them_straight():
     assert count(made, "sin") == 30
 
 
-# --- arrays that keep their identity through structures ------------------------------------------------------------------------
+# --- arrays that keep their identity through structures -----------------------------------------
 
 
 def test_a_write_after_a_branch_reaches_the_other_name_of_the_array():

@@ -62,7 +62,11 @@ def free_variables(steps: Sequence[Step], outputs: Sequence[Atom], bound: Iterab
 
 
 def closed(
-    steps: Sequence[Step], outputs: Sequence[Atom], bound: Sequence[Var], free: Sequence[Var], name: str = "block"
+    steps: Sequence[Step],
+    outputs: Sequence[Atom],
+    bound: Sequence[Var],
+    free: Sequence[Var],
+    name: str = "block",
 ) -> Trace:
     """A trace of a block, with inputs for `bound` (kept) and for `free` (fresh variables in their place)."""
     inner = {v: Var(v.type, v.name) for v in free}

@@ -92,7 +92,7 @@ def _same_params(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     return a.keys() == b.keys() and all(type(a[k]) is type(b[k]) and a[k] == b[k] for k in a)
 
 
-# --- branches ----------------------------------------------------------------------------------------------------------
+# --- branches -----------------------------------------------------------------------------------
 
 
 def _branch(a: Instr, b: Instr, names: Names, zeros: Any) -> Instr:
@@ -122,12 +122,17 @@ def _branch(a: Instr, b: Instr, names: Names, zeros: Any) -> Instr:
             mine = _rebound(mine, inputs[: len(mine.inputs)])
         if other is not None:
             other = _rebound(other, [inputs[i] for i in place])
-        arms.append(_united_arm(inputs, mine, a.params["names"], other, b.params["names"], united, types, zeros))
+        arms.append(
+            _united_arm(inputs, mine, a.params["names"], other, b.params["names"], united, types, zeros)
+        )
     extra = [Var(types[n], n) for n in united[len(a.outputs) :]]
     outputs = (*a.outputs, *extra)
     names.update({v: outputs[united.index(n)] for n, v in zip(b.params["names"], b.outputs, strict=True)})
     return replace(
-        a, inputs=(a.inputs[0], *operands), outputs=outputs, params={"arms": tuple(arms), "names": tuple(united)}
+        a,
+        inputs=(a.inputs[0], *operands),
+        outputs=outputs,
+        params={"arms": tuple(arms), "names": tuple(united)},
     )
 
 
@@ -169,7 +174,7 @@ def _united_arm(
     return Trace(tuple(inputs), tuple(steps), tuple(results[n] for n in united), "arm")
 
 
-# --- loops -------------------------------------------------------------------------------------------------------------
+# --- loops --------------------------------------------------------------------------------------
 
 
 def _loop(a: Instr, b: Instr, names: Names, zeros: Any) -> Instr:

@@ -33,7 +33,15 @@ MARKS = "__tg__"
 _LEFT_ALONE = {"super", "locals", "globals", "vars", "eval", "exec", "dir", "breakpoint"}
 _BLIND = {"globals", "eval", "exec"}  # what they read or write is not seen
 _SHOWS = {"print", "warn", "debug", "info", "warning", "error", "exception", "critical", "log", "write"}
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_SCOPES = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,9 @@ def mark(code: types.CodeType) -> Marked | None:
     # A factory around the clone gives it the free variables of the original, and one more for the marks.
     clone: ast.stmt
     if isinstance(node, ast.Lambda):
-        clone = ast.FunctionDef(name="__clone__", args=node.args, body=body, decorator_list=[], type_params=[])
+        clone = ast.FunctionDef(
+            name="__clone__", args=node.args, body=body, decorator_list=[], type_params=[]
+        )
     else:
         clone = type(node)(name=code.co_name, args=node.args, body=body, decorator_list=[], type_params=[])
     _drop_annotations(clone.args)
@@ -177,7 +187,10 @@ def _same_shape(node: Any, code: types.CodeType) -> bool:
     """Whether a lambda has the parameters, names and constants of this code: several may stand on one line."""
     args = node.args
     names = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
-    if tuple(names) != code.co_varnames[: len(names)] or len(names) != code.co_argcount + code.co_kwonlyargcount:
+    if (
+        tuple(names) != code.co_varnames[: len(names)]
+        or len(names) != code.co_argcount + code.co_kwonlyargcount
+    ):
         return False
     expression = ast.fix_missing_locations(ast.Expression(body=ast.Lambda(args=node.args, body=node.body)))
     wrapper = compile(expression, "<lambda>", "eval")
@@ -208,7 +221,9 @@ class _Marker(ast.NodeTransformer):
         self.temporaries = 0
         self.showing = False  # inside something that only shows values: `print`, the message of an exception
         self.owner = _owner_class(code)
-        self.generator = bool(code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+        self.generator = bool(
+            code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
+        )
         outside = [n.lineno for n in ast.walk(node) if isinstance(n, (ast.Global, ast.Nonlocal))]
         self.writes_outside = outside[0] if outside else 0
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
@@ -259,7 +274,9 @@ class _Marker(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         value = self.visit(node.value)
         if not isinstance(node.ctx, ast.Load):
-            return ast.copy_location(ast.Attribute(value=value, attr=self._mangled(node.attr), ctx=node.ctx), node)
+            return ast.copy_location(
+                ast.Attribute(value=value, attr=self._mangled(node.attr), ctx=node.ctx), node
+            )
         return _placed(self._mark("attr", value, ast.Constant(value=self._mangled(node.attr))), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
@@ -271,7 +288,10 @@ class _Marker(ast.NodeTransformer):
     def _key(self, node: ast.expr) -> ast.expr:
         """An index as a value: `1:n` becomes a slice object."""
         if isinstance(node, ast.Slice):
-            parts = [ast.Constant(value=None) if p is None else self.visit(p) for p in (node.lower, node.upper, node.step)]
+            parts = [
+                ast.Constant(value=None) if p is None else self.visit(p)
+                for p in (node.lower, node.upper, node.step)
+            ]
             return _placed(self._mark("slice", *parts), node)
         if isinstance(node, ast.Tuple):
             return ast.copy_location(ast.Tuple(elts=[self._key(e) for e in node.elts], ctx=ast.Load()), node)
@@ -282,10 +302,15 @@ class _Marker(ast.NodeTransformer):
         showing, self.showing = self.showing, self.showing or called in _SHOWS
         args = [self.visit(a) for a in node.args]
         keywords = [
-            ast.keyword(arg=k.arg, value=self.visit(k.value) if k.arg else self._whole(k.value)) for k in node.keywords
+            ast.keyword(arg=k.arg, value=self.visit(k.value) if k.arg else self._whole(k.value))
+            for k in node.keywords
         ]
         self.showing = showing
-        alone = isinstance(node.func, ast.Name) and node.func.id in _LEFT_ALONE and not self._is_local(node.func.id)
+        alone = (
+            isinstance(node.func, ast.Name)
+            and node.func.id in _LEFT_ALONE
+            and not self._is_local(node.func.id)
+        )
         if isinstance(node.func, ast.Name) and alone and (args or keywords or node.func.id != "vars"):
             made = ast.Call(func=node.func, args=args, keywords=keywords)
             if node.func.id in _BLIND:
@@ -305,7 +330,11 @@ class _Marker(ast.NodeTransformer):
     def _truth(self, node: ast.expr) -> ast.expr:
         """An expression that is asked whether it is true."""
         made = self.visit(node)
-        return made if isinstance(node, (ast.Compare, ast.Constant)) else _placed(self._mark("asked", made), node)
+        return (
+            made
+            if isinstance(node, (ast.Compare, ast.Constant))
+            else _placed(self._mark("asked", made), node)
+        )
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         left, right = self.visit(node.left), self.visit(node.right)
@@ -323,16 +352,22 @@ class _Marker(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         if len(node.ops) > 1:
             parts = [self._whole(c) for c in node.comparators]
-            return ast.copy_location(ast.Compare(left=self._whole(node.left), ops=node.ops, comparators=parts), node)
+            return ast.copy_location(
+                ast.Compare(left=self._whole(node.left), ops=node.ops, comparators=parts), node
+            )
         left, right = self.visit(node.left), self.visit(node.comparators[0])
-        return _placed(self._mark("compare", ast.Constant(value=type(node.ops[0]).__name__), left, right), node)
+        return _placed(
+            self._mark("compare", ast.Constant(value=type(node.ops[0]).__name__), left, right), node
+        )
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         values = [*(self._truth(v) for v in node.values[:-1]), self.visit(node.values[-1])]
         return ast.copy_location(ast.BoolOp(op=node.op, values=values), node)
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        made = ast.IfExp(test=self._truth(node.test), body=self.visit(node.body), orelse=self.visit(node.orelse))
+        made = ast.IfExp(
+            test=self._truth(node.test), body=self.visit(node.body), orelse=self.visit(node.orelse)
+        )
         return ast.copy_location(made, node)
 
     def visit_Starred(self, node: ast.Starred) -> ast.expr:
@@ -340,13 +375,22 @@ class _Marker(ast.NodeTransformer):
 
     def visit_Dict(self, node: ast.Dict) -> ast.expr:
         keys = [None if k is None else self.visit(k) for k in node.keys]
-        values = [self._whole(v) if k is None else self.visit(v) for k, v in zip(node.keys, node.values, strict=True)]
+        values = [
+            self._whole(v) if k is None else self.visit(v)
+            for k, v in zip(node.keys, node.values, strict=True)
+        ]
         return ast.copy_location(ast.Dict(keys=keys, values=values), node)
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
-        value = _placed(self._mark("shown", self.visit(node.value)), node) if self.showing else self._whole(node.value)
+        value = (
+            _placed(self._mark("shown", self.visit(node.value)), node)
+            if self.showing
+            else self._whole(node.value)
+        )
         spec = None if node.format_spec is None else self.visit(node.format_spec)
-        return ast.copy_location(ast.FormattedValue(value=value, conversion=node.conversion, format_spec=spec), node)
+        return ast.copy_location(
+            ast.FormattedValue(value=value, conversion=node.conversion, format_spec=spec), node
+        )
 
     def visit_Raise(self, node: ast.Raise) -> ast.stmt:
         showing, self.showing = self.showing, True
@@ -364,7 +408,9 @@ class _Marker(ast.NodeTransformer):
     def visit_Match(self, node: ast.Match) -> ast.stmt:
         cases = [
             ast.match_case(
-                pattern=c.pattern, guard=None if c.guard is None else self._truth(c.guard), body=self._block(c.body)
+                pattern=c.pattern,
+                guard=None if c.guard is None else self._truth(c.guard),
+                body=self._block(c.body),
             )
             for c in node.cases
         ]
@@ -382,12 +428,18 @@ class _Marker(ast.NodeTransformer):
         if isinstance(target, ast.Name):
             if not self._is_local(target.id):
                 return [ast.Assign(targets=[target], value=value)]
-            return [ast.Assign(targets=[target], value=self._mark("name", ast.Constant(value=target.id), value))]
+            return [
+                ast.Assign(targets=[target], value=self._mark("name", ast.Constant(value=target.id), value))
+            ]
         if isinstance(target, ast.Attribute):
             name = ast.Constant(value=self._mangled(target.attr))
             return [ast.Expr(value=self._mark("set_attr", self.visit(target.value), name, value))]
         if isinstance(target, ast.Subscript):
-            return [ast.Expr(value=self._mark("set_item", self.visit(target.value), self._key(target.slice), value))]
+            return [
+                ast.Expr(
+                    value=self._mark("set_item", self.visit(target.value), self._key(target.slice), value)
+                )
+            ]
         later: list[ast.stmt] = []
         unpacked = self._unpacked(target, later)
         return [ast.Assign(targets=[unpacked], value=self._mark("whole", value)), *later]
@@ -416,7 +468,9 @@ class _Marker(ast.NodeTransformer):
                 name = ast.Constant(value=self._mangled(target.attr))
                 made.append(ast.Expr(value=self._mark("del_attr", self.visit(target.value), name)))
             elif isinstance(target, ast.Subscript):
-                made.append(ast.Expr(value=self._mark("del_item", self.visit(target.value), self._key(target.slice))))
+                made.append(
+                    ast.Expr(value=self._mark("del_item", self.visit(target.value), self._key(target.slice)))
+                )
             else:
                 made.append(ast.Delete(targets=[target]))
         return made
@@ -453,10 +507,14 @@ class _Marker(ast.NodeTransformer):
         value, operator = self.visit(node.value), ast.Constant(value=type(node.op).__name__)
         if isinstance(node.target, ast.Attribute):
             name = ast.Constant(value=self._mangled(node.target.attr))
-            return ast.Expr(value=self._mark("update_attr", self.visit(node.target.value), name, operator, value))
+            return ast.Expr(
+                value=self._mark("update_attr", self.visit(node.target.value), name, operator, value)
+            )
         if isinstance(node.target, ast.Subscript):
             key = self._key(node.target.slice)
-            return ast.Expr(value=self._mark("update_item", self.visit(node.target.value), key, operator, value))
+            return ast.Expr(
+                value=self._mark("update_item", self.visit(node.target.value), key, operator, value)
+            )
         assert isinstance(node.target, ast.Name)
         read = self.visit_Name(ast.Name(id=node.target.id, ctx=ast.Load()))
         return self._stored(node.target, self._mark("update", read, operator, value))
@@ -511,7 +569,9 @@ class _Marker(ast.NodeTransformer):
         targets = assigned_names([node.target]) if isinstance(node, ast.For) else []
         around = self.loops > 0 or not isinstance(node, ast.If)
         stored = [n for n in stored if n not in targets]
-        outside = [n for n in stored if self.loads.get(n, 0) > inside.get(n, 0) or (self.loops > 0 and n in inside)]
+        outside = [
+            n for n in stored if self.loads.get(n, 0) > inside.get(n, 0) or (self.loops > 0 and n in inside)
+        ]
         return tuple(n for n in stored if n in outside or (around and n in inside)), frozenset(outside)
 
     def _certified(self, node: Structure) -> int | None:
@@ -535,13 +595,17 @@ class _Marker(ast.NodeTransformer):
         undefined = ast.Attribute(value=ast.Name(id=MARKS, ctx=ast.Load()), attr="undefined", ctx=ast.Load())
         for n in names:
             test = ast.Compare(left=ast.Name(id=n, ctx=ast.Load()), ops=[ast.Is()], comparators=[undefined])
-            made.append(ast.If(test=test, body=[ast.Delete(targets=[ast.Name(id=n, ctx=ast.Del())])], orelse=[]))
+            made.append(
+                ast.If(test=test, body=[ast.Delete(targets=[ast.Name(id=n, ctx=ast.Del())])], orelse=[])
+            )
         return made
 
     def visit_If(self, node: ast.If) -> Any:
         key = self._certified(node)
         test = self._truth(node.test)
-        made = ast.copy_location(ast.If(test=test, body=self._block(node.body), orelse=self._block(node.orelse)), node)
+        made = ast.copy_location(
+            ast.If(test=test, body=self._block(node.body), orelse=self._block(node.orelse)), node
+        )
         if key is None:
             return made
         made.test = _placed(self._mark("test", ast.Constant(value=key), test, self._locals()), node.test)
@@ -574,7 +638,9 @@ class _Marker(ast.NodeTransformer):
             target = self._unpacked(node.target, later)
             for statement in later:
                 _placed(statement, node)
-            return ast.For(target=target, iter=iterated, body=[*later, *body], orelse=self._block(node.orelse))
+            return ast.For(
+                target=target, iter=iterated, body=[*later, *body], orelse=self._block(node.orelse)
+            )
         header = self._rebind("header", key)
         for statement in header:
             _placed(statement, node)
@@ -601,7 +667,11 @@ def _placed(made: Any, node: Any) -> Any:
 def _bound_names(node: Any) -> set[str]:
     """Names local to a function: parameters and whatever its body binds."""
     args = node.args
-    names = {a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg) if a is not None}
+    names = {
+        a.arg
+        for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+        if a is not None
+    }
     outside: set[str] = set()
     todo: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
     while todo:
@@ -627,7 +697,9 @@ def _bound_names(node: Any) -> set[str]:
         if isinstance(inner, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             # Its targets are its own; a walrus inside binds here.
             names.update(
-                n.target.id for n in ast.walk(inner) if isinstance(n, ast.NamedExpr) and isinstance(n.target, ast.Name)
+                n.target.id
+                for n in ast.walk(inner)
+                if isinstance(n, ast.NamedExpr) and isinstance(n.target, ast.Name)
             )
             continue
         todo.extend(ast.iter_child_nodes(inner))

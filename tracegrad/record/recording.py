@@ -10,7 +10,6 @@ A traced value has `data` (what NumPy computed), `atom` (its variable or constan
 from __future__ import annotations
 
 import operator
-import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -57,13 +56,15 @@ class Recording:
         self.structures = Structures(self)
         self.impure: tuple[str, Location | None] | None = None
         self.finished = False  # what is left of its values is only looked at from here on
-        self._borrowed: dict[int, tuple[Any, str | None]] = {}  # memory of the caller's, and what the caller calls it
+        self._borrowed: dict[
+            int, tuple[Any, str | None]
+        ] = {}  # memory of the caller's, and what the caller calls it
         self._bounds: dict[Atom, int] = {}  # of Python ints
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
         self._viewers: dict[int, list[Any]] = {}
         self._snapshots: dict[int, tuple[Any, np.ndarray[Any, Any], Atom]] = {}
 
-    # --- values -----------------------------------------------------------------------------------------------------------
+    # --- values ----------------------------------------------------------------------------------
 
     def location(self) -> Location | None:
         return user_location()
@@ -105,7 +106,9 @@ class Recording:
         """A value of an outer recorder as an input of this trace."""
         found = self.lifted.get(id(outer))
         if found is None:
-            traced = self.input(outer.value, _name_of(outer), bool(getattr(outer, "weak", False)), outer.requires_grad)
+            traced = self.input(
+                outer.value, _name_of(outer), bool(getattr(outer, "weak", False)), outer.requires_grad
+            )
             found = self.lifted[id(outer)] = (outer, traced)
         return found[1]
 
@@ -146,12 +149,14 @@ class Recording:
         parts = [self.as_array(part) for part in data]
         if not any(self.traced(part) is not None for part in parts):
             return np.array(parts)
-        if any(isinstance(p, np.ndarray) and p.dtype.kind == "O" or p is None for p in parts):
+        if any((isinstance(p, np.ndarray) and p.dtype.kind == "O") or p is None for p in parts):
             raise self.leak("a traced value is put into an array of objects")
         dtype = promote(*(getattr(p, "dtype", None) or np.asarray(p).dtype for p in parts))
-        return FUNCTIONS[np.stack]([np.asarray(p, dtype) if self.traced(p) is None else cast(p, dtype) for p in parts])
+        return FUNCTIONS[np.stack](
+            [np.asarray(p, dtype) if self.traced(p) is None else cast(p, dtype) for p in parts]
+        )
 
-    # --- ops --------------------------------------------------------------------------------------------------------------
+    # --- ops -------------------------------------------------------------------------------------
 
     def apply(self, op: Op, args: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """Compute `op(*args, **params)` and write it down."""
@@ -237,14 +242,17 @@ class Recording:
         atom = self.constant(result)
         return self.wrap(atom.value if isinstance(atom, Const) else result, atom, True)
 
-    def _several(self, op: Op, atoms: Sequence[Atom], params: Mapping[str, Any], results: Any, active: bool) -> Any:
+    def _several(
+        self, op: Op, atoms: Sequence[Atom], params: Mapping[str, Any], results: Any, active: bool
+    ) -> Any:
         stacked = op.family == "control"  # the length of what a loop stacks is not part of its type
         types = op.result_types(atoms, params) if stacked else map(type_of, results)
         variables = tuple(Var(t) for t in types)
         self.steps.append(Instr(op, tuple(atoms), variables, params, self.location()))
         active = active and not op.passes_zero
         return tuple(
-            self.wrap(r, v, False, active and v.type.is_inexact) for r, v in zip(results, variables, strict=True)
+            self.wrap(r, v, False, active and v.type.is_inexact)
+            for r, v in zip(results, variables, strict=True)
         )
 
     def _strengthened(
@@ -265,7 +273,7 @@ class Recording:
             out.append(atom)
         return out
 
-    # --- guards: what Python code decides on --------------------------------------------------------------------------------
+    # --- guards: what Python code decides on -----------------------------------------------------
 
     def condition(self, traced: Any) -> Atom:
         """The atom of a value's truth."""
@@ -345,7 +353,7 @@ class Recording:
             "with tracegrad.stop_gradient(x)",
         )
 
-    # --- items -------------------------------------------------------------------------------------------------------------
+    # --- items -----------------------------------------------------------------------------------
 
     def plain_key(self, key: Any) -> Any:
         """An index with traced whole numbers guarded by value, and traced masks as positions, guarded by their count."""
@@ -383,14 +391,17 @@ class Recording:
             rest = rest // n
         return (rest, *reversed(out))
 
-    # --- writing in place -----------------------------------------------------------------------------------------------------
+    # --- writing in place ------------------------------------------------------------------------
 
     def assign(self, traced: Any, key: Any, value: Any) -> None:
         """`traced[key] = value`: NumPy writes, and the traced value gets a new variable."""
         self._writable(traced)
         mask = self.traced(key)
         by_value = (
-            mask is not None and mask.dtype.kind == "b" and mask.shape == traced.shape != () and np.ndim(value) == 0
+            mask is not None
+            and mask.dtype.kind == "b"
+            and mask.shape == traced.shape != ()
+            and np.ndim(value) == 0
         )
         if not by_value:
             key = self.plain_key(key)
@@ -398,7 +409,9 @@ class Recording:
         template, arrays = ((), []) if by_value else split(key)
         new = value.value if getattr(value, "recorder", None) is not None else value
         if isinstance(new, (list, tuple)):
-            raise InPlaceError("a sequence is stored into a traced array.", self.location(), "write np.array([...])")
+            raise InPlaceError(
+                "a sequence is stored into a traced array.", self.location(), "write np.array([...])"
+            )
         old, atom = traced.requires_grad, traced.atom
         before = self.wrap(np.array(traced.value), atom, False, old)
         if traced.value.dtype.kind not in "fc" and getattr(value, "requires_grad", False):
@@ -423,7 +436,9 @@ class Recording:
                 f"{result.shape}"
             )
         if not np.can_cast(result.dtype, dtype, casting="same_kind"):
-            raise TypeError(f"Cannot cast ufunc '{op.name}' output from {result.dtype!r} to {dtype!r} in place")
+            raise TypeError(
+                f"Cannot cast ufunc '{op.name}' output from {result.dtype!r} to {dtype!r} in place"
+            )
         if result.dtype != dtype:
             result = astype(result, dtype=dtype)
         traced.value[...] = result.value
@@ -485,7 +500,7 @@ class Recording:
             view.atom, view.requires_grad = again.atom, again.requires_grad
             self._refresh(view)
 
-    # --- what cannot be kept --------------------------------------------------------------------------------------------------
+    # --- what cannot be kept ---------------------------------------------------------------------
 
     def not_repeatable(self, reason: str) -> None:
         """This run did something a program could not repeat: the function runs on the tape."""

@@ -143,7 +143,7 @@ class Structures:
         self._pins: list[Pin] = []
         self._prune_at = 64
 
-    # --- arrays that go through structures, and are written in place later ----------------------------------------------
+    # --- arrays that go through structures, and are written in place later -----------------------
 
     def _renamed(
         self,
@@ -182,12 +182,14 @@ class Structures:
                 visible = {*self.recording.inputs, *(v for s in self.recording.steps for v in s.outputs)}
             condition = substituted(pin.condition, self.alias)
             if pin.deep or (isinstance(condition, Var) and condition not in visible):
-                self.recording.not_repeatable("an array that came out of a nested loop or branch may be written in place")
+                self.recording.not_repeatable(
+                    "an array that came out of a nested loop or branch may be written in place"
+                )
             elif isinstance(condition, Var):
                 self.recording.steps.append(Guard(condition, pin.expected, pin.location))
         self._pins = left
 
-    # --- failing --------------------------------------------------------------------------------------------------------
+    # --- failing ---------------------------------------------------------------------------------
 
     def fail(self, reason: str, depth: int = 0) -> None:
         """Make the open structures above `depth` straight: what was recorded in them stays, as a path."""
@@ -205,7 +207,9 @@ class Structures:
     def _spilled(self, frame: BranchFrame | LoopFrame, content: list[Step]) -> list[Step]:
         """The steps around a frame, with what it recorded as straight steps, and the block being recorded, behind them."""
         frame.outer.extend(frame.flushed(self.alias))
-        if content is not frame.outer:  # a loop that has not begun its first iteration records into the steps around it
+        if (
+            content is not frame.outer
+        ):  # a loop that has not begun its first iteration records into the steps around it
             frame.outer.extend(content)
         return frame.outer
 
@@ -220,7 +224,7 @@ class Structures:
         self.unwind(place + 1)
         return self.frames[place]
 
-    # --- branches ---------------------------------------------------------------------------------------------------------
+    # --- branches --------------------------------------------------------------------------------
 
     def test(self, key: int, names: Sequence[str], condition: Any, local: Mapping[str, Any]) -> bool:
         """A branch begins; returns which arm is taken."""
@@ -265,13 +269,19 @@ class Structures:
         arms = (arm, None) if frame.taken else (None, arm)
         recording.steps = frame.outer
         recording.steps.append(
-            Instr(branch, (frame.condition, *free), outputs, {"arms": arms, "names": tuple(results)}, frame.location)
+            Instr(
+                branch,
+                (frame.condition, *free),
+                outputs,
+                {"arms": arms, "names": tuple(results)},
+                frame.location,
+            )
         )
         deep = _holds_arrays(steps)
         for (n, t), v in zip(list(results.items()), outputs, strict=True):
             results[n] = self._renamed(t, v, frame.condition, frame.taken, deep, frame.location)
 
-    # --- loops ------------------------------------------------------------------------------------------------------------
+    # --- loops -----------------------------------------------------------------------------------
 
     def enter(self, key: int, kind: str) -> None:
         """A loop begins."""
@@ -319,7 +329,9 @@ class Structures:
         frame.current.steps = self.recording.steps = []
         return going
 
-    def leave(self, key: int, names: Sequence[str], after: frozenset[str], local: Mapping[str, Any]) -> tuple[Any, ...]:
+    def leave(
+        self, key: int, names: Sequence[str], after: frozenset[str], local: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
         """A loop ends; returns the values of its names, results of the loop from here on."""
         frame = self._top(key)
         values = {n: local.get(n, UNDEFINED) for n in names}
@@ -441,7 +453,9 @@ class Structures:
             condition=None if one.condition is None else substituted(one.condition, self.alias),
         )
 
-    def _match_test(self, first: Iteration, one: Iteration, frame: LoopFrame) -> tuple[list[Step], dict[Var, Atom]]:
+    def _match_test(
+        self, first: Iteration, one: Iteration, frame: LoopFrame
+    ) -> tuple[list[Step], dict[Var, Atom]]:
         outputs = [a for a in (one.condition, *one.next.values()) if a is not None]
         free = free_variables([*one.test, *one.steps], outputs)
         if any(v in made for v in free for made in (first.made(), frame.last.made() if frame.last else ())):
@@ -492,7 +506,9 @@ class Structures:
             return None
         if any(not same_atom(a, first.next[n], names) for n, a in one.next.items()):
             return None
-        if one.condition is not None and not same_atom(one.condition, first.condition or one.condition, names):
+        if one.condition is not None and not same_atom(
+            one.condition, first.condition or one.condition, names
+        ):
             return None
         for n in changed:
             start = frame.init[n]
@@ -521,7 +537,14 @@ class Structures:
         bound = list(carried.values())
         if one.condition is not None:
             if one.condition not in free and one.condition not in {v for s in one.test for v in s.outputs}:
-                free = [*free, *([one.condition] if isinstance(one.condition, Var) and one.condition not in bound else [])]
+                free = [
+                    *free,
+                    *(
+                        [one.condition]
+                        if isinstance(one.condition, Var) and one.condition not in bound
+                        else []
+                    ),
+                ]
             condition = closed(*_copy(one.test, [one.condition], bound), free, "condition")
         if frame.first is not None:
             made = {v for s in one.test for v in s.outputs}
@@ -571,7 +594,10 @@ class Structures:
 
 def _holds_arrays(steps: Sequence[Step]) -> bool:
     """Whether a loop or branch among these steps has an array among its results."""
-    return any(isinstance(s, Instr) and s.op.family == "control" and any(v.type.shape for v in s.outputs) for s in steps)
+    return any(
+        isinstance(s, Instr) and s.op.family == "control" and any(v.type.shape for v in s.outputs)
+        for s in steps
+    )
 
 
 def _whole(atom: Atom, variable: Var) -> bool:

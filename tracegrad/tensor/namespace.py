@@ -113,7 +113,14 @@ _WITHOUT_PARTS = {
     TracedArray, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32, np.int64, np.bool_,
     slice, range,
 }  # fmt: skip
-_SPECIAL = {len: "__len__", iter: "__iter__", abs: "__abs__", float: "__float__", int: "__int__", bool: "__bool__"}
+_SPECIAL = {
+    len: "__len__",
+    iter: "__iter__",
+    abs: "__abs__",
+    float: "__float__",
+    int: "__int__",
+    bool: "__bool__",
+}
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 _STORES = {setattr, operator.setitem}
 _BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
@@ -224,7 +231,9 @@ class _GlobalsView(dict[str, Any]):
         if name == "__builtins__":
             return builtins
         value = self._marks.glob(name)
-        return _Stable(value, self._marks) if isinstance(value, types.ModuleType) else self._marks.unseen(value)
+        return (
+            _Stable(value, self._marks) if isinstance(value, types.ModuleType) else self._marks.unseen(value)
+        )
 
 
 class _Stable:
@@ -257,7 +266,7 @@ class Marks:
         self.marked = marked
         self.number = next(session.serial) * 100_000  # keys of structures are unique to one running clone
 
-    # --- reads from outside ----------------------------------------------------------------------------------------------------
+    # --- reads from outside ----------------------------------------------------------------------
 
     def glob(self, name: str) -> Any:
         """A global name, or a builtin."""
@@ -337,7 +346,7 @@ class Marks:
         self.recording.not_repeatable(f"calls `{name}`, and what that reads or writes is not seen")
         return result
 
-    # --- operators -------------------------------------------------------------------------------------------------------------
+    # --- operators -------------------------------------------------------------------------------
 
     def _own(self, value: Any, name: str) -> Callable[..., Any] | None:
         """A special method that the user's class defines in Python, as its marked clone; None for anything else."""
@@ -405,7 +414,7 @@ class Marks:
         own = self._own(value, "__len__")
         return self.whole(value) if own is None else own(value)
 
-    # --- calls -----------------------------------------------------------------------------------------------------------------
+    # --- calls -----------------------------------------------------------------------------------
 
     def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
         """A call the user's code makes."""
@@ -472,7 +481,11 @@ class Marks:
     def _of_contents(self, function: Any) -> Any:
         """A method of a container from outside, `table.items`, as that of its contents; one that changes it stays."""
         owner = getattr(function, "__self__", None)
-        if owner is None or type(function) is not types.BuiltinFunctionType or self.reads.path_of(owner) is None:
+        if (
+            owner is None
+            or type(function) is not types.BuiltinFunctionType
+            or self.reads.path_of(owner) is None
+        ):
             return function
         name = function.__name__
         if name in _MUTATORS or isinstance(owner, types.ModuleType):
@@ -531,7 +544,10 @@ class Marks:
         What such code reads of any other object is not seen.
         """
         value = self.whole(value)
-        if isinstance(value, (types.ModuleType, type, *_FUNCTIONS, np.ufunc)) or type(value) in _WITHOUT_PARTS:
+        if (
+            isinstance(value, (types.ModuleType, type, *_FUNCTIONS, np.ufunc))
+            or type(value) in _WITHOUT_PARTS
+        ):
             return self.callable_view(value)
         if type(value) not in CONTAINERS and self.reads.path_of(value) is not None:
             self.recording.not_repeatable(
@@ -543,7 +559,11 @@ class Marks:
         """Make the run not repeatable when calling `function` again could do something else."""
         module = _module(function)
         owner = getattr(function, "__self__", None)
-        if is_traced(owner) or type(function).__module__.startswith("tracegrad") or module.startswith("tracegrad"):
+        if (
+            is_traced(owner)
+            or type(function).__module__.startswith("tracegrad")
+            or module.startswith("tracegrad")
+        ):
             return
         name = getattr(function, "__name__", type(function).__name__)
         if owner is not None and not isinstance(owner, types.ModuleType):
@@ -566,7 +586,7 @@ class Marks:
             return
         self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
 
-    # --- stores ------------------------------------------------------------------------------------------------------------------
+    # --- stores ----------------------------------------------------------------------------------
 
     def name(self, name: str, value: Any) -> Any:
         """A value lands in a local name: it is called so in the emitted text."""
@@ -628,7 +648,7 @@ class Marks:
         value = op(current, other) if is_traced(current) and op is not None else plain(current, other)
         self.set_item(target, key, value)
 
-    # --- structure -------------------------------------------------------------------------------------------------------------------
+    # --- structure -------------------------------------------------------------------------------
 
     def _names(self, key: int) -> tuple[str, ...]:
         assert self.marked is not None

@@ -204,7 +204,9 @@ class Reads:
             return value
         root, path = origin
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
-            return kind(*(self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value)))
+            return kind(
+                *(self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value))
+            )
         if kind in (set, frozenset) and all(isinstance(v, (*_BY_VALUE, float)) for v in value):
             self.guards.append(Read(root, path, "value", kind(value)))
         else:

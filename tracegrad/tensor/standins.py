@@ -26,10 +26,31 @@ _MATH: dict[Callable[..., Any], Callable[..., Any]] = {
     for name, numpy_name in {
         **{
             n: n
-            for n in (
-                "exp expm1 exp2 log1p log2 log10 sqrt cbrt sin cos tan sinh cosh tanh hypot degrees radians fabs copysign "
-                "floor ceil trunc fmod"
-            ).split()
+            for n in [
+                "exp",
+                "expm1",
+                "exp2",
+                "log1p",
+                "log2",
+                "log10",
+                "sqrt",
+                "cbrt",
+                "sin",
+                "cos",
+                "tan",
+                "sinh",
+                "cosh",
+                "tanh",
+                "hypot",
+                "degrees",
+                "radians",
+                "fabs",
+                "copysign",
+                "floor",
+                "ceil",
+                "trunc",
+                "fmod",
+            ]
         },
         "asin": "arcsin",
         "acos": "arccos",
@@ -73,7 +94,7 @@ class StandIns:
             return None
         return None if method is None else getattr(self, method)
 
-    # --- Python's own -------------------------------------------------------------------------------------------------------
+    # --- Python's own ----------------------------------------------------------------------------
 
     def _math(self, function: Any, *args: Any) -> Any:
         if not _any_traced(args):
@@ -138,7 +159,7 @@ class StandIns:
             return np.broadcast_to(np.zeros((), data.dtype), data.shape)
         return data
 
-    # --- arrays made inside -----------------------------------------------------------------------------------------------------
+    # --- arrays made inside ----------------------------------------------------------------------
 
     def fresh(self, array: np.ndarray[Any, Any]) -> Any:
         """An array made inside, as a traced value that can be written into."""
@@ -221,7 +242,11 @@ class StandIns:
 
     def fsum(self, items: Any) -> Any:
         items = list(items)
-        return self._weak(FUNCTIONS[np.sum](self.recording.as_array(items))) if _any_traced(items) else math.fsum(items)
+        return (
+            self._weak(FUNCTIONS[np.sum](self.recording.as_array(items)))
+            if _any_traced(items)
+            else math.fsum(items)
+        )
 
     def as_float64(self, x: Any = 0.0) -> Any:
         return self.asarray(x, np.float64) if _any_traced(x) else np.float64(x)

@@ -16,7 +16,6 @@ from tracegrad.ops.functions import METHODS
 from tracegrad.tensor.methods import Methods
 from tracegrad.tensor.numpy_protocol import ArrayProtocol
 
-
 _SEQUENCES = (list, tuple, str, bytes)
 
 
