@@ -7,6 +7,8 @@ comparison) is computed again. Begin with `split`.
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
+
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
 from tracegrad.ir.walk import has_guard
 
@@ -58,24 +60,27 @@ def _residuals(
 ) -> tuple[list[Step], list[Var]]:
     """The backward steps, with cheap primals computed again, and what they read of the forward."""
     makers = {v: step for step in forward for v in step.outputs}
-    read = _read_outside(backward, gradients, bars)
-    again: list[Step] = []
-    changed = True
-    while changed:
-        changed = False
-        for variable in read:
-            maker = makers.get(variable)
-            if not isinstance(maker, Instr) or maker.op.name not in _CHEAP or maker in again:
-                continue
-            sources = [a for a in maker.inputs if isinstance(a, Var)]
-            if all(a in read for a in sources):
-                again.insert(0, maker)
-                read = _read_outside([*again, *backward], gradients, bars)
-                changed = True
-                break
-    order = {step: i for i, step in enumerate(forward)}
-    again.sort(key=lambda step: order[step])
-    return [*again, *backward], read
+    kept = set(_read_outside(backward, gradients, bars))
+    again: set[Step] = set()
+    for variable in kept:
+        again.update(_again(variable, makers, kept) or ())
+    steps = [*(step for step in forward if step in again), *backward]
+    return steps, _read_outside(steps, gradients, bars)
+
+
+def _again(variable: Var, makers: Mapping[Var, Step], kept: Container[Var]) -> list[Step] | None:
+    """The cheap steps that compute a primal from others that are kept; None where there is no such way."""
+    maker = makers.get(variable)
+    if not isinstance(maker, Instr) or maker.op.name not in _CHEAP:
+        return None
+    steps: list[Step] = [maker]
+    for source in maker.inputs:
+        if isinstance(source, Var) and source not in kept:
+            before = _again(source, makers, kept)
+            if before is None:
+                return None
+            steps.extend(before)
+    return steps
 
 
 def _read_outside(steps: list[Step], outputs: tuple[Atom, ...], bars: set[Var]) -> list[Var]:
