@@ -25,7 +25,7 @@ from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.entry import MISS, Exit, Form, make_entry
 from tracegrad.dispatch.events import Log
-from tracegrad.dispatch.inline import push_inline, rebuilt, run_inline
+from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inline, without_tensors
 from tracegrad.dispatch.looking import Looking
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
@@ -166,9 +166,9 @@ class Dispatcher(Looking):
             call.outer = call.outer or any(getattr(t, "recorder", None) is not None for t in tangents)
         else:
             call = self.signature.flat_call(args, keywords)
-        if call.outer or is_capturing():
-            return self._inline(call, tangents)
         call.tangents.extend(tangents)
+        if call.outer or is_capturing():
+            return self._inline(self._captured(call), call)
         known = self._tree(call)
         found = self._run_known(known, call, left)
         return self._capture(known, call, left) if found is MISS else found
@@ -255,7 +255,9 @@ class Dispatcher(Looking):
 
     def _capture(self, known: TraceTree, call: Call, left: dict[Path, int]) -> Any:
         """Run the user's function once, and keep what it did."""
-        captured = capture(self.function, call.leaves, call.rebuild, self.signature.name)
+        captured = self._captured(call)
+        if has_outer(captured):
+            return without_tensors(self._inline(captured, call))
         places = self._wrt_places(captured, call)
         seeded = self._seeded(captured)
         with self._lock:
@@ -317,14 +319,15 @@ class Dispatcher(Looking):
                 flat = (*flat[: 1 + outputs], *interpret(path.built.plan.backward, flat[1 + outputs :]))
         return self._finish(path, call, flat)
 
-    def _inline(self, call: Call, tangents: Sequence[Any]) -> Any:
-        """The call as part of what is being recorded."""
+    def _captured(self, call: Call) -> Captured:
+        return capture(self.function, call.leaves, call.rebuild, self.signature.name)
+
+    def _inline(self, captured: Captured, call: Call) -> Any:
+        """The call as part of what is being recorded: a capture around it, or a graph of eager tensors."""
         if self.mode == "jvp":
-            return push_inline(self.function, call, tangents, self.signature.name)
+            return push_inline(captured, call, call.tangents)
         single = self._single(call)
-        value, rest = run_inline(
-            self.function, call, self.mode, self.signature.name, self.has_aux, self.label
-        )
+        value, rest = run_inline(self.function, captured, call, self.mode, self.has_aux, self.label)
         if self.mode == "value":
             return value
         if callable(rest):

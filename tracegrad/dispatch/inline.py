@@ -20,16 +20,15 @@ from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.lower import lower_branches
 from tracegrad.passes.pipeline import optimised
 from tracegrad.passes.residuals import split
-from tracegrad.tensor.capture import Captured, capture, outer_session
+from tracegrad.tensor.capture import Captured, outer_session
 from tracegrad.tensor.reads import Argument, Read
 
 
 def run_inline(
-    function: Callable[..., Any], call: Call, mode: str, name: str, has_aux: bool, label: str
+    function: Callable[..., Any], captured: Captured, call: Call, mode: str, has_aux: bool, label: str
 ) -> tuple[Any, list[Any] | Callable[[Any], list[Any]]]:
     """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to
     them."""
-    captured = capture(function, call.leaves, call.rebuild, name)
     values = _outer_values(captured, call)
     trace = lower_branches(captured.trace)
     seeded = seeded_outputs(captured, mode, has_aux, label, function)
@@ -56,11 +55,8 @@ def _pullback(
     return pull
 
 
-def push_inline(
-    function: Callable[..., Any], call: Call, tangents: Sequence[Any], name: str
-) -> tuple[Any, Any]:
+def push_inline(captured: Captured, call: Call, tangents: Sequence[Any]) -> tuple[Any, Any]:
     """Value and tangent of a call whose values, or whose tangents, are being recorded."""
-    captured = capture(function, call.leaves, call.rebuild, name)
     values = _outer_values(captured, call)
     where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
     wrt = [where[place] for _, places in call.groups for place in places]
@@ -106,6 +102,21 @@ def _moved(read: Read, leaves: Sequence[Any], session: Any) -> Read | None:
         return None  # made inside the outer function: it is made again by whatever made it
     root, path = origin
     return Read(root, (*path, *read.path), read.kind, read.found)
+
+
+def has_outer(captured: Captured) -> bool:
+    """Whether the function read a value that some recorder made: a tensor it closes over."""
+    return any(getattr(source, "recorder", None) is not None for source in captured.sources)
+
+
+def without_tensors(result: Any) -> Any:
+    """Results of a call that was given plain values: a tensor without gradient is the array it holds."""
+    leaves, structure = tree.flatten(result)
+    plain = [
+        leaf if getattr(leaf, "recorder", None) is None or leaf.requires_grad else leaf.value
+        for leaf in leaves
+    ]
+    return tree.unflatten(structure, plain)
 
 
 def rebuilt(call: Call, flat: Sequence[Any], single: bool) -> Any:

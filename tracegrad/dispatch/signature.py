@@ -55,12 +55,14 @@ class Call:
 
     def kinds(self) -> str:
         """The arguments in a few words."""
-        return ", ".join(
-            f"{leaf.name}={leaf.value!r:.30}"
-            if leaf.role == "static"
-            else f"{leaf.name}: {type_of(leaf.value)}"
-            for leaf in self.leaves
-        )
+        return ", ".join(f"{leaf.name}{_kind(leaf)}" for leaf in self.leaves)
+
+
+def _kind(leaf: Leaf) -> str:
+    if leaf.role != "static":
+        return f": {type_of(leaf.value)}"
+    # The `repr` of an object of the user's is the user's code.
+    return f": {type(leaf.value).__name__}" if by_identity(leaf.value) else f"={leaf.value!r:.30}"
 
 
 class Signature:
