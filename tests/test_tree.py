@@ -96,6 +96,15 @@ def test_a_dataclass_is_rebuilt_without_its_own_checks() -> None:
     assert tree.unflatten(structure, [np.ones(2)]).width.tolist() == [1.0, 1.0]
 
 
+def test_what_a_dataclass_holds_besides_its_fields_is_kept() -> None:
+    point = Point(1.0)
+    point.cache = [2.0]  # type: ignore[attr-defined]
+    leaves, structure = tree.flatten(point)
+    assert leaves == [1.0, 0.0, 2.0]
+    assert tree.unflatten(structure, leaves).cache == [2.0]
+    assert tree.flatten(Point(1.0))[1] != structure
+
+
 def test_paths_are_what_the_user_would_write() -> None:
     value = {"w": [1.0, Point(2.0, Pair(3.0, 4.0))], "b": (5.0,)}
     assert tree.paths(value, "p") == [

@@ -48,7 +48,7 @@ def _optree() -> Any:
 
 
 def _registers(leaves: Sequence[Any]) -> bool:
-    """Register the dataclasses among leaves: their fields are leaves, in order. Whether there was one."""
+    """Register the dataclasses among leaves: fields and other attributes are their items. Whether there was one."""
     met = {type(leaf) for leaf in leaves if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)}
     with _lock:
         for cls in met - _registered:
@@ -58,13 +58,15 @@ def _registers(leaves: Sequence[Any]) -> bool:
 
 
 def _register_class(cls: type) -> None:
-    names = tuple(f.name for f in dataclasses.fields(cls))
+    fields = tuple(f.name for f in dataclasses.fields(cls))
 
-    def parts(instance: Any) -> tuple[tuple[Any, ...], type, tuple[str, ...]]:
-        return tuple(getattr(instance, n) for n in names), cls, names
+    def parts(instance: Any) -> tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]:
+        names = tuple(n for n in fields if hasattr(instance, n))
+        names += tuple(n for n in getattr(instance, "__dict__", ()) if n not in fields)
+        return tuple(getattr(instance, n) for n in names), names, names
 
-    def rebuild(kind: type, values: Sequence[Any]) -> Any:
-        made: Any = object.__new__(kind)
+    def rebuild(names: tuple[str, ...], values: Sequence[Any]) -> Any:
+        made: Any = object.__new__(cls)
         for n, v in zip(names, values, strict=True):
             object.__setattr__(made, n, v)
         return made

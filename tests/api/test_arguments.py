@@ -248,6 +248,34 @@ def test_structures_that_are_not_differentiated() -> None:
     assert g.stats.captures == 2
 
 
+def test_methods_of_a_dataclass() -> None:
+    @dataclasses.dataclass
+    class Model:
+        w: float
+
+        def __post_init__(self) -> None:
+            self.scale = 2.0
+
+        @tg.grad(argnums=1)
+        def slope(self, x: Any) -> Any:
+            return self.w * self.scale * x
+
+        @tg.grad
+        def by_all(self, x: Any) -> Any:
+            return self.w * self.scale * x
+
+    model = Model(3.0)
+    for _ in range(2):
+        assert model.slope(1.0) == 6.0
+        assert Model(4.0).slope(1.0) == 8.0
+        model.scale = 2.0
+        found = model.by_all(1.0)
+        assert (found.w, found.scale) == (2.0, 3.0)
+    model.scale = 5.0
+    assert model.slope(1.0) == 15.0
+    assert Model.slope.stats.captures == 1
+
+
 def test_another_structure_is_another_signature() -> None:
     g = tg.grad(lambda p: sum(p) if isinstance(p, list) else p["a"] * 3.0)
     for _ in range(2):

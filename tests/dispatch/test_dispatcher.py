@@ -185,15 +185,26 @@ def test_what_was_read_outside_is_looked_up_at_each_call() -> None:
 
 
 def test_a_helper_that_is_replaced() -> None:
-    def helper(x: Any) -> Any:
-        return x * x
-
+    helper = np.square
     g = tg.grad(lambda x: helper(x))
     assert [g(3.0), g(3.0)] == [6.0, 6.0]
-
     helper = lambda x: x * 7.0  # noqa: E731
-
     assert [g(3.0), g(3.0)] == [7.0, 7.0]
+    helper = np.square
+    assert g(3.0) == 6.0
+    assert g.stats.captures == 2
+
+
+def test_an_object_is_never_printed() -> None:
+    class Shy:
+        scale = 3.0
+
+        def __repr__(self) -> str:
+            raise RuntimeError("not for printing")
+
+    g = tg.grad(lambda x, shy: x * shy.scale)
+    assert [g(1.0, Shy()) for _ in range(2)] == [3.0, 3.0]
+    assert "shy: Shy" in g.explain()
 
 
 # --- giving up

@@ -1,4 +1,4 @@
-"""Traces of derivatives by text: seeds, zeros, types; what random programs check by value is in test_random_derivatives."""
+"""Traces of derivatives by text: seeds, zeros, types; random programs are checked in test_random_derivatives."""
 
 from __future__ import annotations
 
