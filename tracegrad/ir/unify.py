@@ -112,7 +112,7 @@ def _branch(a: Instr, b: Instr, names: Names, zeros: Any) -> Instr:
     for n, v in zip(a.params["names"], a.outputs, strict=True):
         if types.setdefault(n, v.type) != v.type:
             raise Mismatch(f"`{n}` is {v.type} after one arm and {types[n]} after the other", a.location)
-    arms = []
+    arms: list[Trace | None] = []
     for mine, other in zip(a.params["arms"], b.params["arms"], strict=True):
         if mine is None and other is None:
             arms.append(None)

@@ -10,23 +10,22 @@ A traced value has `data` (what NumPy computed), `atom` (its variable or constan
 from __future__ import annotations
 
 import operator
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import InPlaceError, InternalError, LeakError
+from tracegrad.errors import InternalError, LeakError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Var
 from tracegrad.ir.types import ArrayType, is_weak, promote, type_of
-from tracegrad.ops.compare import not_equal, where
+from tracegrad.ops.compare import not_equal
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.ops.index import flatnonzero, getitem, index_set, split
 from tracegrad.ops.op import Op
 from tracegrad.record.frames import user_location
 from tracegrad.record.structure import Structures
+from tracegrad.record.writes import Writes
 
 LITERAL = 16  # constants of at most so many elements are written into the text
 SMALL = 2**31  # Python ints that are arguments are smaller
@@ -35,7 +34,7 @@ _WHOLE = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mu
 _NUMBERS = (float, int, np.floating, np.integer)
 
 
-class Recording:
+class Recording(Writes):
     """Steps and guards of one run, in order.
 
     Parameters
@@ -47,6 +46,7 @@ class Recording:
     """
 
     def __init__(self, make: Callable[..., Any], level: int) -> None:
+        super().__init__()
         self.make = make
         self.level = level
         self.steps: list[Step] = []
@@ -56,12 +56,7 @@ class Recording:
         self.structures = Structures(self)
         self.impure: tuple[str, Location | None] | None = None
         self.finished = False  # what is left of its values is only looked at from here on
-        self._borrowed: dict[
-            int, tuple[Any, str | None]
-        ] = {}  # memory of the caller's, and what the caller calls it
         self._bounds: dict[Atom, int] = {}  # of Python ints
-        self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
-        self._viewers: dict[int, list[Any]] = {}
         self._snapshots: dict[int, tuple[Any, np.ndarray[Any, Any], Atom]] = {}
 
     # --- values ----------------------------------------------------------------------------------
@@ -78,29 +73,10 @@ class Recording:
         if not isinstance(data, np.ndarray) or not data.shape:
             data = data if weak else np.asarray(data)[()]
         else:
-            owner = _owner(data)
-            self._borrowed[id(owner)] = (owner, name)
+            self.borrow(data, name)
         variable = Var(type_of(data), name)
         self.inputs.append(variable)
         return self.wrap(data, variable, weak, active)
-
-    def renamed(self, traced: Any, variable: Var) -> Any:
-        """The same value under the variable of a loop or branch; of an array a twin, which is written when this one is."""
-        made = self.wrap(traced.value, variable, traced.weak, traced.requires_grad)
-        if variable.type.shape:
-            twins = [r for r in traced.twins or (weakref.ref(traced),) if r() is not None]
-            twins.append(weakref.ref(made))
-            made.twins = traced.twins = twins
-            for reference in twins:
-                twin = reference()
-                if twin is not None:
-                    twin.twins = twins
-            entry = self._views.get(id(traced))
-            if entry is not None:
-                self._views[id(made)] = (weakref.ref(made), *entry[1:])
-                weakref.finalize(made, self._views.pop, id(made), None).atexit = False
-                self._viewers.setdefault(id(entry[1]), []).append(weakref.ref(made))
-        return made
 
     def lift(self, outer: Any) -> Any:
         """A value of an outer recorder as an input of this trace."""
@@ -218,7 +194,7 @@ class Recording:
         self.steps.append(Instr(op, tuple(atoms), (variable,), params, self.location()))
         traced = self.wrap(result, variable, weak, active)
         if op.view and type.shape:
-            self._remember_view(traced, args, op, params)
+            self.remember_view(traced, args, op, params)
         return traced
 
     def _bound(self, op: Op, atoms: Sequence[Atom], values: Sequence[int]) -> int:
@@ -353,153 +329,6 @@ class Recording:
             "with tracegrad.stop_gradient(x)",
         )
 
-    # --- items -----------------------------------------------------------------------------------
-
-    def plain_key(self, key: Any) -> Any:
-        """An index with traced whole numbers guarded by value, and traced masks as positions, guarded by their count."""
-        if not isinstance(key, tuple):
-            plain = self._plain_parts(key)
-            return plain[0] if len(plain) == 1 else plain
-        return tuple(part for given in key for part in self._plain_parts(given))
-
-    def _plain_parts(self, part: Any) -> tuple[Any, ...]:
-        """What stands for one part of an index: a mask of several dimensions becomes as many arrays."""
-        traced = self.traced(part)
-        if traced is None:
-            if isinstance(part, slice) and any(self.traced(p) is not None for p in _ends(part)):
-                part = slice(*(p if self.traced(p) is None else p.__index__() for p in _ends(part)))
-            if isinstance(part, list) and any(self.traced(p) is not None for p in part):
-                part = FUNCTIONS[np.stack]([p if self.traced(p) is not None else np.asarray(p) for p in part])
-            return (part,)
-        if isinstance(traced.atom, Const):
-            return (traced.value,)
-        if traced.dtype.kind not in "iub":
-            raise IndexError("arrays used as indices must be of integer (or boolean) type")
-        if not traced.shape:
-            return (self.truth(traced) if traced.dtype.kind == "b" else traced.__index__(),)
-        return self._positions(traced) if traced.dtype.kind == "b" else (traced,)
-
-    def _positions(self, mask: Any) -> tuple[Any, ...]:
-        """The positions of a mask's true items, an array a dimension."""
-        count = FUNCTIONS[np.count_nonzero](mask).__index__()
-        flat = flatnonzero(FUNCTIONS[np.ravel](mask), count=count)
-        if mask.ndim == 1:
-            return (flat,)
-        out, rest = [], flat
-        for n in reversed(mask.shape[1:]):
-            out.append(rest % n)
-            rest = rest // n
-        return (rest, *reversed(out))
-
-    # --- writing in place ------------------------------------------------------------------------
-
-    def assign(self, traced: Any, key: Any, value: Any) -> None:
-        """`traced[key] = value`: NumPy writes, and the traced value gets a new variable."""
-        self._writable(traced)
-        mask = self.traced(key)
-        by_value = (
-            mask is not None
-            and mask.dtype.kind == "b"
-            and mask.shape == traced.shape != ()
-            and np.ndim(value) == 0
-        )
-        if not by_value:
-            key = self.plain_key(key)
-        raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
-        template, arrays = ((), []) if by_value else split(key)
-        new = value.value if getattr(value, "recorder", None) is not None else value
-        if isinstance(new, (list, tuple)):
-            raise InPlaceError(
-                "a sequence is stored into a traced array.", self.location(), "write np.array([...])"
-            )
-        old, atom = traced.requires_grad, traced.atom
-        before = self.wrap(np.array(traced.value), atom, False, old)
-        if traced.value.dtype.kind not in "fc" and getattr(value, "requires_grad", False):
-            raise self.leak(f"a traced value is stored into an array of {traced.value.dtype}")
-        if by_value:
-            result = cast(where(mask, value, before), traced.dtype)
-        else:
-            result = index_set(before, *arrays, value, index=template)
-        traced.value[raw if len(raw) != 1 else raw[0]] = new
-        self._rebind(traced, result)
-
-    def update(self, traced: Any, op: Op, other: Any) -> Any:
-        """`traced += other` and its kind. A scalar is replaced, an array is written."""
-        result = op(traced, other)
-        if not traced.atom.type.shape:
-            return result
-        self._writable(traced)
-        dtype = traced.atom.type.dtype
-        if result.shape != traced.shape:
-            raise ValueError(
-                f"non-broadcastable output operand with shape {traced.shape} doesn't match the broadcast shape "
-                f"{result.shape}"
-            )
-        if not np.can_cast(result.dtype, dtype, casting="same_kind"):
-            raise TypeError(
-                f"Cannot cast ufunc '{op.name}' output from {result.dtype!r} to {dtype!r} in place"
-            )
-        if result.dtype != dtype:
-            result = astype(result, dtype=dtype)
-        traced.value[...] = result.value
-        self._rebind(traced, result)
-        return traced
-
-    def _writable(self, traced: Any) -> None:
-        borrowed = self._borrowed.get(id(_owner(traced.value)))
-        if borrowed is not None:
-            raise InPlaceError(
-                f"`{borrowed[1] or 'an array'}` is written in place, but it belongs to the caller.",
-                self.location(),
-                "copy it first, `a = a.copy()`",
-            )
-        self.structures.fail("an array is written in place")
-        self.structures.pin(traced)
-
-    def _remember_view(self, traced: Any, args: Sequence[Any], op: Op, params: Mapping[str, Any]) -> None:
-        base = args[0]
-        if not np.may_share_memory(traced.value, base.value):
-            return
-        number = id(traced)
-        self._views[number] = (weakref.ref(traced), base, op, tuple(args[1:]), params)
-        weakref.finalize(traced, self._views.pop, number, None).atexit = False
-        self._viewers.setdefault(id(base), []).append(weakref.ref(traced))
-
-    def _rebind(self, traced: Any, result: Any) -> None:
-        """The written value stands for `result` from here on; so do, in part, its base and its other views."""
-        entry = self._views.get(id(traced))
-        active = traced.requires_grad or result.requires_grad
-        for twin in (traced, *(reference() for reference in traced.twins or ())):
-            if twin is not None:
-                twin.atom, twin.requires_grad = result.atom, active
-        if entry is not None:
-            _, base, op, rest, params = entry
-            if op is not getitem or rest:
-                raise InPlaceError(
-                    f"a view made by `{op.name}` is written in place.",
-                    self.location(),
-                    "write into the array itself, or copy the view first",
-                )
-            whole = self.wrap(np.array(base.value), base.atom, False, base.requires_grad)
-            self._rebind(base, index_set(whole, traced, index=params["index"]))
-        self._refresh(traced)
-        for reference in traced.twins or ():
-            twin = reference()
-            if twin is not None and twin is not traced:
-                self._refresh(twin)
-
-    def _refresh(self, base: Any) -> None:
-        for reference in self._viewers.get(id(base), ()):
-            view = reference()
-            entry = None if view is None else self._views.get(id(view))
-            if entry is None or entry[1] is not base:
-                continue
-            _, _, op, rest, params = entry
-            again = op(base, *rest, **params)
-            self._views.pop(id(again), None)
-            view.atom, view.requires_grad = again.atom, again.requires_grad
-            self._refresh(view)
-
     # --- what cannot be kept ---------------------------------------------------------------------
 
     def not_repeatable(self, reason: str) -> None:
@@ -507,21 +336,6 @@ class Recording:
         if self.impure is None:
             self.impure = (reason, self.location())
         self.structures.fail(reason)
-
-
-def _parts(key: Any) -> tuple[Any, ...]:
-    return key if isinstance(key, tuple) else (key,)
-
-
-def _owner(array: Any) -> Any:
-    """The array whose memory this one looks at."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
-
-
-def _ends(part: slice) -> tuple[Any, Any, Any]:
-    return part.start, part.stop, part.step
 
 
 def _python_kind(atom: Atom) -> type:

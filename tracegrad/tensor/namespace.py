@@ -11,7 +11,6 @@ from __future__ import annotations
 import builtins
 import functools
 import itertools
-import operator
 import types
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
@@ -20,110 +19,33 @@ import numpy as np
 
 from tracegrad.config import config
 from tracegrad.ir.trace import Var
-from tracegrad.ops import arithmetic as a
-from tracegrad.ops import compare as c
-from tracegrad.ops import linalg
 from tracegrad.ops.index import read as read_item
-from tracegrad.record.frames import is_internal
 from tracegrad.record.marks import Marked, clone, is_marked, mark
 from tracegrad.record.recording import Recording
 from tracegrad.record.structure import UNDEFINED
-from tracegrad.tensor.numpy_protocol import find, unsupported
+from tracegrad.tensor.callables import (
+    CALL_BACK,
+    FUNCTIONS,
+    IMPURE_BUILTINS,
+    MUTATORS,
+    PURE,
+    has_own_making,
+    has_traced,
+    holds_traced,
+    is_plain_class,
+    is_stable,
+    may_clone,
+    module_of,
+    our_op,
+    plain_key,
+)
+from tracegrad.tensor.numpy_protocol import unsupported
 from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
+from tracegrad.tensor.special_methods import BY_NAME, UPDATES, WITHOUT_PARTS, Operators
 from tracegrad.tensor.standins import StandIns, is_traced
 from tracegrad.tensor.traced import TracedArray, strong
 
-_STABLE = ("numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools")
-_PURE = {
-    "numpy",
-    "math",
-    "cmath",
-    "scipy",
-    "builtins",
-    "operator",
-    "_operator",
-    "itertools",
-    "functools",
-    "_functools",
-    "copy",
-}
-# Functions that call what they are given.
-_CALL_BACK = {
-    map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap, itertools.takewhile,
-    itertools.dropwhile, itertools.filterfalse, itertools.groupby,
-}  # fmt: skip
-_IMPURE_BUILTINS = {input, open, id, hash}
-_MUTATORS = {
-    "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
-    "discard", "appendleft", "popleft", "fill", "put", "itemset", "resize", "__setitem__", "__delitem__", "__iadd__",
-    "__imul__", "__ior__", "extendleft", "rotate", "move_to_end", "subtract", "__setattr__", "__delattr__",
-    "symmetric_difference_update", "intersection_update", "difference_update", "setflags", "byteswap", "partition",
-}  # fmt: skip
-_UPDATES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
-    "Add": (a.add, operator.iadd),
-    "Sub": (a.subtract, operator.isub),
-    "Mult": (a.multiply, operator.imul),
-    "Div": (a.divide, operator.itruediv),
-    "FloorDiv": (a.floor_divide, operator.ifloordiv),
-    "Mod": (a.remainder, operator.imod),
-    "Pow": (a.power, operator.ipow),
-    "MatMult": (linalg.matmul, operator.imatmul),
-    "BitAnd": (c.bitwise_and, operator.iand),
-    "BitOr": (c.bitwise_or, operator.ior),
-    "BitXor": (c.bitwise_xor, operator.ixor),
-    "LShift": (None, operator.ilshift),
-    "RShift": (None, operator.irshift),
-}
-
-
-_BINARY: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
-    "Add": (operator.add, "add"),
-    "Sub": (operator.sub, "sub"),
-    "Mult": (operator.mul, "mul"),
-    "Div": (operator.truediv, "truediv"),
-    "FloorDiv": (operator.floordiv, "floordiv"),
-    "Mod": (operator.mod, "mod"),
-    "Pow": (operator.pow, "pow"),
-    "MatMult": (operator.matmul, "matmul"),
-    "BitAnd": (operator.and_, "and"),
-    "BitOr": (operator.or_, "or"),
-    "BitXor": (operator.xor, "xor"),
-    "LShift": (operator.lshift, "lshift"),
-    "RShift": (operator.rshift, "rshift"),
-}
-_UNARY: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "USub": (operator.neg, "__neg__"),
-    "UAdd": (operator.pos, "__pos__"),
-    "Invert": (operator.invert, "__invert__"),
-}
-_COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
-    "Lt": (operator.lt, "__lt__"),
-    "LtE": (operator.le, "__le__"),
-    "Gt": (operator.gt, "__gt__"),
-    "GtE": (operator.ge, "__ge__"),
-    "Eq": (operator.eq, "__eq__"),
-    "NotEq": (operator.ne, "__ne__"),
-    "Is": (operator.is_, "is"),
-    "IsNot": (operator.is_not, "is not"),
-    "In": (lambda item, items: item in items, "in"),
-    "NotIn": (lambda item, items: item not in items, "not in"),
-}
-# Types with nothing inside that could change, and no special methods of the user's.
-_WITHOUT_PARTS = {
-    TracedArray, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32, np.int64, np.bool_,
-    slice, range,
-}  # fmt: skip
-_SPECIAL = {
-    len: "__len__",
-    iter: "__iter__",
-    abs: "__abs__",
-    float: "__float__",
-    int: "__int__",
-    bool: "__bool__",
-}
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
-_STORES = {setattr, operator.setitem}
-_BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
+_CALL = "__call__"
 
 
 class Session:
@@ -249,7 +171,7 @@ class _Stable:
         return self._marks.unseen(value)
 
 
-class Marks:
+class Marks(Operators):
     """The `__tg__` of one clone; see `record/marks.py` for where each method is called."""
 
     undefined = UNDEFINED
@@ -290,15 +212,15 @@ class Marks:
     def attr(self, value: Any, name: str) -> Any:
         """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
         kind = type(value)
-        if kind is types.ModuleType and _is_stable(value.__name__):
+        if kind is types.ModuleType and is_stable(value.__name__):
             return getattr(value, name)
         if kind is TracedArray:
             if not hasattr(value, name) and hasattr(np.ndarray, name):
                 raise unsupported(f"ndarray.{name}")
             return getattr(value, name)
-        if kind not in _WITHOUT_PARTS:
+        if kind not in WITHOUT_PARTS:
             found = getattr(kind, name, None)
-            if type(found) is property and type(found.fget) is types.FunctionType and _may_clone(found.fget):
+            if type(found) is property and type(found.fget) is types.FunctionType and may_clone(found.fget):
                 return self.call(found.fget, value)
         origin = self.reads.path_of(value)
         found = getattr(value, name)
@@ -314,10 +236,10 @@ class Marks:
         if is_traced(value):
             return value[key]
         if isinstance(value, np.ndarray):
-            return read_item(value, key) if _has_traced(key) else value[key]
+            return read_item(value, key) if has_traced(key) else value[key]
         if isinstance(value, CONTAINERS):
-            key = _plain_key(key)
-        own = self._own(value, "__getitem__")
+            key = plain_key(key)
+        own = self.own_method(value, "__getitem__")
         if own is not None:
             return own(value, key)
         found = value[key]
@@ -329,114 +251,33 @@ class Marks:
         root, path = origin
         return self.reads.read(found, root, (*path, ("item", key)))
 
-    def iterate(self, value: Any) -> Any:
-        """What a `for` runs over."""
-        own = self._own(value, "__iter__")
-        return self.whole(value) if own is None else own(value)
-
-    def whole(self, value: Any) -> Any:
-        """A value used in one piece: a container from outside is read to its last item."""
-        return value if type(value) in _WITHOUT_PARTS else self.reads.contents(value)
-
-    def shown(self, value: Any) -> Any:
-        """A value that is only shown: what is printed is no part of the program."""
-        return value.value if is_traced(value) else value
-
     def blind(self, name: str, result: Any) -> Any:
         self.recording.not_repeatable(f"calls `{name}`, and what that reads or writes is not seen")
         return result
-
-    # --- operators -------------------------------------------------------------------------------
-
-    def _own(self, value: Any, name: str) -> Callable[..., Any] | None:
-        """A special method that the user's class defines in Python, as its marked clone; None for anything else."""
-        kind = type(value)
-        if kind in _WITHOUT_PARTS:
-            return None
-        found = getattr(kind, name, None)
-        if type(found) is not types.FunctionType or not _may_clone(found):
-            return None
-        return functools.partial(self.call, found)
-
-    def binary(self, operator_name: str, left: Any, right: Any) -> Any:
-        """`left + right` and its kind."""
-        plain, name = _BINARY[operator_name]
-        if type(left) not in _WITHOUT_PARTS or type(right) not in _WITHOUT_PARTS:
-            own = self._own(left, f"__{name}__")
-            if own is not None:
-                result = own(left, right)
-                if result is not NotImplemented:
-                    return result
-            own = None if own is None and type(left) is type(right) else self._own(right, f"__r{name}__")
-            if own is not None and not is_traced(left):
-                result = own(right, left)
-                if result is not NotImplemented:
-                    return result
-            left, right = self.whole(left), self.whole(right)
-        return plain(left, right)
-
-    def unary(self, operator_name: str, value: Any) -> Any:
-        """`-value` and its kind."""
-        plain, name = _UNARY[operator_name]
-        own = self._own(value, name)
-        return plain(value) if own is None else own(value)
-
-    def compare(self, operator_name: str, left: Any, right: Any) -> Any:
-        """`left < right` and its kind."""
-        plain, name = _COMPARE[operator_name]
-        if type(left) in _WITHOUT_PARTS and type(right) in _WITHOUT_PARTS and not name.startswith("is"):
-            return plain(left, right)
-        if name.startswith("is"):
-            if is_traced(left) and is_traced(right) and left is not right:
-                self.recording.not_repeatable("asks whether two arrays are one object")
-                return plain(left.value, right.value)
-            return plain(left, right)
-        if name in ("in", "not in"):
-            own = self._own(right, "__contains__")
-            if own is not None:
-                return bool(own(right, left)) is (name == "in")
-            return plain(left, self.iterate(right))
-        own = self._own(left, name)
-        if own is not None:
-            result = own(left, right)
-            if result is not NotImplemented:
-                return result
-        return plain(self.whole(left), self.whole(right))
-
-    def asked(self, value: Any) -> Any:
-        """A value that is asked whether it is true."""
-        kind = type(value)
-        if kind in _WITHOUT_PARTS:
-            return value
-        own = self._own(value, "__bool__")
-        if own is not None:
-            return own(value)
-        own = self._own(value, "__len__")
-        return self.whole(value) if own is None else own(value)
 
     # --- calls -----------------------------------------------------------------------------------
 
     def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
         """A call the user's code makes."""
-        traced = _holds_traced(args) or _holds_traced(keywords.values())
-        ours = _our_op(function) if traced and "out" not in keywords else None
+        traced = holds_traced(args) or holds_traced(keywords.values())
+        ours = our_op(function) if traced and "out" not in keywords else None
         if ours is not None:
             return strong(ours(*(self.reads.contents(x) for x in args), **keywords))
         if isinstance(function, types.FunctionType):
             if is_marked(function):
                 return function(*args, **keywords)
-            if _may_clone(function):
+            if may_clone(function):
                 self.reads.track(function, function, ())
                 if function.__module__.split(".")[0] == "scipy":
                     return self._scipy(function, args, keywords)
                 return self.session.run(function, args, keywords)
         elif isinstance(function, types.MethodType):
-            if isinstance(function.__func__, types.FunctionType) and _may_clone(function.__func__):
+            if isinstance(function.__func__, types.FunctionType) and may_clone(function.__func__):
                 return self.session.run(function.__func__, (function.__self__, *args), keywords)
         elif isinstance(function, type):
-            if _is_plain_class(function):
-                made = object.__new__(function)
-                self.session.run(function.__init__, (made, *args), keywords)
+            if is_plain_class(function):
+                made: Any = object.__new__(function)
+                self.session.run(vars(type(made)).get("__init__") or type(made).__init__, (made, *args), keywords)
                 return made
         elif isinstance(function, functools._lru_cache_wrapper):
             # Its memory would hand traced values of this run to the next.
@@ -446,18 +287,18 @@ class Marks:
             named = self.reads.contents(self.attr(function, "keywords"))
             return self.call(self.attr(function, "func"), *parts, *args, **{**named, **keywords})
         else:
-            own_call = getattr(type(function), "__call__", None)
-            if isinstance(own_call, types.FunctionType) and _may_clone(own_call):
+            own_call = getattr(type(function), _CALL, None)
+            if isinstance(own_call, types.FunctionType) and may_clone(own_call):
                 return self.session.run(own_call, (function, *args), keywords)
-        if function in _BY_NAME if isinstance(function, Hashable) else False:
-            answer = self._asked_by_name(function, args, keywords)
+        if function in BY_NAME if isinstance(function, Hashable) else False:
+            answer = self.asked_by_name(function, args, keywords)
             if answer is not MISSING:
                 return answer
         function = self._of_contents(function)
         args = tuple(map(self.whole, args))
         if keywords:
             keywords = {k: self.whole(v) for k, v in keywords.items()}
-        if function in _CALL_BACK if isinstance(function, Hashable) else False:
+        if function in CALL_BACK if isinstance(function, Hashable) else False:
             args = tuple(map(self.callable_view, args))
             keywords = {k: self.callable_view(v) for k, v in keywords.items()}
         stand_in = self.session.stand_ins.find(function)
@@ -465,13 +306,13 @@ class Marks:
             return stand_in(*args, **keywords)
         self._judge(function, args)
         result = function(*args, **keywords)
-        if type(result) is np.ndarray and not is_traced(result) and _module(function).startswith("numpy"):
+        if type(result) is np.ndarray and not is_traced(result) and module_of(function).startswith("numpy"):
             return self.session.stand_ins.fresh(result)
         return result
 
     def _scipy(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
         """A function of SciPy's that has no op, by what it does with NumPy; many leave NumPy for compiled code."""
-        if not (_holds_traced(args) or _holds_traced(keywords.values())):
+        if not (holds_traced(args) or holds_traced(keywords.values())):
             return function(*args, **keywords)
         try:
             return self.session.run(function, args, keywords)
@@ -488,51 +329,14 @@ class Marks:
         ):
             return function
         name = function.__name__
-        if name in _MUTATORS or isinstance(owner, types.ModuleType):
+        if name in MUTATORS or isinstance(owner, types.ModuleType):
             return function
         contents = self.whole(owner)
         return function if contents is owner else getattr(contents, name)
 
-    def _asked_by_name(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-        """`getattr`, `hasattr`, `vars`, `len`, `iter`, ... as the syntax they stand for; `MISSING`: call it as it is."""
-        if not args or keywords:
-            return MISSING
-        value = args[0]
-        if function is getattr and len(args) in (2, 3):
-            if len(args) == 2 or self._has(value, args[1]):
-                return self.attr(value, args[1])
-            return args[2]
-        if function is hasattr and len(args) == 2:
-            return self._has(value, args[1])
-        if function is vars and len(args) == 1:
-            return self.attr(value, "__dict__")
-        if function is print:
-            print(*map(self.shown, args))
-            return None
-        if function in _SPECIAL and len(args) == 1:
-            own = self._own(value, _SPECIAL[function])
-            if own is not None:
-                return own(value)
-        if function in _STORES and len(args) == 3:
-            self.set_item(*args) if function is operator.setitem else self.set_attr(*args)
-            return None
-        return MISSING
-
-    def _has(self, value: Any, name: str) -> bool:
-        """Whether there is an attribute; of an object from outside a guard."""
-        if hasattr(value, name):
-            self.attr(value, name)
-            return True
-        origin = self.reads.path_of(value)
-        if origin is None and isinstance(value, types.ModuleType):
-            origin = (value, ())
-        if origin is not None:
-            self.reads.read(MISSING, origin[0], (*origin[1], ("attr", name)))
-        return False
-
     def callable_view(self, value: Any) -> Any:
         """A callable that calls through the marks, for code without marks: functions without source, `map`, `sorted`."""
-        if isinstance(value, (*_FUNCTIONS, np.ufunc)) or (
+        if isinstance(value, (*FUNCTIONS, np.ufunc)) or (
             isinstance(value, type) and self.session.stand_ins.find(value) is not None
         ):
             return functools.partial(self.call, value)
@@ -544,10 +348,7 @@ class Marks:
         What such code reads of any other object is not seen.
         """
         value = self.whole(value)
-        if (
-            isinstance(value, (types.ModuleType, type, *_FUNCTIONS, np.ufunc))
-            or type(value) in _WITHOUT_PARTS
-        ):
+        if isinstance(value, (types.ModuleType, type, *FUNCTIONS, np.ufunc)) or type(value) in WITHOUT_PARTS:
             return self.callable_view(value)
         if type(value) not in CONTAINERS and self.reads.path_of(value) is not None:
             self.recording.not_repeatable(
@@ -557,7 +358,7 @@ class Marks:
 
     def _judge(self, function: Any, args: tuple[Any, ...]) -> None:
         """Make the run not repeatable when calling `function` again could do something else."""
-        module = _module(function)
+        module = module_of(function)
         owner = getattr(function, "__self__", None)
         if (
             is_traced(owner)
@@ -567,7 +368,7 @@ class Marks:
             return
         name = getattr(function, "__name__", type(function).__name__)
         if owner is not None and not isinstance(owner, types.ModuleType):
-            if name in _MUTATORS:
+            if name in MUTATORS:
                 if self.reads.path_of(owner) is not None:
                     self.recording.not_repeatable(
                         f"`{name}` changes a {type(owner).__name__} that outlives the call"
@@ -580,9 +381,9 @@ class Marks:
             ):
                 return
         elif isinstance(function, type):
-            if not _has_own_making(function):
+            if not has_own_making(function):
                 return
-        elif module.split(".")[0] in _PURE and "random" not in module and function not in _IMPURE_BUILTINS:
+        elif module.split(".")[0] in PURE and "random" not in module and function not in IMPURE_BUILTINS:
             return
         self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
 
@@ -602,8 +403,8 @@ class Marks:
 
     def set_item(self, target: Any, key: Any, value: Any) -> None:
         if isinstance(target, CONTAINERS):
-            key = _plain_key(key)
-        if isinstance(target, np.ndarray) and (is_traced(value) or _has_traced(key)):
+            key = plain_key(key)
+        if isinstance(target, np.ndarray) and (is_traced(value) or has_traced(key)):
             raise self.recording.leak("a traced value is stored into a plain array that was made elsewhere")
         if not is_traced(target):
             self._stores_into(target, "[...]")
@@ -615,7 +416,7 @@ class Marks:
 
     def del_item(self, target: Any, key: Any) -> None:
         self._stores_into(target, "[...]")
-        del target[_plain_key(key)]
+        del target[plain_key(key)]
 
     def _stores_into(self, target: Any, what: str) -> None:
         if self.reads.path_of(target) is not None:
@@ -627,7 +428,7 @@ class Marks:
 
     def update(self, value: Any, operator_name: str, other: Any) -> Any:
         """`value += other` of a name."""
-        op, plain = _UPDATES[operator_name]
+        op, plain = UPDATES[operator_name]
         if is_traced(value) and op is not None:
             return self.recording.update(self.recording.traced(value), op, other)
         if isinstance(value, np.ndarray) and is_traced(other):
@@ -643,7 +444,7 @@ class Marks:
 
     def update_item(self, target: Any, key: Any, operator_name: str, other: Any) -> None:
         current = self.item(target, key)
-        op, plain = _UPDATES[operator_name]
+        op, plain = UPDATES[operator_name]
         # A new value, then the store: the item itself may be a view of the target.
         value = op(current, other) if is_traced(current) and op is not None else plain(current, other)
         self.set_item(target, key, value)
@@ -676,69 +477,3 @@ class Marks:
     def leave(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
         assert self.marked is not None
         return self.structures.leave(self.number + key, self._names(key), self.marked.after[key], local)
-
-
-def _may_clone(function: types.FunctionType) -> bool:
-    """Whether a Python function runs as its own marked clone: the user's, and a package's that computes with NumPy."""
-    file = function.__code__.co_filename
-    return not is_internal(file) or function.__module__.split(".")[0] == "scipy"
-
-
-def _is_plain_class(cls: Any) -> bool:
-    """Whether making an instance is `__init__` of the user's and nothing else, so that a marked clone of it can be run."""
-    return (
-        type(cls) is type
-        and cls.__new__ is object.__new__
-        and type(cls.__init__) is types.FunctionType
-        and _may_clone(cls.__init__)
-        and mark(cls.__init__.__code__) is not None
-    )
-
-
-def _has_own_making(cls: type) -> bool:
-    """Whether Python code of the user's runs when an instance is made."""
-    found = (getattr(cls, name, None) for name in ("__init__", "__new__", "__post_init__"))
-    return any(
-        type(f) is types.FunctionType and _may_clone(f) and mark(f.__code__) is not None for f in found
-    )
-
-
-def _our_op(function: Any) -> Callable[..., Any] | None:
-    """Our function for one of NumPy's or SciPy's, which NumPy's protocols would not reach through a list."""
-    if isinstance(function, (np.ufunc, type(np.sum))) or (
-        (getattr(function, "__module__", None) or "").startswith("scipy.special")
-    ):
-        return find(function)
-    return None
-
-
-def _holds_traced(values: Any) -> bool:
-    return any(is_traced(v) or (isinstance(v, (list, tuple)) and _holds_traced(v)) for v in values)
-
-
-def _is_stable(module: str) -> bool:
-    return module.split(".")[0] in _STABLE
-
-
-def _module(function: Any) -> str:
-    owner = getattr(function, "__self__", None)
-    if isinstance(function, np.ufunc):
-        return "numpy"
-    if isinstance(owner, types.ModuleType):
-        return owner.__name__
-    if owner is not None and not isinstance(owner, type):
-        return type(owner).__module__
-    return getattr(function, "__module__", None) or type(function).__module__
-
-
-def _has_traced(key: Any) -> bool:
-    return any(map(is_traced, key)) if isinstance(key, tuple) else is_traced(key)
-
-
-def _plain_key(key: Any) -> Any:
-    """A key of a list or dict: a traced number is a guard on its value."""
-    if is_traced(key):
-        return key.__index__() if key.dtype.kind in "iub" else float(key)
-    if isinstance(key, slice):
-        return slice(*(p.__index__() if is_traced(p) else p for p in (key.start, key.stop, key.step)))
-    return key

@@ -1,0 +1,278 @@
+"""Marks in statements: where values are stored, and at the edges of loops and branches that have a certificate.
+
+In: the AST of a user's function. Out: the statements of its clone, and what is known of their structures. Begin with
+`Statements.function_body`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from tracegrad.record.certificate import Structure, assigned_names, loaded_names, refusal
+from tracegrad.record.expressions import MARKS, Expressions, bound_names, placed
+
+
+class Statements(Expressions):
+    """Puts the marks in; and into the expressions inside."""
+
+    def function_body(self) -> list[ast.stmt]:
+        self.scopes.append(bound_names(self.node))
+        if isinstance(self.node, ast.Lambda):
+            returned = ast.Return(value=self.visit(self.node.body))
+            return [ast.copy_location(returned, self.node.body)]
+        return self._block(self.node.body)
+
+    # --- small pieces
+
+    def _locals(self) -> ast.expr:
+        return ast.Call(func=ast.Name(id="locals", ctx=ast.Load()), args=[], keywords=[])
+
+    def _block(self, nodes: Sequence[ast.stmt]) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        for node in nodes:
+            made = self.visit(node)
+            made = made if isinstance(made, list) else [made]
+            for statement in made:
+                if not hasattr(statement, "lineno"):
+                    placed(statement, node)
+                ast.fix_missing_locations(statement)
+            out.extend(made)
+        return out
+
+    # --- reads and calls
+
+    # --- operators, and what looks at the whole of a container
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        showing, self.showing = self.showing, True
+        self.generic_visit(node)
+        self.showing = showing
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        test = self._truth(node.test)
+        showing, self.showing = self.showing, True
+        message = None if node.msg is None else self.visit(node.msg)
+        self.showing = showing
+        return ast.copy_location(ast.Assert(test=test, msg=message), node)
+
+    def visit_Match(self, node: ast.Match) -> ast.stmt:
+        cases = [
+            ast.match_case(
+                pattern=c.pattern,
+                guard=None if c.guard is None else self._truth(c.guard),
+                body=self._block(c.body),
+            )
+            for c in node.cases
+        ]
+        return ast.copy_location(ast.Match(subject=self._whole(node.subject), cases=cases), node)
+
+    # --- stores
+
+    def _stored(self, target: ast.expr, value: ast.expr) -> list[ast.stmt]:
+        """`target = value` with marks; the value is already marked."""
+        if isinstance(target, ast.Name):
+            if not self._is_local(target.id):
+                return [ast.Assign(targets=[target], value=value)]
+            return [
+                ast.Assign(targets=[target], value=self._mark("name", ast.Constant(value=target.id), value))
+            ]
+        if isinstance(target, ast.Attribute):
+            name = ast.Constant(value=self._mangled(target.attr))
+            return [ast.Expr(value=self._mark("set_attr", self.visit(target.value), name, value))]
+        if isinstance(target, ast.Subscript):
+            return [
+                ast.Expr(
+                    value=self._mark("set_item", self.visit(target.value), self._key(target.slice), value)
+                )
+            ]
+        later: list[ast.stmt] = []
+        unpacked = self._unpacked(target, later)
+        return [ast.Assign(targets=[unpacked], value=self._mark("whole", value)), *later]
+
+    def _unpacked(self, target: ast.expr, later: list[ast.stmt]) -> ast.expr:
+        """A target with plain names only; what is more than a name is stored afterwards."""
+        if isinstance(target, (ast.Tuple, ast.List)):
+            return type(target)(elts=[self._unpacked(t, later) for t in target.elts], ctx=ast.Store())
+        if isinstance(target, ast.Starred):
+            return ast.Starred(value=self._unpacked(target.value, later), ctx=ast.Store())
+        if isinstance(target, ast.Name):
+            if self._is_local(target.id):
+                later.extend(self._stored(target, ast.Name(id=target.id, ctx=ast.Load())))
+            return target
+        later.extend(self._stored(target, ast.Name(id=self._temporary(), ctx=ast.Load())))
+        return ast.Name(id=f"__tg_{self.temporaries}", ctx=ast.Store())
+
+    def _temporary(self) -> str:
+        self.temporaries += 1
+        return f"__tg_{self.temporaries}"
+
+    def visit_Delete(self, node: ast.Delete) -> Any:
+        made: list[ast.stmt] = []
+        for target in node.targets:
+            if isinstance(target, ast.Attribute):
+                name = ast.Constant(value=self._mangled(target.attr))
+                made.append(ast.Expr(value=self._mark("del_attr", self.visit(target.value), name)))
+            elif isinstance(target, ast.Subscript):
+                made.append(
+                    ast.Expr(value=self._mark("del_item", self.visit(target.value), self._key(target.slice)))
+                )
+            else:
+                made.append(ast.Delete(targets=[target]))
+        return made
+
+    def visit_With(self, node: Any) -> Any:
+        later: list[ast.stmt] = []
+        for item in node.items:
+            item.context_expr = self.visit(item.context_expr)
+            if item.optional_vars is not None:
+                item.optional_vars = self._unpacked(item.optional_vars, later)
+        for statement in later:
+            placed(statement, node)
+        node.body = [*later, *self._block(node.body)]
+        return node
+
+    visit_AsyncWith = visit_With
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        value = self.visit(node.value)
+        if len(node.targets) == 1:
+            return self._stored(node.targets[0], value)
+        name = self._temporary()
+        made: list[ast.stmt] = [ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=value)]
+        for target in node.targets:
+            made.extend(self._stored(target, ast.Name(id=name, ctx=ast.Load())))
+        return made
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if node.value is None:
+            return ast.Pass()
+        return self._stored(node.target, self.visit(node.value))
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        value, operator = self.visit(node.value), ast.Constant(value=type(node.op).__name__)
+        if isinstance(node.target, ast.Attribute):
+            name = ast.Constant(value=self._mangled(node.target.attr))
+            return ast.Expr(
+                value=self._mark("update_attr", self.visit(node.target.value), name, operator, value)
+            )
+        if isinstance(node.target, ast.Subscript):
+            key = self._key(node.target.slice)
+            return ast.Expr(
+                value=self._mark("update_item", self.visit(node.target.value), key, operator, value)
+            )
+        assert isinstance(node.target, ast.Name)
+        read = self.visit_Name(ast.Name(id=node.target.id, ctx=ast.Load()))
+        return self._stored(node.target, self._mark("update", read, operator, value))
+
+    # --- scopes
+
+    def visit_FunctionDef(self, node: Any) -> Any:
+        node.args.defaults = [self.visit(d) for d in node.args.defaults]
+        node.args.kw_defaults = [d if d is None else self.visit(d) for d in node.args.kw_defaults]
+        node.decorator_list = [self.visit(d) for d in node.decorator_list]
+        self.scopes.append(bound_names(node))
+        loops, self.loops = self.loops, 0
+        inner, self.generator = self.generator, True  # structures of nested functions stay paths
+        node.body = self._block(node.body)
+        self.generator, self.loops = inner, loops
+        self.scopes.pop()
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        return node
+
+    # --- structure
+
+    def _names(self, node: Structure) -> tuple[tuple[str, ...], frozenset[str]]:
+        """Names stored in a structure that somebody may read later; and those that are read outside of it."""
+        inside: dict[str, int] = {}
+        for name in loaded_names([node]):
+            inside[name] = inside.get(name, 0) + 1
+        stored = assigned_names([node])
+        targets = assigned_names([node.target]) if isinstance(node, ast.For) else []
+        around = self.loops > 0 or not isinstance(node, ast.If)
+        stored = [n for n in stored if n not in targets]
+        outside = [
+            n for n in stored if self.loads.get(n, 0) > inside.get(n, 0) or (self.loops > 0 and n in inside)
+        ]
+        return tuple(n for n in stored if n in outside or (around and n in inside)), frozenset(outside)
+
+    def _certified(self, node: Structure) -> int | None:
+        """The key of a structure that may be generalised, or None."""
+        reason = "it is inside a generator or nested function" if self.generator else refusal(node)
+        if reason:
+            self.refusals.append(reason)
+            return None
+        key = len(self.names) + 1
+        self.names[key], self.after[key] = self._names(node)
+        self.lines[key] = node.lineno
+        return key
+
+    def _rebind(self, method: str, key: int) -> list[ast.stmt]:
+        call = self._mark(method, ast.Constant(value=key), self._locals())
+        names = self.names[key]
+        if not names:
+            return [ast.Expr(value=call)]
+        target = ast.Tuple(elts=[ast.Name(id=n, ctx=ast.Store()) for n in names], ctx=ast.Store())
+        made: list[ast.stmt] = [ast.Assign(targets=[target], value=call)]
+        undefined = ast.Attribute(value=ast.Name(id=MARKS, ctx=ast.Load()), attr="undefined", ctx=ast.Load())
+        for n in names:
+            test = ast.Compare(left=ast.Name(id=n, ctx=ast.Load()), ops=[ast.Is()], comparators=[undefined])
+            made.append(
+                ast.If(test=test, body=[ast.Delete(targets=[ast.Name(id=n, ctx=ast.Del())])], orelse=[])
+            )
+        return made
+
+    def visit_If(self, node: ast.If) -> Any:
+        key = self._certified(node)
+        test = self._truth(node.test)
+        made = ast.copy_location(
+            ast.If(test=test, body=self._block(node.body), orelse=self._block(node.orelse)), node
+        )
+        if key is None:
+            return made
+        made.test = placed(self._mark("test", ast.Constant(value=key), test, self._locals()), node.test)
+        return [made, *self._rebind("join", key)]
+
+    def visit_While(self, node: ast.While) -> Any:
+        key = self._certified(node)
+        self.loops += 1
+        test, body = self._truth(node.test), self._block(node.body)
+        self.loops -= 1
+        if key is None:
+            return ast.While(test=test, body=body, orelse=self._block(node.orelse))
+        proceed = placed(self._mark("proceed", ast.Constant(value=key), test), node.test)
+        leave = ast.If(test=ast.UnaryOp(op=ast.Not(), operand=proceed), body=[ast.Break()], orelse=[])
+        header = self._rebind("header", key)
+        for statement in (*header, leave):
+            placed(statement, node)
+        enter = ast.Expr(value=self._mark("enter", ast.Constant(value=key)))
+        loop = ast.While(test=ast.Constant(value=True), body=[*header, leave, *body], orelse=[])
+        return [enter, loop, *self._rebind("leave", key)]
+
+    def visit_For(self, node: ast.For) -> Any:
+        key = self._certified(node)
+        iterated = placed(self._mark("iterate", self.visit(node.iter)), node.iter)
+        self.loops += 1
+        body = self._block(node.body)
+        self.loops -= 1
+        if key is None:
+            later: list[ast.stmt] = []
+            target = self._unpacked(node.target, later)
+            for statement in later:
+                placed(statement, node)
+            return ast.For(
+                target=target, iter=iterated, body=[*later, *body], orelse=self._block(node.orelse)
+            )
+        header = self._rebind("header", key)
+        for statement in header:
+            placed(statement, node)
+        # The frame opens when what is run over is known: computing that is no part of the loop.
+        entered = placed(self._mark("enter_for", ast.Constant(value=key), iterated), node.iter)
+        loop = ast.For(target=node.target, iter=entered, body=[*header, *body], orelse=[])
+        return [loop, *self._rebind("leave", key)]

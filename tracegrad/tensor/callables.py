@@ -1,0 +1,111 @@
+"""What is known of a callable before it is called: whether it runs as a marked clone, remembers anything, changes its owner.
+
+A callable of the user's or NumPy's goes in, an answer comes out. Begin with `may_clone`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.record.frames import is_internal
+from tracegrad.record.marks import mark
+from tracegrad.tensor.numpy_protocol import find
+from tracegrad.tensor.standins import is_traced
+
+STABLE = ("numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools")
+PURE = {
+    "numpy",
+    "math",
+    "cmath",
+    "scipy",
+    "builtins",
+    "operator",
+    "_operator",
+    "itertools",
+    "functools",
+    "_functools",
+    "copy",
+}
+# Functions that call what they are given.
+CALL_BACK = {
+    map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap, itertools.takewhile,
+    itertools.dropwhile, itertools.filterfalse, itertools.groupby,
+}  # fmt: skip
+IMPURE_BUILTINS = {input, open, id, hash}
+MUTATORS = {
+    "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
+    "discard", "appendleft", "popleft", "fill", "put", "itemset", "resize", "__setitem__", "__delitem__", "__iadd__",
+    "__imul__", "__ior__", "extendleft", "rotate", "move_to_end", "subtract", "__setattr__", "__delattr__",
+    "symmetric_difference_update", "intersection_update", "difference_update", "setflags", "byteswap", "partition",
+}  # fmt: skip
+FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
+
+
+def may_clone(function: types.FunctionType) -> bool:
+    """Whether a Python function runs as its own marked clone: the user's, and a package's that computes with NumPy."""
+    file = function.__code__.co_filename
+    return not is_internal(file) or function.__module__.split(".")[0] == "scipy"
+
+
+def is_plain_class(cls: Any) -> bool:
+    """Whether making an instance is `__init__` of the user's and nothing else, so that a marked clone of it can be run."""
+    return (
+        type(cls) is type
+        and getattr(cls, "__new__", None) is object.__new__
+        and type(cls.__init__) is types.FunctionType
+        and may_clone(cls.__init__)
+        and mark(cls.__init__.__code__) is not None
+    )
+
+
+def has_own_making(cls: type) -> bool:
+    """Whether Python code of the user's runs when an instance is made."""
+    found = (getattr(cls, name, None) for name in ("__init__", "__new__", "__post_init__"))
+    return any(type(f) is types.FunctionType and may_clone(f) and mark(f.__code__) is not None for f in found)
+
+
+def our_op(function: Any) -> Callable[..., Any] | None:
+    """Our function for one of NumPy's or SciPy's, which NumPy's protocols would not reach through a list."""
+    if isinstance(function, (np.ufunc, type(np.sum))) or (
+        (getattr(function, "__module__", None) or "").startswith("scipy.special")
+    ):
+        return find(function)
+    return None
+
+
+def holds_traced(values: Any) -> bool:
+    return any(is_traced(v) or (isinstance(v, (list, tuple)) and holds_traced(v)) for v in values)
+
+
+def is_stable(module: str) -> bool:
+    return module.split(".")[0] in STABLE
+
+
+def module_of(function: Any) -> str:
+    owner = getattr(function, "__self__", None)
+    if isinstance(function, np.ufunc):
+        return "numpy"
+    if isinstance(owner, types.ModuleType):
+        return owner.__name__
+    if owner is not None and not isinstance(owner, type):
+        return type(owner).__module__
+    return getattr(function, "__module__", None) or type(function).__module__
+
+
+def has_traced(key: Any) -> bool:
+    return any(map(is_traced, key)) if isinstance(key, tuple) else is_traced(key)
+
+
+def plain_key(key: Any) -> Any:
+    """A key of a list or dict: a traced number is a guard on its value."""
+    if is_traced(key):
+        return key.__index__() if key.dtype.kind in "iub" else float(key)
+    if isinstance(key, slice):
+        return slice(*(p.__index__() if is_traced(p) else p for p in (key.start, key.stop, key.step)))
+    return key

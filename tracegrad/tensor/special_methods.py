@@ -1,0 +1,216 @@
+"""Operators and questions in a marked clone: `a + b`, `a < b`, `not a`, `for x in a`.
+
+On traced values and plain numbers they are Python's own. A container from outside is read to its last item when it is used in
+one piece; a special method that the user's class defines in Python runs as a marked clone. Begin with `Operators.binary`.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ops import arithmetic as a
+from tracegrad.ops import compare as c
+from tracegrad.ops import linalg
+from tracegrad.tensor.callables import may_clone
+from tracegrad.tensor.reads import MISSING
+from tracegrad.tensor.standins import is_traced
+from tracegrad.tensor.traced import TracedArray
+
+UPDATES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
+    "Add": (a.add, operator.iadd),
+    "Sub": (a.subtract, operator.isub),
+    "Mult": (a.multiply, operator.imul),
+    "Div": (a.divide, operator.itruediv),
+    "FloorDiv": (a.floor_divide, operator.ifloordiv),
+    "Mod": (a.remainder, operator.imod),
+    "Pow": (a.power, operator.ipow),
+    "MatMult": (linalg.matmul, operator.imatmul),
+    "BitAnd": (c.bitwise_and, operator.iand),
+    "BitOr": (c.bitwise_or, operator.ior),
+    "BitXor": (c.bitwise_xor, operator.ixor),
+    "LShift": (None, operator.ilshift),
+    "RShift": (None, operator.irshift),
+}
+BINARY: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "Add": (operator.add, "add"),
+    "Sub": (operator.sub, "sub"),
+    "Mult": (operator.mul, "mul"),
+    "Div": (operator.truediv, "truediv"),
+    "FloorDiv": (operator.floordiv, "floordiv"),
+    "Mod": (operator.mod, "mod"),
+    "Pow": (operator.pow, "pow"),
+    "MatMult": (operator.matmul, "matmul"),
+    "BitAnd": (operator.and_, "and"),
+    "BitOr": (operator.or_, "or"),
+    "BitXor": (operator.xor, "xor"),
+    "LShift": (operator.lshift, "lshift"),
+    "RShift": (operator.rshift, "rshift"),
+}
+UNARY: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "USub": (operator.neg, "__neg__"),
+    "UAdd": (operator.pos, "__pos__"),
+    "Invert": (operator.invert, "__invert__"),
+}
+COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "Lt": (operator.lt, "__lt__"),
+    "LtE": (operator.le, "__le__"),
+    "Gt": (operator.gt, "__gt__"),
+    "GtE": (operator.ge, "__ge__"),
+    "Eq": (operator.eq, "__eq__"),
+    "NotEq": (operator.ne, "__ne__"),
+    "Is": (operator.is_, "is"),
+    "IsNot": (operator.is_not, "is not"),
+    "In": (lambda item, items: item in items, "in"),
+    "NotIn": (lambda item, items: item not in items, "not in"),
+}
+# Types with nothing inside that could change, and no special methods of the user's.
+WITHOUT_PARTS = {
+    TracedArray, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32, np.int64, np.bool_,
+    slice, range,
+}  # fmt: skip
+
+_SPECIAL = {
+    len: "__len__",
+    iter: "__iter__",
+    abs: "__abs__",
+    float: "__float__",
+    int: "__int__",
+    bool: "__bool__",
+}
+_STORES = {setattr, operator.setitem}
+BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
+
+
+class Operators:
+    """The part of `Marks` that stands for syntax."""
+
+    recording: Any
+    reads: Any
+    call: Callable[..., Any]
+    attr: Callable[[Any, str], Any]
+    set_attr: Callable[[Any, str, Any], None]
+    set_item: Callable[[Any, Any, Any], None]
+
+    def iterate(self, value: Any) -> Any:
+        """What a `for` runs over."""
+        own = self.own_method(value, "__iter__")
+        return self.whole(value) if own is None else own(value)
+
+    def whole(self, value: Any) -> Any:
+        """A value used in one piece: a container from outside is read to its last item."""
+        return value if type(value) in WITHOUT_PARTS else self.reads.contents(value)
+
+    def shown(self, value: Any) -> Any:
+        """A value that is only shown: what is printed is no part of the program."""
+        return value.value if is_traced(value) else value
+
+    def own_method(self, value: Any, name: str) -> Callable[..., Any] | None:
+        """A special method that the user's class defines in Python, as its marked clone; None for anything else."""
+        kind = type(value)
+        if kind in WITHOUT_PARTS:
+            return None
+        found = getattr(kind, name, None)
+        if type(found) is not types.FunctionType or not may_clone(found):
+            return None
+        return functools.partial(self.call, found)
+
+    def binary(self, operator_name: str, left: Any, right: Any) -> Any:
+        """`left + right` and its kind."""
+        plain, name = BINARY[operator_name]
+        if type(left) not in WITHOUT_PARTS or type(right) not in WITHOUT_PARTS:
+            own = self.own_method(left, f"__{name}__")
+            if own is not None:
+                result = own(left, right)
+                if result is not NotImplemented:
+                    return result
+            own = (
+                None if own is None and type(left) is type(right) else self.own_method(right, f"__r{name}__")
+            )
+            if own is not None and not is_traced(left):
+                result = own(right, left)
+                if result is not NotImplemented:
+                    return result
+            left, right = self.whole(left), self.whole(right)
+        return plain(left, right)
+
+    def unary(self, operator_name: str, value: Any) -> Any:
+        """`-value` and its kind."""
+        plain, name = UNARY[operator_name]
+        own = self.own_method(value, name)
+        return plain(value) if own is None else own(value)
+
+    def compare(self, operator_name: str, left: Any, right: Any) -> Any:
+        """`left < right` and its kind."""
+        plain, name = COMPARE[operator_name]
+        if type(left) in WITHOUT_PARTS and type(right) in WITHOUT_PARTS and not name.startswith("is"):
+            return plain(left, right)
+        if name.startswith("is"):
+            if is_traced(left) and is_traced(right) and left is not right:
+                self.recording.not_repeatable("asks whether two arrays are one object")
+                return plain(left.value, right.value)
+            return plain(left, right)
+        if name in ("in", "not in"):
+            own = self.own_method(right, "__contains__")
+            if own is not None:
+                return bool(own(right, left)) is (name == "in")
+            return plain(left, self.iterate(right))
+        own = self.own_method(left, name)
+        if own is not None:
+            result = own(left, right)
+            if result is not NotImplemented:
+                return result
+        return plain(self.whole(left), self.whole(right))
+
+    def asked(self, value: Any) -> Any:
+        """A value that is asked whether it is true."""
+        kind = type(value)
+        if kind in WITHOUT_PARTS:
+            return value
+        own = self.own_method(value, "__bool__")
+        if own is not None:
+            return own(value)
+        own = self.own_method(value, "__len__")
+        return self.whole(value) if own is None else own(value)
+
+    def asked_by_name(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """`getattr`, `hasattr`, `vars`, `len`, `iter`, ... as the syntax they stand for; `MISSING`: call it as it is."""
+        if not args or keywords:
+            return MISSING
+        value = args[0]
+        if function is getattr and len(args) in (2, 3):
+            if len(args) == 2 or self._has(value, args[1]):
+                return self.attr(value, args[1])
+            return args[2]
+        if function is hasattr and len(args) == 2:
+            return self._has(value, args[1])
+        if function is vars and len(args) == 1:
+            return self.attr(value, "__dict__")
+        if function is print:
+            print(*map(self.shown, args))
+            return None
+        if function in _SPECIAL and len(args) == 1:
+            own = self.own_method(value, _SPECIAL[function])
+            if own is not None:
+                return own(value)
+        if function in _STORES and len(args) == 3:
+            self.set_item(*args) if function is operator.setitem else self.set_attr(*args)
+            return None
+        return MISSING
+
+    def _has(self, value: Any, name: str) -> bool:
+        """Whether there is an attribute; of an object from outside a guard."""
+        if hasattr(value, name):
+            self.attr(value, name)
+            return True
+        origin = self.reads.path_of(value)
+        if origin is None and isinstance(value, types.ModuleType):
+            origin = (value, ())
+        if origin is not None:
+            self.reads.read(MISSING, origin[0], (*origin[1], ("attr", name)))
+        return False
