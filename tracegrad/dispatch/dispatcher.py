@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -240,7 +241,10 @@ class Dispatcher(Looking):
         if built.native is not None:
             flat: tuple[Any, ...] = built.native(*path.native_inputs(inputs))
             return flat
-        return built.run_python(inputs)
+        start = time.perf_counter()
+        flat = built.run_python(inputs)
+        path.seconds += time.perf_counter() - start
+        return flat
 
     def _compile(self, path: Path) -> None:
         if path.tier_decided:  # another thread was here

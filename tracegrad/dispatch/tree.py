@@ -31,6 +31,8 @@ class Path:
     captured : Captured
     calls : int
         How often it was tried; it is compiled when that is more than once.
+    seconds : float
+        How long its NumPy program has run in all.
     exits : dict of int to Path
         The path that took over, the last time the program was left there.
     born : int
@@ -44,6 +46,7 @@ class Path:
         self.born = born
         self.built = make(captured)
         self.calls = 0
+        self.seconds = 0.0
         self.tier_decided = False
         self.exits: dict[int, Path] = {}
         self.entry: Callable[..., Any] | None = None
@@ -126,7 +129,7 @@ class TraceTree:
             joined = _joined(known.captured, captured)
             if joined is not None:
                 path = Path(joined, make, known.born)
-                path.calls = known.calls
+                path.calls, path.seconds = known.calls, known.seconds
                 self.paths[self.paths.index(known)] = path
                 for other in self.paths:
                     other.exits = {k: p for k, p in other.exits.items() if p is not known}
