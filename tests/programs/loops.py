@@ -167,7 +167,7 @@ def break_out(x):
     for i in range(10):
         if y > 4:
             break
-        y = y * 1.4
+        y = y * 1.4 + 0.1 * i
     return y * i
 
 

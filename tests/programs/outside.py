@@ -7,6 +7,8 @@ import types
 
 import numpy as np
 
+number = 1.5
+
 
 class Model:
     """An object with everything that can be read of one."""

@@ -1,6 +1,7 @@
 """What a program of the corpus is: a plain function, inputs that take its paths, and how it is checked.
 
-The files `arithmetic.py`, `loops.py`, ... register their functions with `@program(...)`; `PROGRAMS` holds them all.
+The files `arithmetic.py`, `loops.py`, ... register their functions with `@program(...)`; `PROGRAMS` holds
+them all.
 """
 
 from __future__ import annotations

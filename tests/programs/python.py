@@ -1,4 +1,6 @@
-"""Programs that use the rest of Python: functions of every kind, containers, exceptions, classes, outside values."""
+"""Programs that use the rest of Python: functions of every kind, containers, exceptions, classes, outside
+values.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What cannot be recorded is refused with what happened, where in the user's file, and what to do; and nothing is left behind."""
+"""What cannot be recorded is refused with what happened, where in the user's file, and what to do; and
+nothing is left behind.
+"""
 
 from __future__ import annotations
 
@@ -199,7 +201,7 @@ def test_recursion_without_an_end_says_how_deep():
     def function(x):
         return function(x)
 
-    with pytest.raises(RecursionError, match="`.*function` calls itself more than 200 deep"):
+    with pytest.raises(RecursionError, match=r"`.*function` calls itself more than 200 deep"):
         tg.grad(function)(1.0)
 
 

@@ -1,4 +1,6 @@
-"""What a function reads from outside may change between two calls: the next call sees it, whatever it is and however it is read."""
+"""What a function reads from outside may change between two calls: the next call sees it, whatever it is
+and however it is read.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ CASES = {
     "bool": (lambda x: x[0] if outside.flag else x[1], put(flag=False)),
     "string": (lambda x: x[0] if outside.word == "a" else x[1], put(word="b")),
     "string with the same trace": (
-        lambda x: x[0] * (1 if outside.word == "a" else 1),
+        lambda x: x[0] * (len(outside.word) * (outside.word != "")),
         put(word="b"),
         put(word="a"),
     ),
@@ -112,7 +114,7 @@ CASES = {
     ),
     "index in a list": (lambda x: x[outside.items.index(2.0)], lambda: outside.items.insert(0, 5.0)),
     "count in a list": (lambda x: x[0] * outside.items.count(1.0), lambda: outside.items.append(1.0)),
-    "list unpacked": (lambda x: x[0] * [*outside.items][0], lambda: outside.items.__setitem__(0, 4.0)),
+    "list unpacked": (lambda x: x[0] * max([*outside.items]), lambda: outside.items.__setitem__(0, 4.0)),
     "list as arguments": (lambda x: x[0] * max(*outside.items), lambda: outside.items.append(9.0)),
     "list as text": (lambda x: x[0] * len(str(outside.items)), lambda: outside.items.append(9.0)),
     "list reduced by NumPy": (lambda x: x[0] * np.sum(outside.items), lambda: outside.items.append(9.0)),

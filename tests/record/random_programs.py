@@ -1,7 +1,8 @@
-"""Random programs over scalar locals, as Python source: nested `if`, `while`, `for`, and whatever may stand inside.
+"""Random programs over scalar locals, as Python source: nested `if`, `while`, `for`, and whatever may stand
+inside.
 
-`write(random, size)` gives the text of a function `f(x, y)`. Every program ends: a `while` runs on a counter that grows. A name
-may be unbound on some path; then plain Python raises, and so must we.
+`write(random, size)` gives the text of a function `f(x, y)`. Every program ends: a `while` runs on a
+counter that grows. A name may be unbound on some path; then plain Python raises, and so must we.
 """
 
 from __future__ import annotations
@@ -76,7 +77,11 @@ class _Writer:
             return f"not {self.atom()} > 0.3"
         if r < 0.34:
             return "n < 2"
-        return f"{self.expression(1)} {self.random.choice(('<', '>', '<=', '>='))} {self.random.choice(('0.0', '0.4', self.atom()))}"
+        sign, bound = (
+            self.random.choice(("<", ">", "<=", ">=")),
+            self.random.choice(("0.0", "0.4", self.atom())),
+        )
+        return f"{self.expression(1)} {sign} {bound}"
 
     # --- statements
 

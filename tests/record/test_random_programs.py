@@ -1,4 +1,6 @@
-"""Random structured programs: value and gradient against dual numbers run by plain Python, on inputs of many paths."""
+"""Random structured programs: value and gradient against dual numbers run by plain Python, on inputs of
+many paths.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What becomes a loop or a branch of the trace and what stays a path, told from the printed trace and the number of captures."""
+"""What becomes a loop or a branch of the trace and what stays a path, told from the printed trace and the
+number of captures.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Cutting a block of steps out as a closed trace, and copying steps with other variables.
 
-A block that is being recorded reads variables of the block around it. `closed` makes a trace of it that reads its own inputs
-alone, as loops and branches need. Begin there.
+A block that is being recorded reads variables of the block around it. `closed` makes a trace of it that
+reads its own inputs alone, as loops and branches need. Begin there.
 """
 
 from __future__ import annotations

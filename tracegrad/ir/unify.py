@@ -1,8 +1,10 @@
-"""Are two recordings the same program? And if they took different arms of a branch: the program that has both.
+"""Are two recordings the same program? And if they took different arms of a branch: the program that has
+both.
 
-`unify` compares blocks step by step, literally, with a growing correspondence of variables. Where one block took an arm of a
-branch that the other did not, or entered a loop the other skipped, the result has both. Used for the iterations of a loop
-(`record/structure.py`) and for the captures of a function (`passes/merge.py`). Begin with `unify`.
+`unify` compares blocks step by step, literally, with a growing correspondence of variables. Where one block
+took an arm of a branch that the other did not, or entered a loop the other skipped, the result has both.
+Used for the iterations of a loop (`record/structure.py`) and for the captures of a function
+(`passes/merge.py`). Begin with `unify`.
 """
 
 from __future__ import annotations
@@ -67,9 +69,13 @@ def _last_location(*blocks: Sequence[Step]) -> Any:
 
 def _step(a: Step, b: Step, names: Names, zeros: Any) -> Step:
     if isinstance(a, Guard) or isinstance(b, Guard):
-        if isinstance(a, Guard) and isinstance(b, Guard):
-            if same_atom(a.condition, b.condition, names) and same_value(a.expected, b.expected):
-                return a
+        if (
+            isinstance(a, Guard)
+            and isinstance(b, Guard)
+            and same_atom(a.condition, b.condition, names)
+            and same_value(a.expected, b.expected)
+        ):
+            return a
         raise Mismatch("a guard went another way", a.location)
     if a.op is not b.op:
         raise Mismatch(f"`{a.op.name}` here and `{b.op.name}` there", a.location)

@@ -1,8 +1,8 @@
 """Which statements may become a loop or a branch of the trace: a judgement on the user's AST alone.
 
-The certificate asks that a body stores nothing but local names and cannot be left early; what the names hold, and what is
-called, is checked while the body runs (`recording.py`). Without certificate the statement runs as it stands: each run is
-a path of its own, and right all the same. Begin with `refusal`.
+The certificate asks that a body stores nothing but local names and cannot be left early; what the names
+hold, and what is called, is checked while the body runs (`recording.py`). Without certificate the statement
+runs as it stands: each run is a path of its own, and right all the same. Begin with `refusal`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Marks in expressions: reads from outside, calls, operators, questions about the whole of a value.
 
-In: an expression of the user's. Out: the same expression asking a `Marks` object (`tensor/namespace.py`). Begin with
-`Expressions.visit_Call`.
+In: an expression of the user's. Out: the same expression asking a `Marks` object (`tensor/namespace.py`).
+Begin with `Expressions.visit_Call`.
 """
 
 from __future__ import annotations
@@ -203,7 +203,9 @@ class Expressions(ast.NodeTransformer):
 
 
 def placed(made: Any, node: Any) -> Any:
-    """Give a new node, and what is new inside it, the first line of the user's: a call would count as on its last."""
+    """Give a new node, and what is new inside it, the first line of the user's: a call would count as on
+    its last.
+    """
     todo = [made]
     while todo:
         new = todo.pop()

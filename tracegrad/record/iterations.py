@@ -1,7 +1,8 @@
-"""What an open loop or branch has recorded so far, and whether an iteration of a loop is the first one over again.
+"""What an open loop or branch has recorded so far, and whether an iteration of a loop is the first one over
+again.
 
-In: steps, as they were recorded. Out: one iteration that stands for all, or `Mismatch`; and, for a structure that fails, its
-steps one after the other (`flushed`). Begin with `LoopFrame` and `matched`.
+In: steps, as they were recorded. Out: one iteration that stands for all, or `Mismatch`; and, for a
+structure that fails, its steps one after the other (`flushed`). Begin with `LoopFrame` and `matched`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ UNDEFINED = type("Undefined", (), {"__repr__": lambda self: "<undefined>"})()
 
 @dataclass(slots=True)
 class Straight:
-    """A structure that is not one: its condition is no traced value, or it failed. Steps go where they always go."""
+    """A structure that is not one: its condition is no traced value, or it failed. Steps go where they
+    always go.
+    """
 
     key: int
 
@@ -42,7 +45,9 @@ class BranchFrame:
 
 @dataclass(slots=True)
 class Iteration:
-    """One run of a loop's body: header variables, the condition's steps, the body's, what the next iteration gets."""
+    """One run of a loop's body: header variables, the condition's steps, the body's, what the next
+    iteration gets.
+    """
 
     header: dict[str, Var]
     test: list[Step] = field(default_factory=list)
@@ -104,7 +109,9 @@ Frame = Straight | BranchFrame | LoopFrame
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Which array `holder` is depends on `condition` having been `expected`, or on what happened deeper inside."""
+    """Which array `holder` is depends on `condition` having been `expected`, or on what happened deeper
+    inside.
+    """
 
     holder: Any
     condition: Atom
@@ -149,7 +156,9 @@ def matched(frame: LoopFrame, one: Iteration) -> Iteration:
 
 
 def promoted(frame: LoopFrame, one: Iteration) -> Iteration | None:
-    """The second iteration in place of the first, where a sum started from the integer 0 and became a float."""
+    """The second iteration in place of the first, where a sum started from the integer 0 and became a
+    float.
+    """
     first = frame.first
     assert first is not None
     changed = [n for n, v in one.header.items() if v.type != first.header[n].type]

@@ -1,4 +1,6 @@
-"""From a finished recording to a closed `Trace`: structures that were left open become straight, replacements are made."""
+"""From a finished recording to a closed `Trace`: structures that were left open become straight,
+replacements are made.
+"""
 
 from __future__ import annotations
 

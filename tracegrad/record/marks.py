@@ -1,7 +1,9 @@
-"""Structure marks: the user's function compiled again from its AST, with marks that tell the recorder what happens.
+"""Structure marks: the user's function compiled again from its AST, with marks that tell the recorder what
+happens.
 
-In: a function. Out: `Marked`, code for a clone that calls a `Marks` object (`tensor/namespace.py`) at every call, at every
-read of something from outside (`reads`), at stores into objects, and at the edges of loops and branches that have a certificate:
+In: a function. Out: `Marked`, code for a clone that calls a `Marks` object (`tensor/namespace.py`) at every
+call, at every read of something from outside (`reads`), at stores into objects, and at the edges of loops
+and branches that have a certificate:
 
     while norm(b) < 1000:         __tg__.enter(1)
         b = b * 2                 while True:
@@ -44,8 +46,9 @@ _SCOPES = (
 class Marked:
     """Code of a marked clone, and what is known about its structures.
 
-    `names[key]` are the local names a structure rebinds, `after[key]` those of them read outside it; `refusals` says of each statement without certificate why;
-    `writes_outside` is the line of a `global` or `nonlocal` statement, or 0.
+    `names[key]` are the local names a structure rebinds, `after[key]` those of them read outside it;
+    `refusals` says of each statement without certificate why; `writes_outside` is the line of a `global` or
+    `nonlocal` statement, or 0.
     """
 
     code: types.CodeType
@@ -66,17 +69,16 @@ def mark(code: types.CodeType) -> Marked | None:
     marker = Statements(code, node)
     body = marker.function_body()
     # A factory around the clone gives it the free variables of the original, and one more for the marks.
-    clone: ast.stmt
+    clone: Any
+    definition: Any = ast.FunctionDef  # `type_params` is there from Python 3.12 on
     if isinstance(node, ast.Lambda):
-        clone = ast.FunctionDef(
-            name="__clone__", args=node.args, body=body, decorator_list=[], type_params=[]
-        )
+        clone = definition(name="__clone__", args=node.args, body=body, decorator_list=[], type_params=[])
     else:
         clone = type(node)(name=code.co_name, args=node.args, body=body, decorator_list=[], type_params=[])
     _drop_annotations(clone.args)
     inner_name = clone.name
     parameters = [ast.arg(arg=n) for n in (*code.co_freevars, MARKS)]
-    factory = ast.FunctionDef(
+    factory = definition(
         name="__factory__",
         args=ast.arguments(posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[]),
         body=[clone],
@@ -195,7 +197,9 @@ def _same_shape(node: Any, code: types.CodeType) -> bool:
 
 
 def _looks(code: types.CodeType) -> tuple[Any, ...]:
-    """Names and constants of a code object and of those inside; where it stands, and what is free, is left out."""
+    """Names and constants of a code object and of those inside; where it stands, and what is free, is left
+    out.
+    """
     names = frozenset({*code.co_names, *code.co_freevars, *code.co_varnames, *code.co_cellvars})
     constants = tuple(_looks(c) if isinstance(c, types.CodeType) else (type(c), c) for c in code.co_consts)
     return names, tuple(c for c in constants if c[0] is not str or "<locals>" not in str(c[1]))

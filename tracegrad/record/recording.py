@@ -1,10 +1,12 @@
 """The recording of one run: every op computed with NumPy at once, and written down as a step.
 
-In: calls of ops on traced values (`apply`), questions to them that Python code decides on (`truth`, `number`, `array`: guards),
-writes in place (`assign`, `update`), the marks of loops and branches (`structures`). Out: `linearize.py` makes a `Trace` of it.
+In: calls of ops on traced values (`apply`), questions to them that Python code decides on (`truth`,
+`number`, `array`: guards), writes in place (`assign`, `update`), the marks of loops and branches
+(`structures`). Out: `linearize.py` makes a `Trace` of it.
 
-A traced value has `data` (what NumPy computed), `atom` (its variable or constant here), `weak` (it is a Python number) and
-`requires_grad` (it depends on something that is differentiated). Begin with `Recording.apply`.
+A traced value has `data` (what NumPy computed), `atom` (its variable or constant here), `weak` (it is a
+Python number) and `requires_grad` (it depends on something that is differentiated). Begin with
+`Recording.apply`.
 """
 
 from __future__ import annotations
@@ -102,7 +104,9 @@ class Recording(Writes):
         return self.traced(value)
 
     def constant(self, value: Any) -> Atom:
-        """A constant; an array is copied, since its owner may write into it later, and a large one becomes an input."""
+        """A constant; an array is copied, since its owner may write into it later, and a large one becomes
+        an input.
+        """
         if value.__class__ is int and not -INT64 <= value < INT64:
             return Const(float(value))
         if not isinstance(value, np.ndarray):
@@ -209,7 +213,9 @@ class Recording(Writes):
         return left * right if op.name == "multiply" else left + right
 
     def _exact(self, op: Op, args: Sequence[Any], values: Sequence[int]) -> Any:
-        """The result of Python ints by Python's own rules, where int64 could not hold it: their values are guarded."""
+        """The result of Python ints by Python's own rules, where int64 could not hold it: their values are
+        guarded.
+        """
         for arg in args:
             traced = self.traced(arg)
             if traced is not None:
@@ -234,7 +240,9 @@ class Recording(Writes):
     def _strengthened(
         self, op: Op, atoms: list[Atom], weaks: Sequence[bool], params: Mapping[str, Any], type: ArrayType
     ) -> list[Atom]:
-        """Python numbers that are variables, cast where NumPy let them take the dtype of the arrays beside them."""
+        """Python numbers that are variables, cast where NumPy let them take the dtype of the arrays beside
+        them.
+        """
         if op.result_types(atoms, params)[0].dtype == type.dtype:
             return atoms
         strong = [a.type.dtype for a, weak in zip(atoms, weaks, strict=True) if not weak]

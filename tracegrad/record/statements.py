@@ -1,7 +1,8 @@
-"""Marks in statements: where values are stored, and at the edges of loops and branches that have a certificate.
+"""Marks in statements: where values are stored, and at the edges of loops and branches that have a
+certificate.
 
-In: the AST of a user's function. Out: the statements of its clone, and what is known of their structures. Begin with
-`Statements.function_body`.
+In: the AST of a user's function. Out: the statements of its clone, and what is known of their structures.
+Begin with `Statements.function_body`.
 """
 
 from __future__ import annotations

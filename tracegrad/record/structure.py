@@ -1,13 +1,15 @@
 """Loops and branches while they are being recorded: the frames that the marks open and close.
 
-In: the marks of `marks.py`, with the local names a structure rebinds. Out: `loop` and `branch` steps in the recording, or, where
-a structure cannot be generalised, the straight steps with their guards. Straight is always right; the rest has to earn its place:
+In: the marks of `marks.py`, with the local names a structure rebinds. Out: `loop` and `branch` steps in the
+recording, or, where a structure cannot be generalised, the straight steps with their guards. Straight is
+always right; the rest has to earn its place:
 
-- Each iteration of a loop is recorded in variables of its own header. An iteration that equals the first one literally
-  (`ir/unify.py`) is dropped and counted. One that differs from the first may peel it off; a second difference makes the loop straight.
+- Each iteration of a loop is recorded in variables of its own header. An iteration that equals the first
+  one literally (`ir/unify.py`) is dropped and counted. One that differs from the first may peel it off; a
+  second difference makes the loop straight.
 - A branch gets one arm, the one taken; the other is None until a later capture takes it.
-- What a name holds at an edge must be a traced value or a number. Something else that stays the same object is left alone;
-  something else that changes fails the structure, with a reason for `explain()`.
+- What a name holds at an edge must be a traced value or a number. Something else that stays the same object
+  is left alone; something else that changes fails the structure, with a reason for `explain()`.
 
 Begin with `Structures.header`.
 """
@@ -72,8 +74,9 @@ class Structures:
     ) -> Any:
         """The result of a structure that was closed: the same value under its variable.
 
-        Which array a name holds may depend on the arm, or on the number of iterations. That matters only when one of them is
-        written in place later; then `pin` asks for what was taken here. `condition` None: nothing depends on it.
+        Which array a name holds may depend on the arm, or on the number of iterations. That matters only
+        when one of them is written in place later; then `pin` asks for what was taken here. `condition`
+        None: nothing depends on it.
         """
         made = self.recording.renamed(traced, variable)
         if variable.type.shape and condition is not None:
@@ -84,7 +87,9 @@ class Structures:
         return made
 
     def pin(self, written: Any) -> None:
-        """An array is written in place: what a name of its kind holds must not depend on an arm that may differ later."""
+        """An array is written in place: what a name of its kind holds must not depend on an arm that may
+        differ later.
+        """
         left: list[Pin] = []
         visible: set[Atom] | None = None
         for pin in self._pins:
@@ -121,7 +126,9 @@ class Structures:
             self.recording.steps = content
 
     def _spilled(self, frame: BranchFrame | LoopFrame, content: list[Step]) -> list[Step]:
-        """The steps around a frame, with what it recorded as straight steps, and the block being recorded, behind them."""
+        """The steps around a frame, with what it recorded as straight steps, and the block being recorded,
+        behind them.
+        """
         frame.outer.extend(frame.flushed(self.alias))
         if (
             content is not frame.outer
@@ -258,7 +265,9 @@ class Structures:
         return tuple(values[n] for n in names)
 
     def _finished(self, frame: LoopFrame, names: Sequence[str], local: Mapping[str, Any]) -> bool:
-        """Close the last iteration of a `for`, or match the last test of a `while`; False if the loop is straight."""
+        """Close the last iteration of a `for`, or match the last test of a `while`; False if the loop is
+        straight.
+        """
         place = len(self.frames) - 1
         if frame.kind == "for":
             if frame.current is not None and not self._close_iteration(frame, names, local):

@@ -1,7 +1,7 @@
-"""Items of arrays, and writing in place: NumPy writes, and the traced array stands for a new value from then on.
+"""Items of arrays, and writing in place: NumPy writes, and the traced array stands for a new value then.
 
-Other objects change with it: its twins (the same array under the name of a loop or branch), the array it is a view of, and
-that array's other views. Memory of the caller's is never written. Begin with `Writes.assign`.
+Other objects change with it: its twins (the same array under the name of a loop or branch), the array it is
+a view of, and that array's other views. Memory of the caller's is never written. Begin with `Writes.assign`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Writes:
         self._borrowed[id(owner)] = (owner, name)
 
     def renamed(self, traced: Any, variable: Var) -> Any:
-        """The same value under the variable of a loop or branch; of an array a twin, which is written when this one is."""
+        """The same value under the variable of a loop or branch; of an array a twin, written when this is."""
         made = self.wrap(traced.value, variable, traced.weak, traced.requires_grad)
         if variable.type.shape:
             twins = [r for r in traced.twins or (weakref.ref(traced),) if r() is not None]
@@ -62,7 +62,7 @@ class Writes:
         return made
 
     def plain_key(self, key: Any) -> Any:
-        """An index with traced whole numbers guarded by value, and traced masks as positions, guarded by their count."""
+        """An index: traced whole numbers guarded by value, traced masks as positions, by their count."""
         if not isinstance(key, tuple):
             plain = self._plain_parts(key)
             return plain[0] if len(plain) == 1 else plain

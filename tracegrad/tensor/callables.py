@@ -1,4 +1,5 @@
-"""What is known of a callable before it is called: whether it runs as a marked clone, remembers anything, changes its owner.
+"""What is known of a callable before it is called: whether it runs as a marked clone, remembers anything,
+changes its owner.
 
 A callable of the user's or NumPy's goes in, an answer comes out. Begin with `may_clone`.
 """
@@ -34,8 +35,8 @@ PURE = {
 }
 # Functions that call what they are given.
 CALL_BACK = {
-    map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap, itertools.takewhile,
-    itertools.dropwhile, itertools.filterfalse, itertools.groupby,
+    map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap,
+    itertools.takewhile, itertools.dropwhile, itertools.filterfalse, itertools.groupby,
 }  # fmt: skip
 IMPURE_BUILTINS = {input, open, id, hash}
 MUTATORS = {
@@ -48,19 +49,24 @@ FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, fu
 
 
 def may_clone(function: types.FunctionType) -> bool:
-    """Whether a Python function runs as its own marked clone: the user's, and a package's that computes with NumPy."""
+    """Whether a Python function runs as its own marked clone: the user's, and a package's that computes
+    with NumPy.
+    """
     file = function.__code__.co_filename
     return not is_internal(file) or function.__module__.split(".")[0] == "scipy"
 
 
 def is_plain_class(cls: Any) -> bool:
-    """Whether making an instance is `__init__` of the user's and nothing else, so that a marked clone of it can be run."""
+    """Whether making an instance is `__init__` of the user's and nothing else, so that a marked clone of it
+    can be run.
+    """
+    kind: Any = cls
     return (
         type(cls) is type
-        and getattr(cls, "__new__", None) is object.__new__
-        and type(cls.__init__) is types.FunctionType
-        and may_clone(cls.__init__)
-        and mark(cls.__init__.__code__) is not None
+        and kind.__new__ is object.__new__
+        and type(kind.__init__) is types.FunctionType
+        and may_clone(kind.__init__)
+        and mark(kind.__init__.__code__) is not None
     )
 
 

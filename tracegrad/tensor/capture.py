@@ -1,7 +1,8 @@
 """Capture: a function and its arguments in, a `Captured` trace out; the front wing's only exit.
 
-The function runs once, on its real values. Arguments that can be traced become inputs of the trace, everything it read from
-outside an input or a guard, values of an outer capture inputs again. Begin with `capture`.
+The function runs once, on its real values. Arguments that can be traced become inputs of the trace,
+everything it read from outside an input or a guard, values of an outer capture inputs again. Begin with
+`capture`.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ class Captured:
     ----------
     trace : Trace
     sources : tuple
-        For each input of the trace where its value comes from at a later call: the place of an argument leaf (int), a
-        `Read`, a plain array (a constant), or an outer traced value.
+        For each input of the trace where its value comes from at a later call: the place of an argument
+        leaf (int), a `Read`, a plain array (a constant), or an outer traced value.
     guards : tuple of Read
         What must be found again at a later call.
-    structure, results : the returned value's structure; per leaf an output's place in the trace (int) or `Static`
-    values : list
+    structure, results : the returned value's structure; per leaf an output's place in the trace (int) or
+    `Static` values : list
         The value of each output of the trace in this run.
     weak : tuple of bool
         Which outputs are Python numbers.
@@ -190,8 +191,8 @@ def _captured(
     kept: list[Var] = []
     for variable in trace.inputs:
         if variable in session.reads.inputs and variable not in used:
-            # Looked at, and not computed with. Its form may have been used, its length; of a default that the call replaces,
-            # not even that.
+            # Looked at, and not computed with. Its form may have been used, its length; of a default that
+            # the call replaces, not even that.
             read = session.reads.inputs[variable]
             if not any(step[1] in ("__defaults__", "__kwdefaults__") for step in read.path):
                 session.reads.guards.append(Read(read.root, read.path, "form", form_of(read.found)))

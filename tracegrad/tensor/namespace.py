@@ -1,9 +1,9 @@
 """What the marks in a clone call: reads from outside, calls, stores, and the edges of loops and branches.
 
-One `Marks` object serves one running clone; all of a capture share a `Session`. A call of a user's function runs that
-function's own marked clone; a stand-in answers for what would lose the trace; anything known to have no memory is called as it
-is. What could make the next call differ in a way no guard can see makes the run *not repeatable*: the function then runs on the
-tape. Begin with `Marks.call`.
+One `Marks` object serves one running clone; all of a capture share a `Session`. A call of a user's function
+runs that function's own marked clone; a stand-in answers for what would lose the trace; anything known to
+have no memory is called as it is. What could make the next call differ in a way no guard can see makes the
+run *not repeatable*: the function then runs on the tape. Begin with `Marks.call`.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _no_function() -> None:
 
 
 class _GlobalsView(dict[str, Any]):
-    """The globals of a function without source: CPython looks names up through `__getitem__` of a dict that is not exact."""
+    """The globals of a function without source; of a dict that is not exact, CPython calls `__getitem__`."""
 
     def __init__(self, marks: Marks) -> None:
         super().__init__()
@@ -277,7 +277,9 @@ class Marks(Operators):
         elif isinstance(function, type):
             if is_plain_class(function):
                 made: Any = object.__new__(function)
-                self.session.run(vars(type(made)).get("__init__") or type(made).__init__, (made, *args), keywords)
+                self.session.run(
+                    vars(type(made)).get("__init__") or type(made).__init__, (made, *args), keywords
+                )
                 return made
         elif isinstance(function, functools._lru_cache_wrapper):
             # Its memory would hand traced values of this run to the next.
@@ -335,7 +337,7 @@ class Marks(Operators):
         return function if contents is owner else getattr(contents, name)
 
     def callable_view(self, value: Any) -> Any:
-        """A callable that calls through the marks, for code without marks: functions without source, `map`, `sorted`."""
+        """A callable that calls through the marks, for code without marks: `map`, `sorted`, what has no source."""
         if isinstance(value, (*FUNCTIONS, np.ufunc)) or (
             isinstance(value, type) and self.session.stand_ins.find(value) is not None
         ):
@@ -343,7 +345,7 @@ class Marks(Operators):
         return value
 
     def unseen(self, value: Any) -> Any:
-        """A value that code without marks gets from outside: a container with its items read, a callable to be called with marks.
+        """A value that code without marks gets from outside: a container is read, a callable called with marks.
 
         What such code reads of any other object is not seen.
         """

@@ -1,9 +1,9 @@
 """What the function reads from outside: access paths that are looked up again at each call.
 
-A read starts at a root (the globals of a function, a closure cell, an argument that is not traced) and follows attributes and
-items. What stands at its end is an *input* (floats, arrays: new values are just used) or is *guarded*: numbers and strings by
-value, functions, classes and modules by identity, other objects by their type, since what is read of them has paths of its own.
-Begin with `Reads.read`.
+A read starts at a root (the globals of a function, a closure cell, an argument that is not traced) and
+follows attributes and items. What stands at its end is an *input* (floats, arrays: new values are just
+used) or is *guarded*: numbers and strings by value, functions, classes and modules by identity, other
+objects by their type, since what is read of them has paths of its own. Begin with `Reads.read`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Step = tuple[str, Any]
 class Read:
     """One access path and what the capture found there.
 
-    `kind`: "input", "value", "identity", "type", "length", "keys" or "form". `root` is the object the path starts at; for an
-    argument it is `Argument(i)`.
+    `kind`: "input", "value", "identity", "type", "length", "keys" or "form". `root` is the object the path
+    starts at; for an argument it is `Argument(i)`.
     """
 
     root: Any = field(repr=False)
@@ -133,7 +133,9 @@ class Reads:
         self._paths.setdefault(id(value), (value, root, path))
 
     def read(self, value: Any, root: Any, path: tuple[Step, ...]) -> Any:
-        """The value as the function sees it: traced where it can be an input, itself otherwise, with a guard."""
+        """The value as the function sees it: traced where it can be an input, itself otherwise, with a
+        guard.
+        """
         if getattr(value, "recorder", None) is not None:
             return self.recording.traced(value)
         key = (root if isinstance(root, Argument) else id(root), path)

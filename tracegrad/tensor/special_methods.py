@@ -1,7 +1,8 @@
 """Operators and questions in a marked clone: `a + b`, `a < b`, `not a`, `for x in a`.
 
-On traced values and plain numbers they are Python's own. A container from outside is read to its last item when it is used in
-one piece; a special method that the user's class defines in Python runs as a marked clone. Begin with `Operators.binary`.
+On traced values and plain numbers they are Python's own. A container from outside is read to its last item
+when it is used in one piece; a special method that the user's class defines in Python runs as a marked
+clone. Begin with `Operators.binary`.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 }
 # Types with nothing inside that could change, and no special methods of the user's.
 WITHOUT_PARTS = {
-    TracedArray, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32, np.int64, np.bool_,
-    slice, range,
+    TracedArray, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32,
+    np.int64, np.bool_, slice, range,
 }  # fmt: skip
 
 _SPECIAL = {
@@ -111,7 +112,9 @@ class Operators:
         return value.value if is_traced(value) else value
 
     def own_method(self, value: Any, name: str) -> Callable[..., Any] | None:
-        """A special method that the user's class defines in Python, as its marked clone; None for anything else."""
+        """A special method that the user's class defines in Python, as its marked clone; None for anything
+        else.
+        """
         kind = type(value)
         if kind in WITHOUT_PARTS:
             return None
@@ -179,7 +182,9 @@ class Operators:
         return self.whole(value) if own is None else own(value)
 
     def asked_by_name(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-        """`getattr`, `hasattr`, `vars`, `len`, `iter`, ... as the syntax they stand for; `MISSING`: call it as it is."""
+        """`getattr`, `hasattr`, `vars`, `len`, `iter`, ... as the syntax they stand for; `MISSING`: call it
+        as it is.
+        """
         if not args or keywords:
             return MISSING
         value = args[0]

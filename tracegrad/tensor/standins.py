@@ -1,7 +1,8 @@
 """Stand-ins: what answers, under capture, for callables that NumPy's protocols do not reach.
 
-`math.sin(x)` would ask `x` for a plain float, `np.array([x, 1.0])` would make a plain array, `np.zeros(3)` makes an array that
-traced values shall be stored into later. Each has an answer here that keeps the trace. Begin with `stand_ins`.
+`math.sin(x)` would ask `x` for a plain float, `np.array([x, 1.0])` would make a plain array, `np.zeros(3)`
+makes an array that traced values shall be stored into later. Each has an answer here that keeps the trace.
+Begin with `stand_ins`.
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ class StandIns:
         return self.recording.wrap(array.copy(), self.recording.constant(array))
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **rest: Any) -> Any:
-        return self._zeros(np.zeros(_plain_shape(shape), dtype, order, **rest))
+        make: Any = np.zeros
+        return self._zeros(make(_plain_shape(shape), dtype, order, **rest))
 
     def _zeros(self, array: np.ndarray[Any, Any]) -> Any:
         if array.dtype.kind not in "fiub":
@@ -195,7 +197,8 @@ class StandIns:
     def full(self, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **rest: Any) -> Any:
         shape = _plain_shape(shape)
         if not _any_traced(fill_value):
-            return self.fresh(np.full(shape, fill_value, dtype, order, **rest))
+            make: Any = np.full
+            return self.fresh(make(shape, fill_value, dtype, order, **rest))
         value = self.recording.traced(fill_value)
         return FUNCTIONS[np.copy](
             FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape)

@@ -1,7 +1,8 @@
 """TracedArray: what the user's function holds instead of an array while it is captured.
 
-It has NumPy's methods and NumPy's meanings (an eager `Tensor` has PyTorch's), and answers for the array it stands for: its
-type, its text when it is printed. All computing goes to its recording. Begin with `TracedArray`.
+It has NumPy's methods and NumPy's meanings (an eager `Tensor` has PyTorch's), and answers for the array it
+stands for: its type, its text when it is printed. All computing goes to its recording. Begin with
+`TracedArray`.
 """
 
 from __future__ import annotations
