@@ -59,18 +59,22 @@ class Statements(Expressions):
         self.showing = showing
         return ast.copy_location(ast.Assert(test=test, msg=message), node)
 
-    def visit_Match(self, node: ast.Match) -> ast.stmt:
-        cases = [
-            ast.match_case(
-                pattern=c.pattern,
-                guard=None if c.guard is None else self._truth(c.guard),
-                body=self._block(c.body),
+    def visit_Match(self, node: ast.Match) -> Any:
+        """Class patterns of numbers and arrays ask `isinstance` through the marks: a traced value stands for one."""
+        cases: list[ast.match_case] = []
+        beyond = False
+        for case in node.cases:
+            asked = _ClassPatterns(self.temporary)
+            pattern = asked.visit(case.pattern)
+            beyond = beyond or asked.in_alternatives
+            tests = [self._truth(placed(test, case.pattern)) for test in asked.tests]
+            tests += [] if case.guard is None else [self._truth(case.guard)]
+            guard = (
+                None if not tests else tests[0] if len(tests) == 1 else ast.BoolOp(op=ast.And(), values=tests)
             )
-            for c in node.cases
-        ]
-        return ast.copy_location(ast.Match(subject=self._whole(node.subject), cases=cases), node)
-
-    # --- stores
+            cases.append(ast.match_case(pattern=pattern, guard=guard, body=self._block(case.body)))
+        made = ast.copy_location(ast.Match(subject=self._whole(node.subject), cases=cases), node)
+        return [placed(ast.Expr(value=self._mark("alternatives")), node), made] if beyond else made
 
     def _stored(self, target: ast.expr, value: ast.expr) -> list[ast.stmt]:
         """`target = value` with marks; the value is already marked."""
@@ -103,10 +107,10 @@ class Statements(Expressions):
             if self._is_local(target.id):
                 later.extend(self._stored(target, ast.Name(id=target.id, ctx=ast.Load())))
             return target
-        later.extend(self._stored(target, ast.Name(id=self._temporary(), ctx=ast.Load())))
+        later.extend(self._stored(target, ast.Name(id=self.temporary(), ctx=ast.Load())))
         return ast.Name(id=f"__tg_{self.temporaries}", ctx=ast.Store())
 
-    def _temporary(self) -> str:
+    def temporary(self) -> str:
         self.temporaries += 1
         return f"__tg_{self.temporaries}"
 
@@ -141,7 +145,7 @@ class Statements(Expressions):
         value = self.visit(node.value)
         if len(node.targets) == 1:
             return self._stored(node.targets[0], value)
-        name = self._temporary()
+        name = self.temporary()
         made: list[ast.stmt] = [ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=value)]
         for target in node.targets:
             made.extend(self._stored(target, ast.Name(id=name, ctx=ast.Load())))
@@ -277,3 +281,58 @@ class Statements(Expressions):
         entered = placed(self._mark("enter_for", ast.Constant(value=key), iterated), node.iter)
         loop = ast.For(target=node.target, iter=entered, body=[*header, *body], orelse=[])
         return [loop, *self._rebind("leave", key)]
+
+
+class _ClassPatterns(ast.NodeTransformer):
+    """Replaces `float()` in a pattern by a name, and asks `isinstance` of that name in a guard."""
+
+    def __init__(self, fresh: Any) -> None:
+        self.fresh = fresh
+        self.tests: list[ast.expr] = []
+        self.in_alternatives = False
+
+    def visit_MatchOr(self, node: ast.MatchOr) -> ast.pattern:
+        self.in_alternatives = any(_stands_for_a_value(n) for n in ast.walk(node))
+        return node
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> ast.pattern:
+        if node.pattern is None or not _stands_for_a_value(node.pattern) or node.name is None:
+            self.generic_visit(node)
+            return node
+        return self._named(node.pattern, node.name)
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> ast.pattern:
+        if not _stands_for_a_value(node):
+            self.generic_visit(node)
+            return node
+        return self._named(node, self.fresh())
+
+    def _named(self, pattern: Any, name: str) -> ast.pattern:
+        within = pattern.patterns[0] if pattern.patterns else None
+        test = ast.Call(
+            func=ast.Name(id="isinstance", ctx=ast.Load()),
+            args=[ast.Name(id=name, ctx=ast.Load()), pattern.cls],
+            keywords=[],
+        )
+        self.tests.append(test)
+        kept = ast.MatchAs(pattern=None if within is None else self.visit(within), name=name)
+        return ast.copy_location(kept, pattern)
+
+
+def _stands_for_a_value(node: ast.AST) -> bool:
+    """Whether this is a class pattern that a traced value may have to pass for: `float()`, `np.ndarray()`."""
+    if not isinstance(node, ast.MatchClass):
+        return False
+    name = getattr(node.cls, "id", getattr(node.cls, "attr", ""))
+    return name in (
+        "float",
+        "int",
+        "complex",
+        "bool",
+        "ndarray",
+        "floating",
+        "integer",
+        "number",
+        "float64",
+        "float32",
+    )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.config import config
+from tracegrad.errors import UnsupportedError
 from tracegrad.ir.trace import Var
 from tracegrad.ops.index import read as read_item
 from tracegrad.record.marks import Marked, clone, is_marked, mark
@@ -335,6 +336,14 @@ class Marks(Operators):
             return function
         contents = self.whole(owner)
         return function if contents is owner else getattr(contents, name)
+
+    def alternatives(self) -> None:
+        """A class pattern of numbers among alternatives, `float() | int()`: it would not know a traced value."""
+        raise UnsupportedError(
+            "`match` asks for the class of a number among alternatives.",
+            self.recording.location(),
+            "write one `case` for each class, or `if isinstance(...)`",
+        )
 
     def callable_view(self, value: Any) -> Any:
         """A callable that calls through the marks, for code without marks: `map`, `sorted`, what has no source."""

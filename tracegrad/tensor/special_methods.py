@@ -135,7 +135,7 @@ class Operators:
             own = (
                 None if own is None and type(left) is type(right) else self.own_method(right, f"__r{name}__")
             )
-            if own is not None and not is_traced(left):
+            if own is not None and not (is_traced(left) and left.shape):
                 result = own(right, left)
                 if result is not NotImplemented:
                     return result
