@@ -89,7 +89,12 @@ def test_constants_are_plain_unless_promotion_would_differ() -> None:
 def test_native_text_casts_what_numba_would_widen() -> None:
     b = Builder()
     y = vector(b, "y", "f4")
-    assert body(b, [y], y * 2.0, native=True) == ["return -1, y * np.float32(2.0)"]
+    assert body(b, [y], y * 2.0, native=True) == [
+        "value = np.empty(3, np.float32)",
+        "for i in range(3):",
+        "    value[i] = y[i] * np.float32(2.0)",
+        "return -1, value",
+    ]
 
 
 def test_identifiers() -> None:

@@ -70,6 +70,7 @@ class Compute(Node):
     instr: Instr
     inputs: tuple[Operand, ...]
     outputs: tuple[Value, ...]
+    loop: bool = False  # in native text: written as a loop over elements, see `elements`
 
     @property
     def reads(self) -> Sequence[Operand]:
@@ -107,6 +108,7 @@ class Write(Node):
     rest: tuple[Operand, ...]  # arrays of the slots, then the value
     output: Value
     in_place: bool = False
+    loop: bool = False  # as for `Compute`
 
     @property
     def reads(self) -> Sequence[Operand]:

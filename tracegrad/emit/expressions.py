@@ -79,7 +79,10 @@ class Expressions:
         if isinstance(node, Item):
             return ast.Subscript(value=self.read(node.stack), slice=self.read(node.index), ctx=ast.Load())
         instr = node.instr
-        inputs = [self.operand(x, i, instr) for i, x in enumerate(node.inputs)]
+        return self.combine(instr, [self.operand(x, i, instr) for i, x in enumerate(node.inputs)])
+
+    def combine(self, instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr:
+        """An instruction applied to expressions."""
         if _is_same_scalar(instr):
             return inputs[0]
         kernel = kernel_of(instr) if self.native else None
@@ -91,7 +94,7 @@ class Expressions:
         if instr.op.name in ("index_add", "index_set"):
             return inputs[-1] if instr.op.name == "index_set" else _tidy(_sum(inputs[0], inputs[-1]))
         found = _tidy(_negated(instr, inputs) or instr.op.emit(inputs, instr))
-        return self._cast(found, instr) if self.native else found
+        return self.cast(found, instr) if self.native else found
 
     def operand(self, operand: Operand, place: int, instr: Instr) -> ast.expr:
         """An input of an instruction; a constant is written so that the result has the type the trace says."""
@@ -151,7 +154,7 @@ class Expressions:
             return call("np.bool_" if dtype.kind == "b" else "np.float64", written) if kept else written
         return written if dtype == np.complex128 else call(f"np.{dtype.name}", written)
 
-    def _cast(self, found: ast.expr, instr: Instr) -> ast.expr:
+    def cast(self, found: ast.expr, instr: Instr) -> ast.expr:
         """Numba's result may be wider than NumPy's: say the type where it is not one of Numba's own."""
         type = instr.outputs[0].type
         if len(instr.outputs) != 1 or type.dtype in (*_PLAIN, np.complex128) or instr.op.view:

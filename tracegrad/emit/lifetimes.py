@@ -84,7 +84,8 @@ class _Clock:
             self.read(node.rest, at + 2)  # the copy has its name when these are read
             self.make((node.output,), at)
         else:
-            self.read(node.reads, at)
+            in_loop = isinstance(node, Compute) and node.loop  # the result has its name when these are read
+            self.read(node.reads, at + 2 if in_loop else at)
             self.make(node.makes, at)
 
     def choice(self, node: Choice) -> None:
@@ -281,7 +282,7 @@ def _memory(nodes: Sequence[Node]) -> dict[Value, list[Operand | None]]:
     found: dict[Value, list[Operand | None]] = {}
     for node in nodes:
         if isinstance(node, Compute):
-            if node.instr.op.view:
+            if node.instr.op.view and not node.loop:
                 repeats = node.instr.op.name == "broadcast_to"  # its elements share memory with each other
                 for value in node.outputs:
                     found[value] = [*node.inputs, *([None] if repeats else [])]

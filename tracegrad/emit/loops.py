@@ -109,15 +109,21 @@ def write_push(node: Push, value: ast.expr, grows: bool) -> list[Line]:
         )
         return [Line(ast.Expr(value=append), node.location)]
     index = ast.Name(id=node.index.name, ctx=ast.Load())
-    lines = []
-    if grows:
-        full = ast.Compare(left=index, ops=[ast.Eq()], comparators=[call("len", stack)])
-        both = ast.Tuple(elts=[stack, call("np.empty_like", stack)], ctx=ast.Load())
-        room = Line(assign(node.stack.name, call("np.concatenate", both)))
-        lines.append(Line(ast.If(test=full, body=[], orelse=[]), node.location, body=[room]))
+    lines = [make_room(node)] if grows else []
     place = ast.Subscript(value=stack, slice=index, ctx=ast.Store())
     lines.append(Line(ast.Assign(targets=[place], value=value), node.location))
     return lines
+
+
+def make_room(node: Push) -> Line:
+    """A full stack becomes twice as long."""
+    assert node.index is not None
+    stack = ast.Name(id=node.stack.name, ctx=ast.Load())
+    index = ast.Name(id=node.index.name, ctx=ast.Load())
+    full = ast.Compare(left=index, ops=[ast.Eq()], comparators=[call("len", stack)])
+    both = ast.Tuple(elts=[stack, call("np.empty_like", stack)], ctx=ast.Load())
+    room = Line(assign(node.stack.name, call("np.concatenate", both)))
+    return Line(ast.If(test=full, body=[], orelse=[]), node.location, body=[room])
 
 
 def _cut(node: Repeat) -> bool:

@@ -28,6 +28,7 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
+from tracegrad.emit.elements import has_loop, writes_in_loop
 from tracegrad.ir.trace import Atom, Guard, Instr, Trace, Var
 from tracegrad.ir.types import array_type
 
@@ -95,9 +96,11 @@ class Lowering:
             and outputs[0].type.shape
             and not self.by_kernel(instr)
         ):
-            self.add(block, Write(instr.location, instr, inputs[0], inputs[1:], outputs[0]))
+            loop = self.native and writes_in_loop(instr)
+            self.add(block, Write(instr.location, instr, inputs[0], inputs[1:], outputs[0], loop=loop))
         else:
-            self.add(block, Compute(instr.location, instr, inputs, outputs))
+            loop = self.native and has_loop(instr)
+            self.add(block, Compute(instr.location, instr, inputs, outputs, loop))
 
     def by_kernel(self, instr: Instr) -> bool:
         """Whether the native text calls a kernel for this step."""

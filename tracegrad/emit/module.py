@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tracegrad.emit.blocks import Return, Value
-from tracegrad.emit.expressions import Expressions, kernel_of, zeros
+from tracegrad.emit.elements import called_kernel, has_loop
+from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.lifetimes import measure, walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
-from tracegrad.emit.names import give_names, identifier
+from tracegrad.emit.names import give_names, identifier, index_letters
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
@@ -148,10 +149,11 @@ class _Function:
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
         give_names(self.inputs, nodes, groups, reserved, decided, native)
         self.expressions.give_names()
+        self.letters = index_letters(self.inputs, nodes, reserved)
 
     def lines(self, leave: Callable[[int], ast.stmt] | None, finish: Finish) -> list[Line]:
         """The body; without `leave`, what the forward function checked is not checked again."""
-        return Writer(self.expressions, leave, finish).block(self.block)
+        return Writer(self.expressions, leave, finish, self.letters).block(self.block)
 
     def residual_names(self) -> list[str | None]:
         """The names of the residuals, for the backward function; a name is used once."""
@@ -206,7 +208,7 @@ def _imports(traces: Sequence[Trace], kernels: Sequence[str], native: bool) -> l
     lines = {"import numpy as np"}
     for trace in traces:
         for step in all_steps(trace):
-            if isinstance(step, Instr) and step.op.imports and not (native and kernel_of(step)):
+            if isinstance(step, Instr) and step.op.imports and not (native and called_kernel(step)):
                 lines.add(step.op.imports)
     if any("math." in text for text in kernels):
         lines.add("import math")
@@ -271,7 +273,7 @@ def _not_native(trace: Trace) -> list[str]:
             isinstance(p, Slot) and step.inputs[1 + p.number].type.shape for p in step.params["index"]
         )
         logical = step.op.symbol in ("+", "*", "**") and step.outputs[0].type.dtype.kind == "b"
-        if native is False or ((scattered or logical) and native is True):
+        if (native is False and not has_loop(step)) or ((scattered or logical) and native is True):
             reasons.append(f"`{step.op.name}` has no compiled form")
     return reasons
 
@@ -291,7 +293,7 @@ def _kernels(trace: Trace) -> list[Any]:
 
     for step in all_steps(trace):
         if isinstance(step, Instr):
-            kernel = kernel_of(step)
+            kernel = called_kernel(step)
             if kernel is not None:
                 visit(kernel[0])
     return list(found)

@@ -164,6 +164,13 @@ def _assigned(nodes: Iterable[Node]) -> Iterable[Value]:
                 yield value
 
 
+def index_letters(inputs: Iterable[Value], nodes: Iterable[Node], reserved: Iterable[str]) -> list[str]:
+    """Names for the indices of an element, of which no value has one."""
+    taken = {*reserved, *(v.name for v in inputs), *(v.name for v in _assigned(nodes))}
+    letters = [*"ijklmnpqrst", *(f"index_{k}" for k in range(64))]
+    return [letter for letter in letters if letter not in taken]
+
+
 def _name_next(node: Repeat, groups: Groups) -> None:
     """The next content of a carried value that is still needed in its old form: `x_next`."""
     move = node.body.nodes[-1]

@@ -28,6 +28,7 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
+from tracegrad.emit.elements import is_light, is_view, region, scalar_step, summed_axes
 from tracegrad.emit.expressions import Expressions
 from tracegrad.ir.location import Location
 
@@ -49,8 +50,13 @@ def nest(block: Block, expressions: Expressions) -> None:
             nest(node.body, expressions)
         _fit(node, expressions)
         if isinstance(node, (Compute, Item)) and len(node.makes) == 1:
+            if expressions.native and _is_lens(node, places):
+                node.makes[0].expression = expressions.of(node)
+                continue
             echo = _is_echo(node, places)
             if echo or _may_nest(node, node.makes[0], block, places):
+                if expressions.native and not _fits_loops(node, node.makes[0], expressions):
+                    continue
                 _try(node, node.makes[0], expressions, echo)
 
 
@@ -82,6 +88,56 @@ def _may_nest(node: Compute | Item, value: Value, block: Block, places: Mapping[
         return False
     anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack))
     return anywhere or same_line(node.location, reader.location)
+
+
+def _is_lens(node: Compute | Item, places: Mapping[Node, int]) -> bool:
+    """A view that only loops over elements read, in native text: they read its source, at other indices."""
+    if not isinstance(node, Compute) or not is_view(node.instr):
+        return False
+    source, value = node.inputs[0], node.outputs[0]
+    if value.hint is not None and not value.is_derivative:
+        return False
+    if isinstance(source, Value):
+        named = source.expression is None or _is_nested_view(source)
+        if not named or any(
+            isinstance(reader, Write) and reader.source is source for reader in source.readers
+        ):
+            return False
+    return bool(value.readers) and all(r in places and _has_elements(r, value) for r in value.readers)
+
+
+def _is_nested_view(value: Value) -> bool:
+    return isinstance(value.maker, Compute) and is_view(value.maker.instr)
+
+
+def _has_elements(reader: Node, value: Value) -> bool:
+    """Whether a node reads this array one element at a time."""
+    if isinstance(reader, Write):
+        return reader.loop and reader.source is not value
+    return isinstance(reader, Compute) and reader.loop
+
+
+def _fits_loops(node: Compute | Item, value: Value, expressions: Expressions) -> bool:
+    """Whether nesting keeps loops over elements apart from what is computed as a whole."""
+    reader = value.readers[0]
+    if not value.type.shape:
+        if any(isinstance(r, (Compute, Write)) and r.loop for r in value.readers) and not is_light(
+            expressions.of(node)
+        ):
+            return False
+        return not (isinstance(node, Compute) and node.loop)
+    if not _has_elements(reader, value):
+        return not (isinstance(node, Compute) and node.loop)
+    if isinstance(node, Item):
+        return True
+    if not node.loop or scalar_step(node.instr) is None:
+        return False
+    if isinstance(reader, Write):
+        return value.type.shape == region(reader.output.type.shape, reader.instr.params["index"])
+    assert isinstance(reader, Compute)
+    if summed_axes(reader.instr) is not None:
+        return True
+    return not is_view(reader.instr) and value.type.shape == reader.outputs[0].type.shape
 
 
 def _rotates(move: Move) -> bool:
@@ -119,7 +175,11 @@ def _fit(node: Node, expressions: Expressions) -> None:
     """Take nested operands out again, the widest first, until the node's own line is short enough."""
     while True:
         inner = [r for r in node.reads if isinstance(r, Value) and r.expression is not None]
-        wide = [r for r in inner if not isinstance(r.maker, Item) and width(r.expression) > 12]
+        wide = [
+            r
+            for r in inner
+            if not (isinstance(r.maker, Item) or _is_nested_view(r)) and width(r.expression) > 12
+        ]
         if not wide or _line_width(node, expressions) <= WHOLE or isinstance(node, Pack):
             return
         widest = max(wide, key=lambda r: width(r.expression))

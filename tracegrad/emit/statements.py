@@ -26,6 +26,7 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
+from tracegrad.emit.element_loops import ElementLoops
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.loops import assign, write_loop, write_push
@@ -47,6 +48,8 @@ class Writer:
         From the number of a side exit to the statement that leaves; None where guards were checked before.
     finish : callable
         From the results and residuals to the expression that is returned.
+    letters : sequence of str
+        Names for the indices of loops over elements.
     """
 
     def __init__(
@@ -54,10 +57,12 @@ class Writer:
         expressions: Expressions,
         leave: Callable[[int], ast.stmt] | None,
         finish: Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr],
+        letters: Sequence[str],
     ) -> None:
         self.expressions = expressions
         self.leave = leave
         self.finish = finish
+        self.loops = ElementLoops(expressions, letters)
         self._zeroed: dict[Value, frozenset[tuple[int, ...]]] = {}
         self._growing: set[Value] = set()
 
@@ -75,6 +80,8 @@ class Writer:
         if isinstance(node, Check):
             return self._check(node)
         if isinstance(node, Push):
+            if self.expressions.native and node.value.type.shape and isinstance(node.value, Value):
+                return self.loops.push(node, node.stack in self._growing)
             value = self._kept(node.value, node.stack)
             return write_push(node, value, node.stack in self._growing)
         if isinstance(node, Move):
@@ -89,6 +96,8 @@ class Writer:
     def _compute(self, node: Compute | Item) -> list[Line]:
         if node.makes[0].expression is not None:
             return []
+        if isinstance(node, Compute) and node.loop:
+            return self.loops.compute(node)
         found = self.expressions.of(node)
         if isinstance(node, Compute) and node.instr.op.name == "zeros":
             self._zeroed[node.outputs[0]] = frozenset()
@@ -119,8 +128,14 @@ class Writer:
                 func=ast.Attribute(value=source, attr="copy", ctx=ast.Load()), args=[], keywords=[]
             )
             lines.append(Line(assign(name, copied), node.location))
+        if node.loop:
+            return [*lines, *self.loops.write(node, self._sets(node))]
         lines.append(Line(self._store(node, name), node.location))
         return lines
+
+    def _sets(self, node: Write) -> bool:
+        """Whether the place is set; else the value is added to it."""
+        return node.instr.op.name == "index_set" or self._is_first(node, node.instr.params["index"])
 
     def _pack(self, node: Pack) -> list[Line]:
         """`np.array([a, b])` where that is one line of array text, else one store a place."""
@@ -145,7 +160,7 @@ class Writer:
         target = ast.Subscript(
             value=ast.Name(id=name, ctx=ast.Load()), slice=index_text(slots, index), ctx=ast.Store()
         )
-        if node.instr.op.name == "index_set" or self._is_first(node, index):
+        if self._sets(node):
             return ast.Assign(targets=[target], value=value)
         arrays = [node.rest[p.number].type for p in index if isinstance(p, Slot)]
         if any(t.shape and t.dtype.kind in "iu" for t in arrays):

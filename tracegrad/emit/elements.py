@@ -1,0 +1,244 @@
+"""Array steps as loops over their elements, for the native text: Numba compiles scalar code at once, but takes a second
+for an array expression.
+
+A step has a *loop* where its elements can be computed one by one: elementwise ops, sums over few elements, views that
+would not be contiguous. What is nested in such a step is nested in the loop: elementwise ops as scalar expressions,
+views as arithmetic on the indices. All shapes are known, so the loops have known limits. Operands and indices go in,
+scalar expressions come out. Begin with `has_loop`, then `Elements.at`.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.emit.blocks import Compute, Item, Operand, Value
+from tracegrad.emit.expressions import Expressions, kernel_of
+from tracegrad.ir.trace import Atom, Const, Instr, Var
+from tracegrad.ir.types import ArrayType
+from tracegrad.ops.index import Slot
+from tracegrad.ops.op import call, literal
+
+FEW = 128  # so many elements the kernels add one after the other, too
+# where Numba's operators are Python's
+_EXACT = {"floor_divide": "np.floor_divide", "remainder": "np.remainder"}
+
+
+def has_loop(instr: Instr) -> bool:
+    """Whether the native text computes this step element by element."""
+    if scalar_step(instr) is not None or summed_axes(instr) is not None:
+        return True
+    return is_view(instr) and instr.op.name != "reshape" and not _is_row(instr)
+
+
+def scalar_step(instr: Instr) -> Instr | None:
+    """What an elementwise step does for one element; None for other steps, and where that has no compiled form."""
+    if instr.op.family != "elementwise" and instr.op.name != "astype":
+        return None
+    if len(instr.outputs) != 1 or not instr.outputs[0].shape or not all(map(_is_known, instr.inputs)):
+        return None
+    outputs = tuple(Var(ArrayType((), v.dtype)) for v in instr.outputs)
+    found = Instr(instr.op, tuple(map(_element_of, instr.inputs)), outputs, instr.params, instr.location)
+    native = instr.op.native(found) if callable(instr.op.native) else instr.op.native
+    return None if native is False else found
+
+
+def _element_of(atom: Atom) -> Atom:
+    return atom if isinstance(atom, Const) else Var(ArrayType((), atom.dtype))
+
+
+def _is_known(atom: Atom) -> bool:
+    """Not an array constant, which is written where it is read; not an array whose length is not known."""
+    return not (isinstance(atom, Const) and atom.shape) and -1 not in atom.shape
+
+
+def summed_axes(instr: Instr) -> tuple[int, ...] | None:
+    """The axes of a sum that is a loop: of few elements, or of rows, which are added side by side."""
+    if instr.op.name not in ("sum", "sum_to") or not instr.inputs[0].shape or not _is_known(instr.inputs[0]):
+        return None
+    given, out = instr.inputs[0].shape, instr.outputs[0]
+    if out.dtype.kind == "b":
+        return None
+    if instr.op.name == "sum":
+        axes = tuple(instr.params["axis"])
+    else:
+        lead = len(given) - len(out.shape)
+        axes = tuple(k for k, n in enumerate(given) if k < lead or out.shape[k - lead] != n)
+    rows = bool(out.shape) and axes == tuple(range(len(axes)))
+    return axes if rows or math.prod(given[k] for k in axes) < FEW else None
+
+
+def is_view(instr: Instr) -> bool:
+    """Whether each element is one element of the first input, at indices that `source_index` knows."""
+    name = instr.op.name
+    if name not in ("getitem", "expand_dims", "broadcast_to", "transpose", "reshape"):
+        return False
+    source, out = instr.inputs[0], instr.outputs[0]
+    if not out.shape or len(instr.inputs) != 1 or not _is_known(source) or -1 in out.shape:
+        return False
+    if name == "reshape":
+        return _longer_axes(source.shape) == _longer_axes(out.shape) and 0 not in out.shape
+    return name != "getitem" or bool(source.shape)
+
+
+def _longer_axes(shape: Sequence[int]) -> list[int]:
+    return [n for n in shape if n != 1]
+
+
+def _is_row(instr: Instr) -> bool:
+    """`x[3]` of a matrix: contiguous, and free."""
+    return instr.op.name == "getitem" and all(type(p) is int for p in instr.params["index"])
+
+
+def called_kernel(instr: Instr) -> tuple[Any, ...] | None:
+    """The kernel that the native text calls for this step, of an element where it is a loop."""
+    if not has_loop(instr):
+        return kernel_of(instr)
+    step = scalar_step(instr)
+    return None if step is None or step.op.name in ("where", "clip") else kernel_of(step)
+
+
+def is_light(node: ast.expr) -> bool:
+    """Whether a scalar may be computed anew in each round: arithmetic, which compilers move out of loops."""
+    return not any(isinstance(part, (ast.Call, ast.Pow, ast.IfExp)) for part in ast.walk(node))
+
+
+class Elements:
+    """Writes single elements of arrays.
+
+    Parameters
+    ----------
+    expressions : Expressions
+        Of the same function.
+    letters : sequence of str
+        Names of indices that nothing else uses, as many as an array has axes.
+    """
+
+    def __init__(self, expressions: Expressions, letters: Sequence[str]) -> None:
+        self.expressions = expressions
+        self.letters = letters
+
+    def indices(self, shape: Sequence[int]) -> list[ast.expr]:
+        """One index for each axis, 0 where it has one element."""
+        return [
+            literal(0) if n == 1 else ast.Name(id=letter, ctx=ast.Load())
+            for n, letter in zip(shape, self.letters, strict=False)
+        ]
+
+    def at(self, operand: Operand, index: Sequence[ast.expr]) -> ast.expr:
+        """The element of an operand at an index of a shape it broadcasts to."""
+        if not operand.type.shape:
+            return self.expressions.read(operand)
+        assert isinstance(operand, Value)
+        own = spread_index(operand.type.shape, index)
+        maker = operand.maker
+        if operand.expression is None:
+            return subscript(self.expressions.name(operand), own)
+        if isinstance(maker, Item):
+            return subscript(self.expressions.read(maker.stack), [self.expressions.read(maker.index), *own])
+        assert isinstance(maker, Compute)
+        return self.of(maker, own)
+
+    def of(self, node: Compute, index: Sequence[ast.expr]) -> ast.expr:
+        """The element of a node's result at an index, from elements of its inputs."""
+        instr = node.instr
+        if is_view(instr):
+            return self.at(node.inputs[0], source_index(instr, index))
+        step = scalar_step(instr)
+        assert step is not None
+        inputs = [
+            self.expressions.operand(x, k, step) if isinstance(x, Const) else self.at(x, index)
+            for k, x in enumerate(node.inputs)
+        ]
+        if step.op.name == "where":
+            return ast.IfExp(test=inputs[0], body=inputs[1], orelse=inputs[2])
+        if step.op.name == "clip":
+            return call("np.minimum", call("np.maximum", *inputs[:2]), inputs[2])
+        if step.op.name in _EXACT:
+            return self.expressions.cast(call(_EXACT[step.op.name], *inputs), step)
+        return self.expressions.combine(step, inputs)
+
+
+def subscript(array: ast.expr, index: Sequence[ast.expr], store: bool = False) -> ast.Subscript:
+    """`array[i, j]`."""
+    key = index[0] if len(index) == 1 else ast.Tuple(elts=list(index), ctx=ast.Load())
+    return ast.Subscript(value=array, slice=key, ctx=ast.Store() if store else ast.Load())
+
+
+def spread_index(shape: Sequence[int], index: Sequence[ast.expr]) -> list[ast.expr]:
+    """The index in an array of this shape, for an index of a shape it broadcasts to."""
+    last = index[len(index) - len(shape) :]
+    return [literal(0) if n == 1 else place for n, place in zip(shape, last, strict=True)]
+
+
+def source_index(instr: Instr, index: Sequence[ast.expr]) -> list[ast.expr]:
+    """Where a view reads the element that it has at `index`."""
+    name, shape, params = instr.op.name, instr.inputs[0].shape, instr.params
+    if name == "getitem":
+        return item_index(params["index"], shape, index)
+    if name == "broadcast_to":
+        return spread_index(shape, index)
+    if name == "expand_dims":
+        return [place for k, place in enumerate(index) if k not in params["axis"]]
+    if name == "transpose":
+        return [index[params["axes"].index(k)] for k in range(len(shape))]
+    longer = iter([place for n, place in zip(instr.outputs[0].shape, index, strict=True) if n != 1])
+    return [literal(0) if n == 1 else next(longer) for n in shape]
+
+
+def item_index(
+    parts: Sequence[Any], shape: Sequence[int], index: Sequence[ast.expr], slots: Sequence[ast.expr] = ()
+) -> list[ast.expr]:
+    """Where `x[parts]` reads in `x` of this shape; `slots` are the traced numbers in `parts`."""
+    taken = sum(p is not None and p is not Ellipsis for p in parts)
+    rest = [slice(None)] * (len(shape) - taken)
+    if Ellipsis in parts:
+        middle = list(parts).index(Ellipsis)
+        parts = [*parts[:middle], *rest, *parts[middle + 1 :]]
+    else:
+        parts = [*parts, *rest]
+    lengths, places = iter(shape), iter(index)
+    found: list[ast.expr] = []
+    for part in parts:
+        if part is None:
+            next(places)
+            continue
+        length = next(lengths)
+        if isinstance(part, Slot):
+            found.append(slots[part.number])
+        elif isinstance(part, slice):
+            start, _, step = part.indices(length)
+            found.append(_moved(next(places), start, step))
+        else:
+            found.append(literal(int(part) % length))
+    return found
+
+
+def _moved(place: ast.expr, start: int, step: int) -> ast.expr:
+    """`start + step * place`."""
+    if isinstance(place, ast.Constant) and isinstance(place.value, int):
+        return literal(start + step * place.value)
+    if step < 0:
+        far = place if step == -1 else ast.BinOp(left=literal(-step), op=ast.Mult(), right=place)
+        return ast.BinOp(left=literal(start), op=ast.Sub(), right=far)
+    far = place if step == 1 else ast.BinOp(left=literal(step), op=ast.Mult(), right=place)
+    return ast.BinOp(left=far, op=ast.Add(), right=literal(start)) if start else far
+
+
+def region(shape: Sequence[int], parts: Sequence[Any]) -> tuple[int, ...]:
+    """The shape of `x[parts]`, where the traced parts are single numbers."""
+    zeros = tuple(0 if isinstance(p, Slot) else p for p in parts)
+    return tuple(np.broadcast_to(np.empty((), bool), shape)[zeros].shape)
+
+
+def writes_in_loop(instr: Instr) -> bool:
+    """Whether `index_add` or `index_set` into this part of an array is a loop over the part."""
+    source, *slots, value = instr.inputs
+    if any(a.shape for a in slots) or not all(map(_is_known, instr.inputs)) or 0 in source.shape:
+        return False
+    part = region(source.shape, instr.params["index"])
+    return bool(part) and len(value.shape) <= len(part)
