@@ -199,7 +199,11 @@ class Expressions(ast.NodeTransformer):
             generator.ifs = [placed(self._mark("asked", test), test) for test in generator.ifs]
         return node
 
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
+    visit_ListComp = visit_SetComp = visit_DictComp = _comprehension
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
+        made: ast.expr = placed(self._mark("generator", self._comprehension(node)), node)
+        return made
 
 
 def placed(made: Any, node: Any) -> Any:

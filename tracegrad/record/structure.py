@@ -87,11 +87,8 @@ class Structures:
         return made
 
     def pin(self, written: Any) -> None:
-        """An array is written in place: what a name of its kind holds must not depend on an arm that may
-        differ later.
-        """
+        """An array is written in place: what a name of its kind holds must not depend on an arm."""
         left: list[Pin] = []
-        visible: set[Atom] | None = None
         for pin in self._pins:
             holder = pin.holder()
             if holder is None:
@@ -99,16 +96,21 @@ class Structures:
             if holder.dtype != written.dtype:
                 left.append(pin)
                 continue
-            if visible is None:
-                visible = {*self.recording.inputs, *(v for s in self.recording.steps for v in s.outputs)}
             condition = substituted(pin.condition, self.alias)
-            if pin.deep or (isinstance(condition, Var) and condition not in visible):
+            if pin.deep or not self.is_visible(condition):
                 self.recording.not_repeatable(
                     "an array that came out of a nested loop or branch may be written in place"
                 )
             elif isinstance(condition, Var):
                 self.recording.steps.append(Guard(condition, pin.expected, pin.location))
         self._pins = left
+
+    def is_visible(self, atom: Atom) -> bool:
+        """Whether the block that is being recorded may read this; asked where no structure is open."""
+        atom = substituted(atom, self.alias)
+        if isinstance(atom, Const) or atom in self.recording.inputs:
+            return True
+        return any(atom in step.outputs for step in reversed(self.recording.steps))
 
     # --- failing ---------------------------------------------------------------------------------
 
@@ -135,6 +137,10 @@ class Structures:
         ):  # a loop that has not begun its first iteration records into the steps around it
             frame.outer.extend(content)
         return frame.outer
+
+    def place(self) -> tuple[tuple[int, int], ...]:
+        """Where the run is: each open structure, with the number of the step a loop is in."""
+        return tuple((frame.key, frame.count if isinstance(frame, LoopFrame) else 0) for frame in self.frames)
 
     def unwind(self, depth: int) -> None:
         """Close what an exception left open."""

@@ -40,6 +40,7 @@ from tracegrad.tensor.callables import (
     our_op,
     plain_key,
 )
+from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.numpy_protocol import unsupported
 from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
 from tracegrad.tensor.special_methods import BY_NAME, UPDATES, WITHOUT_PARTS, Operators
@@ -61,6 +62,7 @@ class Session:
         self.recording = recording
         self.reads = Reads(recording)
         self.stand_ins = StandIns(recording)
+        self.iterators = Iterators(recording.structures)
         self.depth = 0
         self.refusals: list[str] = []
         self.serial = itertools.count()
@@ -258,8 +260,17 @@ class Marks(Operators):
 
     # --- calls -----------------------------------------------------------------------------------
 
+    def generator(self, made: Any) -> Any:
+        """A generator expression."""
+        return self.session.iterators.made(made)
+
     def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
         """A call the user's code makes."""
+        for argument in args:
+            self.session.iterators.used(argument)
+        return self.session.iterators.made(self._call(function, args, keywords))
+
+    def _call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         traced = holds_traced(args) or holds_traced(keywords.values())
         ours = our_op(function) if traced and "out" not in keywords else None
         if ours is not None:

@@ -93,6 +93,7 @@ class Operators:
 
     recording: Any
     reads: Any
+    session: Any
     call: Callable[..., Any]
     attr: Callable[[Any, str], Any]
     set_attr: Callable[[Any, str, Any], None]
@@ -101,7 +102,7 @@ class Operators:
     def iterate(self, value: Any) -> Any:
         """What a `for` runs over."""
         own = self.own_method(value, "__iter__")
-        return self.whole(value) if own is None else own(value)
+        return self.whole(self.session.iterators.used(value)) if own is None else own(value)
 
     def whole(self, value: Any) -> Any:
         """A value used in one piece: a container from outside is read to its last item."""
