@@ -260,10 +260,6 @@ class Marks(Operators):
 
     # --- calls -----------------------------------------------------------------------------------
 
-    def generator(self, made: Any) -> Any:
-        """A generator expression."""
-        return self.session.iterators.made(made)
-
     def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
         """A call the user's code makes."""
         for argument in args:

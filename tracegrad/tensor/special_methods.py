@@ -104,6 +104,10 @@ class Operators:
         own = self.own_method(value, "__iter__")
         return self.whole(self.session.iterators.used(value)) if own is None else own(value)
 
+    def generator(self, made: Any) -> Any:
+        """A generator expression."""
+        return self.session.iterators.made(made)
+
     def whole(self, value: Any) -> Any:
         """A value used in one piece: a container from outside is read to its last item."""
         return value if type(value) in WITHOUT_PARTS else self.reads.contents(value)
