@@ -267,6 +267,7 @@ einsum: Op = Op(
         **({"optimize": True} if len(inputs) > 2 else {}),
     ),
     native=_native_einsum,
+    view=True,  # `ij->ji` is the argument, looked at in another order
     sample=(
         case((2, 3), (3, 4), subscripts="ij,jk->ik"),
         case((2, 3), (2, 3), subscripts="ij,ij->"),

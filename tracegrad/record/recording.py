@@ -189,7 +189,10 @@ class Recording(Writes):
         type = type_of(result)
         active = active and type.is_inexact and not op.passes_zero
         if constant and type.size <= LITERAL:
-            return self.wrap(result, self.constant(result), weak, False)
+            traced = self.wrap(result, self.constant(result), weak, False)
+            if op.view and type.shape:
+                self.remember_view(traced, args, op, params)
+            return traced
         if any(weaks):
             atoms = self._strengthened(op, atoms, weaks, params, type)
         variable = Var(type)

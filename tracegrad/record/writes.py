@@ -184,13 +184,30 @@ class Writes:
                     self.location(),
                     "write into the array itself, or copy the view first",
                 )
-            whole = self.wrap(np.array(base.value), base.atom, False, base.requires_grad)
+            atom = self._atom_outside(base) if traced.twins else base.atom
+            whole = self.wrap(np.array(base.value), atom, False, base.requires_grad)
             self._rebind(base, index_set(whole, traced, index=params["index"]))
         self._refresh(traced)
         for reference in traced.twins or ():
             twin = reference()
             if twin is not None and twin is not traced:
                 self._refresh(twin)
+
+    def _atom_outside(self, base: Any) -> Any:
+        """What the array under a view is called here, if the view came out of a loop or branch and it did not.
+
+        Raises
+        ------
+        InPlaceError : it has a name only inside of them
+        """
+        for twin in (base, *(reference() for reference in base.twins or ())):
+            if twin is not None and self.structures.is_visible(twin.atom):
+                return twin.atom
+        raise InPlaceError(
+            "a view of an array from inside a loop or branch is written in place.",
+            self.location(),
+            "copy the view first, `a = a.copy()`",
+        )
 
     def _refresh(self, base: Any) -> None:
         for reference in self._viewers.get(id(base), ()):

@@ -1,0 +1,102 @@
+"""Whose memory is whose: ops that look at their argument's, views that outlive a loop, constants written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracegrad as tg
+import tracegrad.ops.functions
+from tracegrad.errors import InPlaceError
+from tracegrad.ops.op import REGISTRY
+from tracegrad.testing.samples import samples
+
+OPS = [op for _, op in sorted(REGISTRY.items()) if op.family != "control" and op.sample is not None]
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if not op.view], ids=lambda op: op.name)
+def test_an_op_that_is_not_declared_a_view_has_memory_of_its_own(op):
+    for sample in samples(op):
+        given = [np.array(v) for v in sample.values]
+        results = op.evaluate(*given, **sample.params)
+        for result in results if isinstance(results, tuple) else (results,):
+            if isinstance(result, np.ndarray) and result.size:
+                assert not any(np.shares_memory(result, value) for value in given)
+
+
+def check(function, x):
+    value, bar = tg.value_and_grad(function, jit="python")(x)
+    assert value == pytest.approx(function(x), rel=1e-12)
+    wanted = [(function(x + e) - function(x - e)) / 2e-6 for e in np.eye(len(x)) * 1e-6]
+    assert bar == pytest.approx(np.array(wanted), rel=1e-6, abs=1e-6)
+
+
+X = np.array([1.2, -0.7, 0.4])
+
+
+def test_a_constant_written_through_a_view():
+    def function(x):
+        c = np.arange(3.0)
+        v = c[1:]
+        v[0] = x[0]
+        return (c * x).sum() + v.sum()
+
+    check(function, X)
+
+
+def test_a_view_of_a_view():
+    def function(x):
+        c = x * 1.0
+        v = c[1:]
+        w = v[1:]
+        w[0] = 5 * x[0]
+        v[0] = w[0] * x[1]
+        return (c * x).sum() + v.sum() * w.sum()
+
+    check(function, X)
+
+
+def test_an_array_updated_with_itself():
+    def function(x):
+        c = x * 1.0
+        c[1:] += c[:-1]
+        c *= c
+        c[:] = c[::-1] * 2
+        return (c * x).sum()
+
+    check(function, X)
+
+
+def test_a_view_that_a_loop_hands_on_is_refused_when_it_is_written():
+    def function(x):
+        a = x * 1.0
+        for _ in range(3):
+            a = a[::-1]
+        a[0] = x[1]
+        return (a * x).sum()
+
+    with pytest.raises(InPlaceError, match=r"a\.copy\(\)"):
+        tg.grad(function, jit="python")(X)
+
+
+def test_a_view_that_a_loop_hands_on_of_an_array_that_it_hands_on_too():
+    def function(x):
+        a = x * 1.0
+        for _ in range(3):
+            c = a
+            a = a * 0.5
+        c *= 2 * x
+        return (a * c).sum()
+
+    check(function, X)
+
+
+def test_the_parts_of_an_array_are_views_of_it():
+    def function(x):
+        c = x * 1.0
+        first, second = np.split(c, [1])
+        first[0] = x[1] * 3
+        second += x[0]
+        return (c * x).sum() + first.sum() * second.sum()
+
+    check(function, X)
