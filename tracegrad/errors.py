@@ -89,8 +89,8 @@ class InternalError(TracegradError, AssertionError):
     """A bug in tracegrad: a trace that breaks its own rules."""
 
 
-class Mismatch(Exception):  # noqa: N818  (a finding inside the recorder, never an error the user sees)
-    """Two recorded blocks are different programs."""
+class Mismatch(Exception):
+    """Two recorded blocks are different programs: a finding inside the recorder, never an error the user sees."""
 
     def __init__(self, reason: str, where: Any = None) -> None:
         super().__init__(reason)

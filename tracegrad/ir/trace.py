@@ -1,8 +1,8 @@
 """The trace: straight-line steps over variables, with loops and branches as steps that hold traces. Frozen data only.
 
-Begin with `Trace`. A `Var` is assigned once, by one step or as an input, and is equal to itself alone; its name is a hint
-for the emitted text. An *atom* is a `Var` or a `Const`. Operations are seen here only as objects with a name: what they
-mean is known one floor up, in `ops`.
+Begin with `Trace`. A `Var` is assigned once, by one step or as an input, and is equal to itself alone; its name is a
+hint for the emitted text. An *atom* is a `Var` or a `Const`. Operations are seen here only as objects with a name: what
+they mean is known one floor up, in `ops`.
 
 A trace is closed: every variable it reads is an input or made by an earlier step. `Instr.params` of the ops `loop` and
 `branch` (`ad/loop.py`, `ad/branch.py`) hold further traces, whose inputs are bound to the inputs of that step.
