@@ -26,6 +26,9 @@ class Value:
     block: Block | None = None
     readers: list[Node] = field(default_factory=list)
     expression: Any = None  # its ast where it is written inside its readers
+    inner: bool = (
+        False  # an array of which only one element at a time is needed: written as a number, see `fusion`
+    )
     depth: int = 0
     start: int = -1  # life: from the position that assigns it to the last that reads it
     end: int = -1
@@ -117,6 +120,13 @@ class Write(Node):
     @property
     def makes(self) -> Sequence[Value]:
         return (self.output,)
+
+
+@dataclass(eq=False)
+class Fused(Node):
+    """Steps and entries of stacks in one loop over elements; these nodes read and make, not this one."""
+
+    nodes: list[Node]
 
 
 @dataclass(eq=False)

@@ -1,20 +1,19 @@
 """Loops over elements as statements of the native text: for a step, for a write into a part, for an entry of a stack.
 
 A node with its operands goes in, lines come out; what stands inside the loops is written by `elements`. Begin with
-`ElementLoops.compute`.
+`ElementLoops.of`.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from tracegrad.emit.blocks import Compute, Push, Value, Write
+from tracegrad.emit.blocks import Compute, Node, Push, Value, Write
 from tracegrad.emit.elements import Elements, item_index, region, subscript, summed_axes
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
 from tracegrad.emit.printer import Line
-from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ops.op import call, literal
 
@@ -26,20 +25,49 @@ class ElementLoops:
         self.expressions = expressions
         self.elements = Elements(expressions, letters)
 
-    def compute(self, node: Compute) -> list[Line]:
-        """A step whose result has a name."""
-        axes = summed_axes(node.instr)
-        if axes is not None:
-            return self._sum(node, axes)
+    def of(self, nodes: Sequence[Node], growing: Collection[Value]) -> list[Line]:
+        """Steps and entries of stacks over one shape, in one loop; `growing` stacks are given room before."""
+        before: list[Line] = []
+        inside: list[Line] = []
+        shape: Sequence[int] = ()
+        where = nodes[0].location
+        for node in nodes:
+            if isinstance(node, Push):
+                shape = node.value.type.shape
+                before.extend([make_room(node)] if node.stack in growing else [])
+                inside.append(Line(self._push(node), node.location))
+                continue
+            assert isinstance(node, Compute)
+            axes = summed_axes(node.instr)
+            result = node.outputs[0]
+            if axes is not None:
+                shape = node.inputs[0].type.shape
+                before.append(Line(assign(result.name, self._zero(result)), where))
+                inside.append(Line(self._add(node, axes), node.location))
+                continue
+            shape = result.type.shape
+            if not result.inner:
+                before.append(Line(assign(result.name, zeros(result.type, "np.empty")), where))
+            inside.append(Line(self._store(node), node.location))
+        return [*before, *self._each(shape, inside)]
+
+    def _store(self, node: Compute) -> ast.stmt:
+        """One element of the result."""
         result = node.outputs[0]
         index = self.elements.indices(result.type.shape)
+        element = self.elements.of(node, index)
+        if result.inner:
+            return assign(result.name, element)
         place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
-        store = ast.Assign(targets=[place], value=self.elements.of(node, index))
-        made = Line(assign(result.name, zeros(result.type, "np.empty")), node.location)
-        return [made, self._each(result.type.shape, store, node.location)]
+        return ast.Assign(targets=[place], value=element)
 
-    def _sum(self, node: Compute, axes: Sequence[int]) -> list[Line]:
-        """Each element is added to its sum, in the order they have in memory."""
+    def _zero(self, result: Value) -> ast.expr:
+        if result.type.shape:
+            return zeros(result.type)
+        return self.expressions.constant(result.type.dtype.type(0), result.type)
+
+    def _add(self, node: Compute, axes: Sequence[int]) -> ast.stmt:
+        """One element is added to its sum; the elements come in the order they have in memory."""
         result, given = node.outputs[0], node.inputs[0].type.shape
         index = self.elements.indices(given)
         place: ast.Name | ast.Subscript = ast.Name(id=result.name, ctx=ast.Store())
@@ -49,11 +77,7 @@ class ElementLoops:
                 lead = len(given) - len(result.type.shape)
                 kept = [literal(0) if k in axes else p for k, p in enumerate(index) if k >= lead]
             place = subscript(ast.Name(id=result.name, ctx=ast.Load()), kept, store=True)
-            start = zeros(result.type)
-        else:
-            start = self.expressions.constant(result.type.dtype.type(0), result.type)
-        add = ast.AugAssign(target=place, op=ast.Add(), value=self.elements.at(node.inputs[0], index))
-        return [Line(assign(result.name, start), node.location), self._each(given, add, node.location)]
+        return ast.AugAssign(target=place, op=ast.Add(), value=self.elements.at(node.inputs[0], index))
 
     def write(self, node: Write, sets: bool) -> list[Line]:
         """`x[1:] = y` or `x[1:] += y`, element by element."""
@@ -71,27 +95,22 @@ class ElementLoops:
         store: ast.stmt = ast.Assign(targets=[place], value=element)
         if not sets:
             store = ast.AugAssign(target=place, op=ast.Add(), value=element)
-        return [self._each(part, store, node.location)]
+        return list(self._each(part, [Line(store, node.location)]))
 
-    def push(self, node: Push, grows: bool) -> list[Line]:
-        """One iteration's array in its place of the stack."""
+    def _push(self, node: Push) -> ast.stmt:
+        """One element of one iteration's array in its place of the stack."""
         assert isinstance(node.value, Value) and node.index is not None
         stack = ast.Name(id=node.stack.name, ctx=ast.Load())
         entry = ast.Name(id=node.index.name, ctx=ast.Load())
-        shape = node.value.type.shape
-        index = self.elements.indices(shape)
-        store = ast.Assign(
-            targets=[subscript(stack, [entry, *index], store=True)], value=self.elements.at(node.value, index)
-        )
-        room = [make_room(node)] if grows else []
-        return [*room, self._each(shape, store, node.location)]
+        index = self.elements.indices(node.value.type.shape)
+        place = subscript(stack, [entry, *index], store=True)
+        return ast.Assign(targets=[place], value=self.elements.at(node.value, index))
 
-    def _each(self, shape: Sequence[int], store: ast.stmt, where: Location | None) -> Line:
-        """The statement for each index of a shape."""
-        line = Line(store, where)
+    def _each(self, shape: Sequence[int], inside: Sequence[Line]) -> Sequence[Line]:
+        """The statements for each index of a shape."""
         for n, letter in reversed(list(zip(shape, self.elements.letters, strict=False))):
             if n != 1:
                 target = ast.Name(id=letter, ctx=ast.Store())
                 head = ast.For(target=target, iter=call("range", literal(n)), body=[], orelse=[])
-                line = Line(head, where, body=[line])
-        return line
+                inside = [Line(head, inside[0].location, body=inside)]
+        return inside

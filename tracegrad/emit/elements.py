@@ -136,6 +136,8 @@ class Elements:
         assert isinstance(operand, Value)
         own = spread_index(operand.type.shape, index)
         maker = operand.maker
+        if operand.inner:
+            return self.expressions.name(operand)
         if operand.expression is None:
             return subscript(self.expressions.name(operand), own)
         if isinstance(maker, Item):

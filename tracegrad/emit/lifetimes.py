@@ -19,6 +19,7 @@ from tracegrad.emit.blocks import (
     Block,
     Choice,
     Compute,
+    Fused,
     Item,
     Move,
     Node,
@@ -79,13 +80,16 @@ class _Clock:
         elif isinstance(node, Choice):
             self.read(node.reads, at)
             self.choice(node)
+        elif isinstance(node, Fused):
+            for inner in node.nodes:
+                self.node(inner)
         elif isinstance(node, Write):
             self.read((node.source,), at)
             self.read(node.rest, at + 2)  # the copy has its name when these are read
             self.make((node.output,), at)
         else:
-            in_loop = isinstance(node, Compute) and node.loop  # the result has its name when these are read
-            self.read(node.reads, at + 2 if in_loop else at)
+            in_loop = isinstance(node, Push) or (isinstance(node, Compute) and node.loop)
+            self.read(node.reads, at + 2 if in_loop else at)  # results of the loop have their names before
             self.make(node.makes, at)
 
     def choice(self, node: Choice) -> None:
@@ -230,6 +234,8 @@ def walk(block: Block) -> Iterable[Node]:
         if isinstance(node, Choice):
             for arm in node.arms:
                 yield from walk(arm)
+        elif isinstance(node, Fused):
+            yield from node.nodes
         elif isinstance(node, Repeat):
             if node.test is not None:
                 yield from walk(node.test)

@@ -17,6 +17,7 @@ from typing import Any
 from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.elements import called_kernel, has_loop
 from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.fusion import fuse
 from tracegrad.emit.lifetimes import measure, walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
 from tracegrad.emit.names import give_names, identifier, index_letters
@@ -145,6 +146,8 @@ class _Function:
         careful = not native and python_numbers_meet(nodes, reader)
         self.expressions = Expressions(native, careful)
         nest(self.block, self.expressions)
+        if native:
+            fuse(self.block)
         groups = measure(self.inputs, self.block)
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
         give_names(self.inputs, nodes, groups, reserved, decided, native)

@@ -95,7 +95,9 @@ class Names:
         """Whether nothing that has this name is needed while the group is."""
         if name in self.reserved:
             return False
-        if self.typed and any(p.type != group[0].type for p in self.holders.get(name, ())[:1]):
+        if self.typed and any(
+            (p.type, p.inner) != (group[0].type, group[0].inner) for p in self.holders.get(name, ())[:1]
+        ):
             return False
         if min(v.start for v in group) >= self.last_end.get(name, -2):
             return True
@@ -176,9 +178,7 @@ def _name_next(node: Repeat, groups: Groups) -> None:
     move = node.body.nodes[-1]
     assert isinstance(move, Move)
     for target, source in zip(move.targets, move.sources, strict=True):
-        made_here = (
-            isinstance(source, Value) and source.expression is None and source.maker in node.body.nodes
-        )
+        made_here = isinstance(source, Value) and source.expression is None and source.block is node.body
         if not made_here or not isinstance(source, Value) or groups.joined(source, target):
             continue
         if target.hint and source.hint in (None, target.hint):

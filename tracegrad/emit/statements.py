@@ -15,6 +15,7 @@ from tracegrad.emit.blocks import (
     Check,
     Choice,
     Compute,
+    Fused,
     Item,
     Move,
     Node,
@@ -77,11 +78,13 @@ class Writer:
             return self._write(node)
         if isinstance(node, Pack):
             return self._pack(node)
+        if isinstance(node, Fused):
+            return self.loops.of(node.nodes, self._growing)
         if isinstance(node, Check):
             return self._check(node)
         if isinstance(node, Push):
             if self.expressions.native and node.value.type.shape and isinstance(node.value, Value):
-                return self.loops.push(node, node.stack in self._growing)
+                return self.loops.of([node], self._growing)
             value = self._kept(node.value, node.stack)
             return write_push(node, value, node.stack in self._growing)
         if isinstance(node, Move):
@@ -97,7 +100,7 @@ class Writer:
         if node.makes[0].expression is not None:
             return []
         if isinstance(node, Compute) and node.loop:
-            return self.loops.compute(node)
+            return self.loops.of([node], self._growing)
         found = self.expressions.of(node)
         if isinstance(node, Compute) and node.instr.op.name == "zeros":
             self._zeroed[node.outputs[0]] = frozenset()

@@ -1,0 +1,144 @@
+"""Loops over elements that become one, in native text.
+
+Blocks whose nested values are decided go in; afterwards steps over the same shape stand in one `Fused` node. A
+step joins the last loop of its shape if it reads what that loop makes at the very element that is made there, and
+nothing that is made after it. Arrays that only their own loop reads become numbers (`Value.inner`). The order of the
+arithmetic stays, and so does every digit. Begin with `fuse`.
+
+The conditions are those of loop fusion and array contraction in Allen and Kennedy, Optimizing Compilers for Modern
+Architectures, Morgan Kaufmann 2001, chapter 8.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Item, Node, Operand, Push, Repeat, Value
+from tracegrad.emit.elements import is_view, source_index, spread_index, summed_axes
+from tracegrad.emit.lifetimes import leaves
+from tracegrad.ir.trace import Const
+from tracegrad.ops.op import literal
+
+Place = tuple[str, ...] | None  # the index of an element as text; None for the whole
+
+
+def fuse(block: Block) -> None:
+    """Fuse the loops of a block, and of the blocks in it."""
+    placed: list[Node] = []
+    made: dict[Value, int] = {}  # where in `placed` a value is made
+    last: dict[tuple[int, ...], int] = {}  # the last loop over each shape
+    for node in block.nodes:
+        shape = loop_shape(node)
+        if isinstance(node, (Choice, Repeat)):
+            for inner in node.arms if isinstance(node, Choice) else (node.test, node.body):
+                if inner is not None:
+                    fuse(inner)
+            last.clear()
+        at = last.get(shape) if shape is not None else None
+        if at is not None and _may_join(node, placed[at], at, made):
+            group = placed[at]
+            placed[at] = Fused(None, [*(group.nodes if isinstance(group, Fused) else [group]), node])
+        else:
+            at = len(placed)
+            placed.append(node)
+            if shape is not None:
+                last[shape] = at
+        made.update((value, at) for value in node.makes if value.expression is None)
+    block.nodes = placed
+    for node in placed:
+        if isinstance(node, Fused):
+            _contract(node)
+
+
+def loop_shape(node: Node) -> tuple[int, ...] | None:
+    """The shape whose elements a statement runs over; None for other nodes, and for what is nested."""
+    if isinstance(node, Compute) and node.loop and node.outputs[0].expression is None:
+        summed = summed_axes(node.instr) is not None
+        return tuple((node.inputs[0] if summed else node.outputs[0]).type.shape)
+    if isinstance(node, Push) and node.index is not None and isinstance(node.value, Value):
+        return tuple(node.value.type.shape) or None
+    return None
+
+
+def _may_join(node: Node, loop: Node, at: int, made: dict[Value, int]) -> bool:
+    members = loop.nodes if isinstance(loop, Fused) else [loop]
+    results = {value: _place_made(member) for member in members for value in member.makes}
+    for value, place in _read(node):
+        if value in results:
+            if place is None or place != results[value]:
+                return False
+        elif made.get(value, -1) >= at:
+            return False
+    return True
+
+
+def _place_made(node: Node) -> Place:
+    """The element a loop makes in one round; None for a sum, which is there only after the last round."""
+    if isinstance(node, Compute) and summed_axes(node.instr) is None:
+        return _text(_index(node.outputs[0].type.shape))
+    return None
+
+
+def _read(node: Node) -> Iterable[tuple[Value, Place]]:
+    """The named values a loop reads in one round, and at which element."""
+    if isinstance(node, Push):
+        yield from _read_at(node.value, _index(node.value.type.shape))
+        return
+    assert isinstance(node, Compute)
+    if summed_axes(node.instr) is not None:
+        yield from _read_at(node.inputs[0], _index(node.inputs[0].type.shape))
+    else:
+        yield from _inputs_at(node, _index(node.outputs[0].type.shape))
+
+
+def _read_at(operand: Operand, index: Sequence[ast.expr]) -> Iterable[tuple[Value, Place]]:
+    if isinstance(operand, Const):
+        return
+    maker = operand.maker
+    own = spread_index(operand.type.shape, index)
+    if operand.expression is None:
+        yield operand, _text(own) if own else None
+    elif own and isinstance(maker, Compute):
+        yield from _inputs_at(maker, own)
+    else:
+        for value in leaves(operand):
+            yield value, None
+
+
+def _inputs_at(node: Compute, index: Sequence[ast.expr]) -> Iterable[tuple[Value, Place]]:
+    if is_view(node.instr):
+        inside = source_index(node.instr, index) if node.inputs[0].type.shape else []
+        yield from _read_at(node.inputs[0], inside)
+        return
+    for operand in node.inputs:
+        yield from _read_at(operand, index)
+
+
+def _index(shape: Sequence[int]) -> list[ast.expr]:
+    return [literal(0) if n == 1 else ast.Name(id=f"axis_{k}", ctx=ast.Load()) for k, n in enumerate(shape)]
+
+
+def _text(index: Sequence[ast.expr]) -> tuple[str, ...]:
+    return tuple(map(ast.unparse, index))
+
+
+def _contract(loop: Fused) -> None:
+    """An array that is read nowhere else is a number."""
+    members = set(loop.nodes)
+    for node in loop.nodes:
+        if _place_made(node) is None or not node.makes:
+            continue
+        value = node.makes[0]
+        readers = list(_statements(value))
+        if readers and all(r in members and not isinstance(r, Push) for r in readers):
+            value.inner = True
+
+
+def _statements(value: Value) -> Iterable[Node]:
+    """The statements that read a value, themselves or in what is nested in them."""
+    for reader in value.readers:
+        if isinstance(reader, (Compute, Item)) and reader.makes[0].expression is not None:
+            yield from _statements(reader.makes[0])
+        else:
+            yield reader
