@@ -47,7 +47,9 @@ def array_type(shape: Sequence[int], dtype: Any) -> ArrayType:
     return ArrayType(tuple(shape), np.dtype(dtype))
 
 
-_SCALARS = {t: ArrayType((), np.dtype(t)) for t in WEAK}
+_SCALARS = {
+    t: ArrayType((), np.dtype(t)) for t in (*WEAK, np.float64, np.float32, np.int64, np.int32, np.bool_)
+}  # made once: the types of scalars are compared more often than any
 
 
 def type_of(value: Any) -> ArrayType:

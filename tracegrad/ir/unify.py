@@ -83,18 +83,21 @@ def _step(a: Step, b: Step, names: Names, zeros: Any) -> Step:
         return _branch(a, b, names, zeros)
     if "body" in a.params:
         return _loop(a, b, names, zeros)
-    if (
-        len(a.inputs) != len(b.inputs)
-        or not all(same_atom(x, y, names) for x, y in zip(a.inputs, b.inputs, strict=True))
-        or not (a.params is b.params or _same_params(a.params, b.params))
-        or any(x.type != y.type for x, y in zip(a.outputs, b.outputs, strict=True))
-    ):
+    # Once for each step of each iteration of a loop that is captured: plain loops, the common case first.
+    same = len(a.inputs) == len(b.inputs) and (a.params is b.params or _same_params(a.params, b.params))
+    for x, y in zip(a.inputs, b.inputs, strict=False):
+        same = same and same_atom(x, y, names)
+    for mine, other in zip(a.outputs, b.outputs, strict=True):
+        same = same and (mine.type is other.type or mine.type == other.type)
+        names[other] = mine
+    if not same:
         raise Mismatch(f"`{a.op.name}` of other values", a.location)
-    names.update(zip(b.outputs, a.outputs, strict=True))
     return a
 
 
 def _same_params(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    if not a and not b:
+        return True
     return a.keys() == b.keys() and all(type(a[k]) is type(b[k]) and a[k] == b[k] for k in a)
 
 

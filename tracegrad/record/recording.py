@@ -193,7 +193,7 @@ class Recording(Writes):
             if op.view and type.shape:
                 self.remember_view(traced, args, op, params)
             return traced
-        if any(weaks):
+        if any(weaks) and not all(weaks):
             atoms = self._strengthened(op, atoms, weaks, params, type)
         variable = Var(type)
         if bound:
@@ -246,6 +246,9 @@ class Recording(Writes):
         """Python numbers that are variables, cast where NumPy let them take the dtype of the arrays beside
         them.
         """
+        weak_variables = [a for a, weak in zip(atoms, weaks, strict=True) if weak and isinstance(a, Var)]
+        if all(a.type.dtype == type.dtype for a in weak_variables):
+            return atoms
         if op.result_types(atoms, params)[0].dtype == type.dtype:
             return atoms
         strong = [a.type.dtype for a, weak in zip(atoms, weaks, strict=True) if not weak]
