@@ -52,8 +52,13 @@ def fuse(block: Block) -> None:
 
 
 def loop_shape(node: Node) -> tuple[int, ...] | None:
-    """The shape whose elements a statement runs over; None for other nodes, and for what is nested."""
+    """The shape whose elements a statement runs over; None for other nodes, and for what is nested.
+
+    A view made contiguous stays alone: reading across memory would slow down what stands beside it.
+    """
     if isinstance(node, Compute) and node.loop and node.outputs[0].expression is None:
+        if is_view(node.instr):
+            return None
         summed = summed_axes(node.instr) is not None
         return tuple((node.inputs[0] if summed else node.outputs[0]).type.shape)
     if isinstance(node, Push) and node.index is not None and isinstance(node.value, Value):
