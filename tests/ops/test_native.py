@@ -41,3 +41,41 @@ def test_compiled_programs_give_what_the_array_text_gives(transform, function):
     for found in results.values():
         np.testing.assert_allclose(found[0], function(x), rtol=1e-12)
     np.testing.assert_allclose(results["native"][1], results["python"][1], rtol=1e-10, atol=1e-12)
+
+
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, np.inf, -np.inf, np.nan, 7.0, 1e308, -3.0, 0.1])
+
+
+def elementwise(a, b):
+    return (
+        a // b,
+        a % b,
+        a / b,
+        a**b,
+        np.maximum(a, b),
+        np.minimum(a, b),
+        np.hypot(a, b),
+        np.sign(a) * np.floor(b),
+    )
+
+
+def test_special_values_are_numpys_in_compiled_loops():
+    first, second = (part.ravel() for part in np.meshgrid(SPECIAL, SPECIAL))
+    made = tg.jit(elementwise, jit="native")
+    found = made(first, second)
+    assert made.stats.compiles == 1, made.explain()
+    with np.errstate(all="ignore"):
+        wanted = elementwise(first, second)
+    for got, want in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_whole_numbers_are_divided_as_numpy_divides_them():
+    numbers = np.arange(-8, 9)
+    first, second = (part.ravel() for part in np.meshgrid(numbers, numbers))
+    with np.errstate(all="ignore"):
+        wanted = first // second, first % second
+    for got, want in zip(
+        tg.jit(lambda a, b: (a // b, a % b), jit="native")(first, second), wanted, strict=True
+    ):
+        np.testing.assert_array_equal(got, want)

@@ -24,8 +24,9 @@ from tracegrad.ops.index import Slot
 from tracegrad.ops.op import call, literal
 
 FEW = 128  # so many elements the kernels add one after the other, too
-# where Numba's operators are Python's
-_EXACT = {"floor_divide": "np.floor_divide", "remainder": "np.remainder"}
+_EXACT = {
+    "remainder": "np.remainder"
+}  # Numba's operator is Python's; its `np.floor_divide` says 1.0 // 0.1 is 10
 
 
 def has_loop(instr: Instr) -> bool:
