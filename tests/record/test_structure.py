@@ -426,3 +426,24 @@ def test_an_array_written_in_a_loop_is_a_path():
 
     made = captured(function, np.ones(3), np.arange(3.0))
     assert count(made, "loop") == 0
+
+
+def test_an_arm_recorded_for_an_integer_is_not_used_for_a_float():
+    def function(x):
+        c = 1
+        for _ in range(4):
+            d = np.sin(c - x)
+            if np.sin(c) >= d:
+                if c > x:
+                    c = np.sin(c - c) + 0.1 * x
+                else:
+                    c = np.cos(c * x)
+            x = x + 0.5 * c
+        return x + c
+
+    gradient = tg.value_and_grad(function, jit="python")
+    for x in (0.3, -1.2, 1.7, 0.9, 2.5, -0.4):
+        value, derivative = gradient(x)
+        h = 1e-6
+        assert value == pytest.approx(function(x))
+        assert derivative == pytest.approx((function(x + h) - function(x - h)) / (2 * h), rel=1e-6)

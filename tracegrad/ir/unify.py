@@ -146,6 +146,9 @@ def _branch(a: Instr, b: Instr, names: Names, zeros: Any) -> Instr:
 
 
 def _rebound(arm: Trace, inputs: Sequence[Var]) -> Trace:
+    if any(v.type != i.type for v, i in zip(arm.inputs, inputs, strict=True)):
+        # An integer that became a float: the steps were recorded for the other type.
+        raise Mismatch("a block of steps that reads a value of another type", None)
     steps, names = renewed(arm.steps, dict(zip(arm.inputs, inputs, strict=True)))
     return Trace(tuple(inputs), tuple(steps), tuple(substituted(x, names) for x in arm.outputs), arm.name)
 
