@@ -79,3 +79,11 @@ def test_whole_numbers_are_divided_as_numpy_divides_them():
         wanted = first // second, first % second
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+def test_the_norm_of_one_number_compiles():
+    made = tg.value_and_grad(lambda x: np.linalg.norm(x) * x, jit="native")
+    value, slope = made(np.array(-3.0))
+    assert made.stats.compiles == 1, made.explain()
+    assert value == -9.0
+    assert slope == 6.0

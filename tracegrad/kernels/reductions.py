@@ -325,6 +325,11 @@ def norm_all(x, zero):
     return type_like(norm_of(np.ascontiguousarray(x).reshape(x.size), zero), zero)
 
 
+def norm_of_number(x):
+    """The norm of one number."""
+    return abs(x)
+
+
 def norm_rows(x, cut, shape, zero):
     """2-norm over the axes that `cut` names."""
     matrix = rows_of(x, cut)

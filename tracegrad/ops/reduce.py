@@ -341,7 +341,7 @@ norm: Op = Op(
     vjp=_norm_vjp,
     jvp=_norm_jvp,
     emit=_emit_norm,
-    native=native_reduction(kernels.norm_all, kernels.norm_rows, 0),
+    native=native_reduction(kernels.norm_all, kernels.norm_rows, 0, scalar=kernels.norm_of_number),
     sample=(
         *_SMALL,
         case((2, 2, 2), axis=(0, 1, 2), keepdims=False),
@@ -368,7 +368,7 @@ logsumexp: Op = Op(
     vjp=_logsumexp_vjp,
     jvp=_logsumexp_jvp,
     emit=emit_reduction("np.logaddexp.reduce"),
-    native=native_reduction(kernels.logsumexp_all, kernels.logsumexp_rows, 0),
+    native=native_reduction(kernels.logsumexp_all, kernels.logsumexp_rows, 0, scalar=same),
     sample=_SMALL,
 )
 
