@@ -13,7 +13,7 @@ from tracegrad.ad.activity import active_variables
 from tracegrad.ad.blocks import record_entries
 from tracegrad.ad.forward import push_forward
 from tracegrad.ad.reverse import pull_back
-from tracegrad.ir.trace import Atom, Const, Step, Trace, Var
+from tracegrad.ir.trace import Atom, Const, Trace, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.index import zeros
 from tracegrad.ops.symbol import Builder, Symbol
@@ -50,7 +50,7 @@ def reverse_mode(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], unit_s
         if isinstance(output, Var):
             seeds[output] = seed if output not in seeds else seeds[output] + seed
     inputs = [trace.inputs[i] for i in wrt]
-    found = pull_back(_primal(builder), values, seeds, builder, active_variables(trace, inputs))
+    found = pull_back(list(builder.steps), values, seeds, builder, active_variables(trace, inputs))
     gradients = [_typed(found.get(v), v.type, builder) for v in inputs]
     return Trace(
         (*trace.inputs, *map(_variable, given)),
@@ -72,8 +72,7 @@ def forward_mode(trace: Trace, wrt: Sequence[int]) -> Trace:
     builder, values = _replay(trace, entries=False)
     inputs = [trace.inputs[i] for i in wrt]
     given = [builder.input(v.type, f"{v.name}_dot" if v.name else None) for v in inputs]
-    steps = _primal(builder)
-    builder.steps = []
+    steps, builder.steps = builder.steps, []
     dots = push_forward(steps, values, dict(zip(inputs, given, strict=True)), builder)
     tangents = [_typed(dots.get(a) if isinstance(a, Var) else None, a.type, builder) for a in trace.outputs]
     return Trace(
@@ -92,10 +91,6 @@ def _replay(trace: Trace, entries: bool = True) -> tuple[Builder, dict[Var, Symb
     for step in builder.steps:
         values.update((v, builder.symbol(v)) for v in step.outputs)
     return builder, values
-
-
-def _primal(builder: Builder) -> list[Step]:
-    return list(builder.steps)
 
 
 def _typed(value: Symbol | None, type: ArrayType, builder: Builder) -> Symbol:

@@ -29,7 +29,6 @@ class Expressions(ast.NodeTransformer):
         self.scopes: list[set[str]] = []
         self.names: dict[int, tuple[str, ...]] = {}
         self.after: dict[int, frozenset[str]] = {}
-        self.lines: dict[int, int] = {}
         self.refusals: list[str] = []
         self.loops = 0
         self.temporaries = 0

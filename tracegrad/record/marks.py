@@ -54,7 +54,6 @@ class Marked:
     code: types.CodeType
     names: dict[int, tuple[str, ...]]
     after: dict[int, frozenset[str]]
-    lines: dict[int, int]
     refusals: tuple[str, ...]
     writes_outside: int
 
@@ -97,7 +96,6 @@ def mark(code: types.CodeType) -> Marked | None:
         made,
         marker.names,
         marker.after,
-        marker.lines,
         tuple(marker.refusals),
         marker.writes_outside,
     )

@@ -215,7 +215,6 @@ class Statements(Expressions):
             return None
         key = len(self.names) + 1
         self.names[key], self.after[key] = self._names(node)
-        self.lines[key] = node.lineno
         return key
 
     def _rebind(self, method: str, key: int) -> list[ast.stmt]:
