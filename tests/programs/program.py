@@ -29,6 +29,10 @@ class Program:
         It is also compiled with Numba.
     captures : int or None
         How many captures all inputs may need at most; None where that is not what the program is about.
+    loops : int
+        How many loops its program has at least, the unrolled ones not counted.
+    second : bool
+        Its second derivative is checked as well.
     eager : bool
         It runs on eager tensors as well.
     tolerance : float
@@ -40,6 +44,8 @@ class Program:
     argnums: int = 0
     native: bool = False
     captures: int | None = None
+    loops: int = 0
+    second: bool = False
     eager: bool = False
     tolerance: float = 2e-6
 
