@@ -83,7 +83,10 @@ def read(x: Any, key: Any) -> Any:
 
 def _item_type(x: Any, *arrays: Any, index: Any) -> ArrayType:
     empty = np.broadcast_to(np.empty((), bool), x.shape)
-    stand_ins = [np.zeros(a.shape, a.dtype) if not hasattr(a, "value") else a.value for a in arrays]
+    # a number outside the array is an error when it runs, which it may never do: only masks count by value
+    stand_ins = [
+        a.value if a.dtype.kind == "b" and hasattr(a, "value") else np.zeros(a.shape, a.dtype) for a in arrays
+    ]
     return ArrayType(empty[fill(index, stand_ins)].shape, x.dtype)
 
 

@@ -19,6 +19,7 @@ from tracegrad.ir.walk import map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, positive_, subtract
 from tracegrad.ops.compare import logical_not, where
 from tracegrad.ops.op import Op
+from tracegrad.passes.items import ITEMS
 from tracegrad.passes.rewrite import (
     Heads,
     Rule,
@@ -156,7 +157,8 @@ _ALL = [rule for left, right in ALGEBRA for rule in pattern_rules(left, right)]
 def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
     """The rules that may apply to an op with such inputs: those of its family, algebra, structure."""
     algebra = (rule for of, wanted, rule in _ALL if of is op and may_match(wanted, heads))
-    return (*FAMILIES.get(op.family, ()), *algebra, *(rule for name, rule in STRUCTURE if name == op.name))
+    tables = (rule for name, rule in (*STRUCTURE, *ITEMS) if name == op.name)
+    return (*FAMILIES.get(op.family, ()), *algebra, *tables)
 
 
 # --- loops and branches -----------------------------------------------------------------------------------------------
