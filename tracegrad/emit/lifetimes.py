@@ -4,8 +4,8 @@ Blocks with their nested values go in; afterwards every value has a life (`start
 knows whether it may work on its source itself, and `Groups` says which values are one variable of the text:
 what a loop carries, what the arms of a branch join, what a write in place changes. Positions count nodes in
 the order of the text. Two values may share a name if their lives do not overlap; reads at a position come
-before writes at it. A value whose last reader is in the false arm of a branch is not needed in the true arm
-after its last reader there: its life has a hole.
+before writes at it. A value that is needed in some arms of a branch but not after it is needed in no arm after
+its last reader there: its life has holes.
 
 This is the way out of static single assignment of Boissinot et al., "Revisiting out-of-SSA translation",
 CGO 2009, for structured programs, where a life is one interval. Begin with `measure`.
@@ -102,9 +102,10 @@ class _Clock:
             read.append(self.read_in_arm.pop())
             ends.append(self.now)
         self.now += 4
-        for value in read[1]:
+        for value in {**read[0], **read[1]}:
             if value.start <= before:
                 value.holes.append((read[0].get(value, before), ends[0] + 2, self.now))
+                value.holes.append((read[1].get(value, ends[0] + 2), self.now, self.now))
         if self.read_in_arm:
             self.read_in_arm[-1].update({**read[0], **read[1]})
         self.make(node.outputs, self.now)
@@ -181,8 +182,11 @@ def live_at(value: Value, position: int) -> bool:
 
 
 def _in_hole(value: Value, start: int, end: int) -> bool:
-    """Whether it is not needed from start to end; a hole counts only if nothing after the branch reads the value."""
-    return any(first <= start and end <= last and value.end <= limit for first, last, limit in value.holes)
+    """Whether it is not needed from start to end; a hole counts only if the value is not needed after the branch."""
+    return any(
+        first <= start and end <= last and (value.end <= limit or not live_at(value, limit))
+        for first, last, limit in value.holes
+    )
 
 
 def measure(inputs: Sequence[Value], block: Block) -> Groups:
