@@ -27,12 +27,9 @@ from tracegrad.ops.index import index_add, index_set, zeros_like
 from tracegrad.ops.linalg import dot
 from tracegrad.ops.reduce import mean, sum_
 from tracegrad.ops.symbol import Builder, Symbol
-from tracegrad.passes.cse import share
-from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.differentiate import reverse_mode
-from tracegrad.passes.fold import fold
+from tracegrad.passes.pipeline import optimised
 from tracegrad.passes.residuals import split
-from tracegrad.passes.simplify import simplify
 
 
 class Recorder(Builder):
@@ -130,9 +127,7 @@ def capture(function: Callable[..., Any], values: Sequence[Any]) -> Trace:
 
 def simplified(trace: Trace) -> Trace:
     """The passes that make a derivative readable."""
-    for _ in range(3):
-        trace = drop_unused(share(fold(simplify(trace))))
-    return trace
+    return optimised(trace)
 
 
 def joint(trace: Trace) -> Trace:

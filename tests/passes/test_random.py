@@ -16,6 +16,7 @@ from tracegrad.ir.trace import Trace
 from tracegrad.ir.verify import verify
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import REGISTRY
+from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.cse import share
 from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.fold import fold
@@ -24,7 +25,7 @@ from tracegrad.passes.simplify import simplify
 
 
 def all_passes(trace: Trace) -> Trace:
-    for change in (fold, simplify, share, drop_unused, simplify, drop_unused, lower_branches):
+    for change in (fold, simplify, share, settle_sums, drop_unused, simplify, drop_unused, lower_branches):
         trace = change(trace)
     return own_outputs(trace, 2)
 
@@ -38,7 +39,9 @@ def run(trace: Trace, values: list[Any]) -> Any:
         return None
 
 
-@pytest.mark.parametrize("change", [fold, simplify, share, drop_unused, lower_branches, all_passes])
+@pytest.mark.parametrize(
+    "change", [fold, simplify, share, settle_sums, drop_unused, lower_branches, all_passes]
+)
 @settings(max_examples=100, deadline=None)
 @given(traces())
 def test_a_pass_preserves_types_and_values(change: Any, drawn: Any) -> None:

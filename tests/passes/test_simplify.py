@@ -50,6 +50,8 @@ ALGEBRA = [
         "a = multiply(2, v); b = multiply(w, 3.0); c = multiply(a, b); c",
         "_1 = multiply(6.0, w); c = multiply(v, _1); c",
     ),
+    ("a = add(x, v); b = add(a, v); b", "_1 = multiply(2.0, v); b = add(x, _1); b"),
+    ("a = subtract(x, v); b = subtract(a, v); b", "_1 = multiply(2.0, v); b = subtract(x, _1); b"),
     ("a = add(2.0, v); b = add(3.0, a); b", "b = add(v, 5.0); b"),
     ("a = subtract(v, 2.0); b = add(3.0, a); b", "b = add(v, 1.0); b"),
     ("a = add(v, 2.0); b = subtract(a, 3.0); b", "b = add(v, -1.0); b"),

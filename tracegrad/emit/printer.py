@@ -109,7 +109,8 @@ class Page:
             self._comment(line.location, depth)
             self._statement(line, depth)
 
-    def _statement(self, line: Line, depth: int) -> None:
+    def _statement(self, line: Line, depth: int, word: str = "") -> None:
+        """One statement and what it holds; with `word` "el", an `if` that is an `elif`."""
         indent = "    " * depth
         statement = line.statement
         if not line.body:
@@ -122,9 +123,13 @@ class Page:
             statement = ast.While(test=statement.test, body=head, orelse=[])
         elif isinstance(statement, ast.For):
             statement = ast.For(target=statement.target, iter=statement.iter, body=head, orelse=[])
-        self._put(print_node(statement, WIDTH - len(indent))[:-1], indent, line)
+        head_lines = print_node(statement, WIDTH - len(indent) - len(word))[:-1]
+        self._put([word + head_lines[0], *head_lines[1:]], indent, line)
         self.write(line.body, depth + 1)
-        if line.orelse:
+        if len(line.orelse) == 1 and line.orelse[0].body and isinstance(line.orelse[0].statement, ast.If):
+            self._comment(line.orelse[0].location, depth)
+            self._statement(line.orelse[0], depth, "el")
+        elif line.orelse:
             self.lines.append(f"{indent}else:")
             self.write(line.orelse, depth + 1)
 

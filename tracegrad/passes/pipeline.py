@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tracegrad.ir.trace import Trace
 from tracegrad.ir.verify import verify
+from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.cse import share
 from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
@@ -47,7 +48,7 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
     trace = drop_unused(trace)  # dead readers would keep the rules from values that are read once
     for _ in range(ROUNDS):
         before = trace
-        trace = drop_unused(share(fold(simplify(trace))))
+        trace = drop_unused(settle_sums(share(fold(simplify(trace)))))
         if trace is before:
             break
     verify(trace)

@@ -19,6 +19,7 @@ from tracegrad.ir.walk import map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, positive_, subtract
 from tracegrad.ops.compare import logical_not, where
 from tracegrad.ops.op import Op
+from tracegrad.passes.arms import condition_known
 from tracegrad.passes.items import ITEMS
 from tracegrad.passes.rewrite import (
     Heads,
@@ -138,6 +139,8 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
     (d * once(x * once(u / c)), _scaled_inside),
     (once(c * u) / d, _joined(divide, lambda c, u: expression(multiply, c, u))),
     (u + u, 2.0 * u),
+    (once(x + u) + u, x + 2.0 * u),
+    (once(x - u) - u, x - 2.0 * u),
     (c + (d + u), _joined(add, lambda c, u: expression(add, u, c))),
     (c + (u - d), _joined(subtract, lambda c, u: expression(add, u, c))),
     ((c + u) - d, _joined(subtract, lambda c, u: expression(add, u, c))),
@@ -175,6 +178,8 @@ def _settle_control(trace: Trace) -> Trace:
         if not isinstance(step, Guard) and step.op.family == "control":
             if step.op.name == "loop":
                 step = _still_values_out(step, stands)
+            else:
+                step = condition_known(step)
             step = map_nested(_constants_in(step), simplify)
             if step.op.name == "branch":
                 step = _same_in_both_arms(step, stands)
