@@ -67,16 +67,19 @@ def while_(
     carried: dict[str, Symbol],
     *invariants: Symbol,
     limit: Any = -1,
+    stop: int | None = None,
 ) -> list[Symbol]:
-    """A loop over named carried values; `test` and `body` take them and the invariants, `body` returns the next
-    ones."""
+    """A loop over named carried values; `test` and `body` take the counter, them and the invariants, `body` returns
+    the next ones."""
     builder: Any = next(iter(carried.values())).recorder
     types = [v.type for v in (*carried.values(), *invariants)]
     names = [*carried, *(v.atom.name for v in invariants)]
+    types, names = [type_of(0), *types], ["k", *names]
     condition = None if test is None else _inner(builder, test, types, names)
     inner = _inner(builder, body, types, names)
     params = {
         "condition": condition,
+        "stop": stop,
         "body": inner,
         "carried": len(carried),
         "sliced": 0,
@@ -156,12 +159,12 @@ def logistic(w: Any, X: Any, y: Any) -> Any:
 
 def tutorial(x: Any, v: Any) -> Any:
     y = named("y", x * 2.0)
-    (y,) = while_(lambda y: sqrt(dot(y, y)) < 1000.0, lambda y: named("y", y * 2.0), {"y": y})
+    (y,) = while_(lambda k, y: sqrt(dot(y, y)) < 1000.0, lambda k, y: named("y", y * 2.0), {"y": y})
     return dot(y, v)
 
 
 def pendulum(angle: Any, speed: Any, n: Any) -> Any:
-    def step(a: Any, s: Any) -> Any:
+    def step(k: Any, a: Any, s: Any) -> Any:
         a_mid = named("a_mid", a + 0.05 * s)
         s_next = s - 0.1 * sin(a_mid)
         return a + 0.1 * s_next, s_next
@@ -171,7 +174,7 @@ def pendulum(angle: Any, speed: Any, n: Any) -> Any:
 
 
 def fibonacci(x: Any, y: Any, n: Any) -> Any:
-    a, b = while_(None, lambda a, b: (b, sin(a) + b), {"a": x, "b": y}, limit=n)
+    a, b = while_(None, lambda k, a, b: (b, sin(a) + b), {"a": x, "b": y}, limit=n)
     return a * b
 
 
@@ -196,17 +199,17 @@ def guarded(x: Any) -> Any:
 
 
 def newton(a: Any, x: Any) -> Any:
-    def test(r: Any, a: Any) -> Any:
+    def test(k: Any, r: Any, a: Any) -> Any:
         error = named("error", r * r - a)
         return error * error > 1e-20 * error * error + 1e-18
 
-    (r,) = while_(test, lambda r, a: named("r", 0.5 * (r + a / r)), {"r": x}, a, limit=40)
+    (r,) = while_(test, lambda k, r, a: named("r", 0.5 * (r + a / r)), {"r": x}, a, limit=40)
     return r * a
 
 
 def nested_loops(x: Any, n: Any) -> Any:
-    def outer(s: Any, x: Any, n: Any) -> Any:
-        (t,) = while_(None, lambda t, x: sin(t) * x, {"t": s}, x, limit=3)
+    def outer(k: Any, s: Any, x: Any, n: Any) -> Any:
+        (t,) = while_(None, lambda k, t, x: sin(t) * x, {"t": s}, x, limit=3)
         return if_(t > 0.1, lambda s, t: s + t, lambda s, t: s - t * t, "s", s, t)
 
     (s,) = while_(None, outer, {"s": x}, x, n, limit=n)
@@ -221,7 +224,7 @@ def scattered(x: Any) -> Any:
 
 
 def filled(x: Any) -> Any:
-    def step(a: Any, s: Any, x: Any) -> Any:
+    def step(k: Any, a: Any, s: Any, x: Any) -> Any:
         return index_add(a, s, index=(0,)), s * x[1]
 
     a, s = while_(None, step, {"a": zeros_like(x), "s": x[0]}, x, limit=4)
@@ -237,7 +240,31 @@ def single(x: Any, w: Any) -> Any:
 
 
 def drifting(x: Any) -> Any:
-    (s,) = while_(None, lambda s, x: subtract(s * 0.5, x / 3), {"s": x}, x, limit=5)
+    (s,) = while_(None, lambda k, s, x: subtract(s * 0.5, x / 3), {"s": x}, x, limit=5)
+    return s * s
+
+
+def left_early(x: Any, n: Any) -> Any:
+    """A `for` with a `break`, whose number of steps is read, and whose counter computes."""
+
+    def step(k: Any, s: Any, stop: Any, x: Any) -> Any:
+        s = named("s", s * 0.5 + x / (k + 1))
+        return s, named("stop", s * s < 0.5)
+
+    builder: Any = x.recorder
+    s, _ = while_(None, step, {"s": x, "stop": builder.constant(False)}, x, limit=n, stop=1)
+    return s * x
+
+
+def forever(x: Any) -> Any:
+    """`while True` with a `break` alone."""
+
+    def step(k: Any, s: Any, stop: Any, x: Any) -> Any:
+        s = named("s", sin(s) * x + 1.0 / (k + 1))
+        return s, named("stop", (s < 0.3) | (k > 5))
+
+    builder: Any = x.recorder
+    s, _ = while_(None, step, {"s": x, "stop": builder.constant(False)}, x, stop=1)
     return s * s
 
 
@@ -256,5 +283,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "scattered": (scattered, (VECTOR,)),
     "filled": (filled, (VECTOR,)),
     "single": (single, (VECTOR.astype("f4"), np.array([0.5, 1.5], "f4"))),
+    "left_early": (left_early, (np.float64(1.3), np.int64(9))),
+    "forever": (forever, (np.float64(1.1),)),
     "drifting": (drifting, (np.float32(0.7),)),
 }

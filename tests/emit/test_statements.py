@@ -110,7 +110,7 @@ def test_python_numbers_where_they_mean_the_same_and_numpys_where_not() -> None:
         b = _Recorder()
         n = scalar(b, "n", "i8")
         y = b.constant(0.0)
-        (y,) = while_(None, lambda y: y / y if factor == "/" else y + 1.0, {"y": y}, limit=n)
+        (y,) = while_(None, lambda k, y: y / y if factor == "/" else y + 1.0, {"y": y}, limit=n)
         return body(b, [n], y)
 
     assert lines("+")[0] == "y = 0.0"
@@ -221,7 +221,7 @@ def test_an_arm_that_changes_nothing_is_left_out() -> None:
 def test_carried_values_are_updated_at_once() -> None:
     b = _Recorder()
     x, y, n = scalar(b, "x"), scalar(b, "y"), scalar(b, "n", "i8")
-    p, q = while_(None, lambda p, q: (q, p), {"p": x, "q": y}, limit=n)
+    p, q = while_(None, lambda k, p, q: (q, p), {"p": x, "q": y}, limit=n)
     assert body(b, [x, y, n], p, q) == [
         "p = x",
         "q = y",
@@ -234,7 +234,7 @@ def test_carried_values_are_updated_at_once() -> None:
 def test_an_argument_of_the_same_name_is_carried_on() -> None:
     b = _Recorder()
     x, n = scalar(b, "x"), scalar(b, "n", "i8")
-    (x_final,) = while_(None, lambda x: x * 0.5, {"x": x}, limit=n)
+    (x_final,) = while_(None, lambda k, x: x * 0.5, {"x": x}, limit=n)
     assert body(b, [x, n], x_final) == ["for _ in range(n):", "    x = x * 0.5", "return x, ()"]
     assert body(b, [x, n], x_final, x)[0] == "x_1 = x"
 
@@ -242,7 +242,7 @@ def test_an_argument_of_the_same_name_is_carried_on() -> None:
 def test_steps_are_counted_only_where_they_are_read() -> None:
     b = _Recorder()
     x = scalar(b, "x")
-    (y,) = while_(lambda y: y < 10.0, lambda y: y * 2.0, {"y": x})
+    (y,) = while_(lambda k, y: y < 10.0, lambda k, y: y * 2.0, {"y": x})
     assert body(b, [x], y) == ["y = x", "while y < 10.0:", "    y = y * 2.0", "return y, ()"]
     steps = b.symbol(b.steps[-1].outputs[0])
     assert body(b, [x], y, steps) == [

@@ -24,13 +24,13 @@ from tracegrad.ir.walk import (
 TRACE = read("""
     trace(x: f8[], p: b1[]):
       guard p is True
-      n, a = loop(5, x, carried=1, sliced=0, reverse=False, names=('a',), entries=None):
-        condition = trace(a: f8[]):
+      n, a = loop(5, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None):
+        condition = trace(i: i8[], a: f8[]):
           q = less(a, 100.0)
           r = less(a, 1000.0)
           guard r is True
           return q
-        body = trace(a: f8[]):
+        body = trace(i: i8[], a: f8[]):
           b = multiply(a, 2.0)
           q = less(b, 50.0)
           c = branch(q, b, names=('c',)):

@@ -42,13 +42,24 @@ def test_a_broken_trace_is_refused(trace: Trace, complaint: str) -> None:
 
 LOOP = read("""
     trace(x: f8[], s: f8[-1]):
-      n, a, t = loop(5, x, x, s, carried=1, sliced=1, reverse=False, names=('a',), entries=(0,)):
-        condition = trace(a: f8[], b: f8[]):
+      n, a, t = loop(5, x, x, s, carried=1, sliced=1, reverse=False, names=('a',), stop=None, entries=(0,)):
+        condition = trace(i: i8[], a: f8[], b: f8[]):
           p = less(a, b)
           return p
-        body = trace(a: f8[], b: f8[], k: f8[]):
+        body = trace(i: i8[], a: f8[], b: f8[], k: f8[]):
           c = add(a, k)
           return c, a
+      return a
+""")
+
+ENDLESS = read("""
+    trace(x: f8[]):
+      n, a = loop(-1, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None):
+        condition = trace(i: i8[], a: f8[]):
+          p = less(i, 3)
+          return p
+        body = trace(i: i8[], a: f8[]):
+          return a
       return a
 """)
 
@@ -78,10 +89,14 @@ def body(**changes: Any) -> Trace:
 @pytest.mark.parametrize(
     "trace, complaint",
     [
-        (changed(LOOP, condition=None, body=None), "without a condition"),
-        (changed(LOOP, reverse=True), "a reverse loop has a condition"),
+        (changed(LOOP, condition=None, body=None), "without a body"),
+        (changed(LOOP, reverse=True), "a reverse loop has a limit and a body"),
+        (changed(LOOP, reverse=True, condition=None, stop=0), "a reverse loop has a limit and a body"),
+        (changed(ENDLESS, condition=None), "neither limit, condition nor stop"),
+        (changed(LOOP, stop=1), "stopped by value 1 of 1"),
+        (changed(LOOP, stop=0), "the stops have the types"),
         (changed(LOOP, names=()), "carried values have the names"),
-        (changed(LOOP, entries=(None, None)), "have the entries"),
+        (changed(LOOP, stop=None, entries=(None, None)), "have the entries"),
         (changed(LOOP, body=body(outputs=(X, X))), "read before"),
         (changed(LOOP, body=body(outputs=(Const(1.0), Const(1.0)))), "does not hold the entry"),
         (changed(LOOP, body=body(outputs=(Const(1), Const(1.0)))), "body's carried outputs"),
@@ -99,16 +114,14 @@ def test_a_broken_loop_or_branch_is_refused(trace: Trace, complaint: str) -> Non
 
 def test_arms_and_bodies_nobody_has_seen_are_allowed() -> None:
     verify(changed(BRANCH, arms=(None, Trace((Y,), (), (Y,)))))
+    verify(changed(ENDLESS, body=None))
     verify(
         read("""
-            trace(x: f8[]):
-              n, a = loop(-1, x, carried=1, sliced=0, reverse=False, names=('a',), entries=None):
-                condition = trace(a: f8[]):
-                  p = less(a, 0.0)
-                  return p
+            trace(x: f8[], n: i8[]):
+              m, a = loop(n, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
                 body = None
               return a
-        """)
+        """)  # noqa: E501
     )
 
 

@@ -33,6 +33,7 @@ BINARY = (
     arithmetic.subtract,
     compare.where,
 )
+COUNTER = ArrayType((), np.dtype(np.int64))
 INDICES = ((0,), (1,), (slice(None),), (slice(0, 2),), (Ellipsis, 0), (-1,))
 
 
@@ -91,7 +92,8 @@ def _steps(
 
 
 def _condition(rng: random.Random, pool: list[Symbol], holds: float = 0.5) -> Symbol:
-    return compare.less(sum_to(rng.choice(pool), shape=()), _number(rng) + 1000.0 * (rng.random() < holds))
+    x = rng.choice(pool)
+    return compare.less(sum_to(x, shape=()) if x.shape else x, _number(rng) + 1000.0 * (rng.random() < holds))
 
 
 def _elementary(rng: random.Random, pool: list[Symbol]) -> Any:
@@ -170,43 +172,70 @@ def _any_scalar(rng: random.Random, pool: list[Symbol]) -> Any:
 def _loop(
     rng: random.Random, builder: Builder, pool: list[Symbol], depth: int, count: Symbol | None
 ) -> list[Symbol]:
-    """A loop that stacks, and sometimes one that reads its stacks backwards."""
-    carried = [rng.choice(pool) for _ in range(2)]
+    """A loop that stacks and reads its counter, and sometimes one that reads its stacks backwards."""
+    carried: list[Any] = [rng.choice(pool) for _ in range(2)]
     still: list[Any] = [rng.choice(pool), rng.choice([rng.choice(pool), builder.constant(0.5)])]
-    inner, test = Builder(builder.level + 1), None
-    inputs = [inner.input(s.type, n) for s, n in zip([*carried, *still], "abst", strict=True)]
-    made = _steps(rng, inner, list(inputs), 4, depth - 1, None)
-    after = [_of_shape(rng, made, s) for s in inputs[:2]]
-    stacked = [rng.choice(made), inputs[0]]
-    body = inner.trace(inputs, [*after, *stacked])
+    names, stops, ends, test = ["a", "b"], rng.random() < 0.4, False, None
+    if stops:
+        carried.insert(1, builder.constant(False))
+        names.insert(1, "stop")
+    types = [COUNTER, *(s.type for s in (*carried, *still))]
     limit: Any = rng.choice(
         [builder.constant(rng.randrange(4)), builder.constant(2) if count is None else count]
     )
     if rng.random() < 0.5:
         tester = Builder(builder.level + 1)
-        given = [tester.input(s.type, n) for s, n in zip([*carried, *still], "abst", strict=True)]
-        test = tester.trace(given, [_condition(rng, given)])
+        given = [tester.input(t, n) for t, n in zip(types, ["k", *names, "s", "t"], strict=True)]
+        asked = _condition(rng, _floats(given))
+        if rng.random() < 0.5:
+            asked, ends = compare.logical_and(asked, compare.less(given[0], 2)), True
+        test = tester.trace(given, [asked])
+    inner = Builder(builder.level + 1)
+    inputs = [
+        inner.input(t, n) for t, n in zip(types, [rng.choice(["k", None]), *names, "s", "t"], strict=True)
+    ]
+    made = _steps(rng, inner, [*_floats(inputs), inputs[0] * rng.choice([1.0, 0.5])], 4, depth - 1, None)
+    after = [_of_shape(rng, made, s) for s in _floats(inputs)[:2]]
+    stacked = [rng.choice(made), inputs[1]]
+    if stops:
+        asked = _condition(rng, made)
+        if rng.random() < 0.5:
+            asked, ends = compare.logical_or(asked, compare.greater(inputs[0], 1)), True
+        after.insert(1, asked)
+    body = inner.trace(inputs, [*after, *stacked])
+    if ends and rng.random() < 0.5:
+        limit = builder.constant(-1)
     params = {
         "condition": test,
+        "stop": 1 if stops else None,
         "body": body,
-        "carried": 2,
+        "carried": len(carried),
         "sliced": 0,
         "reverse": False,
-        "names": ("a", "b"),
-        "entries": (1, None),
+        "names": tuple(names),
+        "entries": (1, *(None,) * (len(carried) - 1)),
     }
     steps, *finals, first, second = builder.apply(loop, [limit, *carried, *still], params)
+    finals = _floats(finals)
+    if rng.random() < 0.3:
+        finals.append(steps * 0.5)
     if rng.random() < 0.5:
         return finals
     inner = Builder(builder.level + 1)
+    counter = inner.input(COUNTER, "k")
     inputs = [inner.input(finals[0].type, "a_bar"), inner.input(still[0].type, "s")]
     inputs += [inner.input(ArrayType(s.shape[1:], s.dtype), "k") for s in (first, second)]
-    made = _steps(rng, inner, list(inputs), 4, depth - 1, None)
-    body = inner.trace(inputs, [_of_shape(rng, made, inputs[0])])
-    params = {**params, "condition": None, "body": body, "carried": 1, "sliced": 2, "reverse": True}
+    made = _steps(rng, inner, [*inputs, counter * 1.0], 4, depth - 1, None)
+    body = inner.trace([counter, *inputs], [_of_shape(rng, made, inputs[0])])
+    params = {**params, "condition": None, "stop": None, "body": body, "carried": 1, "sliced": 2}
+    params["reverse"] = True
     params |= {"names": ("a_bar",), "entries": None}
     _, last = builder.apply(loop, [steps, finals[0], still[0], first, second], params)
     return [*finals, last]
+
+
+def _floats(values: list[Symbol]) -> list[Symbol]:
+    return [v for v in values if v.dtype.kind == "f"]
 
 
 def _of_shape(rng: random.Random, pool: list[Symbol], like: Symbol) -> Symbol:

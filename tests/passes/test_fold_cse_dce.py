@@ -172,41 +172,41 @@ def test_what_is_carried_for_nothing_goes() -> None:
     """`b` needs `c`, and nobody needs `b`; the stack of `a` is read, that of `b` is not."""
     before = read("""
         trace(x: f8[], y: f8[]):
-          n, a, b, c, s, t = loop(3, x, x, x, y, carried=3, sliced=0, reverse=False, names=('a', 'b', 'c'), entries=(1, 0, None), condition=None):
-            body = trace(a: f8[], b: f8[], c: f8[], y: f8[]):
+          n, a, b, c, s, t = loop(3, x, x, x, y, carried=3, sliced=0, reverse=False, names=('a', 'b', 'c'), stop=None, entries=(1, 0, None), condition=None):
+            body = trace(i: i8[], a: f8[], b: f8[], c: f8[], y: f8[]):
               d = sin(a)
               e = add(b, c)
               f = multiply(c, y)
               return d, e, f, b, a
-          m, g = loop(n, 0.0, t, s, carried=1, sliced=2, reverse=True, names=('g',), entries=None, condition=None):
-            body = trace(g: f8[], k: f8[], l: f8[]):
+          m, g = loop(n, 0.0, t, s, carried=1, sliced=2, reverse=True, names=('g',), stop=None, entries=None, condition=None):
+            body = trace(i: i8[], g: f8[], k: f8[], l: f8[]):
               h = add(g, k)
               return h
           return g
     """)  # noqa: E501
     after = read("""
         trace(x: f8[], y: f8[]):
-          n, a, t = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), entries=(0,), condition=None):
-            body = trace(a: f8[]):
+          n, a, t = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=(0,), condition=None):
+            body = trace(i: i8[], a: f8[]):
               d = sin(a)
               return d, a
-          m, g = loop(n, 0.0, t, carried=1, sliced=1, reverse=True, names=('g',), entries=None, condition=None):
-            body = trace(g: f8[], k: f8[]):
+          m, g = loop(n, 0.0, t, carried=1, sliced=1, reverse=True, names=('g',), stop=None, entries=None, condition=None):
+            body = trace(i: i8[], g: f8[], k: f8[]):
               h = add(g, k)
               return h
           return g
-    """)
+    """)  # noqa: E501
     same(drop_unused(before), after)
 
 
 def test_what_the_condition_reads_stays() -> None:
     written = """
         trace(x: f8[], y: f8[]):
-          n, a, b = loop(-1, x, y, carried=2, sliced=0, reverse=False, names=('a', 'b'), entries=None):
-            condition = trace(a: f8[], b: f8[]):
+          n, a, b = loop(-1, x, y, carried=2, sliced=0, reverse=False, names=('a', 'b'), stop=None, entries=None):
+            condition = trace(i: i8[], a: f8[], b: f8[]):
               p = less(b, 10.0)
               return p
-            body = trace(a: f8[], b: f8[]):
+            body = trace(i: i8[], a: f8[], b: f8[]):
               c = sin(a)
               d = add(b, 1.0)
               return c, d
@@ -218,8 +218,8 @@ def test_what_the_condition_reads_stays() -> None:
 def test_a_loop_goes_unless_it_guards_something() -> None:
     written = """
         trace(x: f8[]):
-          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), entries=None, condition=None):
-            body = trace(a: f8[]):
+          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
+            body = trace(i: i8[], a: f8[]):
               b = add(a, 1.0)
               p = less(b, 10.0)
               {guard}

@@ -172,8 +172,8 @@ def test_the_users_name_survives() -> None:
 def test_constants_and_still_values_move_into_a_loop() -> None:
     before = read("""
         trace(x: f8[], n: i8[]):
-          steps, a, b = loop(n, x, x, 2.0, carried=2, sliced=0, reverse=False, names=('a', 'b'), entries=None, condition=None):
-            body = trace(a: f8[], b: f8[], c: f8[]):
+          steps, a, b = loop(n, x, x, 2.0, carried=2, sliced=0, reverse=False, names=('a', 'b'), stop=None, entries=None, condition=None):
+            body = trace(i: i8[], a: f8[], b: f8[], c: f8[]):
               d = multiply(a, c)
               e = add(d, b)
               return e, b
@@ -181,13 +181,13 @@ def test_constants_and_still_values_move_into_a_loop() -> None:
     """)  # noqa: E501
     after = read("""
         trace(x: f8[], n: i8[]):
-          steps, a = loop(n, x, x, carried=1, sliced=0, reverse=False, names=('a',), entries=None, condition=None):
-            body = trace(a: f8[], b: f8[]):
+          steps, a = loop(n, x, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
+            body = trace(i: i8[], a: f8[], b: f8[]):
               d = multiply(a, 2.0)
               e = add(d, b)
               return e
           return a, x
-    """)
+    """)  # noqa: E501
     assert text(simplify(before)) == text(after)
 
 

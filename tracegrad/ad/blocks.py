@@ -24,7 +24,10 @@ UNKNOWN = -1  # first dimension of a stack: a length known only at run time
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """The inputs of a loop by role, cut out of its flat list."""
+    """The inputs of a loop by role, cut out of its flat list.
+
+    The inputs of its body stand in the same places, with the counter where the loop has its limit.
+    """
 
     limit: Any
     carried: tuple[Any, ...]
@@ -95,7 +98,7 @@ def _with_entries(instr: Instr) -> Instr:
     stacked = list(body.outputs[n:])
     given = params.get("entries") or (None,) * n
     entries, outputs = [], list(instr.outputs)
-    for entry, variable in zip(given, body.inputs[:n], strict=True):
+    for entry, variable in zip(given, body.inputs[1 : 1 + n], strict=True):
         if entry is None:
             entry = len(stacked)
             stacked.append(variable)

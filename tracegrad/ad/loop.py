@@ -1,6 +1,11 @@
 """Loop: `loop(limit, *carried, *invariants, *sliced)` repeats a body, a closed trace.
 
-Values it needs anew at each step come as slices of stacks, values each step leaves behind go onto stacks. The
+The first input of the body, and of the condition, is the counter: 0, 1, 2, ..., and steps - 1, ..., 0 in a reverse
+loop. A loop ends after `limit` steps (-1: no limit), or when its condition is false before a step, or when the
+carried value number `stop` is true after one. A reverse loop has a limit alone. Results are the number of steps,
+the carried values and the stacks.
+
+Values a loop needs anew at each step come as slices of stacks, values each step leaves behind go onto stacks. The
 derivative of a loop is a loop, so the sweep differentiates its own result, to any order.
 
 Reverse of a loop, the idea: the forward loop stacks the carried values it had at the entry of each step; the reverse
@@ -28,17 +33,19 @@ from tracegrad.ops.symbol import Builder
 def _evaluate_loop(*inputs: Any, **params: Any) -> Any:
     parts = Loop.of(inputs, params)
     condition, body, n = params["condition"], params["body"], params["carried"]
-    carried, steps, limit = parts.carried, 0, int(parts.limit)
+    carried, steps, limit, stop = parts.carried, 0, int(parts.limit), params["stop"]
     stacks: list[list[Any]] = [[] for _ in body.outputs[n:]]
     while steps != limit and (
-        condition is None or bool(interpret(condition, (*carried, *parts.invariants))[0])
+        condition is None or bool(interpret(condition, (np.int64(steps), *carried, *parts.invariants))[0])
     ):
         k = limit - 1 - steps if params["reverse"] else steps
-        results = interpret(body, (*carried, *parts.invariants, *(s[k] for s in parts.sliced)))
+        results = interpret(body, (np.int64(k), *carried, *parts.invariants, *(s[k] for s in parts.sliced)))
         carried, left = results[:n], results[n:]
         for stack, value in zip(stacks, left, strict=True):
             stack.append(value)
         steps += 1
+        if stop is not None and carried[stop]:
+            break
     if params["reverse"]:
         for stack in stacks:
             stack.reverse()
@@ -60,14 +67,14 @@ def _loop_types(*inputs: Any, **params: Any) -> tuple[ArrayType, ...]:
 
 
 def _active_carried(body: Trace, n: int, active: Sequence[bool]) -> list[bool]:
-    """Which carried values can carry a derivative, given which inputs do: a fixed point."""
+    """Which inputs of the body can carry a derivative, given which of the loop do: a fixed point."""
     flags = list(active)
     while True:
         found = active_variables(body, [v for v, flag in zip(body.inputs, flags, strict=True) if flag])
-        grown = [flags[i] or body.outputs[i] in found for i in range(n)]
-        if grown == flags[:n]:
+        grown = [flags[1 + i] or body.outputs[i] in found for i in range(n)]
+        if grown == flags[1 : 1 + n]:
             return flags
-        flags[:n] = grown
+        flags[1 : 1 + n] = grown
 
 
 def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: Any) -> tuple[Any, ...]:
@@ -75,7 +82,7 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     invariants."""
     outer: Builder = inputs[0].recorder
     parts, body, n = Loop.of(inputs, params), params["body"], params["carried"]
-    flags = _active_carried(body, n, active[1:])
+    flags = _active_carried(body, n, active)
     m = len(parts.invariants)
     stacked_bars = list(g[1 + n :])
     # Which carried cotangents appear at all: those given, and those the body makes from them, again and again.
@@ -85,7 +92,7 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
         primals = [builder.input(v.type, v.name) for v in body.inputs]
         carried_bars = [
             builder.input(v.type, f"{v.name}_bar" if v.name else None) if flowing[i] else None
-            for i, v in enumerate(body.inputs[:n])
+            for i, v in enumerate(body.inputs[1 : 1 + n])
         ]
         slice_bars = [
             None if bar is None else builder.input(a.type)
@@ -99,11 +106,12 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
             [*carried_bars, *slice_bars],
             [v for v, flag in zip(body.inputs, flags, strict=True) if flag],
         )
-        grown = [flowing[i] or found.get(v) is not None for i, v in enumerate(body.inputs[:n])]
+        grown = [flowing[i] or found.get(v) is not None for i, v in enumerate(body.inputs[1 : 1 + n])]
         if grown == flowing:
             break
         flowing = grown
-    invariant_inputs = body.inputs[n : n + m]
+    carried_inputs, invariant_inputs = body.inputs[1 : 1 + n], body.inputs[1 + n : 1 + n + m]
+    slice_inputs = body.inputs[1 + n + m :]
     summed = [j for j, v in enumerate(invariant_inputs) if found.get(v) is not None]
     sums = [
         builder.input(
@@ -111,22 +119,23 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
         )
         for j in summed
     ]
-    sliced_out = [k for k, v in enumerate(body.inputs[n + m :]) if found.get(v) is not None]
+    sliced_out = [k for k, v in enumerate(slice_inputs) if found.get(v) is not None]
     moving = [i for i in range(n) if flowing[i]]
     next_bars = []
     for i in moving:
-        v = body.inputs[i]
+        v = carried_inputs[i]
         bar = found.get(v)
         next_bars.append(zero_of(builder, v.type) if bar is None else typed(bar, v.type))
     next_sums = [s + found[invariant_inputs[j]] for s, j in zip(sums, summed, strict=True)]
-    left = [typed(found[body.inputs[n + m + k]], body.inputs[n + m + k].type) for k in sliced_out]
+    left = [typed(found[slice_inputs[k]], slice_inputs[k].type) for k in sliced_out]
     reverse_body = builder.trace(
         [
+            primals[0],
             *(carried_bars[i] for i in moving),
             *sums,
-            *primals[n : n + m],
-            *primals[:n],
-            *primals[n + m :],
+            *primals[1 + n : 1 + n + m],
+            *primals[1 : 1 + n],
+            *primals[1 + n + m :],
             *(b for b in slice_bars if b is not None),
         ],
         [*next_bars, *next_sums, *left],
@@ -135,7 +144,9 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     sliced = [*entries, *parts.sliced, *(b for b in stacked_bars if b is not None)]
     initial = [
         *(
-            zero_of(outer, body.inputs[i].type) if g[1 + i] is None else typed(g[1 + i], body.inputs[i].type)
+            zero_of(outer, carried_inputs[i].type)
+            if g[1 + i] is None
+            else typed(g[1 + i], carried_inputs[i].type)
             for i in moving
         ),
         *(zero_of(outer, v.type) for v in (invariant_inputs[j] for j in summed)),
@@ -146,9 +157,15 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     results = write(
         outer,
         loop,
-        [parts.limit if params["condition"] is None else z[0], *initial, *parts.invariants, *sliced],
+        [
+            parts.limit if params["condition"] is None and params["stop"] is None else z[0],
+            *initial,
+            *parts.invariants,
+            *sliced,
+        ],
         {
             "condition": None,
+            "stop": None,
             "body": reverse_body,
             "carried": len(initial),
             "sliced": len(sliced),
@@ -173,7 +190,7 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
     parts, body, n = Loop.of(inputs, params), params["body"], params["carried"]
     condition = params["condition"]
     m = len(parts.invariants)
-    flags = _active_carried(body, n, [t is not None for t in tangents[1:]])
+    flags = _active_carried(body, n, [t is not None for t in tangents])
     builder = Builder(outer.level + 1)
     primals = [builder.input(v.type, v.name) for v in body.inputs]
     dots = [
@@ -184,7 +201,7 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
     found = push_forward(
         body.steps, values, {v: d for v, d in zip(body.inputs, dots, strict=True) if d is not None}, builder
     )
-    moving = [i for i in range(n) if flags[i]]
+    moving = [i for i in range(n) if flags[1 + i]]
     results = results_of(body, values, builder)
 
     def dot_of(position: int) -> Any:
@@ -193,15 +210,16 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
         return zero_of(builder, atom.type) if dot is None else typed(dot, atom.type)
 
     stacked_dots = [p for p in range(n, len(body.outputs)) if found.get(body.outputs[p]) is not None]
-    still_dots = [d for d in dots[n : n + m] if d is not None]
-    slice_dots = [d for d in dots[n + m :] if d is not None]
+    carried_dots = dots[1 : 1 + n]
+    still_dots = [d for d in dots[1 + n : 1 + n + m] if d is not None]
+    slice_dots = [d for d in dots[1 + n + m :] if d is not None]
     body_dot = builder.trace(
         [
-            *primals[:n],
-            *(dots[i] for i in moving),
-            *primals[n : n + m],
+            *primals[: 1 + n],
+            *(carried_dots[i] for i in moving),
+            *primals[1 + n : 1 + n + m],
             *still_dots,
-            *primals[n + m :],
+            *primals[1 + n + m :],
             *slice_dots,
         ],
         [*results[:n], *(dot_of(i) for i in moving), *results[n:], *(dot_of(p) for p in stacked_dots)],
@@ -210,14 +228,17 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
         test = Builder(outer.level + 1)
         given = [test.input(v.type, v.name) for v in condition.inputs]
         tested = inline(test, condition, given)
-        extra = [test.input(body.inputs[i].type) for i in moving], [test.input(d.type) for d in still_dots]
+        extra = (
+            [test.input(body.inputs[1 + i].type) for i in moving],
+            [test.input(d.type) for d in still_dots],
+        )
         condition = test.trace(
-            [*given[:n], *extra[0], *given[n:], *extra[1]], results_of(condition, tested, test)
+            [*given[: 1 + n], *extra[0], *given[1 + n :], *extra[1]], results_of(condition, tested, test)
         )
     initial_dots = [
-        zero_of(outer, body.inputs[i].type)
+        zero_of(outer, body.inputs[1 + i].type)
         if tangents[1 + i] is None
-        else typed(tangents[1 + i], body.inputs[i].type)
+        else typed(tangents[1 + i], body.inputs[1 + i].type)
         for i in moving
     ]
     written = write(
@@ -234,6 +255,7 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
         ],
         {
             "condition": condition,
+            "stop": params["stop"],
             "body": body_dot,
             "carried": n + len(moving),
             "sliced": params["sliced"] + len(slice_dots),

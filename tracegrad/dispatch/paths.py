@@ -63,9 +63,13 @@ def _fork(step: Step, exits: Mapping[Location | None, int], indent: str) -> list
     body = step.params["body"]
     limit = step.inputs[0]
     if step.params["condition"] is not None:
-        often = "a loop, as often as the condition says" if body is not None else "never entered so far"
+        often = "a loop, as often as the condition says"
+    elif step.params["stop"] is not None:
+        often = "a loop, until it is left"
     else:
         often = f"a loop, {limit.value} times" if isinstance(limit, Const) else "a loop"
+    if body is None:
+        often = "never entered so far"
     lines = [f"{indent}{where}  -> {often}"]
     return lines if body is None else lines + _forks(body, exits, indent + "  ")
 

@@ -26,6 +26,7 @@ class Value:
     block: Block | None = None
     readers: list[Node] = field(default_factory=list)
     expression: Any = None  # its ast where it is written inside its readers
+    counts: bool = False  # what `for` and `while` count: a Python number in array text
     inner: bool = (
         False  # an array of which only one element at a time is needed: written as a number, see `fusion`
     )
@@ -210,13 +211,24 @@ class Repeat(Node):
     finals: tuple[Value, ...]
     enter: Move
     counter: Value  # the index of a `for`; what a `while` counts
-    counts: bool  # a `while`, so the counter is counted by hand, and is the number of iterations afterwards
+    steps: Value | None  # the number of iterations, where it is counted by hand; the counter of a `while`
     test: Block | None
     condition: Operand | None
+    stop: Value | None  # the carried value that ends the loop when it is true after the body
     body: Block
     stacks: list[Value]
     lists: list[Value]  # the stacks that are Python lists
     converted: list[Value]  # the stacks that are made, or cut to, plain arrays after the loop
+
+    @property
+    def counts(self) -> bool:
+        """Whether only the run tells the number of iterations."""
+        return self.steps is not None
+
+    @property
+    def is_for(self) -> bool:
+        """Whether it is written as a `for`: over a range, perhaps left early."""
+        return self.test is None and self.limited
 
     @property
     def limited(self) -> bool:

@@ -48,7 +48,15 @@ class Expressions:
         if operand.expression is not None:
             found: ast.expr = operand.expression
             return found
+        if operand.counts and self.careful:
+            return call("np.int64", self.name(operand))
         return self.name(operand)
+
+    def number(self, operand: Operand) -> ast.expr:
+        """An operand where Python's own number is as good: as a length or an index."""
+        if isinstance(operand, Value) and operand.counts:
+            return self.name(operand)
+        return self.read(operand)
 
     def name(self, value: Value) -> ast.Name:
         """The value's name; filled in later where names are not given yet."""
@@ -77,7 +85,7 @@ class Expressions:
 
     def _build(self, node: Compute | Item) -> ast.expr:
         if isinstance(node, Item):
-            return ast.Subscript(value=self.read(node.stack), slice=self.read(node.index), ctx=ast.Load())
+            return ast.Subscript(value=self.read(node.stack), slice=self.number(node.index), ctx=ast.Load())
         instr = node.instr
         return self.combine(instr, [self.operand(x, i, instr) for i, x in enumerate(node.inputs)])
 
@@ -99,7 +107,8 @@ class Expressions:
     def operand(self, operand: Operand, place: int, instr: Instr) -> ast.expr:
         """An input of an instruction; a constant is written so that the result has the type the trace says."""
         if not isinstance(operand, Const):
-            return self.read(operand)
+            indexes = instr.op.name in ("getitem", "index_set", "index_add") and place > 0
+            return self.number(operand) if indexes else self.read(operand)
         value = operand.value
         if is_weak(value):
             if (

@@ -115,9 +115,10 @@ class _Clock:
         self.read(node.enter.sources, entry)
         self.read((node.limit,), entry + 2)
         self.make(node.carried, entry)
-        self.make((node.counter, *node.stacks), entry)
+        counts = (node.counter,) if node.steps in (None, node.counter) else (node.counter, node.steps)
+        self.make((*counts, *node.stacks), entry)
         self.read_inside.append(set())
-        if node.counts and node.limited:
+        if node.limited and not node.is_for:
             self.read((node.limit,), entry + 2)
         if node.test is not None:
             self.block(node.test)
@@ -134,7 +135,7 @@ class _Clock:
                 value.end = max(value.end, leave)
                 if self.read_in_arm:
                     self.read_in_arm[-1][value] = leave
-        for value in (node.counter, *node.stacks):
+        for value in (*counts, *node.stacks):
             value.end = max(value.end, leave)
         if self.read_inside:
             self.read_inside[-1].update(inside)

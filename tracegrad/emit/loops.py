@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from tracegrad.emit.blocks import Push, Repeat, Value
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.printer import Line
+from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import call, literal
@@ -34,31 +35,35 @@ def write_loop(
 ) -> list[Line]:
     """The whole loop; `enter` gives the carried values their first content."""
     where = node.location
-    counter = node.counter.name
     lines = list(enter)
     inside = list(body)
-    counting = node.counts and (bool(node.counter.readers) or node.limited or _cut(node))
     for stack in node.stacks:
         lines.append(Line(assign(stack.name, _room(node, stack, expressions)), where))
-    if counting:
-        lines.append(Line(assign(counter, literal(0)), where))
-        increment = ast.AugAssign(
-            target=ast.Name(id=counter, ctx=ast.Store()), op=ast.Add(), value=literal(1)
-        )
-        inside.append(Line(increment))
-    if not node.counts:
-        if inside:
-            lines.append(Line(_for(node, expressions), where, body=inside))
-    else:
+    if node.steps is not None and _is_counted(node):
+        lines.append(Line(assign(node.steps.name, literal(0)), where))
+        steps = ast.Name(id=node.steps.name, ctx=ast.Store())
+        inside.append(Line(ast.AugAssign(target=steps, op=ast.Add(), value=literal(1))))
+    if node.stop is not None:
+        inside.append(_break_if(expressions.read(node.stop), where))
+    if not node.is_for:
         lines.append(_while(node, expressions, test, inside or [Line(ast.Pass())]))
+    elif inside:
+        lines.append(Line(_for(node, expressions), where, body=inside))
     for stack in node.converted:
         lines.append(Line(assign(stack.name, _whole(node, stack)), where))
     return lines
 
 
+def _is_counted(node: Repeat) -> bool:
+    """Whether the number of iterations is asked for: by a reader, the limit of a `while`, a buffer cut to it."""
+    assert node.steps is not None
+    cut = any(stack not in node.lists for stack in node.converted)
+    return bool(node.steps.readers) or cut or (node.limited and not node.is_for)
+
+
 def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
     used = bool(node.counter.readers)
-    limit = expressions.read(node.limit)
+    limit = expressions.number(node.limit)
     times = call("range", limit)
     if used and node.reverse and expressions.native:  # Numba has no `reversed`
         last: ast.expr = ast.BinOp(left=limit, op=ast.Sub(), right=literal(1))
@@ -76,25 +81,24 @@ def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
 
 
 def _while(node: Repeat, expressions: Expressions, test: Sequence[Line], inside: list[Line]) -> Line:
-    assert node.condition is not None
-    condition = expressions.read(node.condition)
+    condition = literal(True) if node.condition is None else expressions.read(node.condition)
     counter = ast.Name(id=node.counter.name, ctx=ast.Load())
     if not test:
         if node.limited:
-            below = ast.Compare(left=counter, ops=[ast.Lt()], comparators=[expressions.read(node.limit)])
+            below = ast.Compare(left=counter, ops=[ast.Lt()], comparators=[expressions.number(node.limit)])
             condition = ast.BoolOp(op=ast.And(), values=[below, condition])
         return Line(ast.While(test=condition, body=[], orelse=[]), node.location, body=inside)
     first: list[Line] = []
     if node.limited:
-        reached = ast.Compare(left=counter, ops=[ast.GtE()], comparators=[expressions.read(node.limit)])
+        reached = ast.Compare(left=counter, ops=[ast.GtE()], comparators=[expressions.number(node.limit)])
         first.append(_break_if(reached))
     stop = _break_if(ast.UnaryOp(op=ast.Not(), operand=condition))
     forever = ast.While(test=literal(True), body=[], orelse=[])
     return Line(forever, node.location, body=[*first, *test, stop, *inside])
 
 
-def _break_if(condition: ast.expr) -> Line:
-    return Line(ast.If(test=condition, body=[], orelse=[]), body=[Line(ast.Break())])
+def _break_if(condition: ast.expr, where: Location | None = None) -> Line:
+    return Line(ast.If(test=condition, body=[], orelse=[]), where, body=[Line(ast.Break())])
 
 
 # --- stacks -----------------------------------------------------------------------------------------------------------
@@ -126,20 +130,16 @@ def make_room(node: Push) -> Line:
     return Line(ast.If(test=full, body=[], orelse=[]), node.location, body=[room])
 
 
-def _cut(node: Repeat) -> bool:
-    return any(stack not in node.lists for stack in node.converted)
-
-
 def _room(node: Repeat, stack: Value, expressions: Expressions) -> ast.expr:
     if stack in node.lists:
         return literal([])
     inner = stack.type.shape[1:]
-    if node.counts:
+    if not node.is_for:
         length = literal(FIRST_ROOM)
     elif isinstance(node.limit, Const):
         length = literal(int(node.limit.value))
     else:
-        length = expressions.read(node.limit)
+        length = expressions.number(node.limit)
     shape = ast.Tuple(elts=[length, *map(literal, inner)], ctx=ast.Load()) if inner else length
     dtype = [] if stack.type.dtype == "f8" else [literal(stack.type.dtype)]
     return call("np.empty", shape, *dtype)
@@ -149,7 +149,8 @@ def _whole(node: Repeat, stack: Value) -> ast.expr:
     """A stack as a plain array: a list made one, a buffer cut to its length."""
     name = ast.Name(id=stack.name, ctx=ast.Load())
     if stack not in node.lists:
-        upper = ast.Slice(lower=None, upper=ast.Name(id=node.counter.name, ctx=ast.Load()), step=None)
+        assert node.steps is not None
+        upper = ast.Slice(lower=None, upper=ast.Name(id=node.steps.name, ctx=ast.Load()), step=None)
         part = ast.Subscript(value=name, slice=upper, ctx=ast.Load())
         return ast.Call(func=ast.Attribute(value=part, attr="copy", ctx=ast.Load()), args=[], keywords=[])
     entry = ArrayType(stack.type.shape[1:], stack.type.dtype)

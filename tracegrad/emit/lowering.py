@@ -29,7 +29,7 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.elements import has_loop, writes_in_loop
-from tracegrad.ir.trace import Atom, Guard, Instr, Trace, Var
+from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
 from tracegrad.ir.types import array_type
 
 INTEGER = array_type((), np.int64)
@@ -132,18 +132,24 @@ class Lowering:
         names = params["names"]
         carried = tuple(
             Value(v.type, (names[i] if i < len(names) else None) or v.name)
-            for i, v in enumerate(body.inputs[:n])
+            for i, v in enumerate(body.inputs[1 : 1 + n])
         )
-        counts = test is not None
-        counter = Value(INTEGER, "steps" if counts else "k")
+        endless = isinstance(limit, Const) and limit.value < 0
+        counter = Value(INTEGER, body.inputs[0].name or "k", counts=True)
+        steps: Value | None = None
+        if test is not None or endless:
+            steps = counter
+            counter.hint = "steps"
+        elif params["stop"] is not None:
+            steps = Value(INTEGER, "steps", counts=True)
         lowered_test: Block | None = None
         condition: Operand | None = None
         if test is not None:
-            inside: dict[Var, Operand] = dict(zip(test.inputs, (*carried, *invariants), strict=True))
+            inside: dict[Var, Operand] = dict(zip(test.inputs, (counter, *carried, *invariants), strict=True))
             lowered_test = self.block(test, inside, set())
             condition = _operand(test.outputs[0], inside)
-        slices = [Value(v.type, v.name) for v in body.inputs[n + len(invariants) :]]
-        inside = dict(zip(body.inputs, (*carried, *invariants, *slices), strict=True))
+        slices = [Value(v.type, v.name) for v in body.inputs[1 + n + len(invariants) :]]
+        inside = dict(zip(body.inputs, (counter, *carried, *invariants, *slices), strict=True))
         lowered = self.block(body, inside, {a for a in body.outputs if isinstance(a, Var)})
         stacks = [
             Value(v.type, v.name or _stack_name(a))
@@ -176,13 +182,14 @@ class Lowering:
             finals,
             Move(None, carried, tuple(initial)),
             counter,
-            counts,
+            steps,
             lowered_test,
             condition,
+            None if params["stop"] is None else carried[params["stop"]],
             lowered,
             stacks,
             stacks if as_lists else [],
-            read_whole if as_lists or counts else [],
+            read_whole if as_lists or steps is not None else [],
         )
         self.add(block, repeat)
         for operand in initial:
@@ -190,9 +197,9 @@ class Lowering:
                 operand.readers.append(repeat.enter)
         if isinstance(condition, Value):
             condition.readers.append(repeat)
-        for made in (counter, *stacks):
+        for made in (counter, *stacks, *([] if steps is None else [steps])):
             made.maker, made.block = repeat, block
-        known[instr.outputs[0]] = counter if counts else limit
+        known[instr.outputs[0]] = limit if steps is None else steps
         known.update(zip(instr.outputs[1:], (*finals, *stacks), strict=True))
 
 

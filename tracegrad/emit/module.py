@@ -66,7 +66,9 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
     functions = [(entries[0], parameters, first.lines(_leave_array, _forward_result))]
     if backward is not None:
         fixed = dict(zip(range(kept), first.residual_names(), strict=True))
-        second = _Function(backward, len(backward.outputs), False, entries, fixed=fixed)
+        second = _Function(
+            backward, len(backward.outputs), False, entries, fixed=fixed, counted=first.counted_residuals()
+        )
         given = [v.name for v in second.inputs]
         lines = second.lines(None, _alone_or_tuple)
         if kept:
@@ -139,11 +141,14 @@ class _Function:
         lists: frozenset[int] = frozenset(),
         fixed: Mapping[int, str | None] | None = None,
         reader: Trace | None = None,
+        counted: Sequence[int] = (),
     ) -> None:
         self.inputs, self.block = Lowering(native, lists).trace(trace, results)
+        for k in counted:
+            self.inputs[k].counts = True
         pack(self.block)
         nodes = list(walk(self.block))
-        careful = not native and python_numbers_meet(nodes, reader)
+        careful = not native and python_numbers_meet(self.inputs, nodes, reader)
         self.expressions = Expressions(native, careful)
         nest(self.block, self.expressions)
         if native:
@@ -171,6 +176,12 @@ class _Function:
             found.append(None if name in names else name)
             names[name or ""] = None
         return found
+
+    def counted_residuals(self) -> list[int]:
+        """The places of the residuals that are numbers of steps, counted by Python."""
+        end = self.block.nodes[-1]
+        assert isinstance(end, Return)
+        return [k for k, v in enumerate(end.residuals) if isinstance(v, Value) and v.counts]
 
 
 def _module(

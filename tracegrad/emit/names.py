@@ -160,6 +160,8 @@ def _assigned(nodes: Iterable[Node]) -> Iterable[Value]:
         if isinstance(node, Repeat):
             yield from node.carried
             yield node.counter
+            if node.steps is not None and node.steps is not node.counter:
+                yield node.steps
             yield from node.stacks
         for value in node.makes:
             if value.expression is None:

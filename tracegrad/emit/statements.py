@@ -240,14 +240,14 @@ class Writer:
 
     def _repeat(self, node: Repeat) -> list[Line]:
         enter = [Line(x.statement, x.location or node.location) for x in self._move(node.enter)]
-        if node.counts:
+        if not node.is_for:
             self._growing.update(s for s in node.stacks if s not in node.lists)
         test = self.block(node.test) if node.test is not None else []
         return write_loop(node, self.expressions, enter, test, self.block(node.body))
 
     def _return(self, node: Return) -> list[Line]:
         results = [self.expressions.read(r) for r in node.results]
-        residuals = [self.expressions.read(r) for r in node.residuals]
+        residuals = [self.expressions.number(r) for r in node.residuals]
         makers = [
             r.maker
             for r in node.results

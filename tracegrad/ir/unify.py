@@ -199,6 +199,8 @@ def _loop(a: Instr, b: Instr, names: Names, zeros: Any) -> Instr:
             raise Mismatch("a loop that starts with other values", a.location)
     if (a.params["condition"] is None) != (b.params["condition"] is None):
         raise Mismatch("a loop with a condition and one without", a.location)
+    if a.params["stop"] != b.params["stop"]:
+        raise Mismatch("a loop that is left early and one that is not", a.location)
     invariants: list[Atom] = list(a.inputs[1 + n :])
     place: list[int] = []
     for y in b.inputs[1 + n :]:
@@ -211,15 +213,15 @@ def _loop(a: Instr, b: Instr, names: Names, zeros: Any) -> Instr:
     def united(mine: Trace | None, other: Trace | None) -> Trace | None:
         if mine is None and other is None:
             return None
-        carried = (mine or other).inputs[:n]  # type: ignore[union-attr]
+        own = (mine or other).inputs[: 1 + n]  # type: ignore[union-attr]
         inputs = [
-            *(Var(v.type, v.name) for v in carried),
+            *(Var(v.type, v.name) for v in own),
             *(Var(x.type, x.name if isinstance(x, Var) else None) for x in invariants),
         ]
         if mine is not None:
             mine = _rebound(mine, inputs[: len(mine.inputs)])
         if other is not None:
-            other = _rebound(other, [*inputs[:n], *(inputs[n + i] for i in place)])
+            other = _rebound(other, [*inputs[: 1 + n], *(inputs[1 + n + i] for i in place)])
         if mine is None or other is None:
             one = mine or other
             assert one is not None

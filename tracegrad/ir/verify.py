@@ -16,6 +16,8 @@ from tracegrad.errors import InternalError
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
 from tracegrad.ir.types import ArrayType
 
+_COUNTER = ArrayType((), np.dtype(np.int64))
+
 
 def verify(trace: Trace) -> None:
     """Check a trace and the traces its steps hold.
@@ -123,13 +125,21 @@ def _check_loop(step: Instr) -> None:
     limit = step.inputs[0]
     if limit.type.shape or limit.type.dtype.kind not in "iu":
         raise _broken(f"the limit has the type {limit.type}", step)
-    if condition is None and (body is None or (isinstance(limit, Const) and limit.value < 0)):
-        raise _broken("a loop without a condition has a limit and a body", step)
-    if condition is not None and step.params["reverse"]:
-        raise _broken("a reverse loop has a condition", step)
+    stop, ends = step.params["stop"], condition is not None or step.params["stop"] is not None
+    unlimited = isinstance(limit, Const) and limit.value < 0
+    if not ends and unlimited:
+        raise _broken("a loop has neither limit, condition nor stop", step)
+    if body is None and condition is None and isinstance(limit, Const):
+        raise _broken("a loop without a body is one that may be entered another time", step)
+    if step.params["reverse"] and (ends or body is None):
+        raise _broken("a reverse loop has a limit and a body, no condition and no stop", step)
     if len(step.params["names"]) != n:
         raise _broken(f"{n} carried values have the names {step.params['names']}", step)
-    held = _types(step.inputs[1:end])
+    held = [_COUNTER, *_types(step.inputs[1:end])]
+    if stop is not None:
+        if not 0 <= stop < n:
+            raise _broken(f"the loop is stopped by value {stop} of {n}", step)
+        _check_types([held[1 + stop]], [ArrayType((), np.dtype(bool))], "stops", step)
     if condition is not None:
         verify(condition)
         _check_types(_types(condition.inputs), held, "condition's inputs", step)
@@ -139,11 +149,11 @@ def _check_loop(step: Instr) -> None:
     verify(body)
     slices = [ArrayType(atom.shape[1:], atom.dtype) for atom in step.inputs[end:]]
     _check_types(_types(body.inputs), [*held, *slices], "body's inputs", step)
-    _check_types(_types(body.outputs[:n]), held[:n], "body's carried outputs", step)
+    _check_types(_types(body.outputs[:n]), held[1 : 1 + n], "body's carried outputs", step)
     entries = step.params["entries"]
     if entries is not None:
         if len(entries) != n:
             raise _broken(f"{n} carried values have the entries {entries}", step)
-        for variable, entry in zip(body.inputs, entries, strict=False):
+        for variable, entry in zip(body.inputs[1:], entries, strict=False):
             if entry is not None and body.outputs[n + entry] is not variable:
                 raise _broken(f"the stack {entry} does not hold the entry values of {variable!r}", step)

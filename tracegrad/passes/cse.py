@@ -61,11 +61,12 @@ def share(trace: Trace) -> Trace:
 
 def _once_each(step: Instr) -> Instr:
     """Each operand of a branch, each invariant and each stack a loop reads, is handed in once."""
+    shift = 0  # a loop's traces have the counter where it has its limit, an arm has nothing for the condition
     if step.op.name == "loop":
         end = len(step.inputs) - step.params["sliced"]
         groups = [range(1 + step.params["carried"], end), range(end, len(step.inputs))]
     else:
-        groups = [range(1, len(step.inputs))]
+        groups, shift = [range(1, len(step.inputs))], 1
     twins: dict[int, int] = {}
     for group in groups:
         first: dict[Any, int] = {}
@@ -77,8 +78,8 @@ def _once_each(step: Instr) -> Instr:
         return step
 
     def narrowed(inner: Trace) -> Trace:
-        known = [(k, same) for k, same in twins.items() if k <= len(inner.inputs)]
-        stands = {inner.inputs[k - 1]: inner.inputs[same - 1] for k, same in known}
+        known = [(k - shift, same - shift) for k, same in twins.items() if k - shift < len(inner.inputs)]
+        stands = {inner.inputs[k]: inner.inputs[same] for k, same in known}
         return replace(place_all(inner, stands), inputs=tuple(v for v in inner.inputs if v not in stands))
 
     params = {**map_nested(step, narrowed).params}

@@ -77,18 +77,21 @@ def _smaller_loop(step: Instr, needed: set[Var]) -> Instr:
     n, end = step.params["carried"], len(step.inputs) - step.params["sliced"]
     m = end - 1 - n
     stacks = [v in needed for v in step.outputs[1 + n :]]
-    condition = step.params["condition"]
+    condition, stop = step.params["condition"], step.params["stop"]
     tested = [False] * (n + m)
     if condition is not None:
         condition = drop_unused(condition)
-        tested = list(map(_reads(condition), condition.inputs))
-    carried = [v in needed or test for v, test in zip(step.outputs[1 : 1 + n], tested, strict=False)]
+        tested = list(map(_reads(condition), condition.inputs[1:]))
+    carried = [
+        v in needed or test or k == stop
+        for k, (v, test) in enumerate(zip(step.outputs[1 : 1 + n], tested, strict=False))
+    ]
     body = step.params["body"]
     used = [*tested, *(False,) * step.params["sliced"]]
     while body is not None:
         smaller = drop_unused(replace(body, outputs=_picked(body.outputs, [*carried, *stacks])))
         reads = _reads(smaller)
-        used = [reads(v) or test for v, test in zip(body.inputs, [*tested, *used[n + m :]], strict=True)]
+        used = [reads(v) or test for v, test in zip(body.inputs[1:], [*tested, *used[n + m :]], strict=True)]
         grown = [a or b for a, b in zip(carried, used, strict=False)]
         if grown == carried:
             body = smaller if not all([*carried, *stacks]) or smaller.steps is not body.steps else body
@@ -100,9 +103,11 @@ def _smaller_loop(step: Instr, needed: set[Var]) -> Instr:
     flags = [*carried, *still]
     params = dict(step.params)
     if condition is not None:
-        params["condition"] = replace(condition, inputs=_picked(condition.inputs, flags))
+        params["condition"] = replace(condition, inputs=_picked(condition.inputs, [True, *flags]))
     if body is not None:
-        params["body"] = replace(body, inputs=_picked(body.inputs, [*flags, *slices]))
+        params["body"] = replace(body, inputs=_picked(body.inputs, [True, *flags, *slices]))
+    if stop is not None:
+        params["stop"] = sum(carried[:stop])
     places = {k: sum(stacks[:k]) for k, flag in enumerate(stacks) if flag}
     if params["entries"] is not None:
         params["entries"] = tuple(

@@ -15,6 +15,7 @@ import numpy as np
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
+from tracegrad.ops.compare import greater, logical_and
 from tracegrad.ops.families import sum_to
 from tracegrad.ops.shape import copy, reshape
 from tracegrad.passes.rewrite import inlined, strong
@@ -46,15 +47,27 @@ def lower_branches(trace: Trace) -> Trace:
             steps.extend(arm_steps)
             stands.update(zip(step.outputs, results, strict=True))
         elif step.op.name == "loop" and step.params["body"] is None:
-            test_steps, (test,) = inlined(step.params["condition"], step.inputs[1:])
-            steps.extend(test_steps)
-            steps.append(Guard(test, False, step.location))
+            steps.extend(_not_entered(step))
             stands[step.outputs[0]] = Const(np.int64(0))
             for variable, first in zip(step.outputs[1:], step.inputs[1:], strict=False):
                 stands[variable] = strong(first, variable.type)
         else:
             steps.append(step)
     return replace(trace, steps=tuple(steps), outputs=tuple(substituted(a, stands) for a in trace.outputs))
+
+
+def _not_entered(step: Instr) -> list[Step]:
+    """The guard that a loop makes no step: its limit is 0, or its condition is false, or either."""
+    limit, condition = step.inputs[0], step.params["condition"]
+    if condition is None:
+        return [Guard(limit, 0, step.location)]
+    steps, (test,) = inlined(condition, [Const(np.int64(0)), *step.inputs[1:]])
+    if isinstance(limit, Var):
+        some, both = Var(test.type), Var(test.type)
+        steps.append(Instr(greater, (limit, Const(0)), (some,), {}, step.location))
+        steps.append(Instr(logical_and, (some, test), (both,), {}, step.location))
+        test = both
+    return [*steps, Guard(test, False, step.location)]
 
 
 # --- memory of one's own ----------------------------------------------------------------------------------------------
@@ -137,7 +150,7 @@ def _loop_roots(step: Instr, given: Sequence[Roots]) -> list[Roots]:
     n, body = step.params["carried"], step.params["body"]
     carried = list(given[1 : 1 + n])
     while True:
-        after = _results(body, [*carried, *given[1 + n :]])[:n]
+        after = _results(body, [given[0], *carried, *given[1 + n :]])[:n]
         grown = [a | b for a, b in zip(carried, after, strict=True)]
         if grown == carried:
             break
@@ -178,16 +191,16 @@ def _plain_inputs(trace: Trace, atoms: Sequence[Atom], plain: set[Any]) -> set[A
 def _plain_results(step: Instr, plain: set[Any]) -> set[Any]:
     """The results of a loop that are plain: carried values that start so and stay so, and all that is stacked."""
     n, body = step.params["carried"], step.params["body"]
-    given = _plain_inputs(body, step.inputs[1:], plain)
+    given = _plain_inputs(body, step.inputs, plain)
     while True:
         inner = _merely_reshaped(body, given)
         lost = {
             v
-            for v, after in zip(body.inputs, body.outputs[:n], strict=False)
+            for v, after in zip(body.inputs[1:], body.outputs[:n], strict=False)
             if v in given and after not in inner
         }
         if not lost:
             break
         given -= lost
-    carried = zip(step.outputs[1:], body.inputs[:n], strict=False)
+    carried = zip(step.outputs[1:], body.inputs[1 : 1 + n], strict=False)
     return {step.outputs[0], *(v for v, inside in carried if inside in given), *step.outputs[1 + n :]}

@@ -192,16 +192,17 @@ def _settle_control(trace: Trace) -> Trace:
 
 def _constants_in(step: Instr) -> Instr:
     """Operands of a branch and invariants of a loop that are constants become constants of the nested traces."""
+    shift = 0  # a loop's traces have the counter where it has its limit, an arm has nothing for the condition
     if step.op.name == "loop":
         first, end = 1 + step.params["carried"], len(step.inputs) - step.params["sliced"]
     else:
-        first, end = 1, len(step.inputs)
+        first, end, shift = 1, len(step.inputs), 1
     still = {k: step.inputs[k] for k in range(first, end) if isinstance(step.inputs[k], Const)}
     if not still:
         return step
 
     def closed(inner: Trace) -> Trace:
-        stands = {inner.inputs[k - 1]: strong(atom, atom.type) for k, atom in still.items()}
+        stands = {inner.inputs[k - shift]: strong(atom, atom.type) for k, atom in still.items()}
         inputs = tuple(v for v in inner.inputs if v not in stands)
         return replace(place_all(inner, stands), inputs=inputs)
 
@@ -215,7 +216,7 @@ def _still_values_out(step: Instr, stands: dict[Var, Atom]) -> Instr:
     body, n = params["body"], params["carried"]
     if body is None:
         return step
-    still = [k for k in range(n) if body.outputs[k] is body.inputs[k]]
+    still = [k for k in range(n) if body.outputs[k] is body.inputs[1 + k] and k != params["stop"]]
     if not still:
         return step
     for k in still:
@@ -223,8 +224,9 @@ def _still_values_out(step: Instr, stands: dict[Var, Atom]) -> Instr:
     moving = [k for k in range(n) if k not in still]
 
     def moved(items: Sequence[Any]) -> tuple[Any, ...]:
-        """Carried values and invariants in their new order; what follows them stays."""
-        return (*(items[k] for k in moving), *(items[k] for k in still), *items[n:])
+        """The first, carried values and invariants in their new order, what follows them."""
+        first, *rest = items
+        return (first, *(rest[k] for k in moving), *(rest[k] for k in still), *rest[n:])
 
     def kept(items: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(items[k] for k in moving)
@@ -236,7 +238,9 @@ def _still_values_out(step: Instr, stands: dict[Var, Atom]) -> Instr:
     )
     params["carried"], params["names"] = len(moving), kept(params["names"])
     params["entries"] = None if params["entries"] is None else kept(params["entries"])
-    inputs = (step.inputs[0], *moved(step.inputs[1:]))
+    if params["stop"] is not None:
+        params["stop"] = moving.index(params["stop"])
+    inputs = moved(step.inputs)
     outputs = (step.outputs[0], *kept(step.outputs[1:]), *step.outputs[1 + n :])
     return Instr(step.op, inputs, outputs, params, step.location)
 

@@ -402,7 +402,7 @@ class Structures:
             carried[n] = Var(type, n)
             init[n] = Const(type.dtype.type(0)) if not type.shape else self._zeros(type)
         free = free_variables([*one.test, *one.steps], [*one.next.values()], carried.values())
-        bound = list(carried.values())
+        bound = [Var(array_type((), int), "k"), *carried.values()]  # the counter comes first
         if one.condition is not None:
             if one.condition not in free and one.condition not in {v for s in one.test for v in s.outputs}:
                 free = [
@@ -429,6 +429,7 @@ class Structures:
                 (steps_done, *finals.values()),
                 {
                     "condition": condition,
+                    "stop": None,
                     "body": body,
                     "carried": len(carried),
                     "sliced": 0,
