@@ -1,22 +1,53 @@
 """Marks in expressions: reads from outside, calls, operators, questions about the whole of a value.
 
 In: an expression of the user's. Out: the same expression asking a `Marks` object (`tensor/namespace.py`).
+What Python evaluates only in one of two cases is a branch with one result:
+
+    a if c else b         __tg__.close(1, a) if __tg__.open(1, c) else __tg__.close(1, b)
+    a and b               __tg__.close(2, b) if __tg__.open(2, a) else __tg__.kept(2)
+    a < b < c             __tg__.close(3, compare("Lt", __tg__.second(3), c))
+                              if __tg__.open_compare(3, "Lt", a, b) else __tg__.kept(3)
+
 Begin with `Expressions.visit_Call`.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
 import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from tracegrad.record.certificate import loaded_names
+from tracegrad.errors import InternalError
+from tracegrad.record.certificate import (
+    FLAG,
+    MARKS,
+    Form,
+    assigned_names,
+    statements,
+    unfit_choice,
+    written_objects,
+)
+from tracegrad.record.liveness import Liveness
 
-MARKS = "__tg__"
 _LEFT_ALONE = {"super", "locals", "globals", "vars", "eval", "exec", "dir", "breakpoint"}
 _BLIND = {"globals", "eval", "exec"}  # what they read or write is not seen
 _SHOWS = {"print", "warn", "debug", "info", "warning", "error", "exception", "critical", "log", "write"}
+
+
+@dataclass(slots=True)
+class Scope:
+    """A function, lambda or comprehension whose names are being looked up.
+
+    `names` are bound in it, `given_away` are declared `global` in it; a `generator` has no structures.
+    """
+
+    names: set[str]
+    given_away: frozenset[str] = frozenset()
+    generator: bool = False
+    liveness: Liveness = field(default_factory=lambda: Liveness(()))
+    outside: frozenset[str] = frozenset()
 
 
 class Expressions(ast.NodeTransformer):
@@ -26,30 +57,24 @@ class Expressions(ast.NodeTransformer):
         self.code = code
         self.node = node
         self.free = set(code.co_freevars)
-        self.scopes: list[set[str]] = []
-        self.names: dict[int, tuple[str, ...]] = {}
-        self.after: dict[int, frozenset[str]] = {}
+        self.scopes: list[Scope] = []
+        self.structures: dict[int, Form] = {}
         self.refusals: list[str] = []
-        self.loops = 0
         self.temporaries = 0
         self.showing = False  # inside something that only shows values: `print`, the message of an exception
         self.owner = owner_class(code)
-        self.generator = bool(
-            code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
-        )
-        outside = [n.lineno for n in ast.walk(node) if isinstance(n, (ast.Global, ast.Nonlocal))]
-        self.writes_outside = outside[0] if outside else 0
-        body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        self.loads: dict[str, int] = {}
-        for name in loaded_names(body):
-            self.loads[name] = self.loads.get(name, 0) + 1
 
     def _mark(self, method: str, *args: ast.expr) -> ast.Call:
         function = ast.Attribute(value=ast.Name(id=MARKS, ctx=ast.Load()), attr=method, ctx=ast.Load())
         return ast.Call(func=function, args=list(args), keywords=[])
 
     def _is_local(self, name: str) -> bool:
-        return any(name in scope for scope in self.scopes)
+        for scope in reversed(self.scopes):
+            if name in scope.given_away:
+                return False
+            if name in scope.names:
+                return True
+        return False
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if not isinstance(node.ctx, ast.Load) or self._is_local(node.id) or node.id in (MARKS, "__class__"):
@@ -114,10 +139,20 @@ class Expressions(ast.NodeTransformer):
 
     def _truth(self, node: ast.expr) -> ast.expr:
         """An expression that is asked whether it is true."""
-        made = self.visit(node)
-        return (
-            made if isinstance(node, (ast.Compare, ast.Constant)) else placed(self._mark("asked", made), node)
-        )
+        made = self._tested(node)
+        plain = isinstance(node, (ast.Compare, ast.Constant)) or _is_flag(node) or _is_not(node)
+        return made if plain else placed(self._mark("asked", made), node)
+
+    def _tested(self, node: ast.expr) -> ast.expr:
+        """An expression of whose value only the truth matters."""
+        if isinstance(node, ast.IfExp):
+            return self._if_expression(node, True)
+        if isinstance(node, ast.BoolOp):
+            return self._and_or(node, True)
+        if isinstance(node, ast.Compare) and len(node.ops) > 1:
+            return self._chained(node, True)
+        made: ast.expr = self.visit(node)
+        return made
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         left, right = self.visit(node.left), self.visit(node.right)
@@ -125,7 +160,7 @@ class Expressions(ast.NodeTransformer):
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         if isinstance(node.op, ast.Not):
-            return ast.copy_location(ast.UnaryOp(op=node.op, operand=self._truth(node.operand)), node)
+            return placed(self._mark("negated", self._tested(node.operand)), node)
         if isinstance(node.operand, ast.Constant):
             return node
         return placed(
@@ -134,24 +169,98 @@ class Expressions(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         if len(node.ops) > 1:
+            return self._chained(node, False)
+        left, right = self.visit(node.left), self.visit(node.comparators[0])
+        return self._compare(node, left, node.ops[0], right)
+
+    def _compare(self, node: ast.expr, left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
+        made: ast.expr = placed(
+            self._mark("compare", ast.Constant(value=type(op).__name__), left, right), node
+        )
+        return made
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
+        value = self._mark("name", ast.Constant(value=node.target.id), self.visit(node.value))
+        return ast.copy_location(ast.NamedExpr(target=node.target, value=placed(value, node)), node)
+
+    # --- choices: what is evaluated in one of two cases
+
+    def _choice(self, node: ast.expr, arms: Sequence[ast.expr], truth: bool) -> ast.expr | None:
+        """The key of a choice, as a constant; None where it stays what Python makes of it."""
+        reason = unfit_choice(arms)
+        if reason is None and self.scopes[-1].generator:
+            reason = f"line {node.lineno}: a conditional expression inside a generator"
+        if reason:
+            self.refusals.append(reason)
+            return None
+        key = len(self.structures) + 1
+        names = set().union(*(s.names for s in self.scopes))
+        self.structures[key] = Form(
+            "choice",
+            (),
+            frozenset(),
+            written_objects(arms, names),
+            None,
+            node.lineno,
+            ast.unparse(node),
+            truth,
+        )
+        return ast.Constant(value=key)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        return self._if_expression(node, False)
+
+    def _if_expression(self, node: ast.IfExp, truth: bool) -> ast.expr:
+        key = self._choice(node, (node.body, node.orelse), truth)
+        visit = self._tested if truth else self.visit
+        if key is None:
+            made = ast.IfExp(test=self._truth(node.test), body=visit(node.body), orelse=visit(node.orelse))
+            return ast.copy_location(made, node)
+        asked = self._mark("open", key, self._tested(node.test))
+        arms = [placed(self._mark("close", key, visit(arm)), arm) for arm in (node.body, node.orelse)]
+        return placed(ast.IfExp(test=asked, body=arms[0], orelse=arms[1]), node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        return self._and_or(node, False)
+
+    def _and_or(self, node: ast.BoolOp, truth: bool) -> ast.expr:
+        visit = self._tested if truth else self.visit
+        key = self._choice(node, node.values[1:], truth)
+        if key is None:
+            values = [*(self._truth(v) for v in node.values[:-1]), visit(node.values[-1])]
+            return ast.copy_location(ast.BoolOp(op=node.op, values=values), node)
+        first = placed(self._mark("open", key, visit(node.values[0])), node.values[0])
+        rest: ast.expr = node.values[1]
+        if len(node.values) > 2:
+            rest = ast.copy_location(ast.BoolOp(op=node.op, values=node.values[1:]), rest)
+        other = placed(self._mark("close", key, visit(rest)), rest)
+        kept = self._mark("kept", key)
+        body, orelse = (other, kept) if isinstance(node.op, ast.And) else (kept, other)
+        return placed(ast.IfExp(test=first, body=body, orelse=orelse), node)
+
+    def _chained(self, node: ast.Compare, truth: bool) -> ast.expr:
+        """`a < b < c`, each operand evaluated once and only if those before it compare true."""
+        if unfit_choice(node.comparators[1:]):
+            self._choice(node, node.comparators[1:], truth)
             parts = [self._whole(c) for c in node.comparators]
             return ast.copy_location(
                 ast.Compare(left=self._whole(node.left), ops=node.ops, comparators=parts), node
             )
-        left, right = self.visit(node.left), self.visit(node.comparators[0])
-        return placed(
-            self._mark("compare", ast.Constant(value=type(node.ops[0]).__name__), left, right), node
-        )
+        return self._linked(node, self.visit(node.left), node.ops, node.comparators, truth)
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        values = [*(self._truth(v) for v in node.values[:-1]), self.visit(node.values[-1])]
-        return ast.copy_location(ast.BoolOp(op=node.op, values=values), node)
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        made = ast.IfExp(
-            test=self._truth(node.test), body=self.visit(node.body), orelse=self.visit(node.orelse)
-        )
-        return ast.copy_location(made, node)
+    def _linked(
+        self, node: ast.Compare, left: ast.expr, ops: list[ast.cmpop], right: list[ast.expr], truth: bool
+    ) -> ast.expr:
+        if len(ops) == 1:
+            return self._compare(node, left, ops[0], self.visit(right[0]))
+        key = self._choice(node, right[1:], truth)
+        if key is None:
+            raise InternalError("a chained comparison that fits does not fit")
+        op = ast.Constant(value=type(ops[0]).__name__)
+        asked = self._mark("open_compare", key, op, left, self.visit(right[0]))
+        rest = self._linked(node, self._mark("second", key), ops[1:], right[1:], truth)
+        made = ast.IfExp(test=asked, body=self._mark("close", key, rest), orelse=self._mark("kept", key))
+        return placed(made, node)
 
     def visit_Starred(self, node: ast.Starred) -> ast.expr:
         return ast.copy_location(ast.Starred(value=self._whole(node.value), ctx=node.ctx), node)
@@ -180,23 +289,37 @@ class Expressions(ast.NodeTransformer):
             return f"_{self.owner.lstrip('_')}{name}"
         return name
 
-    def _inner(self, node: Any, names: set[str]) -> Any:
-        self.scopes.append(names)
+    def _within(self, scope: Scope, work: Callable[[], Any]) -> Any:
+        self.scopes.append(scope)
         try:
-            return self.generic_visit(node)
+            return work()
         finally:
             self.scopes.pop()
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
-        return self._inner(node, bound_names(node))
+        node.args.defaults = [self.visit(d) for d in node.args.defaults]
+        node.args.kw_defaults = [d if d is None else self.visit(d) for d in node.args.kw_defaults]
+        scope = Scope(bound_names(node), generator=is_generator(node))
+        node.body = self._within(scope, lambda: self.visit(node.body))
+        return node
 
     def _comprehension(self, node: Any) -> Any:
         names = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-        node = self._inner(node, names)
-        for generator in node.generators:
-            generator.iter = self._mark("iterate", generator.iter)
-            generator.ifs = [placed(self._mark("asked", test), test) for test in generator.ifs]
+        first = node.generators[0]
+        outermost = self._mark("iterate", self.visit(first.iter))  # evaluated where the comprehension stands
+        self._within(Scope(names, generator=self.scopes[-1].generator), lambda: self._in_comprehension(node))
+        first.iter = outermost
         return node
+
+    def _in_comprehension(self, node: Any) -> None:
+        for generator in node.generators:
+            if generator is not node.generators[0]:
+                generator.iter = self._mark("iterate", self.visit(generator.iter))
+            generator.ifs = [self._truth(test) for test in generator.ifs]
+            generator.target = self.visit(generator.target)
+        for part in ("key", "value", "elt"):
+            if hasattr(node, part):
+                setattr(node, part, self.visit(getattr(node, part)))
 
     visit_ListComp = visit_SetComp = visit_DictComp = _comprehension
 
@@ -221,46 +344,29 @@ def placed(made: Any, node: Any) -> Any:
     return made
 
 
+def _is_flag(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id.startswith(FLAG)
+
+
+def _is_not(node: ast.expr) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+
+
+def is_generator(node: Any) -> bool:
+    """Whether a function, lambda or coroutine is suspended somewhere."""
+    body = [node.body] if isinstance(node, ast.Lambda) else node.body
+    return isinstance(node, ast.AsyncFunctionDef) or any(
+        isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in statements(body)
+    )
+
+
 def bound_names(node: Any) -> set[str]:
     """Names local to a function: parameters and whatever its body binds."""
     args = node.args
-    names = {
-        a.arg
-        for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
-        if a is not None
-    }
-    outside: set[str] = set()
-    todo: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
-    while todo:
-        inner = todo.pop()
-        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(inner.name)
-            todo.extend(inner.decorator_list)
-            continue
-        if isinstance(inner, ast.Lambda):
-            continue
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, (ast.Store, ast.Del)):
-            names.add(inner.id)
-        elif isinstance(inner, (ast.Global, ast.Nonlocal)):
-            outside.update(inner.names)
-        elif isinstance(inner, ast.ExceptHandler) and inner.name:
-            names.add(inner.name)
-        elif isinstance(inner, (ast.Import, ast.ImportFrom)):
-            names.update((a.asname or a.name.split(".")[0]) for a in inner.names)
-        elif isinstance(inner, (ast.MatchAs, ast.MatchStar)) and inner.name:
-            names.add(inner.name)
-        elif isinstance(inner, ast.MatchMapping) and inner.rest:
-            names.add(inner.rest)
-        if isinstance(inner, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            # Its targets are its own; a walrus inside binds here.
-            names.update(
-                n.target.id
-                for n in ast.walk(inner)
-                if isinstance(n, ast.NamedExpr) and isinstance(n.target, ast.Name)
-            )
-            continue
-        todo.extend(ast.iter_child_nodes(inner))
-    return names - outside
+    every = (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+    body = [node.body] if isinstance(node, ast.Lambda) else node.body
+    outside = {n for s in statements(body) if isinstance(s, (ast.Global, ast.Nonlocal)) for n in s.names}
+    return {a.arg for a in every if a is not None}.union(assigned_names(body)) - outside
 
 
 def owner_class(code: types.CodeType) -> str | None:

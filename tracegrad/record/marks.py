@@ -28,7 +28,7 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
-from tracegrad.record.expressions import MARKS
+from tracegrad.record.certificate import MARKS, Form
 from tracegrad.record.statements import Statements
 
 _SCOPES = (
@@ -44,16 +44,14 @@ _SCOPES = (
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """Code of a marked clone, and what is known about its structures.
+    """Code of a marked clone, and what is known about its structures, by key.
 
-    `names[key]` are the local names a structure rebinds, `after[key]` those of them read outside it;
-    `refusals` says of each statement without certificate why; `writes_outside` is the line of a `global` or
-    `nonlocal` statement, or 0.
+    `refusals` says of each statement without certificate why; `writes_outside` is the line of a statement
+    that makes it write names from outside, or 0.
     """
 
     code: types.CodeType
-    names: dict[int, tuple[str, ...]]
-    after: dict[int, frozenset[str]]
+    structures: dict[int, Form]
     refusals: tuple[str, ...]
     writes_outside: int
 
@@ -94,8 +92,7 @@ def mark(code: types.CodeType) -> Marked | None:
     _remember(made)
     return Marked(
         made,
-        marker.names,
-        marker.after,
+        marker.structures,
         tuple(marker.refusals),
         marker.writes_outside,
     )

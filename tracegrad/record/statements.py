@@ -8,22 +8,64 @@ Begin with `Statements.function_body`.
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Sequence
 from typing import Any
 
-from tracegrad.record.certificate import Structure, assigned_names, loaded_names, refusal
-from tracegrad.record.expressions import MARKS, Expressions, bound_names, placed
+from tracegrad.record.certificate import (
+    FLAG,
+    MARKS,
+    Form,
+    Structure,
+    assigned_names,
+    refusal,
+    statements,
+    stop_flag,
+    written_objects,
+)
+from tracegrad.record.exits import Exits
+from tracegrad.record.expressions import Expressions, Scope, bound_names, is_generator, placed
+from tracegrad.record.liveness import Liveness
 
 
 class Statements(Expressions):
     """Puts the marks in; and into the expressions inside."""
 
+    def __init__(self, code: types.CodeType, node: Any) -> None:
+        super().__init__(code, node)
+        self.reasons: dict[ast.AST, str] = {}
+        self.texts: dict[ast.AST, str] = {}
+        self.writes_outside = 0
+
     def function_body(self) -> list[ast.stmt]:
-        self.scopes.append(bound_names(self.node))
         if isinstance(self.node, ast.Lambda):
+            self.scopes.append(Scope(bound_names(self.node), generator=is_generator(self.node)))
             returned = ast.Return(value=self.visit(self.node.body))
             return [ast.copy_location(returned, self.node.body)]
-        return self._block(self.node.body)
+        return self._body(self.node)
+
+    def _body(self, node: Any) -> list[ast.stmt]:
+        """The body of a function, in a scope of its own."""
+        declared = [n for n in statements(node.body) if isinstance(n, (ast.Global, ast.Nonlocal))]
+        outside = frozenset(name for d in declared for name in d.names)
+        given_away = frozenset(name for d in declared if isinstance(d, ast.Global) for name in d.names)
+        generator = is_generator(node)
+        body = node.body
+        if not generator:
+            exits = Exits(outside)
+            node.body = body = exits.function(body)
+            self.reasons.update(exits.reasons)
+            self.texts.update(exits.texts)
+        scope = Scope(bound_names(node), given_away, generator, Liveness(body), outside)
+        made = self._within(scope, lambda: self._block(body))
+        shared = sorted(n for d in declared if isinstance(d, ast.Nonlocal) for n in d.names)
+        for d in declared:
+            if isinstance(d, ast.Global) or generator or self.free.intersection(d.names):
+                self.writes_outside = self.writes_outside or d.lineno
+        if shared:
+            note = self._mark("stores_outer", *(ast.Constant(value=n) for n in shared))
+            made = [placed(ast.Expr(value=note), body[0]), *made]
+        return made
 
     # --- small pieces
 
@@ -42,9 +84,7 @@ class Statements(Expressions):
             out.extend(made)
         return out
 
-    # --- reads and calls
-
-    # --- operators, and what looks at the whole of a container
+    # --- what looks at the whole of a container
 
     def visit_Raise(self, node: ast.Raise) -> ast.stmt:
         showing, self.showing = self.showing, True
@@ -79,7 +119,7 @@ class Statements(Expressions):
     def _stored(self, target: ast.expr, value: ast.expr) -> list[ast.stmt]:
         """`target = value` with marks; the value is already marked."""
         if isinstance(target, ast.Name):
-            if not self._is_local(target.id):
+            if not self._is_local(target.id) or target.id.startswith(FLAG):
                 return [ast.Assign(targets=[target], value=value)]
             return [
                 ast.Assign(targets=[target], value=self._mark("name", ast.Constant(value=target.id), value))
@@ -178,48 +218,53 @@ class Statements(Expressions):
         node.args.defaults = [self.visit(d) for d in node.args.defaults]
         node.args.kw_defaults = [d if d is None else self.visit(d) for d in node.args.kw_defaults]
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
-        self.scopes.append(bound_names(node))
-        loops, self.loops = self.loops, 0
-        inner, self.generator = self.generator, True  # structures of nested functions stay paths
-        node.body = self._block(node.body)
-        self.generator, self.loops = inner, loops
-        self.scopes.pop()
+        node.body = self._body(node)
         return node
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        for inner in ast.walk(node):  # its methods are no part of this clone, and may run without marks
+            if isinstance(inner, (ast.Global, ast.Nonlocal)):
+                self.writes_outside = self.writes_outside or inner.lineno
         return node
 
     # --- structure
 
-    def _names(self, node: Structure) -> tuple[tuple[str, ...], frozenset[str]]:
-        """Names stored in a structure that somebody may read later; and those that are read outside of it."""
-        inside: dict[str, int] = {}
-        for name in loaded_names([node]):
-            inside[name] = inside.get(name, 0) + 1
-        stored = assigned_names([node])
-        targets = assigned_names([node.target]) if isinstance(node, ast.For) else []
-        around = self.loops > 0 or not isinstance(node, ast.If)
-        stored = [n for n in stored if n not in targets]
-        outside = [
-            n for n in stored if self.loads.get(n, 0) > inside.get(n, 0) or (self.loops > 0 and n in inside)
-        ]
-        return tuple(n for n in stored if n in outside or (around and n in inside)), frozenset(outside)
-
     def _certified(self, node: Structure) -> int | None:
         """The key of a structure that may be generalised, or None."""
-        reason = "it is inside a generator or nested function" if self.generator else refusal(node)
+        scope = self.scopes[-1]
+        reason = self.reasons.get(node) or refusal(node, scope.outside)
+        if scope.generator:
+            reason = f"line {node.lineno}: it is inside a generator"
         if reason:
             self.refusals.append(reason)
             return None
-        key = len(self.names) + 1
-        self.names[key], self.after[key] = self._names(node)
+        kind = type(node).__name__.lower()
+        parts = [*node.body, *node.orelse]
+        after = scope.liveness.after[node]
+        later = after
+        if isinstance(node, ast.For):
+            stored = assigned_names([node.target, *parts])
+            later = after | scope.liveness.header[node]
+            text = f"for {ast.unparse(node.target)} in {ast.unparse(node.iter)}"
+        else:
+            stored = assigned_names(parts)
+            text = self.texts.get(node) or ast.unparse(node.test)
+        if isinstance(node, ast.While):
+            stored = assigned_names([node.test, *parts])
+            later = after | scope.liveness.header[node]
+        stop = stop_flag(node)
+        names = tuple(n for n in stored if n in later or n == stop)
+        local = set().union(*(s.names for s in self.scopes))
+        written = written_objects([node], local)
+        key = len(self.structures) + 1
+        self.structures[key] = Form(kind, names, after.intersection(names), written, stop, node.lineno, text)
         return key
 
     def _rebind(self, method: str, key: int) -> list[ast.stmt]:
         call = self._mark(method, ast.Constant(value=key), self._locals())
-        names = self.names[key]
+        names = self.structures[key].names
         if not names:
             return [ast.Expr(value=call)]
         target = ast.Tuple(elts=[ast.Name(id=n, ctx=ast.Store()) for n in names], ctx=ast.Store())
@@ -231,6 +276,14 @@ class Statements(Expressions):
                 ast.If(test=test, body=[ast.Delete(targets=[ast.Name(id=n, ctx=ast.Del())])], orelse=[])
             )
         return made
+
+    def _stopping(self, key: int) -> list[ast.stmt]:
+        """The end of a loop's body, where its flag is asked."""
+        stop = self.structures[key].stop
+        if stop is None:
+            return []
+        asked = self._mark("stopped", ast.Constant(value=key), ast.Name(id=stop, ctx=ast.Load()))
+        return [ast.If(test=asked, body=[ast.Break()], orelse=[])]
 
     def visit_If(self, node: ast.If) -> Any:
         key = self._certified(node)
@@ -245,41 +298,54 @@ class Statements(Expressions):
 
     def visit_While(self, node: ast.While) -> Any:
         key = self._certified(node)
-        self.loops += 1
-        test, body = self._truth(node.test), self._block(node.body)
-        self.loops -= 1
+        test = self._truth(node.test)
         if key is None:
-            return ast.While(test=test, body=body, orelse=self._block(node.orelse))
+            return ast.While(test=test, body=self._block(node.body), orelse=self._block(node.orelse))
+        body = self._block(node.body if self.structures[key].stop is None else node.body[:-1])
         proceed = placed(self._mark("proceed", ast.Constant(value=key), test), node.test)
         leave = ast.If(test=ast.UnaryOp(op=ast.Not(), operand=proceed), body=[ast.Break()], orelse=[])
-        header = self._rebind("header", key)
-        for statement in (*header, leave):
+        edges = [*self._rebind("header", key), leave], self._stopping(key)
+        for statement in (*edges[0], *edges[1]):
             placed(statement, node)
         enter = ast.Expr(value=self._mark("enter", ast.Constant(value=key)))
-        loop = ast.While(test=ast.Constant(value=True), body=[*header, leave, *body], orelse=[])
+        loop = ast.While(test=ast.Constant(value=True), body=[*edges[0], *body, *edges[1]], orelse=[])
         return [enter, loop, *self._rebind("leave", key)]
 
     def visit_For(self, node: ast.For) -> Any:
         key = self._certified(node)
-        iterated = placed(self._mark("iterate", self.visit(node.iter)), node.iter)
-        self.loops += 1
-        body = self._block(node.body)
-        self.loops -= 1
+        iterated = self.visit(node.iter)
+        later: list[ast.stmt] = []
+        target = node.target
         if key is None:
-            later: list[ast.stmt] = []
             target = self._unpacked(node.target, later)
             for statement in later:
                 placed(statement, node)
             return ast.For(
-                target=target, iter=iterated, body=[*later, *body], orelse=self._block(node.orelse)
+                target=target,
+                iter=placed(self._mark("iterate", iterated), node.iter),
+                body=[*later, *self._block(node.body)],
+                orelse=self._block(node.orelse),
             )
-        header = self._rebind("header", key)
-        for statement in header:
-            placed(statement, node)
+        form = self.structures[key]
+        body = self._block(node.body if form.stop is None else node.body[:-1])
+        if set(assigned_names([node.target])).intersection(form.names) or not _only_names(node.target):
+            # The head of a step still has to see what the last one left under the target's names.
+            name = self.temporary()
+            target = ast.Name(id=name, ctx=ast.Store())
+            later = self._stored(node.target, ast.Name(id=name, ctx=ast.Load()))
         # The frame opens when what is run over is known: computing that is no part of the loop.
         entered = placed(self._mark("enter_for", ast.Constant(value=key), iterated), node.iter)
-        loop = ast.For(target=node.target, iter=entered, body=[*header, *body], orelse=[])
+        before, end = [*self._rebind("header", key), *later], self._stopping(key)
+        for statement in (*before, *end):
+            placed(statement, node)
+        loop = ast.For(target=target, iter=entered, body=[*before, *body, *end], orelse=[])
         return [loop, *self._rebind("leave", key)]
+
+
+def _only_names(target: ast.AST) -> bool:
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return all(_only_names(t) for t in target.elts)
+    return isinstance(target, ast.Name)
 
 
 class _ClassPatterns(ast.NodeTransformer):

@@ -23,7 +23,6 @@ from tracegrad.ir.trace import Var
 from tracegrad.ops.index import read as read_item
 from tracegrad.record.marks import Marked, clone, is_marked, mark
 from tracegrad.record.recording import Recording
-from tracegrad.record.structure import UNDEFINED
 from tracegrad.tensor.callables import (
     CALL_BACK,
     FUNCTIONS,
@@ -40,6 +39,7 @@ from tracegrad.tensor.callables import (
     our_op,
     plain_key,
 )
+from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.numpy_protocol import unsupported
 from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
@@ -101,6 +101,15 @@ class Session:
             raise
         finally:
             self.depth -= 1
+
+    def unwinding(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
+        """Call a function that has marks already; the structures an exception leaves open are closed."""
+        depth = len(self.recording.structures.frames)
+        try:
+            return function(*args, **keywords)
+        except BaseException:
+            self.recording.structures.unwind(depth)
+            raise
 
     def _with_read_defaults(self, function: Any) -> Any:
         """The function with the defaults of its parameters read: an array among them is an input."""
@@ -174,10 +183,9 @@ class _Stable:
         return self._marks.unseen(value)
 
 
-class Marks(Operators):
+class Marks(Operators, Edges):
     """The `__tg__` of one clone; see `record/marks.py` for where each method is called."""
 
-    undefined = UNDEFINED
     slice = staticmethod(slice)
 
     def __init__(self, session: Session, function: Any, marked: Marked | None) -> None:
@@ -190,6 +198,8 @@ class Marks(Operators):
         self.globals: dict[str, Any] = scope.names if isinstance(scope, _GlobalsView) else scope
         self.marked = marked
         self.number = next(session.serial) * 100_000  # keys of structures are unique to one running clone
+        self.kept_values = {}
+        self.seconds = {}
 
     # --- reads from outside ----------------------------------------------------------------------
 
@@ -273,7 +283,7 @@ class Marks(Operators):
             return strong(ours(*(self.reads.contents(x) for x in args), **keywords))
         if isinstance(function, types.FunctionType):
             if is_marked(function):
-                return function(*args, **keywords)
+                return self.session.unwinding(function, args, keywords)
             if may_clone(function):
                 self.reads.track(function, function, ())
                 if function.__module__.split(".")[0] == "scipy":
@@ -466,32 +476,3 @@ class Marks(Operators):
         # A new value, then the store: the item itself may be a view of the target.
         value = op(current, other) if is_traced(current) and op is not None else plain(current, other)
         self.set_item(target, key, value)
-
-    # --- structure -------------------------------------------------------------------------------
-
-    def _names(self, key: int) -> tuple[str, ...]:
-        assert self.marked is not None
-        return self.marked.names[key]
-
-    def test(self, key: int, condition: Any, local: Mapping[str, Any]) -> bool:
-        return self.structures.test(self.number + key, self._names(key), condition, local)
-
-    def join(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
-        return self.structures.join(self.number + key, self._names(key), local)
-
-    def enter(self, key: int) -> None:
-        self.structures.enter(self.number + key, "while")
-
-    def enter_for(self, key: int, iterated: Any) -> Any:
-        self.structures.enter(self.number + key, "for")
-        return iterated
-
-    def header(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
-        return self.structures.header(self.number + key, self._names(key), local)
-
-    def proceed(self, key: int, condition: Any) -> bool:
-        return self.structures.proceed(self.number + key, condition)
-
-    def leave(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
-        assert self.marked is not None
-        return self.structures.leave(self.number + key, self._names(key), self.marked.after[key], local)
