@@ -14,18 +14,20 @@ user's code runs.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built
+from tracegrad.dispatch.causes import Failed, asked_straight, causes, other_arguments
 from tracegrad.dispatch.entry import MISS, Exit, Form, make_entry
-from tracegrad.dispatch.events import Log
+from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inline, without_tensors
 from tracegrad.dispatch.looking import Looking
 from tracegrad.dispatch.pullback import Pullback, Template
@@ -100,6 +102,7 @@ class Dispatcher(Looking):
         self._entry: Callable[..., Any] = _no_entry
         self._recent: list[Path] = []
         self._lock = threading.RLock()
+        self._numbers = itertools.count()
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         self._calls += 1
@@ -171,21 +174,25 @@ class Dispatcher(Looking):
         if call.outer or is_capturing():
             return self._inline(self._captured(call), call)
         known = self._tree(call)
-        found = self._run_known(known, call, left)
-        return self._capture(known, call, left) if found is MISS else found
+        failed: list[Failed] = []
+        found = self._run_known(known, call, left, failed)
+        return self._capture(known, call, left, failed) if found is MISS else found
 
     def _tree(self, call: Call) -> TraceTree:
         """The tree of this signature; the one not used for longest makes room for it."""
         with self._lock:
-            known = self.trees.pop(call.key, None) or TraceTree()
+            before = next(reversed(self.trees.values())) if self.trees else None
+            known = self.trees.pop(call.key, None) or TraceTree(call.kinds())
             self.trees[call.key] = known
+            if before is not None and not known.paths:
+                self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
             if len(self.trees) > SIGNATURES:
                 del self.trees[next(iter(self.trees))]
-                self.log.warn(
-                    "signatures",
+                said = (
                     f"was called with {SIGNATURES} kinds of arguments, and forgets the oldest; arguments that are not "
-                    "numbers or arrays are part of the kind, and so are shapes.",
+                    "numbers or arrays are part of the kind, and so are shapes."
                 )
+                self.log.warn(Event("signatures", said, self._calls))
             return known
 
     def _primals_and_tangents(
@@ -200,8 +207,11 @@ class Dispatcher(Looking):
         primals, tangents = args
         return tuple(primals), tuple(tangents)
 
-    def _run_known(self, known: TraceTree, call: Call, left: dict[Path, int]) -> Any:
-        """Run the first path that fits; `MISS` if none does. Paths in `left` were run, and left there: it grows."""
+    def _run_known(self, known: TraceTree, call: Call, left: dict[Path, int], failed: list[Failed]) -> Any:
+        """Run the first path that fits; `MISS` if none does.
+
+        Paths in `left` were run, and left there: it grows. `failed` gets what did not fit in each path.
+        """
         values = [leaf.value for leaf in call.leaves]
         tried: set[Path] = set()
         queue = known.candidates()
@@ -214,7 +224,7 @@ class Dispatcher(Looking):
             if code is None:
                 inputs = path.inputs(values)
                 if isinstance(inputs, Read):
-                    self.log.add("changed", f"`{inputs}` is no longer what it was")
+                    failed.append((path, inputs))
                     continue
                 inputs.extend(call.tangents)
                 flat = self._run(path, inputs)
@@ -225,10 +235,9 @@ class Dispatcher(Looking):
                     return self._finish(path, call, flat)
                 code = left[path] = flat[0]
                 self.log.side_exits += 1
+            failed.append((path, code))
             if code in path.exits:
                 queue.insert(0, path.exits[code])
-            else:
-                self.log.add("side exit", path.failed_guard(code))
         return MISS
 
     def _run(self, path: Path, inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -252,12 +261,13 @@ class Dispatcher(Looking):
         path.entry = None
         if path.built.compile():
             self.log.compiles += 1
-            self.log.add("compile", "the native program is ready")
+            self.log.add(Event("compile", "the native program is ready", self._calls, program=path.born + 1))
         else:
-            self.log.add("compile", f"stays NumPy: {'; '.join(path.built.reasons or ())}")
+            said = f"stays NumPy: {'; '.join(path.built.reasons or ())}"
+            self.log.add(Event("numpy", said, self._calls, program=path.born + 1))
         path.tier_decided = True
 
-    def _capture(self, known: TraceTree, call: Call, left: dict[Path, int]) -> Any:
+    def _capture(self, known: TraceTree, call: Call, left: dict[Path, int], failed: Sequence[Failed]) -> Any:
         """Run the user's function once, and keep what it did."""
         captured = self._captured(call)
         if has_outer(captured):
@@ -266,7 +276,7 @@ class Dispatcher(Looking):
         seeded = self._seeded(captured)
         with self._lock:
             self.log.captures += 1
-            path = self._grown(known, captured, call, seeded)
+            path = self._grown(known, captured, call, seeded, failed)
         if path is None:
             return self._on_tape(captured, call, places, seeded)
         _link(left, path)
@@ -280,30 +290,43 @@ class Dispatcher(Looking):
             return self._on_tape(captured, call, places, seeded)
         return self._finish(path, call, flat)
 
-    def _grown(self, known: TraceTree, captured: Captured, call: Call, seeded: Sequence[int]) -> Path | None:
+    def _grown(
+        self,
+        known: TraceTree,
+        captured: Captured,
+        call: Call,
+        seeded: Sequence[int],
+        failed: Sequence[Failed],
+    ) -> Path | None:
         """The path that this capture became, or joined; None where this signature runs on the tape."""
         if captured.impure is not None:
             reason, where = captured.impure
             known.on_tape = f"{reason} ({where})"
-            self.log.warn("tape", f"runs on the tape, without a compiled program: {reason} ({where}).")
+            said = f"runs on the tape, without a compiled program: {reason} ({where})."
+            self.log.warn(Event("tape", said, self._calls, where))
         elif known.on_tape is None and gives_up(known):
-            last = known.paths[0].built.guards
-            where = last[-1].location if last else None
-            known.on_tape = f"{len(known.paths)} paths"
-            self.log.warn(
-                "tape",
-                f"took {len(known.paths)} paths and runs on the tape from here on; the last split is at {where}.",
-            )
+            known.on_tape = f"{len(known.paths)} programs were not enough"
+            split = known.splits_most()
+            most = "" if split is None else f"; most were split off at {split}: `{split.text}`"
+            said = f"took {len(known.paths)} paths and runs on the tape from here on{most}."
+            self.log.warn(Event("tape", said, self._calls, split))
         if known.on_tape is not None:
             return None
-        path, merged = known.grow(
-            captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded)
+        why = causes(failed, captured, call.leaves, self._calls)
+        for event in why:
+            self.log.add(event)
+        path, apart = known.grow(
+            captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded), self._numbers
         )
-        if merged:
+        if apart is None:
             self._recent, self._entry = [], _no_entry
-            self.log.add("capture", "an arm taken for the first time joins its program")
+            said = "the new arm joins its program"
+            self.log.add(Event("merge", said, self._calls, program=path.born + 1))
         else:
-            self.log.add("capture", f"a new path, for {call.kinds()}")
+            path.split = next((event.where for event in why if event.where is not None), None)
+            kinds = f", for {call.kinds_text()}" if call.leaves and len(known.paths) == 1 else ""
+            said = f"a new program{kinds}{_not_joined(apart, failed)}"
+            self.log.add(Event("capture", said, self._calls, program=path.born + 1))
         return path
 
     def _on_tape(self, captured: Captured, call: Call, places: Sequence[int], seeded: Sequence[int]) -> Any:
@@ -394,6 +417,14 @@ def _link(left: dict[Path, int], path: Path) -> None:
     for other, number in left.items():
         if other is not path:
             other.exits[number] = path
+
+
+def _not_joined(apart: Mapping[Path, str], failed: Sequence[Failed]) -> str:
+    """Why a capture did not join the program that was left for it at a branch or loop."""
+    for path, what in failed:
+        if isinstance(what, int) and path in apart and not asked_straight(path, what):
+            return f"; not joined with program {path.born + 1}: {apart[path]}"
+    return ""
 
 
 @functools.lru_cache(maxsize=256)

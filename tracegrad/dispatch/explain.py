@@ -1,36 +1,55 @@
-"""Why a function was captured, compiled or left: the events of its log as text a person reads.
+"""What a function did and why, as text a person reads: what they want to know first stands first.
 
-Counts and events come in from the dispatcher, text goes out; nothing is decided here. Begin with `story`.
+Counts, the tree of programs, what was not generalised and the events of the log come in, text goes out; nothing is
+decided here. Begin with `story`.
 """
 
 from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from tracegrad.dispatch.events import Event, Stats
+from tracegrad.dispatch.events import CAUSES, Event, Stats
+from tracegrad.ir.location import Location
 
-WIDTH = 88
+WIDTH = 100
+MOST_CAUSES = 2  # of one capture: a person wants to know why, not everything that was not so
+MOST_CALLS = 20
 
 
-def story(name: str, stats: Stats, events: Sequence[Event], paths: str = "") -> str:
-    """The counts in a sentence, the known paths, and what happened in order.
+def story(
+    name: str,
+    stats: Stats,
+    programs: str,
+    straight: Sequence[str],
+    events: Sequence[Event],
+    place: Callable[[Location], str],
+) -> str:
+    """The counts in a sentence, the programs, what stays a path and why, and what happened call by call.
 
     Parameters
     ----------
     name : str
         What the user calls the function.
     stats : Stats
+    programs : str
+        The tree of programs; empty before the first call.
+    straight : sequence of str
+        Why loops and branches were not generalised, a sentence each.
     events : sequence of Event, oldest first
-    paths : str
-        The tree of paths, one line a fork; empty before the first call.
+    place : callable
+        How a line is called.
     """
     parts = [f"`{name}`: {counts(stats)}."]
-    if paths:
-        parts.append("Paths known now:\n" + textwrap.indent(paths.rstrip("\n"), "  "))
+    if programs:
+        parts.append(programs)
+    if straight:
+        parts.append(
+            "\n".join(["Not generalised, so each way through is a program of its own:", *listed(straight)])
+        )
     if events:
-        parts.append("What happened, oldest first:\n" + "\n".join(lines(events)))
+        parts.append("\n".join(["What happened:", *calls(events, place)]))
     else:
         parts.append("Nothing was captured yet: it has not been called.")
     return "\n\n".join(parts)
@@ -44,20 +63,59 @@ def counts(stats: Stats) -> str:
         ("compile", stats.compiles),
         ("side exit", stats.side_exits),
     )
-    return ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for word, number in named)
+    return ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for word, number in named)
 
 
-def lines(events: Sequence[Event]) -> list[str]:
-    """One entry an event, equal neighbours counted; the kind stands in a column of its own."""
-    column = max(len(event.kind) for event in events) + 2
-    found = []
-    for event, repeated in itertools.groupby(events):
-        times = len(list(repeated))
-        text = event.text if times == 1 else f"{event.text} ({times} times)"
-        first, *rest = text.splitlines() or [""]
-        wrapped = textwrap.wrap(
-            first, WIDTH - column - 2, break_long_words=False, break_on_hyphens=False
-        ) or [""]
-        found.append(f"  {event.kind:<{column}}{wrapped[0]}")
-        found += [f"  {'':<{column}}{line}" for line in (*wrapped[1:], *rest)]
-    return found
+def listed(sentences: Sequence[str]) -> list[str]:
+    """One entry a sentence, wrapped."""
+    return [line for said in sentences for line in _wrapped(said, "  ", "    ")]
+
+
+def calls(events: Sequence[Event], place: Callable[[Location], str]) -> list[str]:
+    """One entry a call: why no program fitted, and what was done; of very many, the first and the last."""
+    found = [
+        (str(number), _entry(list(group), place))
+        for number, group in itertools.groupby(events, key=lambda e: e.call)
+    ]
+    left_out = len(found) - MOST_CALLS
+    if left_out > 0:
+        half = MOST_CALLS // 2
+        found = [*found[:half], ("...", f"{left_out} more"), *found[-half:]]
+    column = max(len(number) for number, _ in found)
+    return [
+        line
+        for number, said in found
+        for line in _wrapped(said, f"  call {number:>{column}}  ", " " * (column + 9))
+    ]
+
+
+def _entry(events: Sequence[Event], place: Callable[[Location], str]) -> str:
+    why = [e for e in events if e.kind in CAUSES]
+    said = [f"{'' if e.where is None else place(e.where) + ': '}{e.text}" for e in why[:MOST_CAUSES]]
+    if len(why) > MOST_CAUSES:
+        said.append(f"{len(why) - MOST_CAUSES} more did not fit")
+    done = [_done(e) for e in events if e.kind not in CAUSES]
+    return " -> ".join(part for part in ("; ".join(said), "; ".join(done)) if part)
+
+
+def _done(event: Event) -> str:
+    if event.kind == "capture":
+        return f"captured: {event.text.replace('a new program', f'program {event.program}')}"
+    if event.kind == "merge":
+        return f"captured: {event.text.replace('its program', f'program {event.program}')}"
+    if event.kind == "compile":
+        return f"compiled program {event.program}"
+    if event.kind == "numpy":
+        return f"program {event.program} {event.text}"
+    return event.text
+
+
+def _wrapped(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from tracegrad.dispatch.build import Built, function_text
 from tracegrad.dispatch.events import Event, Log, Stats
 from tracegrad.dispatch.explain import story
-from tracegrad.dispatch.paths import paths_text
+from tracegrad.dispatch.paths import Home, paths_text
 from tracegrad.dispatch.signature import Signature
 from tracegrad.dispatch.tree import Path, TraceTree
+from tracegrad.ir.location import Location
 from tracegrad.ir.text import text
+
+MOST_PROGRAMS = 4  # in `explain()`
 
 
 class Looking:
     """What the program used last is made of, and how it came to be."""
 
+    function: Callable[..., Any]
     signature: Signature
     label: str
     log: Log
@@ -65,20 +71,29 @@ class Looking:
         return Stats(self._calls, self.log.captures, self.log.compiles, self.log.side_exits)
 
     @property
+    def events(self) -> tuple[Event, ...]:
+        """What happened in the last calls that were not answered by a known program, oldest first."""
+        return tuple(self.log.events)
+
+    @property
     def paths(self) -> str:
-        """The known paths as a tree: a line a condition, with the user's text, and what became of it."""
-        return paths_text(self.trees)
+        """The known programs as trees: a row a loop or condition, with the user's text, and what became of it."""
+        return paths_text(self.trees.values(), self._home())
 
     def explain(self) -> str:
-        """What this function did and why: counts, paths, events in order, and what was not generalised."""
-        notes: list[str] = []
-        for known in self.trees.values():
-            for path in known.paths:
-                notes.extend(_note(said, where) for said, where in path.captured.notes)
-                notes.extend(f"stays NumPy: {reason}" for reason in path.built.reasons or ())
-        events = [*self.log.events, *(Event("straight", note) for note in dict.fromkeys(notes))]
-        return story(self.signature.name, self.stats, events, self.paths)
+        """What this function did and why: its programs, what was not generalised, and each capture with its cause."""
+        home = self._home()
+        known = [path for tree in self.trees.values() for path in tree.paths]
+        straight = dict.fromkeys(
+            _note(said, where, home) for path in known for said, where in path.captured.notes
+        )
+        programs = paths_text(self.trees.values(), home, MOST_PROGRAMS)
+        return story(self.signature.name, self.stats, programs, list(straight), self.log.events, home.place)
+
+    def _home(self) -> Home:
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        return Home(None if code is None else code.co_filename, self.signature.name)
 
 
-def _note(said: str, where: Any) -> str:
-    return said if where is None else f"{where}: {said}"
+def _note(said: str, where: Location | None, home: Home) -> str:
+    return said if where is None else f"{home.place(where)}: `{where.text}`: {said}"

@@ -53,16 +53,28 @@ class Call:
     outer: bool
     tangents: list[Any] = field(default_factory=list)
 
-    def kinds(self) -> str:
+    def kinds(self) -> dict[str, str]:
+        """For each leaf its type, or its value where that is part of the key."""
+        return {leaf.name: _kind(leaf) for leaf in self.leaves}
+
+    def kinds_text(self) -> str:
         """The arguments in a few words."""
-        return ", ".join(f"{leaf.name}{_kind(leaf)}" for leaf in self.leaves)
+        return ", ".join(
+            f"{leaf.name}{'=' if _by_value(leaf) else ': '}{_kind(leaf)}" for leaf in self.leaves
+        )
+
+
+def _by_value(leaf: Leaf) -> bool:
+    return leaf.role == "static" and not by_identity(leaf.value)
 
 
 def _kind(leaf: Leaf) -> str:
+    if isinstance(leaf.value, np.generic) and leaf.role != "static":
+        return f"np.{type(leaf.value).__name__}"
     if leaf.role != "static":
-        return f": {type_of(leaf.value)}"
+        return type(leaf.value).__name__ if type(leaf.value) in (int, float) else str(type_of(leaf.value))
     # The `repr` of an object of the user's is the user's code.
-    return f": {type(leaf.value).__name__}" if by_identity(leaf.value) else f"={leaf.value!r:.30}"
+    return f"{leaf.value!r:.30}" if _by_value(leaf) else type(leaf.value).__name__
 
 
 class Signature:

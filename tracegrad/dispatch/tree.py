@@ -6,7 +6,8 @@ what must still be so outside, its program. Begin with `TraceTree.grow`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from tracegrad.dispatch.build import Built
 from tracegrad.errors import Mismatch
+from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
 from tracegrad.passes.merge import merge
 from tracegrad.tensor.capture import Captured
@@ -36,7 +38,9 @@ class Path:
     exits : dict of int to Path
         The path that took over, the last time the program was left there.
     born : int
-        Paths are numbered in the order of their first capture; -1 for one that is in no tree.
+        Paths of a function are numbered in the order of their first capture; -1 for one that is in no tree.
+    split : Location or None
+        Where the condition stands whose answer made this path, for a path that is not the first.
     entry : callable or None
         The generated fast way from a call to the result (`entry.py`), once the tier is decided.
     """
@@ -50,6 +54,7 @@ class Path:
         self.tier_decided = False
         self.exits: dict[int, Path] = {}
         self.entry: Callable[..., Any] | None = None
+        self.split: Location | None = None
 
     def inputs(self, values: Sequence[Any]) -> list[Any] | Read:
         """What the program is called with, from the argument leaves; the read that no longer holds if there is one."""
@@ -72,12 +77,6 @@ class Path:
     def _now(self, read: Read, values: Sequence[Any]) -> Any:
         root = values[read.root.place] if isinstance(read.root, Argument) else read.root
         return follow(root, read.path)
-
-    def failed_guard(self, number: int) -> str:
-        """What the program assumed where it was left."""
-        guard = self.built.guards[number]
-        where = "" if guard.location is None else f"{guard.location}: `{guard.location.text}` "
-        return f"{where}was {guard.expected!r:.40} and is not"
 
     def native_inputs(self, inputs: Sequence[Any]) -> list[Any]:
         """Inputs in the types the native program was compiled for."""
@@ -103,9 +102,10 @@ def own(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 class TraceTree:
-    """The paths of one signature, the one used last first."""
+    """The paths of one signature, the one used last first; `kinds` are the arguments, as text."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Mapping[str, str]) -> None:
+        self.kinds = kinds
         self.paths: list[Path] = []
         self.on_tape: str | None = None  # why this signature is not compiled any more
 
@@ -119,38 +119,49 @@ class TraceTree:
             self.paths.remove(path)
             self.paths.insert(0, path)
 
-    def grow(self, captured: Captured, make: Maker) -> tuple[Path, bool]:
-        """Add a capture; returns its path, and whether it was merged into one that was there.
+    def splits_most(self) -> Location | None:
+        """The condition that most paths were split off at."""
+        count = Counter(path.split for path in self.paths if path.split is not None)
+        return count.most_common(1)[0][0] if count else None
+
+    def grow(
+        self, captured: Captured, make: Maker, numbers: Iterator[int]
+    ) -> tuple[Path, dict[Path, str] | None]:
+        """Add a capture; returns its path, and why it was not merged with each that was there; None if it was.
 
         A capture that differs from a path only in arms of branches makes that path's program larger. Any other
         becomes a path of its own.
         """
+        apart: dict[Path, str] = {}
         for known in self.paths:
             joined = _joined(known.captured, captured)
-            if joined is not None:
+            if isinstance(joined, str):
+                apart[known] = joined
+            else:
                 path = Path(joined, make, known.born)
-                path.calls, path.seconds = known.calls, known.seconds
+                path.calls, path.seconds, path.split = known.calls, known.seconds, known.split
                 self.paths[self.paths.index(known)] = path
                 for other in self.paths:
                     other.exits = {k: p for k, p in other.exits.items() if p is not known}
                 self.touch(path)
-                return path, True
-        path = Path(captured, make, len(self.paths))
+                return path, None
+        path = Path(captured, make, next(numbers))
         self.paths.insert(0, path)
-        return path, False
+        return path, apart
 
 
-def _joined(first: Captured, second: Captured) -> Captured | None:
-    """Both captures as one, if they are the same program but for the arms they took."""
+def _joined(first: Captured, second: Captured) -> Captured | str:
+    """Both captures as one, if they are the same program but for the arms they took; otherwise why not."""
     if (
         first.structure != second.structure
         or first.results != second.results
-        or first.weak != second.weak
         or len(first.trace.outputs) != len(second.trace.outputs)
     ):
-        return None
+        return "it returns other things"
+    if first.weak != second.weak:
+        return "one returns a Python number where the other returns a NumPy number"
     if _contradict(first, second):
-        return None
+        return "something read outside is not the same"
     inputs, sources = list(first.trace.inputs), list(first.sources)
     aligned: list[Var] = []
     for variable, source in zip(second.trace.inputs, second.sources, strict=True):
@@ -160,12 +171,13 @@ def _joined(first: Captured, second: Captured) -> Captured | None:
             inputs.append(Var(variable.type, variable.name))
             sources.append(source)
         if inputs[place].type != variable.type:
-            return None
+            return f"`{variable.name}` is {variable.type}, not {inputs[place].type}"
         aligned.append(inputs[place])
     grown = replace(first.trace, inputs=tuple(inputs))
     merged = merge(grown, second.trace, aligned)
     if isinstance(merged, Mismatch):
-        return None
+        where = "" if merged.where is None else f" (line {merged.where.line}: `{merged.where.text}`)"
+        return f"{merged.reason}{where}"
     guards = [*first.guards]
     guards.extend(g for g in second.guards if not any(_same_read(g, known) for known in guards))
     notes = (*first.notes, *(n for n in second.notes if n not in first.notes))
