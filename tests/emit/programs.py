@@ -116,7 +116,7 @@ def _inner(
     return builder.trace(inputs, found if isinstance(found, tuple) else (found,))
 
 
-_HELPERS = ("apply", "guard", "while_", "if_", "_inner", "named", "_here")
+_HELPERS = ("apply", "guard", "while_", "if_", "_inner", "named", "_here", "item", "put", "total", "empty")
 
 
 def capture(function: Callable[..., Any], values: Sequence[Any]) -> Trace:

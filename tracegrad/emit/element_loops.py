@@ -83,7 +83,7 @@ class ElementLoops:
         """`x[1:] = y` or `x[1:] += y`, element by element."""
         parts, shape = node.instr.params["index"], node.output.type.shape
         *given, value = node.rest
-        slots = [self.expressions.operand(x, 1 + k, node.instr) for k, x in enumerate(given)]
+        slots = self.expressions.slots(node.instr, given)
         part = region(shape, parts)
         index = self.elements.indices(part)
         array = ast.Name(id=node.output.name, ctx=ast.Load())

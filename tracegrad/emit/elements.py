@@ -79,8 +79,10 @@ def is_view(instr: Instr) -> bool:
     if name not in ("getitem", "expand_dims", "broadcast_to", "transpose", "reshape"):
         return False
     source, out = instr.inputs[0], instr.outputs[0]
-    if not out.shape or len(instr.inputs) != 1 or not _is_known(source) or -1 in out.shape:
+    if not out.shape or any(a.shape for a in instr.inputs[1:]) or not _is_known(source) or -1 in out.shape:
         return False
+    if len(instr.inputs) > 1 and 0 in out.shape:
+        return False  # the index is checked all the same
     if name == "reshape":
         return _longer_axes(source.shape) == _longer_axes(out.shape) and 0 not in out.shape
     return name != "getitem" or bool(source.shape)
@@ -91,8 +93,10 @@ def _longer_axes(shape: Sequence[int]) -> list[int]:
 
 
 def _is_row(instr: Instr) -> bool:
-    """`x[3]` of a matrix: contiguous, and free."""
-    return instr.op.name == "getitem" and all(type(p) is int for p in instr.params["index"])
+    """`x[k]` of a matrix: contiguous, and free."""
+    return instr.op.name == "getitem" and all(
+        type(p) is int or isinstance(p, Slot) for p in instr.params["index"]
+    )
 
 
 def called_kernel(instr: Instr) -> tuple[Any, ...] | None:
@@ -150,7 +154,8 @@ class Elements:
         """The element of a node's result at an index, from elements of its inputs."""
         instr = node.instr
         if is_view(instr):
-            return self.at(node.inputs[0], source_index(instr, index))
+            slots = self.expressions.slots(instr, node.inputs[1:]) if len(node.inputs) > 1 else ()
+            return self.at(node.inputs[0], source_index(instr, index, slots))
         step = scalar_step(instr)
         assert step is not None
         inputs = [
@@ -178,11 +183,11 @@ def spread_index(shape: Sequence[int], index: Sequence[ast.expr]) -> list[ast.ex
     return [literal(0) if n == 1 else place for n, place in zip(shape, last, strict=True)]
 
 
-def source_index(instr: Instr, index: Sequence[ast.expr]) -> list[ast.expr]:
-    """Where a view reads the element that it has at `index`."""
+def source_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[ast.expr] = ()) -> list[ast.expr]:
+    """Where a view reads the element that it has at `index`; `slots` are the traced numbers of its own index."""
     name, shape, params = instr.op.name, instr.inputs[0].shape, instr.params
     if name == "getitem":
-        return item_index(params["index"], shape, index)
+        return item_index(params["index"], shape, index, slots)
     if name == "broadcast_to":
         return spread_index(shape, index)
     if name == "expand_dims":

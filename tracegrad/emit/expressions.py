@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.emit.blocks import Compute, Item, Operand, Value
+from tracegrad.emit.indices import checked_slots
 from tracegrad.ir.trace import Const, Instr, dtype_token
 from tracegrad.ir.types import ArrayType, is_weak, promote
 from tracegrad.ops.op import call, dotted, literal
@@ -38,6 +39,7 @@ class Expressions:
     def __init__(self, native: bool, careful: bool = False) -> None:
         self.native = native
         self.careful = careful
+        self.checks = False  # whether an index is checked
         self.mentions: dict[Value, list[ast.Name]] = {}
         self.written: dict[Compute | Item, ast.expr] = {}
 
@@ -87,7 +89,19 @@ class Expressions:
         if isinstance(node, Item):
             return ast.Subscript(value=self.read(node.stack), slice=self.number(node.index), ctx=ast.Load())
         instr = node.instr
+        if instr.op.name == "getitem" and len(node.inputs) > 1:
+            source = self.operand(node.inputs[0], 0, instr)
+            return self.combine(instr, [source, *self.slots(instr, node.inputs[1:])])
         return self.combine(instr, [self.operand(x, i, instr) for i, x in enumerate(node.inputs)])
+
+    def slots(self, instr: Instr, operands: Sequence[Operand]) -> list[ast.expr]:
+        """The traced parts of an index; native text checks a number that may be outside."""
+        found = [self.operand(x, 1 + k, instr) for k, x in enumerate(operands)]
+        if not self.native or kernel_of(instr) is not None:
+            return found
+        found, checked = checked_slots(instr, operands, found)
+        self.checks = self.checks or checked
+        return found
 
     def combine(self, instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr:
         """An instruction applied to expressions."""

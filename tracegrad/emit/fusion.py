@@ -113,8 +113,11 @@ def _read_at(operand: Operand, index: Sequence[ast.expr]) -> Iterable[tuple[Valu
 
 def _inputs_at(node: Compute, index: Sequence[ast.expr]) -> Iterable[tuple[Value, Place]]:
     if is_view(node.instr):
-        inside = source_index(node.instr, index) if node.inputs[0].type.shape else []
+        slots = [ast.Name(id="slot", ctx=ast.Load())] * (len(node.inputs) - 1)
+        inside = source_index(node.instr, index, slots) if node.inputs[0].type.shape else []
         yield from _read_at(node.inputs[0], inside)
+        for number in node.inputs[1:]:
+            yield from _read_at(number, ())
         return
     for operand in node.inputs:
         yield from _read_at(operand, index)

@@ -29,6 +29,7 @@ from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps
+from tracegrad.kernels.items import checked
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import literal
 
@@ -81,7 +82,7 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
             )
         functions.append((entries[1], ["residuals", *given[kept:]], lines))
     what = "" if backward is None else " and its derivative"
-    return _module(forward, backward, what, functions, entries, native=False)
+    return _module(forward, backward, what, functions, entries)
 
 
 def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Source | list[str]:
@@ -108,9 +109,8 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
         entries: tuple[str, ...] = (f"{name}_forward", f"{name}_backward")
     else:
         entries = (name + {"value": "", "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
-    kernels = {k.__name__ for t in traces for k in _kernels(t)}
-    reserved = (*entries, *kernels)
-    functions = []
+    reserved = (*entries, *(k.__name__ for k in _kernels(traces, checks=True)))
+    functions, checks = [], False
     for entry, trace in zip(entries, traces, strict=True):
         function = _Function(trace, len(trace.outputs), True, reserved)
         if trace is backward:
@@ -121,12 +121,14 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
             types = [a.type for a in trace.outputs]
             lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
         functions.append((entry, [v.name for v in function.inputs], lines))
+        checks = checks or function.expressions.checks
     what = {
         "gradient": ", value and gradient",
         "jvp": ", value and tangent",
         "vjp": " and its derivative",
     }.get(kind, "")
-    return _module(forward, backward, f"{what}, for Numba", functions, entries, native=True)
+    kernels = _kernels(traces, checks)
+    return _module(forward, backward, f"{what}, for Numba", functions, entries, kernels)
 
 
 class _Function:
@@ -190,17 +192,16 @@ def _module(
     what: str,
     functions: Sequence[tuple[str, list[str], list[Line]]],
     entries: tuple[str, ...],
-    native: bool,
+    kernels: Sequence[Any] | None = None,
 ) -> Source:
     traces = [t for t in (forward, backward) if t is not None]
     file = _file(traces)
     origin = f" of {os.path.basename(file)}" if file else ""
     page = Page(file)
     page.text(f'"""`{forward.name}`{origin}{what}; written by tracegrad."""', "")
-    kernels = [inspect.getsource(k).rstrip() for t in traces for k in _kernels(t)] if native else []
-    kernels = list(dict.fromkeys(kernels))
-    page.text(*_imports(traces, kernels, native))
-    for kernel in kernels:
+    sources = [inspect.getsource(k).rstrip() for k in kernels or ()]
+    page.text(*_imports(traces, sources, kernels is not None))
+    for kernel in sources:
         page.text("", "", *kernel.split("\n"))
     for name, parameters, lines in functions:
         page.text("", "")
@@ -292,22 +293,23 @@ def _not_native(trace: Trace) -> list[str]:
     return reasons
 
 
-def _kernels(trace: Trace) -> list[Any]:
-    """The kernels a trace calls, and those they call, callees first."""
+def _kernels(traces: Sequence[Trace], checks: bool) -> list[Any]:
+    """The kernels that traces call, and what those call, callees first; with `checks`, the one that checks an index."""
     found: dict[Any, None] = {}
 
     def visit(function: Any) -> None:
         if function in found:
             return
-        for name in function.__code__.co_names:
-            inner = function.__globals__.get(name)
-            if inspect.isfunction(inner) and inner.__module__.startswith("tracegrad.kernels"):
-                visit(inner)
+        if inspect.isfunction(function):  # or the class of an error
+            for inner in map(function.__globals__.get, function.__code__.co_names):
+                if str(getattr(inner, "__module__", "")).startswith("tracegrad.kernels"):
+                    visit(inner)
         found[function] = None
 
-    for step in all_steps(trace):
-        if isinstance(step, Instr):
-            kernel = called_kernel(step)
-            if kernel is not None:
-                visit(kernel[0])
+    for step in (step for trace in traces for step in all_steps(trace)):
+        kernel = called_kernel(step) if isinstance(step, Instr) else None
+        if kernel is not None:
+            visit(kernel[0])
+    if checks:
+        visit(checked)
     return list(found)

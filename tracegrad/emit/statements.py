@@ -159,7 +159,8 @@ class Writer:
 
     def _store(self, node: Write, name: str) -> ast.stmt:
         index = node.instr.params["index"]
-        *slots, value = (self.expressions.operand(x, 1 + k, node.instr) for k, x in enumerate(node.rest))
+        slots = self.expressions.slots(node.instr, node.rest[:-1])
+        value = self.expressions.operand(node.rest[-1], len(node.rest), node.instr)
         target = ast.Subscript(
             value=ast.Name(id=name, ctx=ast.Load()), slice=index_text(slots, index), ctx=ast.Store()
         )

@@ -10,54 +10,30 @@ from __future__ import annotations
 import numpy as np
 
 
-def checked(k, length):
-    """The index counted from the start; an error where the array ends before it."""
+class OutOfBounds(IndexError):
+    """NumPy's error, with its message; compiled code hands over the numbers alone."""
+
+    def __str__(self):
+        return "index {} is out of bounds for axis {} with size {}".format(*self.args)
+
+
+def checked(k, length, axis):
+    """The index counted from the start; an error where the axis ends before it."""
     if k < -length or k >= length:
-        raise IndexError("index is out of bounds")
+        raise OutOfBounds(k, axis, length)
     return k + length if k < 0 else k
 
 
-def picked(x, k):
-    """`x[k]`."""
-    return x[checked(k, x.shape[0])]
-
-
-def picked_cell(x, i, j):
-    """`x[i, j]`."""
-    return x[checked(i, x.shape[0]), checked(j, x.shape[1])]
-
-
-def picked_in_column(x, i, j):
-    """`x[i, j]` for a known `j`."""
-    return x[checked(i, x.shape[0]), j]
-
-
-def picked_in_row(x, j, i):
-    """`x[i, j]` for a known `i`."""
-    return x[i, checked(j, x.shape[1])]
-
-
-def taken(x, indices, rows, length, width, shape):
+def taken(x, indices, axis, rows, length, width, shape):
     """The slices of one axis that `indices` name."""
     blocks = np.ascontiguousarray(x).reshape((rows, length, width))
     wanted = np.ascontiguousarray(indices).reshape(indices.size)
     out = np.empty((rows, wanted.size, width), x.dtype)
     for j in range(wanted.size):
-        k = checked(wanted[j], length)
+        k = checked(wanted[j], length, axis)
         for i in range(rows):
             for c in range(width):
                 out[i, j, c] = blocks[i, k, c]
-    return out.reshape(shape)
-
-
-def taken_one(x, index, rows, length, width, shape):
-    """One slice of an axis."""
-    blocks = np.ascontiguousarray(x).reshape((rows, length, width))
-    out = np.empty((rows, width), x.dtype)
-    k = checked(index, length)
-    for i in range(rows):
-        for c in range(width):
-            out[i, c] = blocks[i, k, c]
     return out.reshape(shape)
 
 
@@ -73,19 +49,19 @@ def taken_pairs(x, i, j, together, rows, columns, width, shape):
     first, second = flat_indices(i, together), flat_indices(j, together)
     out = np.empty((first.size, width), x.dtype)
     for k in range(first.size):
-        row, column = checked(first[k], rows), checked(second[k], columns)
+        row, column = checked(first[k], rows, 0), checked(second[k], columns, 1)
         for c in range(width):
             out[k, c] = blocks[row, column, c]
     return out.reshape(shape)
 
 
-def added(a, indices, values, rows, length, width, count, shape):
+def added(a, indices, values, axis, rows, length, width, count, shape):
     """A copy of `a` with `values` added to the slices that `indices` name, as often as they are named."""
     out = np.ascontiguousarray(a).copy().reshape((rows, length, width))
     wanted = np.ascontiguousarray(indices).reshape(indices.size)
     given = np.ascontiguousarray(values).reshape((rows, count, width))
     for j in range(wanted.size):
-        k = checked(wanted[j], length)
+        k = checked(wanted[j], length, axis)
         for i in range(rows):
             for c in range(width):
                 out[i, k, c] += given[i, j, c]
@@ -98,19 +74,19 @@ def added_pairs(a, i, j, values, together, rows, columns, width, shape):
     first, second = flat_indices(i, together), flat_indices(j, together)
     given = np.ascontiguousarray(values).reshape((first.size, width))
     for k in range(first.size):
-        row, column = checked(first[k], rows), checked(second[k], columns)
+        row, column = checked(first[k], rows, 0), checked(second[k], columns, 1)
         for c in range(width):
             out[row, column, c] += given[k, c]
     return out.reshape(shape)
 
 
-def written(a, indices, values, rows, length, width, count, shape):
+def written(a, indices, values, axis, rows, length, width, count, shape):
     """A copy of `a` with `values` in the slices that `indices` name; the last one stays."""
     out = np.ascontiguousarray(a).copy().reshape((rows, length, width))
     wanted = np.ascontiguousarray(indices).reshape(indices.size)
     given = np.ascontiguousarray(values).reshape((rows, count, width))
     for j in range(wanted.size):
-        k = checked(wanted[j], length)
+        k = checked(wanted[j], length, axis)
         for i in range(rows):
             for c in range(width):
                 out[i, k, c] = given[i, j, c]
@@ -123,20 +99,20 @@ def written_pairs(a, i, j, values, together, rows, columns, width, shape):
     first, second = flat_indices(i, together), flat_indices(j, together)
     given = np.ascontiguousarray(values).reshape((first.size, width))
     for k in range(first.size):
-        row, column = checked(first[k], rows), checked(second[k], columns)
+        row, column = checked(first[k], rows, 0), checked(second[k], columns, 1)
         for c in range(width):
             out[row, column, c] = given[k, c]
     return out.reshape(shape)
 
 
-def added_number(a, indices, value, rows, length, width, count, shape):
+def added_number(a, indices, value, axis, rows, length, width, count, shape):
     """As `added`, for one number."""
-    return added(a, indices, np.full(rows * count * width, value), rows, length, width, count, shape)
+    return added(a, indices, np.full(rows * count * width, value), axis, rows, length, width, count, shape)
 
 
-def written_number(a, indices, value, rows, length, width, count, shape):
+def written_number(a, indices, value, axis, rows, length, width, count, shape):
     """As `written`, for one number."""
-    return written(a, indices, np.full(rows * count * width, value), rows, length, width, count, shape)
+    return written(a, indices, np.full(rows * count * width, value), axis, rows, length, width, count, shape)
 
 
 def added_pairs_number(a, i, j, value, together, rows, columns, width, shape):

@@ -112,47 +112,28 @@ def _full(part: Any) -> bool:
 
 
 def _native_getitem(instr: Instr) -> Any:
+    """Numbers in slots are written as they are, see `emit/indices.py`; arrays of positions go through a kernel."""
     index, x, out = instr.params["index"], instr.inputs[0], instr.outputs[0]
     arrays = instr.inputs[1:]
     if not x.shape:
         return (shapes.filled, tuple(out.shape)) if out.shape else (shapes.same,)
-    if not arrays:
+    if not any(a.shape for a in arrays):
         return (shapes.only_item,) if not out.shape and index in ((Ellipsis,), ()) else True
-    found = _native_pick(index, x, arrays)
-    if found is not None:
-        return found
     place = _along(index, x, arrays)
     if place is not None:
-        kernel = kernels.taken if arrays[0].ndim else kernels.taken_one
-        return (kernel, *place, tuple(out.shape))
+        return (kernels.taken, *place, tuple(out.shape))
     if _paired(index, arrays):
         together = broadcast_shapes(*(a.shape for a in arrays))
         return (kernels.taken_pairs, together, *x.shape[:2], math.prod(x.shape[2:]), tuple(out.shape))
     return False
 
 
-def _native_pick(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> Any:
-    """The kernel for single items and rows of a traced number, or None."""
-    if any(a.ndim for a in arrays):
-        return None
-    first, *rest = index
-    if isinstance(first, Slot) and not rest:
-        return (kernels.picked,)
-    if x.ndim != 2 or len(rest) != 1:
-        return None
-    if len(arrays) == 2:
-        return (kernels.picked_cell,)
-    if isinstance(first, int):
-        return (kernels.picked_in_row, first % x.shape[0])
-    return (kernels.picked_in_column, rest[0] % x.shape[1]) if isinstance(rest[0], int) else None
-
-
-def _along(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> tuple[int, int, int] | None:
-    """(rows, length, width) where one array indexes one axis and all else is taken whole."""
+def _along(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> tuple[int, int, int, int] | None:
+    """(axis, rows, length, width) where one array indexes one axis and all else is taken whole."""
     if len(arrays) != 1 or not all(isinstance(part, Slot) or _full(part) for part in index):
         return None
     axis = next(k for k, part in enumerate(index) if isinstance(part, Slot))
-    return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+    return axis, math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
 
 
 def _paired(index: Sequence[Any], arrays: Sequence[Any]) -> bool:
@@ -240,11 +221,10 @@ def _add_jvp(tangents: Any, z: Any, a: Any, *rest: Any, index: Any) -> Any:
 
 def _set_vjp(g: Any, z: Any, a: Any, *rest: Any, index: Any) -> tuple[Any, ...]:
     *arrays, value = rest
-    return (
-        index_set(g, *arrays, 0.0, index=index),
-        *(None for _ in arrays),
-        _fit(getitem(g, *arrays, index=index), value),
-    )
+    value_bar = _fit(
+        getitem(g, *arrays, index=index), value
+    )  # read before it is written: one array is enough
+    return (index_set(g, *arrays, 0.0, index=index), *(None for _ in arrays), value_bar)
 
 
 def _set_jvp(tangents: Any, z: Any, a: Any, *rest: Any, index: Any) -> Any:

@@ -1,0 +1,172 @@
+"""Items read and written at the counter of a loop: value and gradient in every text, and what the text looks like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.emit.item_programs import PROGRAMS, item, put
+from tests.emit.programs import capture, joint, pair, while_
+from tracegrad.compiler.numba_backend import compile_native
+from tracegrad.emit.module import emit_array, emit_native
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.source import Source
+from tracegrad.ir.trace import Trace
+from tracegrad.ops.symbol import Builder
+
+
+def run(source: Source) -> dict[str, Any]:
+    namespace: dict[str, Any] = {}
+    exec(compile(source.text, "<emitted>", "exec"), namespace)
+    return namespace
+
+
+def differences(function: Any, values: Any) -> list[Any]:
+    """The gradient of a function of arrays by central differences."""
+    found = []
+    for place, value in enumerate(values):
+        if np.asarray(value).dtype.kind != "f":
+            continue
+        slope = np.zeros(np.shape(value))
+        for k in np.ndindex(slope.shape):
+            ends = []
+            for h in (1e-6, -1e-6):
+                moved = [np.array(v) if np.ndim(v) else v for v in values]
+                if np.ndim(value):
+                    moved[place][k] += h
+                else:
+                    moved[place] = value + h
+                ends.append(function(*moved))
+            slope[k] = (ends[0] - ends[1]) / 2e-6
+        found.append(slope)
+    return found
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_trace_means_the_plain_function(name: str) -> None:
+    function, plain, values = PROGRAMS[name]
+    value, *gradients = interpret(joint(capture(function, values)), values)
+    np.testing.assert_allclose(value, plain(*values), rtol=1e-13)
+    for got, want in zip(gradients, differences(plain, values), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_text_computes_value_and_gradient(name: str) -> None:
+    function, _, values = PROGRAMS[name]
+    trace = capture(function, values)
+    expected = interpret(joint(trace), values)
+    kept = [np.array(v) for v in values]
+    forward, backward = pair(trace)
+    array = run(emit_array(forward, backward, 1))
+    value, residuals = array[f"{name}_forward"](*values)
+    gradients = array[f"{name}_backward"](residuals)
+    found = [(value, *(gradients if isinstance(gradients, tuple) else (gradients,)))]
+    native = emit_native("gradient", joint(trace))
+    assert isinstance(native, Source), native
+    found.append(run(native)[f"{name}_value_and_grad"](*values)[1:])
+    compiled = compile_native(native, name, values)
+    assert not isinstance(compiled, str), compiled
+    found.append(compiled[f"{name}_value_and_grad"](*values)[1:])
+    for results in found:
+        for got, want in zip(results, expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12)
+    for before, after in zip(kept, values, strict=True):
+        np.testing.assert_array_equal(before, after)  # nothing was written into an argument
+
+
+# --- indices outside --------------------------------------------------------------------------------------------------
+
+
+def reading(x: Any, i: Any) -> Any:
+    return item(x, i) * 2.0
+
+
+def in_a_matrix(A: Any, i: Any) -> Any:
+    return item(A, slice(None), i) * 2.0
+
+
+def writing(x: Any, i: Any) -> Any:
+    return put(x, 1.0, i)
+
+
+def rows_written(A: Any, i: Any) -> Any:
+    return put(A, 1.0, i, add=True)
+
+
+VECTOR, MATRIX = np.arange(3.0), np.arange(6.0).reshape(2, 3)
+
+
+@pytest.mark.parametrize("i", [-4, -3, -1, 0, 2, 3, 7])
+@pytest.mark.parametrize(
+    "function, x", [(reading, VECTOR), (in_a_matrix, MATRIX), (writing, VECTOR), (rows_written, MATRIX)]
+)
+def test_an_index_outside_is_numpys_error_in_every_text(function: Any, x: Any, i: int) -> None:
+    trace = capture(function, (x, np.int64(i)))
+    native = emit_native("value", trace)
+    assert isinstance(native, Source)
+    compiled = _compiled(native, trace, (x, np.int64(0)))
+    outcomes = [
+        _outcome(lambda: interpret(trace, (x, np.int64(i)))[0]),
+        _outcome(lambda: run(emit_array(trace, None, 1))[f"{function.__name__}_forward"](x, np.int64(i))[0]),
+        _outcome(lambda: run(native)[function.__name__](x, np.int64(i))[1]),
+        _outcome(lambda: compiled(x, np.int64(i))[1]),
+    ]
+    for outcome in outcomes[1:]:
+        np.testing.assert_array_equal(outcome, outcomes[0])
+
+
+_PROGRAMS: dict[str, Any] = {}
+
+
+def _compiled(source: Source, trace: Trace, values: Any) -> Any:
+    if source.text not in _PROGRAMS:
+        made = compile_native(source, trace.name, values)
+        assert not isinstance(made, str), made
+        _PROGRAMS[source.text] = made[trace.name]
+    return _PROGRAMS[source.text]
+
+
+def _outcome(call: Any) -> Any:
+    try:
+        return call()
+    except IndexError as error:
+        return str(error)
+
+
+def test_an_index_that_is_surely_inside_is_not_checked() -> None:
+    def text_of(index: Any, limit: Any) -> str:
+        builder: Any = _recorder()
+        x, n = builder.input(capture(reading, (VECTOR, np.int64(0))).inputs[0].type, "x"), None
+        n = builder.input(capture(reading, (VECTOR, np.int64(0))).inputs[1].type, "n")
+        (s,) = while_(
+            None,
+            lambda k, s, x: s + item(x, index(k)),
+            {"s": 0.0 * item(x, 0)},
+            x,
+            limit=n if limit is None else limit,
+        )
+        made = emit_native("value", builder.trace([x, n], [s]))
+        assert isinstance(made, Source)
+        return made.text
+
+    inside = [
+        lambda k: k,
+        lambda k: k - 1,
+        lambda k: -1 - k,
+        lambda k: -k,
+        lambda k: (k * 7 + 2) % 3,
+        lambda k: k // 2,
+    ]
+    for index in inside:
+        assert "checked" not in text_of(index, 3)
+    for index, limit in [(lambda k: k, 4), (lambda k: k + 1, 3), (lambda k: -2 - k, 3), (lambda k: k, None)]:
+        assert "checked(" in text_of(index, limit)
+
+
+def _recorder() -> Builder:
+    from tests.emit.programs import Recorder
+
+    return Recorder()
