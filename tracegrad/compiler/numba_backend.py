@@ -71,6 +71,17 @@ def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
     return None
 
 
+def without_dispatch(function: Any) -> Callable[..., Any]:
+    """The machine code of a function compiled for one signature, without the look at the arguments' types before it.
+
+    It reads its arguments as what it was compiled for, whatever they are: the caller has checked them, dtype and
+    layout of arrays included.
+    """
+    (compiled,) = function.overloads.values()
+    code: Callable[..., Any] = compiled.entry_point
+    return code
+
+
 def _compile_functions(module: ModuleType, entries: Sequence[str], cached: bool) -> None:
     import numba
 

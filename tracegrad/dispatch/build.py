@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.compiler.numba_backend import compile_native, prepare
+from tracegrad.compiler.numba_backend import compile_native, prepare, without_dispatch
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.source import Source
@@ -101,6 +101,12 @@ class Built:
             product = shaped and isinstance(step, Instr) and step.op.family == "bilinear"
             seconds += 0.6 if product else 0.045 if shaped else 0.002
         return seconds
+
+    @functools.cached_property
+    def direct(self) -> Callable[..., Any]:
+        """The native program for arguments whose types were checked already."""
+        assert self.native is not None
+        return without_dispatch(self.native)
 
     def native_source(self) -> Source | None:
         """The text for Numba; None, with `reasons` set, where an op has no native form."""

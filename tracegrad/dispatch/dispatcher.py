@@ -26,7 +26,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.causes import Failed, asked_straight, causes, other_arguments
-from tracegrad.dispatch.entry import MISS, Exit, Form, make_entry
+from tracegrad.dispatch.entry import MISS, UNASKED, Exit, Form, make_entry
 from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inline, without_tensors
 from tracegrad.dispatch.looking import Looking
@@ -66,6 +66,12 @@ class Dispatcher(Looking):
     ArgumentError : not a function, no such parameter, no such way to compile
     """
 
+    def __new__(cls, *args: Any, **options: Any) -> Dispatcher:
+        """Each has a class of its own: calling an object calls its class's `__call__`, and that is its entry."""
+        return super().__new__(
+            type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+        )
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -98,23 +104,15 @@ class Dispatcher(Looking):
         self.log = Log(self.signature.name)
         self.trees: dict[Any, TraceTree] = {}
         self.last: Path | None = None
-        self._calls = 0
-        self._entry: Callable[..., Any] = _no_entry
+        self._counter = types.CellType(0)
         self._recent: list[Path] = []
         self._lock = threading.RLock()
         self._numbers = itertools.count()
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
-        self._calls += 1
-        left: dict[Path, int] = {}
-        if not under_way or not is_capturing():
-            result = self._entry(*args, **keywords) if keywords else self._entry(*args)
-            if type(result) is not Exit:
-                return result
-            result = self._other_entry(result, left, args, keywords)
-            if type(result) is not Exit:
-                return result
-        return self._general(args, keywords, left)
+        """While there is no entry, or none that may be asked; later the entry of a path stands here."""
+        self._counter.cell_contents += 1
+        return self._left(UNASKED, args, keywords)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -129,11 +127,20 @@ class Dispatcher(Looking):
 
     # --- the fast way
 
+    def _left(self, exit: Exit, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Answer a call that the entry in place did not: by the entry of another path, or in the general way."""
+        left: dict[Path, int] = {}
+        if not under_way or not is_capturing():
+            result = self._other_entry(exit, left, args, keywords)
+            if type(result) is not Exit:
+                return result
+        return self._general(args, keywords, left)
+
     def _other_entry(
         self, last: Exit, left: dict[Path, int], args: tuple[Any, ...], keywords: dict[str, Any]
     ) -> Any:
         """What the entry of another path answers, or `MISS`; `left` is told which paths were left at which guard."""
-        tried = {self.last}
+        tried = set() if last is UNASKED else {self.last}
         while True:
             path: Path | None = None
             if last.path is not None:
@@ -145,7 +152,7 @@ class Dispatcher(Looking):
             if path is None or path.entry is None:
                 return MISS
             tried.add(path)
-            result = path.entry(*args, **keywords)
+            result = path.entry.ask(*args, **keywords)
             if type(result) is not Exit:
                 _link(left, path)
                 self._use(path)
@@ -155,9 +162,14 @@ class Dispatcher(Looking):
     def _use(self, path: Path) -> None:
         """This path answered last: its entry is asked first."""
         self.last = path
-        self._entry = path.entry or _no_entry
         if path.entry is not None and (not self._recent or self._recent[0] is not path):
             self._recent = [path, *(p for p in self._recent if p is not path)][:RECENT]
+            type(self).__call__ = path.entry.answering(self._left, self._counter)  # type: ignore[method-assign]
+
+    def _forget_entries(self) -> None:
+        """The programs behind them are out of date."""
+        self._recent = []
+        type(self).__call__ = Dispatcher.__call__  # type: ignore[method-assign]
 
     # --- the general way
 
@@ -319,7 +331,7 @@ class Dispatcher(Looking):
             captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded), self._numbers
         )
         if apart is None:
-            self._recent, self._entry = [], _no_entry
+            self._forget_entries()
             said = "the new arm joins its program"
             self.log.add(Event("merge", said, self._calls, program=path.born + 1))
         else:
@@ -381,9 +393,14 @@ class Dispatcher(Looking):
         """What the user gets of the results of a program."""
         if path.entry is None and self.mode != "jvp" and is_decided(path, self.jit):
             form = Form(
-                self.mode, self.with_value, self.has_aux, self._single(call), self._seeded(path.captured)
+                self.mode,
+                self.with_value,
+                self.has_aux,
+                self._single(call),
+                self._seeded(path.captured),
+                self.jit is None and not path.tier_decided,
             )
-            path.entry = make_entry(path, call, form)
+            path.entry = make_entry(path, call, form, self.signature.parameters)
         self._use(path)
         captured = path.captured
         count = 1 + len(captured.trace.outputs)
@@ -405,11 +422,6 @@ class Dispatcher(Looking):
 
     def _without_value(self, value: Any, gradient: Any) -> Any:
         return (gradient, value[1]) if self.has_aux else gradient
-
-
-def _no_entry(*args: Any, **keywords: Any) -> Exit:
-    """Before there is an entry: every call goes the general way."""
-    return MISS
 
 
 def _link(left: dict[Path, int], path: Path) -> None:

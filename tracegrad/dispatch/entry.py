@@ -1,33 +1,45 @@
 """The warm call: a generated function from the user's arguments straight to a program and back.
 
 For a path whose tier is decided, `make_entry` writes a function that checks exactly what the signature and the
-reads ask for, calls the program, and builds what the user gets. Where something is not as it was, it returns an
-`Exit`, and the dispatcher goes on from there. Nothing of the user's runs in it. Begin with `make_entry`.
+reads ask for, calls the program, and builds what the user gets. It becomes the `__call__` of its dispatcher, so
+nothing stands between the user's line and these checks; where something is not as it was, the dispatcher goes on from
+an `Exit`. Nothing of the user's runs in it. Begin with `make_entry`.
+
+What a check costs is a good part of a small function's time, so the text is written for the interpreter: parameters
+have the user's names, and need no dictionary of keywords; the function's globals are those of the user's module,
+where CPython answers a name that did not change without looking it up; all else it needs are cells of a closure.
 """
 
 from __future__ import annotations
 
+import builtins
+import functools
+import os
+import types
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tracegrad import tree
 from tracegrad.config import config
+from tracegrad.dispatch.nested import apart, together
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, plain
-from tracegrad.dispatch.signature import INT_RANGE, Call, by_identity
+from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path, own
 from tracegrad.ir.trace import Atom
-from tracegrad.tensor.capture import Leaf, Static
+from tracegrad.tensor.capture import Leaf, Static, under_way
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind
 
-Entry = Callable[..., Any]
+FILE = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "<entry>"
+)  # ours, when lines of the user's are sought
 
 
 class Exit:
-    """Where an entry was left: at the guard with this number of this path, or (`MISS`) before its program ran."""
+    """Where an entry was left: at the guard with this number of this path, or before its program ran."""
 
     __slots__ = ("number", "path")
 
@@ -35,7 +47,8 @@ class Exit:
         self.path, self.number = path, number
 
 
-MISS = Exit(None, -1)
+MISS = Exit(None, -1)  # the call is not one that the path may serve
+UNASKED = Exit(None, -2)  # a capture is under way somewhere: nothing was looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ class Form:
     single : bool
         One argument is differentiated: its derivative stands alone, not in a tuple.
     seeded : outputs that have a cotangent, for "vjp"
+    undecided : bool
+        The path is not compiled because the configuration says so, which may change.
     """
 
     mode: str
@@ -56,10 +71,52 @@ class Form:
     has_aux: bool
     single: bool
     seeded: tuple[int, ...]
+    undecided: bool
 
 
-def make_entry(path: Path, call: Call, form: Form) -> Entry:
-    """A function of the user's arguments; returns what the user gets, or an `Exit`.
+class Entry:
+    """The generated function of one path.
+
+    Attributes
+    ----------
+    ask : callable
+        `ask(*args, **keywords)` returns what the user gets, or an `Exit`.
+    """
+
+    def __init__(self, function: types.FunctionType, spread: Callable[..., Any] | None) -> None:
+        self._function, self._spread = function, spread
+        self.ask: Callable[..., Any] = functools.partial(
+            self._with({"left": lambda exit, *given: exit, "under_way": (), "calls": 0}), None
+        )
+
+    def answering(self, left: Callable[..., Any], calls: types.CellType) -> types.FunctionType:
+        """The function as the `__call__` of a class.
+
+        Parameters
+        ----------
+        left : callable
+            `left(exit, args, keywords)` answers where this function does not.
+        calls : cell of an int, counted up at each call
+        """
+        spread = self._spread
+        go_on = left if spread is None else lambda exit, *given: left(exit, *spread(*given))
+        return self._with({"left": go_on, "under_way": under_way, "calls": calls})
+
+    def _with(self, cells: dict[str, Any]) -> types.FunctionType:
+        made, found = self._function, []
+        for name, cell in zip(made.__code__.co_freevars, made.__closure__ or (), strict=True):
+            value = cells.get(name.removeprefix(OURS), cell)
+            found.append(value if isinstance(value, types.CellType) else types.CellType(value))
+        function = types.FunctionType(
+            made.__code__, made.__globals__, made.__name__, made.__defaults__, tuple(found)
+        )
+        function.__kwdefaults__ = made.__kwdefaults__
+        function.__qualname__, function.__module__ = made.__name__, __name__
+        return function
+
+
+def make_entry(path: Path, call: Call, form: Form, parameters: Sequence[Parameter] | None) -> Entry:
+    """The entry of a path.
 
     Parameters
     ----------
@@ -67,185 +124,281 @@ def make_entry(path: Path, call: Call, form: Form) -> Entry:
     call : Call
         A call that the path has answered.
     form : Form
+    parameters : sequence of Parameter, or None
+        How the user's function may be called; None where that is not known: then arguments stay where they are given.
     """
-    writer = _Writer(path, call, form)
+    writer = _Writer(path, call, form, parameters)
     text = writer.text()
-    exec(compile(text, "<tracegrad entry>", "exec"), writer.scope)
-    made: Entry = writer.scope["entry"]
-    return made
+    made: dict[str, Any] = {}
+    exec(compile(text, FILE, "exec"), made)
+    function = made["make"](**writer.scope)
+    in_its_module = types.FunctionType(
+        function.__code__,
+        writer.globals,
+        path.captured.trace.name,
+        function.__defaults__,
+        function.__closure__,
+    )
+    in_its_module.__kwdefaults__ = function.__kwdefaults__
+    return Entry(in_its_module, None if parameters is None else _spread(parameters))
+
+
+def _spread(parameters: Sequence[Parameter]) -> Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]:
+    """From the values of all parameters, and what came after them, to positional arguments and keywords."""
+
+    def spread(values: Sequence[Any], rest: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        args: list[Any] = []
+        keywords: dict[str, Any] = {}
+        for parameter, value in zip(parameters, values, strict=True):
+            if value is MISSING:
+                continue
+            if parameter.kind == "keyword" or len(args) < parameter.place:
+                keywords[parameter.name] = value
+            else:
+                args.append(value)
+        return (*args, *rest), keywords
+
+    return spread
 
 
 class _Writer:
     """The lines of one entry, and the objects they name."""
 
-    def __init__(self, path: Path, call: Call, form: Form) -> None:
-        self.path, self.call, self.form = path, call, form
+    def __init__(self, path: Path, call: Call, form: Form, parameters: Sequence[Parameter] | None) -> None:
+        self.path, self.call, self.form, self.parameters = path, call, form, parameters
         self.native = path.built.native is not None
         self.lines: list[str] = []
-        self.scope: dict[str, Any] = {
-            "ndarray": np.ndarray,
-            "float64": np.float64,
-            "MISS": MISS,
-            "MISSING": MISSING,
-            "flatten": tree.flatten,
-            "unflatten": tree.unflatten,
-            "follow": follow,
-            "holds": holds,
-            "same_kind": same_kind,
-            "own": own,
-        }
+        self.scope: dict[str, Any] = {}
+        self.found: dict[int, str] = {}
+        self.out: Callable[[int], str] = str
+        self.leaves: dict[int, str] = {}  # leaf -> its name here
+        self.given: dict[int, str] = {}  # leaf -> what the program is called with
+        self.at_name: dict[str, str] = {}  # name of the module -> where its value is here
+        self.globals = self._module()
 
     def text(self) -> str:
-        """`def entry(...)`: checks, the call of the program, the results."""
+        """`def make(...)`, which makes `entry`: checks, the call of the program, the results."""
+        for name, value in (("left", None), ("under_way", ()), ("calls", 0)):
+            self.scope[OURS + name] = value
         head = self._arguments()
-        if not self.path.tier_decided:
-            self.lines.append(f"if {self._named('config', config)}.jit != 'python': return MISS")
+        if self.form.undecided:
+            self.lines.append(f"if {self._named('config', config)}.jit != 'python': {self.otherwise}")
         for place, leaf in enumerate(self.call.leaves):
-            self._leaf(f"x{place}", leaf)
-        captured, built = self.path.captured, self.path.built
-        for read in captured.guards:
-            self._guard(read)
-        given = ", ".join(self._inputs())
-        if self.native:
-            self.lines.append(f"out = {self._named('program', built.native)}({given})")
-        else:
-            self.lines.append(
-                f"out = {self._named('program', built.run_python)}(({given}{',' if given else ''}))"
-            )
-        exits = tuple(Exit(self.path, number) for number in range(len(built.guards)))
-        if exits:
-            self.lines.append(f"if out[0] != -1: return {self._named('exits', exits)}[out[0]]")
-        self.lines.append(f"return {self._result()}")
-        return f"def entry({head}):\n" + "".join(f"    {line}\n" for line in self.lines)
+            self._leaf(self.leaves[place], place, leaf)
+        self._guards()
+        self._run(self._inputs())
+        inner = "".join(f"        {line}\n" for line in self.lines)
+        return (
+            f"def make({', '.join(self.scope)}):\n    def entry({head}):\n        nonlocal {OURS}calls\n"
+            f"        {OURS}calls += 1\n{inner}    return entry\n"
+        )
 
     def _named(self, name: str, value: Any) -> str:
         """A name in the entry's scope for this object."""
-        name = f"{name}_{len(self.scope)}"
-        self.scope[name] = value
-        return name
+        known = self.found.get(id(value))
+        if known is None:
+            known = self.found[id(value)] = f"{OURS}{name}_{len(self.scope)}"
+            self.scope[known] = value
+        return known
 
     def _unless(self, condition: str) -> None:
-        self.lines.append(f"if not ({condition}): return MISS")
+        self.lines.append(f"if not ({condition}): {self.otherwise}")
+
+    def _type(self, name: str) -> str:
+        return f"{self._named('type', type)}({name})"
 
     # --- arguments
 
     def _arguments(self) -> str:
-        """The parameters; arguments are taken apart into leaves `x0`, `x1`, ..."""
+        """The parameters; arguments are taken apart into leaves."""
+        head = self._head_of_any() if self.parameters is None else self._head(self.parameters)
+        for k, (w, (structure, places)) in enumerate(self.call.spans.items()):
+            if structure is None:
+                self.leaves[places[0]] = self.names[w]
+            else:
+                inner = [f"{OURS}x{p}" for p in places]
+                self.leaves.update(zip(places, inner, strict=True))
+                value = f"{OURS}tree_{k}"
+                self.lines.append(f"{value} = {self.names[w]}")
+                self.lines.extend(apart(value, structure, inner, self.otherwise, self._named))
+        return head
+
+    def _head(self, parameters: Sequence[Parameter]) -> str:
+        """The user's parameters; whether an argument came by name or by position does not matter then."""
+        by_name = {p.name: p.name for p in parameters}
+        by_place = {p.place: p.name for p in parameters if p.kind != "keyword"}
+        self.names = {w: by_place[w] if isinstance(w, int) else by_name[w] for w in self.call.spans}
+        missing, rest = self._named("missing", MISSING), f"{OURS}rest"
+        values = "".join(f"{p.name}, " for p in parameters)
+        self.otherwise = f"return {OURS}left({self._named('miss', MISS)}, ({values}), {rest})"
+        self.left_at = f"return {OURS}left({{}}, ({values}), {rest})"
+        absent = [p.name for p in parameters if p.name not in self.names.values()]
+        tests = [f"{OURS}under_way", rest, *(f"{name} is not {missing}" for name in absent)]
+        unasked = self.left_at.format(self._named("unasked", UNASKED))
+        self.lines.append(f"if {' or '.join(tests)}: {unasked}")
+        parts = [f"{OURS}self"]
+        for kind in ("position", "either", "keyword"):
+            parts.extend(f"{p.name}={missing}" for p in parameters if p.kind == kind)
+            parts.extend(["/"] if kind == "position" and len(parts) > 1 else [])
+            parts.extend([f"*{rest}"] if kind == "either" else [])
+        return ", ".join(parts)
+
+    def _head_of_any(self) -> str:
+        """Arguments of a function whose parameters are not known: each must come as it came."""
         positional = [w for w in self.call.spans if isinstance(w, int)]
         keywords = [w for w in self.call.spans if isinstance(w, str)]
-        names: dict[int | str, str] = {
-            w: f"x{places[0]}" if structure is None else f"tree_{places[0] if places else 'of'}_{k}"
-            for k, (w, (structure, places)) in enumerate(self.call.spans.items())
-        }
-        if keywords:
-            self.lines.append(f"if rest or len(given) != {len(keywords)}: return MISS")
-            self.lines.extend(f"{names[w]} = given.get({w!r}, MISSING)" for w in keywords)
-        else:
-            self.lines.append("if rest or given: return MISS")
-        for w, (structure, places) in self.call.spans.items():
-            if structure is not None:
-                self.lines.append(f"leaves, structure = flatten({names[w]})")
-                self.lines.append(f"if structure != {self._named('structure', structure)}: return MISS")
-                if places:
-                    self.lines.append("".join(f"x{p}, " for p in places) + "= leaves")
-        return (
-            "".join(f"{names[w]}=MISSING, " for w in positional)
-            + ("/, " if positional else "")
-            + "*rest, **given"
-        )
+        self.names = {w: f"{OURS}arg_{k}" for k, w in enumerate(self.call.spans)}
+        args, given = f"{OURS}args", f"{OURS}keywords"
+        self.otherwise = f"return {OURS}left({self._named('miss', MISS)}, {args}, {given})"
+        self.left_at = f"return {OURS}left({{}}, {args}, {given})"
+        unasked = self.left_at.format(self._named("unasked", UNASKED))
+        self.lines.append(f"if {OURS}under_way: {unasked}")
+        count = self._named("len", len)
+        self._unless(f"{count}({args}) == {len(positional)} and {count}({given}) == {len(keywords)}")
+        if positional:
+            self.lines.append("".join(f"{self.names[w]}, " for w in positional) + f"= {args}")
+        missing = self._named("missing", MISSING)
+        self.lines.extend(f"{self.names[w]} = {given}.get({w!r}, {missing})" for w in keywords)
+        return f"{OURS}self, /, *{args}, **{given}"
 
-    def _leaf(self, name: str, leaf: Leaf) -> None:
+    def _leaf(self, name: str, place: int, leaf: Leaf) -> None:
         """The check of one leaf, and its conversion to what the program takes."""
         value = leaf.value
+        self.given[place] = name
         if leaf.role == "static":
             found = self._named("static", value)
             if by_identity(value):
                 self._unless(f"{name} is {found}")
             else:
                 kind = self._named("kind", type(value))
-                self._unless(f"{name} is {found} or (type({name}) is {kind} and {name} == {found})")
-            return
-        if isinstance(value, np.ndarray):
-            self._array_leaf(name, value)
-            return
-        self._number(name, leaf, type(value))
-
-    def _number(self, name: str, leaf: Leaf, kind: type) -> None:
-        if kind is int:
-            self._unless(f"type({name}) is int and {-INT_RANGE} < {name} < {INT_RANGE}")
-        elif kind is float and leaf.role == "active":
-            self.lines.append(f"if type({name}) is not float:")
-            self.lines.append(f"    if type({name}) is not int: return MISS")
-            self.lines.append(f"    {name} = float({name})")
+                self._unless(f"{name} is {found} or ({self._type(name)} is {kind} and {name} == {found})")
+        elif isinstance(value, np.ndarray):
+            dtype = self._named("dtype", value.dtype)
+            array = self._named("ndarray", np.ndarray)
+            self._unless(
+                f"{self._type(name)} is {array} and ({name}.dtype is {dtype} or {name}.dtype == {dtype}) "
+                f"and {name}.shape == {value.shape!r}"
+            )
+            if self.native:
+                self.given[place] = self._as_native(name, f"{OURS}n{place}", value)
         else:
-            self._unless(f"type({name}) is {self._named('kind', kind)}")
+            self._number(name, place, leaf, type(value))
+
+    def _number(self, name: str, place: int, leaf: Leaf, kind: type) -> None:
+        found = self._named("kind", kind)
+        if kind is int:
+            self._unless(f"{self._type(name)} is {found} and {-INT_RANGE} < {name} < {INT_RANGE}")
+        elif kind is float and leaf.role == "active":
+            self.lines.append(f"if {self._type(name)} is not {found}:")
+            self.lines.append(f"    if {self._type(name)} is not {self._named('int', int)}: {self.otherwise}")
+            self.lines.append(f"    {name} = {found}({name})")
+        else:
+            self._unless(f"{self._type(name)} is {found}")
             if self.native and kind is np.float64:
-                self.lines.append(f"{name} = float({name})")
+                self.given[place] = f"{OURS}n{place}"
+                self.lines.append(f"{OURS}n{place} = {self._named('float', float)}({name})")
 
-    def _array_leaf(self, name: str, value: np.ndarray[Any, Any]) -> None:
-        dtype = self._named("dtype", value.dtype)
-        self._unless(
-            f"type({name}) is ndarray and ({name}.dtype is {dtype} or {name}.dtype == {dtype}) "
-            f"and {name}.shape == {value.shape!r}"
-        )
-        if self.native:
-            self._as_native(name, value)
-
-    def _as_native(self, name: str, value: np.ndarray[Any, Any]) -> None:
+    def _as_native(self, name: str, made: str, value: np.ndarray[Any, Any]) -> str:
         """Numba compiles anew for every layout, so it gets one: a copy where the array is laid out otherwise."""
         if value.ndim:
-            self.lines.append(f"if not {name}.flags.carray: {name} = own({name})")
+            self.lines.append(
+                f"{made} = {name} if {name}.flags.carray else {self._named('own', own)}({name})"
+            )
         else:
             self.lines.append(
-                f"{name} = {name}[()]" if value.dtype != np.float64 else f"{name} = {name}.item()"
+                f"{made} = {name}[()]" if value.dtype != np.float64 else f"{made} = {name}.item()"
             )
+        return made
 
     # --- what was read outside
+
+    def _module(self) -> dict[str, Any]:
+        """The globals that most is read of."""
+        reads = [r for r in (*self.path.captured.guards, *self.path.captured.sources) if isinstance(r, Read)]
+        roots = {id(r.root): r.root for r in reads if _is_global(r)}
+        counted = Counter(id(r.root) for r in reads if _is_global(r))
+        return roots[counted.most_common(1)[0][0]] if counted else {}
 
     def _reading(self, read: Read) -> str:
         """An expression for what stands at the end of the path now."""
         if isinstance(read.root, Argument):
-            return f"follow(x{read.root.place}, {self._named('path', read.path)})"
+            return f"{self._named('follow', follow)}({self.leaves[read.root.place]}, {self._named('path', read.path)})"
         root = self._named("root", read.root)
         if len(read.path) == 1:
             how, key = read.path[0]
+            if how == "global" and key in self.at_name and read.root is self.globals:
+                return self.at_name[key]
             if how == "global":
-                return f"{root}.get({key!r}, MISSING)"
+                return f"{root}.get({key!r}, {self._named('missing', MISSING)})"
             if how == "free":
-                self.lines.append(f"try: free = {root}.cell_contents")
-                self.lines.append("except ValueError: return MISS")
-                return "free"
-        return f"follow({root}, {self._named('path', read.path)})"
+                free = f"{OURS}free_{len(self.lines)}"
+                self.lines.append(f"try: {free} = {root}.cell_contents")
+                self.lines.append(
+                    f"except {self._named('empty', ValueError)}: {free} = {self._named('missing', MISSING)}"
+                )
+                return free
+        return f"{self._named('follow', follow)}({root}, {self._named('path', read.path)})"
+
+    def _guards(self) -> None:
+        """Names of the module, read at once: a name that is gone is one that is not what it was."""
+        captured = self.path.captured
+        taken = {p.name for p in self.parameters or ()}
+        tests: list[str] = []
+        values: dict[str, str] = {}
+        later: list[Read] = []
+        for read in (*captured.guards, *(s for s in captured.sources if isinstance(s, Read))):
+            key: Any = read.path[0][1] if read.path else None
+            by_name = _is_global(read) and read.root is self.globals and key.isidentifier()
+            found = getattr(builtins, key, MISSING) if by_name and read.found is MISSING else read.found
+            if not by_name or found is MISSING or key in taken or key.startswith(OURS):
+                later.append(read)
+            elif read.kind == "identity":
+                tests.append(f"{key} is {self._named('found', found)}")
+            else:
+                values[key] = self.at_name[key] = f"{OURS}name_{len(values)}"
+                later.append(read)
+        if tests or values:
+            same = f"{OURS}same"
+            self.lines.append("try:")
+            self.lines.extend(f"    {local} = {key}" for key, local in values.items())
+            self.lines.append(f"    {same} = {' and '.join(tests) or True}")
+            self.lines.append(f"except {self._named('unbound', NameError)}: {same} = False")
+            self.lines.append(f"if not {same}: {self.otherwise}")
+        for read in later:
+            if read.kind != "input":
+                self._guard(read)
 
     def _guard(self, read: Read) -> None:
         now = self._reading(read)
         if read.kind == "identity":
             self._unless(f"{now} is {self._named('found', read.found)}")
         elif read.kind == "type":
-            self._unless(f"type({now}) is {self._named('found', read.found)}")
+            self._unless(f"{self._type(now)} is {self._named('found', read.found)}")
         elif read.kind == "value":
-            self.lines.append(f"now = {now}")
+            value, found = f"{OURS}now", self._named("found", read.found)
+            self.lines.append(f"{value} = {now}")
             self._unless(
-                f"now is {self._named('found', read.found)} or holds({self._named('read', read)}, now)"
+                f"{value} is {found} or {self._named('holds', holds)}({self._named('read', read)}, {value})"
             )
         else:
-            self._unless(f"holds({self._named('read', read)}, {now})")
+            self._unless(f"{self._named('holds', holds)}({self._named('read', read)}, {now})")
 
     def _inputs(self) -> list[str]:
         """What the program is called with."""
         given: list[str] = []
         for source in self.path.captured.sources:
             if isinstance(source, int):
-                given.append(f"x{source}")
+                given.append(self.given[source])
             elif isinstance(source, Read):
-                name = f"read_{len(given)}"
+                name = f"{OURS}read_{len(given)}"
                 self.lines.append(f"{name} = {self._reading(source)}")
                 if isinstance(source.found, np.ndarray):
-                    self._unless(f"same_kind({name}, {self._named('found', source.found)})")
+                    same = self._named("same_kind", same_kind)
+                    self._unless(f"{same}({name}, {self._named('found', source.found)})")
                     if self.native:
-                        self._as_native(name, source.found)
+                        name = self._as_native(name, f"{name}_native", source.found)
                 else:
-                    self._unless(f"type({name}) is {self._named('kind', type(source.found))}")
+                    self._unless(f"{self._type(name)} is {self._named('kind', type(source.found))}")
                 given.append(name)
             else:
                 given.append(self._named("constant", source))
@@ -253,38 +406,58 @@ class _Writer:
 
     # --- results
 
+    def _run(self, given: Sequence[str]) -> None:
+        """The call of the program, its side exits, and what the user gets."""
+        captured, built = self.path.captured, self.path.built
+        exits = tuple(Exit(self.path, number) for number in range(len(built.guards)))
+        out = f"{OURS}out"
+        if self.native:
+            call = f"{self._named('program', built.direct)}({', '.join(given)})"
+        else:
+            call = f"{self._named('program', built.run_python)}(({''.join(g + ', ' for g in given)}))"
+        count = 1 + len(captured.trace.outputs) + sum(len(places) for _, places in self.call.groups)
+        if self.native and self.form.mode != "vjp":
+            parts = [
+                f"{out}_{k}"
+                for k in range(count if self.form.mode == "gradient" else 1 + len(captured.trace.outputs))
+            ]
+            self.lines.append(f"{''.join(part + ', ' for part in parts)}= {call}")
+            code, self.out = parts[0], parts.__getitem__
+        else:
+            self.lines.append(f"{out} = {call}")
+            code, self.out = f"{out}[0]", lambda k: f"{out}[{k}]"
+        if exits:
+            left = self.left_at.format(f"{self._named('exits', exits)}[{code}]")
+            self.lines.append(f"if {code} != -1: {left}")
+        self.lines.append(f"return {self._result()}")
+
     def _result(self) -> str:
         captured, form = self.path.captured, self.form
         leaves = [
             self._named("constant", r.value)
             if isinstance(r, Static)
-            else self._output(f"out[{1 + r}]", captured.trace.outputs[r], captured.weak[r])
+            else self._output(self.out(1 + r), captured.trace.outputs[r], captured.weak[r])
             for r in captured.results
         ]
-        value = self._rebuilt(captured.structure, leaves)
+        value = together(captured.structure, leaves, self._named)
         if form.mode == "value":
             return value
         count = 1 + len(captured.trace.outputs)
         if form.mode == "vjp":
             pullback = self._named("Pullback", Pullback)
             template = self._named("template", Template(self.path, self.call, form.seeded, form.single))
-            return f"{value}, {pullback}({template}, out[{count}:])"
+            return f"{value}, {pullback}({template}, {OURS}out[{count}:])"
         parts: list[str] = []
         for structure, places in self.call.groups:
-            bars = [self._gradient(f"out[{count + k}]", self.call.leaves[p]) for k, p in enumerate(places)]
+            bars = [self._gradient(self.out(count + k), self.call.leaves[p]) for k, p in enumerate(places)]
             count += len(places)
-            parts.append(self._rebuilt(structure, bars))
+            parts.append(together(structure, bars, self._named))
         gradient = parts[0] if form.single else f"({''.join(part + ', ' for part in parts)})"
         if form.with_value:
             return f"{value}, {gradient}"
         if form.has_aux:
             return f"{gradient}, {value}[1]"
         return gradient
-
-    def _rebuilt(self, structure: Any, leaves: Sequence[str]) -> str:
-        if structure is None:
-            return leaves[0]
-        return f"unflatten({self._named('structure', structure)}, [{', '.join(leaves)}])"
 
     def _output(self, text: str, atom: Atom, weak: bool) -> str:
         """A result as the user's own function would have returned it."""
@@ -311,3 +484,13 @@ class _Writer:
         if isinstance(value, np.generic):
             return f"{self._named('kind', type(value))}({text})"
         return text
+
+
+def _is_global(read: Any) -> bool:
+    """Whether this is a name looked up in the globals of a module."""
+    return (
+        isinstance(read, Read)
+        and len(read.path) == 1
+        and read.path[0][0] == "global"
+        and type(read.root) is dict
+    )

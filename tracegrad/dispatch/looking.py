@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,7 @@ class Looking:
     log: Log
     trees: dict[Any, TraceTree]
     last: Path | None
-    _calls: int
+    _counter: types.CellType
 
     def _shown(self) -> Built:
         if self.last is None:
@@ -64,6 +65,11 @@ class Looking:
         self._shown()
         assert self.last is not None
         return text(self.last.captured.trace)
+
+    @property
+    def _calls(self) -> int:
+        count: int = self._counter.cell_contents
+        return count
 
     @property
     def stats(self) -> Stats:

@@ -7,6 +7,7 @@ Begin with `flat_call`.
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from tracegrad.tensor.capture import Leaf
 
 Wrt = int | str | tuple[int | str, ...] | None
 ALL = "*"  # in place of a parameter's name: every positional argument
+OURS = "_tg_"  # names that begin so are ours in generated functions
 INT_RANGE = 2**31  # a larger Python int is static: arithmetic with it could leave what int64 holds
 
 
@@ -77,6 +79,38 @@ def _kind(leaf: Leaf) -> str:
     return f"{leaf.value!r:.30}" if _by_value(leaf) else type(leaf.value).__name__
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the user's function: `kind` is "position", "either" or "keyword"."""
+
+    name: str
+    kind: str
+    place: int
+
+
+def plain_parameters(function: Callable[..., Any]) -> tuple[Parameter, ...] | None:
+    """The parameters of a function for which it makes no difference whether an argument comes by name or by place.
+
+    None where that is not known: other callables, decorated functions, `*args` and `**keywords`.
+    """
+    inner = getattr(function, "__func__", function)
+    if type(inner) is not types.FunctionType or vars(inner).keys() & {"__wrapped__", "__signature__"}:
+        return None
+    found: list[Parameter] = []
+    for place, p in enumerate(inspect.signature(function).parameters.values()):
+        if p.kind not in _KINDS or p.name.startswith(OURS):
+            return None
+        found.append(Parameter(p.name, _KINDS[p.kind], place))
+    return tuple(found)
+
+
+_KINDS = {
+    inspect.Parameter.POSITIONAL_ONLY: "position",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "either",
+    inspect.Parameter.KEYWORD_ONLY: "keyword",
+}
+
+
 class Signature:
     """How a function's arguments are named and which are differentiated.
 
@@ -93,6 +127,7 @@ class Signature:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
             parameters = []
+        self.parameters = plain_parameters(function)
         self.positional = [
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         ]

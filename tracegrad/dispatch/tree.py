@@ -41,7 +41,7 @@ class Path:
         Paths of a function are numbered in the order of their first capture; -1 for one that is in no tree.
     split : Location or None
         Where the condition stands whose answer made this path, for a path that is not the first.
-    entry : callable or None
+    entry : Entry or None
         The generated fast way from a call to the result (`entry.py`), once the tier is decided.
     """
 
@@ -53,7 +53,7 @@ class Path:
         self.seconds = 0.0
         self.tier_decided = False
         self.exits: dict[int, Path] = {}
-        self.entry: Callable[..., Any] | None = None
+        self.entry: Any = None
         self.split: Location | None = None
 
     def inputs(self, values: Sequence[Any]) -> list[Any] | Read:
