@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from tests.emit.programs import Recorder as _Recorder
 from tests.emit.programs import guard, if_, named, while_
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.emit.names import identifier
+from tracegrad.emit.printer import print_node
 from tracegrad.ir.source import Source
 from tracegrad.ir.types import array_type
 from tracegrad.ops.arithmetic import negative
@@ -266,3 +269,14 @@ def test_very_many_results_are_broken_into_lines() -> None:
     exec(text, namespace)
     value, residuals = namespace["f_forward"](2.0)  # type: ignore[operator]
     assert value == 2.0 and residuals == tuple(2.0 * k for k in range(100))
+
+
+def test_very_many_names_unpacked_are_broken_into_lines_that_parse() -> None:
+    names = [ast.Name(id=f"value_{'x' * (k % 7)}{k}", ctx=ast.Store()) for k in range(200)]
+    for pad in range(90):  # wherever the last line happens to end
+        last = ast.Name(id="y" * (pad + 1), ctx=ast.Store())
+        target = ast.Tuple(elts=[*names, last], ctx=ast.Store())
+        value = ast.Name(id="residuals", ctx=ast.Load())
+        node = ast.Assign(targets=[target], value=value)
+        text = "\n".join(print_node(node))
+        assert ast.dump(ast.parse(text).body[0]) == ast.dump(node)

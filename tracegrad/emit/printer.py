@@ -21,6 +21,7 @@ from tracegrad.ir.location import Location
 
 WIDTH = 88
 MANY = 60
+GLUED = "\u00a0"  # a space that `textwrap` does not break at
 
 
 @functools.cache
@@ -62,15 +63,18 @@ def _long_list(node: ast.AST, width: int) -> list[str] | None:
             items = items[1].elts
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
         items, before = node.targets[0].elts, "("
-        after = f") = {' '.join(print_node(node.value))}"
+        after = f") = {' '.join(print_node(node.value))}".replace(
+            " ", GLUED
+        )  # no line may begin with `=` or after it
     else:
         return None
     if len(items) <= MANY:
         return None
     text = f"{before}{', '.join(' '.join(print_node(item)) for item in items)}{after}"
-    return textwrap.wrap(
+    broken = textwrap.wrap(
         text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
+    return [line.replace(GLUED, " ") for line in broken]
 
 
 @dataclass(eq=False)
