@@ -13,12 +13,13 @@ user's code runs.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import threading
 import time
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,7 @@ class Dispatcher(Looking):
         self._recent: list[Path] = []
         self._lock = threading.RLock()
         self._numbers = itertools.count()
+        self._counting = False
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         """While there is no entry, or none that may be asked; later the entry of a path stands here."""
@@ -124,6 +126,21 @@ class Dispatcher(Looking):
         """The whole emitted module of the program for these arguments."""
         self(*args, **keywords)
         return self._shown().source.text
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count how often each arm and each loop runs, for `explain()`; calls are slower inside.
+
+        The counts are exact, and those of earlier blocks are added to. Calls outside are not counted: counting in
+        compiled programs would slow all of them down.
+        """
+        with self._lock:
+            self._counting = True
+            self._forget_entries()
+        try:
+            yield
+        finally:
+            self._counting = False
 
     # --- the fast way
 
@@ -158,6 +175,13 @@ class Dispatcher(Looking):
                 self._use(path)
                 return result
             last = result
+
+    def _forget_entries(self) -> None:
+        """Every call goes the general way until new entries are made."""
+        for known in self.trees.values():
+            for path in known.paths:
+                path.entry = None
+        self._recent, self._entry = [], _no_entry
 
     def _use(self, path: Path) -> None:
         """This path answered last: its entry is asked first."""
@@ -261,10 +285,12 @@ class Dispatcher(Looking):
         path.calls += 1
         if built.native is not None:
             flat: tuple[Any, ...] = built.native(*path.native_inputs(inputs))
-            return flat
-        start = time.perf_counter()
-        flat = built.run_python(inputs)
-        path.seconds += time.perf_counter() - start
+        else:
+            start = time.perf_counter()
+            flat = built.run_python(inputs)
+            path.seconds += time.perf_counter() - start
+        if self._counting and flat[0] == FITS:
+            path.count(inputs)
         return flat
 
     def _compile(self, path: Path) -> None:
@@ -391,7 +417,7 @@ class Dispatcher(Looking):
 
     def _finish(self, path: Path, call: Call, flat: Sequence[Any]) -> Any:
         """What the user gets of the results of a program."""
-        if path.entry is None and self.mode != "jvp" and is_decided(path, self.jit):
+        if path.entry is None and self.mode != "jvp" and not self._counting and is_decided(path, self.jit):
             form = Form(
                 self.mode,
                 self.with_value,
