@@ -136,6 +136,9 @@ class Dispatcher(Looking):
         """
         with self._lock:
             self._counting = True
+            for known in self.trees.values():
+                for path in known.paths:
+                    path.entry = None  # made anew by a call outside
             self._forget_entries()
         try:
             yield
@@ -175,13 +178,6 @@ class Dispatcher(Looking):
                 self._use(path)
                 return result
             last = result
-
-    def _forget_entries(self) -> None:
-        """Every call goes the general way until new entries are made."""
-        for known in self.trees.values():
-            for path in known.paths:
-                path.entry = None
-        self._recent, self._entry = [], _no_entry
 
     def _use(self, path: Path) -> None:
         """This path answered last: its entry is asked first."""
