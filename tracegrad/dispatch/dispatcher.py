@@ -213,11 +213,13 @@ class Dispatcher(Looking):
     def _tree(self, call: Call) -> TraceTree:
         """The tree of this signature; the one not used for longest makes room for it."""
         with self._lock:
-            before = next(reversed(self.trees.values())) if self.trees else None
-            known = self.trees.pop(call.key, None) or TraceTree(call.kinds())
+            known = self.trees.pop(call.key, None)
+            if known is None:
+                known = TraceTree(call.kinds())
+                if self.trees:
+                    before = next(reversed(self.trees.values()))
+                    self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
             self.trees[call.key] = known
-            if before is not None and not known.paths:
-                self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
             if len(self.trees) > SIGNATURES:
                 del self.trees[next(iter(self.trees))]
                 said = (
@@ -333,14 +335,13 @@ class Dispatcher(Looking):
         failed: Sequence[Failed],
     ) -> Path | None:
         """The path that this capture became, or joined; None where this signature runs on the tape."""
-        if captured.impure is not None:
-            reason, where = captured.impure
-            known.on_tape = f"{reason} ({where})"
+        if captured.impure is not None and known.on_tape is None:
+            reason, where = known.on_tape = captured.impure
             said = f"runs on the tape, without a compiled program: {reason} ({where})."
             self.log.warn(Event("tape", said, self._calls, where))
         elif known.on_tape is None and gives_up(known):
-            known.on_tape = f"{len(known.paths)} programs were not enough"
             split = known.splits_most()
+            known.on_tape = f"{len(known.paths)} programs were not enough", split
             most = "" if split is None else f"; most were split off at {split}: `{split.text}`"
             said = f"took {len(known.paths)} paths and runs on the tape from here on{most}."
             self.log.warn(Event("tape", said, self._calls, split))

@@ -36,6 +36,10 @@ class Home:
             line = f"{os.path.basename(where.file)}:{where.line}"
         return line if where.function == self.function else f"{line}, in {where.function}"
 
+    def said(self, what: str, where: Location | None) -> str:
+        """A sentence about a line, with the line and what stands there."""
+        return what if where is None else f"{self.place(where)}: `{where.text}`: {what}"
+
 
 @dataclass(slots=True)
 class Row:
@@ -61,7 +65,7 @@ def paths_text(trees: Iterable[TraceTree], home: Home, most: int | None = None) 
     found = [tree for tree in trees if tree.paths or tree.on_tape is not None]
     known = sorted((path for tree in found for path in tree.paths), key=lambda p: p.born)
     shown_now = known if most is None else known[:most]
-    lines = [f"on the tape: {tree.on_tape}" for tree in found if tree.on_tape is not None]
+    lines = [f"on the tape, as {home.said(*tree.on_tape)}" for tree in found if tree.on_tape is not None]
     for path in shown_now:
         lines.extend(_program(path, set(known), home))
     if len(shown_now) < len(known):

@@ -117,7 +117,9 @@ class TraceTree:
     def __init__(self, kinds: Mapping[str, str]) -> None:
         self.kinds = kinds
         self.paths: list[Path] = []
-        self.on_tape: str | None = None  # why this signature is not compiled any more
+        self.on_tape: tuple[str, Location | None] | None = (
+            None  # why this signature is not compiled, and where
+        )
 
     def candidates(self) -> list[Path]:
         """The paths to try, the one used last first; few of them where a call will most likely fit none."""
