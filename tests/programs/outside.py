@@ -97,6 +97,10 @@ def reads_a_global(x):
     return x * number
 
 
+def uses_abs(x):
+    return abs(x).sum()
+
+
 def with_default(x, k=2.0, *, table=(1.0, 2.0)):
     return x * k * table[0]
 

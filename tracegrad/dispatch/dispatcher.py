@@ -13,13 +13,12 @@ user's code runs.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,6 @@ class Dispatcher(Looking):
         self._recent: list[Path] = []
         self._lock = threading.RLock()
         self._numbers = itertools.count()
-        self._counting = False
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         """While there is no entry, or none that may be asked; later the entry of a path stands here."""
@@ -126,24 +124,6 @@ class Dispatcher(Looking):
         """The whole emitted module of the program for these arguments."""
         self(*args, **keywords)
         return self._shown().source.text
-
-    @contextlib.contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count how often each arm and each loop runs, for `explain()`; calls are slower inside.
-
-        The counts are exact, and those of earlier blocks are added to. Calls outside are not counted: counting in
-        compiled programs would slow all of them down.
-        """
-        with self._lock:
-            self._counting = True
-            for known in self.trees.values():
-                for path in known.paths:
-                    path.entry = None  # made anew by a call outside
-            self._forget_entries()
-        try:
-            yield
-        finally:
-            self._counting = False
 
     # --- the fast way
 
@@ -213,13 +193,11 @@ class Dispatcher(Looking):
     def _tree(self, call: Call) -> TraceTree:
         """The tree of this signature; the one not used for longest makes room for it."""
         with self._lock:
-            known = self.trees.pop(call.key, None)
-            if known is None:
-                known = TraceTree(call.kinds())
-                if self.trees:
-                    before = next(reversed(self.trees.values()))
-                    self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
+            before = next(reversed(self.trees.values())) if self.trees else None
+            known = self.trees.pop(call.key, None) or TraceTree(call.kinds())
             self.trees[call.key] = known
+            if before is not None and not known.paths:
+                self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
             if len(self.trees) > SIGNATURES:
                 del self.trees[next(iter(self.trees))]
                 said = (
@@ -283,12 +261,10 @@ class Dispatcher(Looking):
         path.calls += 1
         if built.native is not None:
             flat: tuple[Any, ...] = built.native(*path.native_inputs(inputs))
-        else:
-            start = time.perf_counter()
-            flat = built.run_python(inputs)
-            path.seconds += time.perf_counter() - start
-        if self._counting and flat[0] == FITS:
-            path.count(inputs)
+            return flat
+        start = time.perf_counter()
+        flat = built.run_python(inputs)
+        path.seconds += time.perf_counter() - start
         return flat
 
     def _compile(self, path: Path) -> None:
@@ -335,13 +311,14 @@ class Dispatcher(Looking):
         failed: Sequence[Failed],
     ) -> Path | None:
         """The path that this capture became, or joined; None where this signature runs on the tape."""
-        if captured.impure is not None and known.on_tape is None:
-            reason, where = known.on_tape = captured.impure
+        if captured.impure is not None:
+            reason, where = captured.impure
+            known.on_tape = f"{reason} ({where})"
             said = f"runs on the tape, without a compiled program: {reason} ({where})."
             self.log.warn(Event("tape", said, self._calls, where))
         elif known.on_tape is None and gives_up(known):
+            known.on_tape = f"{len(known.paths)} programs were not enough"
             split = known.splits_most()
-            known.on_tape = f"{len(known.paths)} programs were not enough", split
             most = "" if split is None else f"; most were split off at {split}: `{split.text}`"
             said = f"took {len(known.paths)} paths and runs on the tape from here on{most}."
             self.log.warn(Event("tape", said, self._calls, split))
@@ -414,7 +391,7 @@ class Dispatcher(Looking):
 
     def _finish(self, path: Path, call: Call, flat: Sequence[Any]) -> Any:
         """What the user gets of the results of a program."""
-        if path.entry is None and self.mode != "jvp" and not self._counting and is_decided(path, self.jit):
+        if path.entry is None and self.mode != "jvp" and is_decided(path, self.jit):
             form = Form(
                 self.mode,
                 self.with_value,

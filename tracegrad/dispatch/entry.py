@@ -12,11 +12,9 @@ where CPython answers a name that did not change without looking it up; all else
 
 from __future__ import annotations
 
-import builtins
 import functools
 import os
 import types
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +24,13 @@ import numpy as np
 from tracegrad.config import config
 from tracegrad.dispatch.nested import apart, together
 from tracegrad.dispatch.pullback import Pullback, Template
+from tracegrad.dispatch.reading import Reading, module_of
 from tracegrad.dispatch.results import gradient_leaf, plain
 from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path, own
 from tracegrad.ir.trace import Atom
 from tracegrad.tensor.capture import Leaf, Static, under_way
-from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind
+from tracegrad.tensor.reads import MISSING, Read
 
 FILE = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "<entry>"
@@ -173,8 +172,7 @@ class _Writer:
         self.out: Callable[[int], str] = str
         self.leaves: dict[int, str] = {}  # leaf -> its name here
         self.given: dict[int, str] = {}  # leaf -> what the program is called with
-        self.at_name: dict[str, str] = {}  # name of the module -> where its value is here
-        self.globals = self._module()
+        self.globals = module_of((*path.captured.guards, *path.captured.sources))
 
     def text(self) -> str:
         """`def make(...)`, which makes `entry`: checks, the call of the program, the results."""
@@ -185,7 +183,6 @@ class _Writer:
             self.lines.append(f"if {self._named('config', config)}.jit != 'python': {self.otherwise}")
         for place, leaf in enumerate(self.call.leaves):
             self._leaf(self.leaves[place], place, leaf)
-        self._guards()
         self._run(self._inputs())
         inner = "".join(f"        {line}\n" for line in self.lines)
         return (
@@ -312,93 +309,19 @@ class _Writer:
 
     # --- what was read outside
 
-    def _module(self) -> dict[str, Any]:
-        """The globals that most is read of."""
-        reads = [r for r in (*self.path.captured.guards, *self.path.captured.sources) if isinstance(r, Read)]
-        roots = {id(r.root): r.root for r in reads if _is_global(r)}
-        counted = Counter(id(r.root) for r in reads if _is_global(r))
-        return roots[counted.most_common(1)[0][0]] if counted else {}
-
-    def _reading(self, read: Read) -> str:
-        """An expression for what stands at the end of the path now."""
-        if isinstance(read.root, Argument):
-            return f"{self._named('follow', follow)}({self.leaves[read.root.place]}, {self._named('path', read.path)})"
-        root = self._named("root", read.root)
-        if len(read.path) == 1:
-            how, key = read.path[0]
-            if how == "global" and key in self.at_name and read.root is self.globals:
-                return self.at_name[key]
-            if how == "global":
-                return f"{root}.get({key!r}, {self._named('missing', MISSING)})"
-            if how == "free":
-                free = f"{OURS}free_{len(self.lines)}"
-                self.lines.append(f"try: {free} = {root}.cell_contents")
-                self.lines.append(
-                    f"except {self._named('empty', ValueError)}: {free} = {self._named('missing', MISSING)}"
-                )
-                return free
-        return f"{self._named('follow', follow)}({root}, {self._named('path', read.path)})"
-
-    def _guards(self) -> None:
-        """Names of the module, read at once: a name that is gone is one that is not what it was."""
-        captured = self.path.captured
-        taken = {p.name for p in self.parameters or ()}
-        tests: list[str] = []
-        values: dict[str, str] = {}
-        later: list[Read] = []
-        for read in (*captured.guards, *(s for s in captured.sources if isinstance(s, Read))):
-            key: Any = read.path[0][1] if read.path else None
-            by_name = _is_global(read) and read.root is self.globals and key.isidentifier()
-            found = getattr(builtins, key, MISSING) if by_name and read.found is MISSING else read.found
-            if not by_name or found is MISSING or key in taken or key.startswith(OURS):
-                later.append(read)
-            elif read.kind == "identity":
-                tests.append(f"{key} is {self._named('found', found)}")
-            else:
-                values[key] = self.at_name[key] = f"{OURS}name_{len(values)}"
-                later.append(read)
-        if tests or values:
-            same = f"{OURS}same"
-            self.lines.append("try:")
-            self.lines.extend(f"    {local} = {key}" for key, local in values.items())
-            self.lines.append(f"    {same} = {' and '.join(tests) or True}")
-            self.lines.append(f"except {self._named('unbound', NameError)}: {same} = False")
-            self.lines.append(f"if not {same}: {self.otherwise}")
-        for read in later:
-            if read.kind != "input":
-                self._guard(read)
-
-    def _guard(self, read: Read) -> None:
-        now = self._reading(read)
-        if read.kind == "identity":
-            self._unless(f"{now} is {self._named('found', read.found)}")
-        elif read.kind == "type":
-            self._unless(f"{self._type(now)} is {self._named('found', read.found)}")
-        elif read.kind == "value":
-            value, found = f"{OURS}now", self._named("found", read.found)
-            self.lines.append(f"{value} = {now}")
-            self._unless(
-                f"{value} is {found} or {self._named('holds', holds)}({self._named('read', read)}, {value})"
-            )
-        else:
-            self._unless(f"{self._named('holds', holds)}({self._named('read', read)}, {now})")
-
     def _inputs(self) -> list[str]:
-        """What the program is called with."""
-        given: list[str] = []
-        for source in self.path.captured.sources:
+        """What the program is called with, after the tests of what was read."""
+        captured, given = self.path.captured, list[str]()
+        taken = {p.name for p in self.parameters or ()}
+        reading = Reading(self._named, self.leaves, self.globals, taken, self.otherwise)
+        self.lines.extend(reading.lines(captured.guards, captured.sources))
+        for source in captured.sources:
             if isinstance(source, int):
                 given.append(self.given[source])
             elif isinstance(source, Read):
-                name = f"{OURS}read_{len(given)}"
-                self.lines.append(f"{name} = {self._reading(source)}")
-                if isinstance(source.found, np.ndarray):
-                    same = self._named("same_kind", same_kind)
-                    self._unless(f"{same}({name}, {self._named('found', source.found)})")
-                    if self.native:
-                        name = self._as_native(name, f"{name}_native", source.found)
-                else:
-                    self._unless(f"{self._type(name)} is {self._named('kind', type(source.found))}")
+                name = reading.at(source)
+                if self.native and isinstance(source.found, np.ndarray):
+                    name = self._as_native(name, f"{OURS}native_{len(given)}", source.found)
                 given.append(name)
             else:
                 given.append(self._named("constant", source))
@@ -484,13 +407,3 @@ class _Writer:
         if isinstance(value, np.generic):
             return f"{self._named('kind', type(value))}({text})"
         return text
-
-
-def _is_global(read: Any) -> bool:
-    """Whether this is a name looked up in the globals of a module."""
-    return (
-        isinstance(read, Read)
-        and len(read.path) == 1
-        and read.path[0][0] == "global"
-        and type(read.root) is dict
-    )

@@ -107,8 +107,6 @@ def _done(event: Event) -> str:
         return f"compiled program {event.program}"
     if event.kind == "numpy":
         return f"program {event.program} {event.text}"
-    if event.kind == "tape":
-        return event.text.removesuffix(".")
     return event.text
 
 

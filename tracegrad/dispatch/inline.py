@@ -101,7 +101,8 @@ def _moved(read: Read, leaves: Sequence[Any], session: Any) -> Read | None:
     if origin is None:
         return None  # made inside the outer function: it is made again by whatever made it
     root, path = origin
-    return Read(root, (*path, *read.path), read.kind, read.found)
+    found = _moved(read.found, leaves, session) if read.kind == "alias" else read.found
+    return Read(root, (*path, *read.path), read.kind, found)
 
 
 def has_outer(captured: Captured) -> bool:

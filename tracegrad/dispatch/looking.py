@@ -16,6 +16,7 @@ from tracegrad.dispatch.explain import story
 from tracegrad.dispatch.paths import Home, paths_text
 from tracegrad.dispatch.signature import Signature
 from tracegrad.dispatch.tree import Path, TraceTree
+from tracegrad.ir.location import Location
 from tracegrad.ir.text import text
 
 MOST_PROGRAMS = 4  # in `explain()`
@@ -90,7 +91,7 @@ class Looking:
         home = self._home()
         known = [path for tree in self.trees.values() for path in tree.paths]
         straight = dict.fromkeys(
-            home.said(said, where) for path in known for said, where in path.captured.notes
+            _note(said, where, home) for path in known for said, where in path.captured.notes
         )
         programs = paths_text(self.trees.values(), home, MOST_PROGRAMS)
         return story(self.signature.name, self.stats, programs, list(straight), self.log.events, home.place)
@@ -98,3 +99,7 @@ class Looking:
     def _home(self) -> Home:
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         return Home(None if code is None else code.co_filename, self.signature.name)
+
+
+def _note(said: str, where: Location | None, home: Home) -> str:
+    return said if where is None else f"{home.place(where)}: `{where.text}`: {said}"

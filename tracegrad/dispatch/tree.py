@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from tracegrad.dispatch.build import Built
-from tracegrad.dispatch.tally import Tally
 from tracegrad.errors import Mismatch
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
 from tracegrad.passes.merge import merge
 from tracegrad.tensor.capture import Captured
-from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind
+from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind, same_value
 
 Maker = Callable[[Captured], Built]
 TRIED_ON_TAPE = 4
@@ -40,8 +39,6 @@ class Path:
         The path that took over, the last time the program was left there.
     born : int
         Paths of a function are numbered in the order of their first capture; -1 for one that is in no tree.
-    tally : Tally or None
-        How often its arms and loops ran, while that was asked for.
     split : Location or None
         Where the condition stands whose answer made this path, for a path that is not the first.
     entry : Entry or None
@@ -58,18 +55,11 @@ class Path:
         self.exits: dict[int, Path] = {}
         self.entry: Any = None
         self.split: Location | None = None
-        self.tally: Tally | None = None
-
-    def count(self, inputs: Sequence[Any]) -> None:
-        """A call was answered by this path, and what ran is to be counted."""
-        if self.tally is None:
-            self.tally = Tally()
-        self.tally.add(self.captured.trace, inputs)
 
     def inputs(self, values: Sequence[Any]) -> list[Any] | Read:
         """What the program is called with, from the argument leaves; the read that no longer holds if there is one."""
         for read in self.captured.guards:
-            if not holds(read, self._now(read, values)):
+            if not self._holds(read, values):
                 return read
         out: list[Any] = []
         for source in self.captured.sources:
@@ -87,6 +77,10 @@ class Path:
     def _now(self, read: Read, values: Sequence[Any]) -> Any:
         root = values[read.root.place] if isinstance(read.root, Argument) else read.root
         return follow(root, read.path)
+
+    def _holds(self, read: Read, values: Sequence[Any]) -> bool:
+        now = self._now(read, values)
+        return now is self._now(read.found, values) if read.kind == "alias" else holds(read, now)
 
     def native_inputs(self, inputs: Sequence[Any]) -> list[Any]:
         """Inputs in the types the native program was compiled for."""
@@ -117,9 +111,7 @@ class TraceTree:
     def __init__(self, kinds: Mapping[str, str]) -> None:
         self.kinds = kinds
         self.paths: list[Path] = []
-        self.on_tape: tuple[str, Location | None] | None = (
-            None  # why this signature is not compiled, and where
-        )
+        self.on_tape: str | None = None  # why this signature is not compiled any more
 
     def candidates(self) -> list[Path]:
         """The paths to try, the one used last first; few of them where a call will most likely fit none."""
@@ -152,8 +144,6 @@ class TraceTree:
             else:
                 path = Path(joined, make, known.born)
                 path.calls, path.seconds, path.split = known.calls, known.seconds, known.split
-                if known.tally is not None:
-                    path.tally = known.tally
                 self.paths[self.paths.index(known)] = path
                 for other in self.paths:
                     other.exits = {k: p for k, p in other.exits.items() if p is not known}
@@ -233,8 +223,8 @@ def _same_read(a: Read, b: Read) -> bool:
     )
     if not same_root or a.path != b.path or a.kind != b.kind:
         return False
-    return (
-        a.kind == "input"
-        or a.found is b.found
-        or (type(a.found) is type(b.found) and bool(a.found == b.found))
-    )
+    if a.kind == "alias":
+        return _same_read(a.found, b.found)
+    if a.kind == "contents":
+        return same_source(a.found, b.found)
+    return a.kind == "input" or same_value(a.found, b.found)

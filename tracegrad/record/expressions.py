@@ -32,7 +32,7 @@ from tracegrad.record.certificate import (
 from tracegrad.record.liveness import Liveness
 
 _LEFT_ALONE = {"super", "locals", "globals", "vars", "eval", "exec", "dir", "breakpoint"}
-_BLIND = {"globals", "eval", "exec"}  # what they read or write is not seen
+_BLIND = {"globals", "eval", "exec", "dir"}  # what they read or write is not seen
 _SHOWS = {"print", "warn", "debug", "info", "warning", "error", "exception", "critical", "log", "write"}
 
 

@@ -11,6 +11,7 @@ Python number) and `requires_grad` (it depends on something that is differentiat
 
 from __future__ import annotations
 
+import enum
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -109,6 +110,8 @@ class Recording(Writes):
         """
         if value.__class__ is int and not -INT64 <= value < INT64:
             return Const(float(value))
+        if isinstance(value, enum.IntEnum):
+            return Const(int(value))
         if not isinstance(value, np.ndarray):
             return Const(value)
         found = self._snapshots.get(id(value))
@@ -314,6 +317,11 @@ class Recording(Writes):
         """The plain value of one that becomes text or the key of a dict: a guard on it."""
         if isinstance(traced.atom, Var) and not self.finished:
             plain = traced.value
+            if traced.atom.type.shape:
+                self.not_repeatable("makes text of an array, which looks as np.set_printoptions says")
+            elif plain == 0 and traced.atom.type.is_inexact:  # 0.0 and -0.0 are equal, and look different
+                sign = FUNCTIONS[np.copysign](1.0, traced)
+                self._guard(sign, sign.value)
             self._guard(traced, plain.copy() if isinstance(plain, np.ndarray) else plain)
         return traced.value
 
@@ -345,10 +353,10 @@ class Recording(Writes):
 
     # --- what cannot be kept ---------------------------------------------------------------------
 
-    def not_repeatable(self, reason: str) -> None:
+    def not_repeatable(self, reason: str, where: Location | None = None) -> None:
         """This run did something a program could not repeat: the function runs on the tape."""
         if self.impure is None:
-            self.impure = (reason, self.location())
+            self.impure = (reason, where or self.location())
         self.structures.fail(reason)
 
 

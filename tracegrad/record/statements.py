@@ -171,7 +171,7 @@ class Statements(Expressions):
     def visit_With(self, node: Any) -> Any:
         later: list[ast.stmt] = []
         for item in node.items:
-            item.context_expr = self.visit(item.context_expr)
+            item.context_expr = placed(self._mark("entered", self.visit(item.context_expr)), node)
             if item.optional_vars is not None:
                 item.optional_vars = self._unpacked(item.optional_vars, later)
         for statement in later:
@@ -180,6 +180,23 @@ class Statements(Expressions):
         return node
 
     visit_AsyncWith = visit_With
+
+    def visit_Import(self, node: Any) -> Any:
+        """What an import inside the function binds is read from outside."""
+        made: list[ast.stmt] = [node]
+        for alias in node.names:
+            if alias.name == "*":
+                continue
+            name = alias.asname or alias.name.split(".")[0]
+            if isinstance(node, ast.ImportFrom):
+                parts = (node.module or "", node.level, alias.name)
+            else:
+                parts = (alias.name if alias.asname else name, 0, "")
+            value = self._mark("imported", *map(ast.Constant, parts), ast.Name(id=name, ctx=ast.Load()))
+            made.append(placed(ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=value), node))
+        return made
+
+    visit_ImportFrom = visit_Import
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
@@ -209,7 +226,7 @@ class Statements(Expressions):
                 value=self._mark("update_item", self.visit(node.target.value), key, operator, value)
             )
         assert isinstance(node.target, ast.Name)
-        read = self.visit_Name(ast.Name(id=node.target.id, ctx=ast.Load()))
+        read = self.visit_Name(placed(ast.Name(id=node.target.id, ctx=ast.Load()), node))
         return self._stored(node.target, self._mark("update", read, operator, value))
 
     # --- scopes

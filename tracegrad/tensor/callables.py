@@ -6,10 +6,14 @@ A callable of the user's or NumPy's goes in, an answer comes out. Begin with `ma
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import inspect
 import itertools
+import operator
+import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -38,13 +42,28 @@ CALL_BACK = {
     map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap,
     itertools.takewhile, itertools.dropwhile, itertools.filterfalse, itertools.groupby,
 }  # fmt: skip
-IMPURE_BUILTINS = {input, open, id, hash}
+# Functions that only hand on what they are given.
+MOVES = {
+    list, tuple, zip, enumerate, reversed, map, filter, iter, next, isinstance, issubclass, type, callable, id,
+    itertools.chain, itertools.islice, itertools.product, itertools.repeat, itertools.starmap, itertools.zip_longest,
+    itertools.cycle, itertools.accumulate, functools.partial, functools.reduce, operator.is_, operator.is_not,
+}  # fmt: skip
+# Functions that ask whether two things are equal.
+COMPARES = {set, frozenset, dict, dict.fromkeys, operator.contains, operator.eq, operator.ne}
+_IMPURE = {
+    input, open, id, hash, dir, np.geterr, np.seterr, np.geterrcall, np.seterrcall, np.getbufsize, np.setbufsize,
+    np.load, np.loadtxt, np.genfromtxt, np.fromfile, np.fromregex, np.memmap, np.save, np.savez, np.savez_compressed,
+    np.savetxt, np.get_printoptions, np.set_printoptions, np.printoptions, np.array2string, np.array_str,
+    np.array_repr, np.nditer,
+}  # fmt: skip
+_OPAQUE = ("pandas", "polars", "xarray", "sklearn", "torch", "jax", "tensorflow")
 MUTATORS = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
     "discard", "appendleft", "popleft", "fill", "put", "itemset", "resize", "__setitem__", "__delitem__", "__iadd__",
     "__imul__", "__ior__", "extendleft", "rotate", "move_to_end", "subtract", "__setattr__", "__delattr__",
     "symmetric_difference_update", "intersection_update", "difference_update", "setflags", "byteswap", "partition",
 }  # fmt: skip
+LOCKS = {type(threading.Lock()), type(threading.RLock()), threading.Condition}
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 
 
@@ -52,8 +71,8 @@ def may_clone(function: types.FunctionType) -> bool:
     """Whether a Python function runs as its own marked clone: the user's, and a package's that computes
     with NumPy.
     """
-    file = function.__code__.co_filename
-    return not is_internal(file) or function.__module__.split(".")[0] == "scipy"
+    package = (function.__module__ or "").split(".")[0]
+    return (not is_internal(function.__code__.co_filename) or package == "scipy") and package not in _OPAQUE
 
 
 def is_plain_class(cls: Any) -> bool:
@@ -72,8 +91,63 @@ def is_plain_class(cls: Any) -> bool:
 
 def has_own_making(cls: type) -> bool:
     """Whether Python code of the user's runs when an instance is made."""
+    if dataclasses.is_dataclass(cls) and any(
+        isinstance(f.default_factory, types.FunctionType) for f in dataclasses.fields(cls)
+    ):
+        return True
     found = (getattr(cls, name, None) for name in ("__init__", "__new__", "__post_init__"))
     return any(type(f) is types.FunctionType and may_clone(f) and mark(f.__code__) is not None for f in found)
+
+
+def is_in(function: Any, known: Collection[Any]) -> bool:
+    """Whether it is one of these, also for what cannot be hashed."""
+    try:
+        return function in known
+    except TypeError:
+        return False
+
+
+def is_scipy(function: Any) -> bool:
+    """Whether this is code of SciPy's."""
+    return (function.__module__ or "").split(".")[0] == "scipy"
+
+
+def is_users(value: Any) -> bool:
+    """Whether a callable runs Python code of the user's."""
+    if isinstance(value, functools.partial):
+        return is_users(value.func)
+    function = value.__func__ if isinstance(value, types.MethodType) else value
+    return isinstance(function, types.FunctionType) and may_clone(function) and not is_scipy(function)
+
+
+@functools.lru_cache(maxsize=1024)
+def _may_draw(function: types.FunctionType) -> bool:
+    """Whether a library function takes a source of random numbers."""
+    return not {"seed", "random_state", "rng"}.isdisjoint(inspect.signature(function).parameters)
+
+
+def is_empty(cell: types.CellType) -> bool:
+    """Whether a free variable is not bound."""
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return True
+    return False
+
+
+def is_dispatching(function: Any) -> bool:
+    """Whether this was made by `functools.singledispatch`."""
+    return isinstance(function, types.FunctionType) and {"dispatch", "registry"} <= vars(function).keys()
+
+
+def is_pure(function: Any, module: str) -> bool:
+    """Whether a callable of a module that computes answers alike each time, and does nothing else."""
+    if isinstance(function, np.ufunc):
+        return "O->O" not in function.types or len(function.types) > 1  # not one that calls Python
+    function = getattr(function, "__func__", function)
+    if isinstance(function, types.FunctionType) and _may_draw(function):
+        return False
+    return "random" not in module and not isinstance(function, np.vectorize) and not is_in(function, _IMPURE)
 
 
 def our_op(function: Any) -> Callable[..., Any] | None:

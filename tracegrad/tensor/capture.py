@@ -22,7 +22,7 @@ from tracegrad.record.frames import raised_at
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
 from tracegrad.tensor.namespace import Session
-from tracegrad.tensor.reads import Argument, Read, form_of
+from tracegrad.tensor.reads import Argument, Read, calm_errors, form_of, is_calm
 from tracegrad.tensor.traced import TracedArray
 
 
@@ -149,6 +149,9 @@ def capture(
             traced = recording.input(raw, leaf.name, weak, active)
             places[traced.atom] = place
             given.append(traced)
+        session.reads.guards.append(calm_errors())
+        if not is_calm():
+            recording.not_repeatable("raises on floating-point errors, as np.seterr or np.errstate says")
         args, keywords = rebuild(given)
         returned = session.call(function, args, keywords)
         flat, structure = tree.flatten(session.reads.deep(returned))

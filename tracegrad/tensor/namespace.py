@@ -12,28 +12,34 @@ import builtins
 import functools
 import itertools
 import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tracegrad.config import config
 from tracegrad.errors import UnsupportedError
+from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
-from tracegrad.ops.index import read as read_item
 from tracegrad.record.marks import Marked, clone, is_marked, mark
 from tracegrad.record.recording import Recording
 from tracegrad.tensor.callables import (
     CALL_BACK,
+    COMPARES,
     FUNCTIONS,
-    IMPURE_BUILTINS,
+    MOVES,
     MUTATORS,
     PURE,
     has_own_making,
     has_traced,
     holds_traced,
+    is_dispatching,
+    is_empty,
+    is_in,
     is_plain_class,
-    is_stable,
+    is_pure,
+    is_scipy,
+    is_users,
     may_clone,
     module_of,
     our_op,
@@ -41,11 +47,12 @@ from tracegrad.tensor.callables import (
 )
 from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.iterators import Iterators
+from tracegrad.tensor.lookups import Lookups
 from tracegrad.tensor.numpy_protocol import unsupported
-from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
+from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, CONTAINERS, MISSING, Reads
 from tracegrad.tensor.special_methods import BY_NAME, UPDATES, WITHOUT_PARTS, Operators
 from tracegrad.tensor.standins import StandIns, is_traced
-from tracegrad.tensor.traced import TracedArray, strong
+from tracegrad.tensor.traced import strong
 
 _CALL = "__call__"
 
@@ -70,6 +77,8 @@ class Session:
     def call(self, function: Callable[..., Any], args: Any, keywords: Mapping[str, Any]) -> Any:
         """Call the function that is captured, whatever kind of callable it is."""
         self.reads.track(function, function, ())
+        if isinstance(function, types.MethodType):
+            self.reads.track(function.__self__, function.__self__, ())
         return Marks(self, _no_function, None).call(function, *args, **keywords)
 
     def run(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
@@ -89,10 +98,13 @@ class Session:
                 given = {k: marks.unseen(v) for k, v in keywords.items()}
                 return self._without_source(function, marks)(*map(marks.unseen, args), **given)
             if marked.writes_outside:
-                self.recording.not_repeatable(
-                    f"line {marked.writes_outside} of `{function.__name__}` writes outside names"
-                )
+                code = function.__code__
+                where = Location(code.co_filename, marked.writes_outside, code.co_name)
+                self.recording.not_repeatable("writes a global or nonlocal name", where)
             self.refusals.extend(r for r in marked.refusals if r not in self.refusals)
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+                if is_empty(cell):
+                    self.reads.absent(cell, (("free", name),))
             return clone(self._with_read_defaults(function), marked, Marks(self, function, marked))(
                 *args, **keywords
             )
@@ -183,7 +195,7 @@ class _Stable:
         return self._marks.unseen(value)
 
 
-class Marks(Operators, Edges):
+class Marks(Lookups, Operators, Edges):
     """The `__tg__` of one clone; see `record/marks.py` for where each method is called."""
 
     slice = staticmethod(slice)
@@ -201,73 +213,6 @@ class Marks(Operators, Edges):
         self.kept_values = {}
         self.seconds = {}
 
-    # --- reads from outside ----------------------------------------------------------------------
-
-    def glob(self, name: str) -> Any:
-        """A global name, or a builtin."""
-        value = self.globals.get(name, MISSING)
-        if value is not MISSING:
-            return self.reads.read(value, self.globals, (("global", name),))
-        value = getattr(builtins, name, MISSING)
-        if value is MISSING:
-            raise NameError(f"name {name!r} is not defined", name=name)
-        self.reads.read(MISSING, self.globals, (("global", name),))
-        return value
-
-    def free(self, name: str, value: Any) -> Any:
-        """A variable of an enclosing function."""
-        code = self.function.__code__
-        if name not in code.co_freevars:
-            return value
-        cell = self.function.__closure__[code.co_freevars.index(name)]
-        return self.reads.read(value, cell, (("free", name),))
-
-    def attr(self, value: Any, name: str) -> Any:
-        """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
-        kind = type(value)
-        if kind is types.ModuleType and is_stable(value.__name__):
-            return getattr(value, name)
-        if kind is TracedArray:
-            if not hasattr(value, name) and hasattr(np.ndarray, name):
-                raise unsupported(f"ndarray.{name}")
-            return getattr(value, name)
-        if kind not in WITHOUT_PARTS:
-            found = getattr(kind, name, None)
-            if type(found) is property and type(found.fget) is types.FunctionType and may_clone(found.fget):
-                return self.call(found.fget, value)
-        origin = self.reads.path_of(value)
-        found = getattr(value, name)
-        if origin is None and isinstance(value, types.ModuleType):
-            origin = (value, ())
-        if origin is None:
-            return found
-        root, path = origin
-        return self.reads.read(found, root, (*path, ("attr", name)))
-
-    def item(self, value: Any, key: Any) -> Any:
-        """An item; of an object from outside it is a read."""
-        if is_traced(value):
-            return value[key]
-        if isinstance(value, np.ndarray):
-            return read_item(value, key) if has_traced(key) else value[key]
-        if isinstance(value, CONTAINERS):
-            key = plain_key(key)
-        own = self.own_method(value, "__getitem__")
-        if own is not None:
-            return own(value, key)
-        found = value[key]
-        origin = self.reads.path_of(value)
-        if origin is None:
-            return found
-        if isinstance(key, slice):
-            return self.reads.contents(value)[key]
-        root, path = origin
-        return self.reads.read(found, root, (*path, ("item", key)))
-
-    def blind(self, name: str, result: Any) -> Any:
-        self.recording.not_repeatable(f"calls `{name}`, and what that reads or writes is not seen")
-        return result
-
     # --- calls -----------------------------------------------------------------------------------
 
     def call(self, function: Any, /, *args: Any, **keywords: Any) -> Any:
@@ -284,15 +229,17 @@ class Marks(Operators, Edges):
         if isinstance(function, types.FunctionType):
             if is_marked(function):
                 return self.session.unwinding(function, args, keywords)
-            if may_clone(function):
+            if may_clone(function) and (traced or not is_scipy(function)):
                 self.reads.track(function, function, ())
-                if function.__module__.split(".")[0] == "scipy":
+                if is_scipy(function):
                     return self._scipy(function, args, keywords)
                 return self.session.run(function, args, keywords)
         elif isinstance(function, types.MethodType):
-            if isinstance(function.__func__, types.FunctionType) and may_clone(function.__func__):
+            of_users = isinstance(function.__func__, types.FunctionType) and may_clone(function.__func__)
+            if of_users and (traced or not is_scipy(function.__func__)):
                 return self.session.run(function.__func__, (function.__self__, *args), keywords)
         elif isinstance(function, type):
+            self.members_of_making(function)
             if is_plain_class(function):
                 made: Any = object.__new__(function)
                 self.session.run(
@@ -307,33 +254,53 @@ class Marks(Operators, Edges):
             named = self.reads.contents(self.attr(function, "keywords"))
             return self.call(self.attr(function, "func"), *parts, *args, **{**named, **keywords})
         else:
-            own_call = getattr(type(function), _CALL, None)
-            if isinstance(own_call, types.FunctionType) and may_clone(own_call):
-                return self.session.run(own_call, (function, *args), keywords)
-        if function in BY_NAME if isinstance(function, Hashable) else False:
+            own_call = self.own_method(function, _CALL)
+            if own_call is not None:
+                return own_call(function, *args, **keywords)
+        if is_dispatching(function):
+            return self._dispatched(function, args, keywords)
+        if is_in(function, BY_NAME):
             answer = self.asked_by_name(function, args, keywords)
             if answer is not MISSING:
                 return answer
         function = self._of_contents(function)
-        args = tuple(map(self.whole, args))
+        objects = self._use_of_objects(function)
+        args = tuple(self.reads.contents(a, objects) for a in args)
         if keywords:
-            keywords = {k: self.whole(v) for k, v in keywords.items()}
-        if function in CALL_BACK if isinstance(function, Hashable) else False:
-            args = tuple(map(self.callable_view, args))
-            keywords = {k: self.callable_view(v) for k, v in keywords.items()}
+            keywords = {k: self.reads.contents(v, objects) for k, v in keywords.items()}
+        view = self.callable_view if is_in(function, CALL_BACK) else self._users_view
+        if view == self.callable_view or module_of(function).split(".")[0] in ("numpy", "scipy"):
+            args = tuple(map(view, args))
+            keywords = {k: view(v) for k, v in keywords.items()}
         stand_in = self.session.stand_ins.find(function)
         if stand_in is not None:
             return stand_in(*args, **keywords)
-        self._judge(function, args)
+        self._judge(function, keywords)
         result = function(*args, **keywords)
         if type(result) is np.ndarray and not is_traced(result) and module_of(function).startswith("numpy"):
             return self.session.stand_ins.fresh(result)
         return result
 
+    def _use_of_objects(self, function: Any) -> str:
+        """What a callable without marks does with the objects it is given; see `Reads.contents`."""
+        owner = getattr(function, "__self__", None)
+        if is_in(function, MOVES) or (
+            isinstance(owner, CONTAINERS)
+            and function.__name__ in MUTATORS
+            and self.reads.path_of(owner) is None
+        ):
+            return "parts"
+        return "same" if is_in(function, COMPARES) or isinstance(owner, (*CONTAINERS, set)) else "whole"
+
+    def _dispatched(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
+        """A call of a `singledispatch` function: what it chooses by the class of the first argument."""
+        self.recording.not_repeatable(
+            f"calls `{function.__name__}`, which chooses by the class of its argument"
+        )
+        return self.call(function.dispatch(self.session.stand_ins.type_of(args[0])), *args, **keywords)
+
     def _scipy(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
         """A function of SciPy's that has no op, by what it does with NumPy; many leave NumPy for compiled code."""
-        if not (holds_traced(args) or holds_traced(keywords.values())):
-            return function(*args, **keywords)
         try:
             return self.session.run(function, args, keywords)
         except (TypeError, ValueError, AttributeError) as error:
@@ -370,6 +337,10 @@ class Marks(Operators, Edges):
             return functools.partial(self.call, value)
         return value
 
+    def _users_view(self, value: Any) -> Any:
+        """A function of the user's that calls through the marks, for NumPy; what is NumPy's own stays."""
+        return self.callable_view(value) if is_users(value) else value
+
     def unseen(self, value: Any) -> Any:
         """A value that code without marks gets from outside: a container is read, a callable called with marks.
 
@@ -384,7 +355,7 @@ class Marks(Operators, Edges):
             )
         return value
 
-    def _judge(self, function: Any, args: tuple[Any, ...]) -> None:
+    def _judge(self, function: Any, keywords: Mapping[str, Any]) -> None:
         """Make the run not repeatable when calling `function` again could do something else."""
         module = module_of(function)
         owner = getattr(function, "__self__", None)
@@ -404,15 +375,16 @@ class Marks(Operators, Edges):
                 else:
                     self.structures.fail(f"`{name}` changes a {type(owner).__name__} that outlives the block")
                 return
-            if isinstance(
-                owner, (list, tuple, dict, set, frozenset, str, bytes, int, float, np.ndarray, range, type)
-            ):
+            if isinstance(owner, (list, tuple, dict, set, frozenset, np.ndarray, type, *BY_VALUE)):
                 return
         elif isinstance(function, type):
-            if not has_own_making(function):
+            raising = function is np.errstate and not {"raise", "call"}.isdisjoint(keywords.values())
+            if not has_own_making(function) and not raising:
                 return
-        elif module.split(".")[0] in PURE and "random" not in module and function not in IMPURE_BUILTINS:
-            return
+        elif module.split(".")[0] in PURE and is_pure(function, module):
+            held = function if owner is None else owner
+            if self.reads.path_of(held) is None or isinstance(held, BY_IDENTITY):
+                return
         self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
 
     # --- stores ----------------------------------------------------------------------------------

@@ -3,33 +3,71 @@
 A read starts at a root (the globals of a function, a closure cell, an argument that is not traced) and
 follows attributes and items. What stands at its end is an *input* (floats, arrays: new values are just
 used) or is *guarded*: numbers and strings by value, functions, classes and modules by identity, other
-objects by their type, since what is read of them has paths of its own. Begin with `Reads.read`.
+objects by their type, since what is read of them has paths of its own. An object that goes where its reads
+cannot be seen needs more: its identity is guarded, or the run is not repeatable. Begin with `Reads.read`.
 """
 
 from __future__ import annotations
 
 import collections
+import datetime
+import decimal
+import enum
+import fractions
+import re
 import types
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy._core import umath
+
+from tracegrad.ops.operators import Operators
 
 MISSING = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
-_BY_VALUE = (bool, int, str, bytes, type(None), complex, np.integer, np.bool_, np.dtype)
-_BY_IDENTITY = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, type(np.sum))
+BY_VALUE = (
+    bool, int, str, bytes, type(None), complex, float, np.generic, np.dtype, range, slice, type(...),
+    fractions.Fraction, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
+    re.Pattern,
+)  # fmt: skip
+_EXACT = {
+    bool,
+    int,
+    str,
+    bytes,
+    type(None),
+    range,
+    slice,
+    type(...),
+}  # equal means the same, with nothing more to read
+BY_IDENTITY = (
+    types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, type(np.sum), enum.Enum,
+)  # fmt: skip
+_BOUND = (types.MethodType, types.BuiltinMethodType)  # made anew at each access
 CONTAINERS = (list, tuple, dict)
+_PLAIN = (float, int, str, np.ndarray, type(None))
+_HEAP_TYPE = 1 << 9  # of `__flags__`: a class made by a `class` statement, whose attributes may be set
 
 Step = tuple[str, Any]
+
+
+class _Errors:
+    """For a NumPy whose state of errors cannot be asked for as one object: it counts as another each time."""
+
+    get = staticmethod(np.geterr)
+
+
+_errors: Any = getattr(umath, "_extobj_contextvar", _Errors())
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """One access path and what the capture found there.
 
-    `kind`: "input", "value", "identity", "type", "length", "keys" or "form". `root` is the object the path
-    starts at; for an argument it is `Argument(i)`.
+    `kind`: "input", "value", "identity", "type", "length", "keys", "form", "contents" of an array, "alias" of the
+    read that it found, or "calm" (`calm_errors`). `root` is the object the path starts at; for an argument it is
+    `Argument(i)`.
     """
 
     root: Any = field(repr=False)
@@ -59,6 +97,8 @@ def follow(value: Any, path: tuple[Step, ...]) -> Any:
                 value = value.get(key, MISSING)
             elif how == "free":
                 value = value.cell_contents
+            elif how == "now":
+                value = value.get()
             else:
                 value = getattr(value, key) if how == "attr" else value[key]
     except (AttributeError, LookupError, TypeError, ValueError):
@@ -71,7 +111,7 @@ def holds(read: Read, value: Any) -> bool:
     if read.kind == "identity":
         return value is read.found
     if read.kind == "value":
-        return value is read.found or (type(value) is type(read.found) and bool(value == read.found))
+        return same_value(value, read.found)
     if read.kind == "type":
         return type(value) is read.found
     if read.kind == "length":
@@ -79,8 +119,48 @@ def holds(read: Read, value: Any) -> bool:
     if read.kind == "form":
         return form_of(value) == read.found
     if read.kind == "keys":
-        return type(value) is dict and tuple(value) == read.found
+        return (
+            type(value) is dict and len(value) == len(read.found) and all(map(same_value, value, read.found))
+        )
+    if read.kind == "calm":
+        return value is read.found or is_calm()
+    if read.kind == "contents":
+        return same_kind(value, read.found) and value.tobytes() == read.found.tobytes()
     return same_kind(value, read.found)
+
+
+def is_calm() -> bool:
+    """Whether floating-point errors only warn, or not even that: no program raises, or calls anything, on them."""
+    return {"raise", "call", "log"}.isdisjoint(np.geterr().values())
+
+
+def calm_errors() -> Read:
+    """The guard that `np.seterr` and `np.errstate` are as calm as they are now."""
+    return Read(_errors, (("now", ""),), "calm", _errors.get())
+
+
+def same_value(a: Any, b: Any) -> bool:
+    """Whether nothing tells these two immutable values apart."""
+    if a is b:
+        return True
+    kind = type(a)
+    if kind is not type(b):
+        return False
+    if kind in _EXACT:
+        return bool(a == b)
+    if isinstance(a, np.generic):
+        return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if isinstance(a, complex):
+        return complex.__repr__(a) == complex.__repr__(b)
+    if isinstance(a, float):
+        return float.__repr__(a) == float.__repr__(b)
+    if isinstance(a, decimal.Decimal):
+        return str(a) == str(b)
+    if isinstance(a, (set, frozenset)):
+        return {(type(v), repr(v)) for v in a} == {(type(v), repr(v)) for v in b}
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same_value, a, b))
+    return bool(a == b)
 
 
 def form_of(value: Any) -> tuple[Any, ...]:
@@ -129,14 +209,20 @@ class Reads:
         return None if entry is None or entry[0] is not value else entry[1:]
 
     def track(self, value: Any, root: Any, path: tuple[Step, ...]) -> None:
-        """Remember where an object came from."""
-        self._paths.setdefault(id(value), (value, root, path))
+        """Remember where an object came from; one that two paths lead to must be one object at each call."""
+        known = self._paths.setdefault(id(value), (value, root, path))
+        if known[1] is not root or known[2] != path:
+            if known[0] is not value:
+                self._paths[id(value)] = (value, root, path)
+            elif not isinstance(value, BY_IDENTITY):
+                self.guards.append(Read(root, path, "alias", Read(known[1], known[2], "", None)))
 
-    def read(self, value: Any, root: Any, path: tuple[Step, ...]) -> Any:
-        """The value as the function sees it: traced where it can be an input, itself otherwise, with a
-        guard.
+    def read(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any = None) -> Any:
+        """The value as the function sees it: traced where it can be an input, itself otherwise, with a guard.
+
+        `owner` is the object of which the last step of the path reads an attribute.
         """
-        if getattr(value, "recorder", None) is not None:
+        if isinstance(value, Operators):
             return self.recording.traced(value)
         key = (root if isinstance(root, Argument) else id(root), path)
         try:
@@ -144,39 +230,83 @@ class Reads:
         except TypeError:  # an item whose key is not hashable: nothing to look up again
             self.recording.not_repeatable(f"reads an item with a {type(path[-1][1]).__name__} as key")
             return value
-        if found is not None and found[0] is value:
+        if found is not None and (found[0] is value or _same_method(found[0], value)):
             return found[1]
         if found is not None:
             self.recording.not_repeatable(f"`{Read(root, path, '', None)}` changes while the function runs")
         self._roots.append(root)
-        seen = self._seen(value, root, path)
+        seen = self._seen(value, root, path, owner)
         self._memo[key] = (value, seen)
         return seen
 
-    def _seen(self, value: Any, root: Any, path: tuple[Step, ...]) -> Any:
+    def pin(self, value: Any) -> None:
+        """Guard that an object from outside is this very object."""
+        origin = self.path_of(value)
+        if origin is not None and not isinstance(value, BY_IDENTITY):
+            key = ("pin", id(origin[0]), origin[1])
+            if key not in self._memo:
+                self._memo[key] = (value, value)
+                self.guards.append(Read(*origin, "identity", value))
+
+    def member(self, cls: type, name: str, found: Any) -> None:
+        """Guard what a class of the user's has under a name: what runs when its objects are used."""
+        if cls.__flags__ & _HEAP_TYPE:
+            key = ("member", id(cls), name)
+            if key not in self._memo:
+                self._memo[key] = (cls, found)
+                self._roots.append(cls)
+                if isinstance(found, types.MethodType):
+                    self.guards.append(
+                        Read(cls, (("attr", name), ("attr", "__func__")), "identity", found.__func__)
+                    )
+                else:
+                    self.guards.append(Read(cls, (("attr", name),), "identity", found))
+
+    def absent(self, root: Any, path: tuple[Step, ...]) -> None:
+        """Guard that there is nothing at the end of a path."""
+        self.read(MISSING, root, path)
+
+    def _seen(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any) -> Any:
         name = _name(root, path)
-        if isinstance(value, np.ndarray) and type(value) is np.ndarray and value.dtype.kind in "fiub":
-            return self._input(value, root, path, name)
+        if isinstance(value, np.ndarray):
+            return self._array(value, root, path, name)
         if type(value) is float or isinstance(value, np.floating):
             return self._input(value, root, path, name, weak=type(value) is float)
         if isinstance(value, types.MethodType):
             self.guards.append(Read(root, (*path, ("attr", "__func__")), "identity", value.__func__))
-        elif isinstance(value, types.BuiltinFunctionType) and not isinstance(
-            value.__self__, (types.ModuleType, type(None))
-        ):
-            pass  # a method of a built-in object, made anew at each access; the object is guarded
-        elif isinstance(value, _BY_VALUE):
-            self.guards.append(Read(root, path, "value", value))
-        elif value is MISSING or isinstance(value, _BY_IDENTITY):
+            if owner is None or (value.__self__ is not owner and value.__self__ is not type(owner)):
+                self.read(value.__self__, root, (*path, ("attr", "__self__")))
+        elif value is MISSING or (isinstance(value, BY_IDENTITY) and not _is_bound(value)):
             self.guards.append(Read(root, path, "identity", value))
-            if isinstance(value, type):
+            if value is not MISSING:
                 self.track(value, root, path)
-            elif isinstance(value, types.FunctionType):
+            if isinstance(value, types.FunctionType):
                 # Tools that reload a module exchange the code of the functions they find.
                 self.guards.append(Read(root, (*path, ("attr", "__code__")), "identity", value.__code__))
+        elif isinstance(value, types.BuiltinFunctionType):
+            if value.__self__ is not owner and value.__self__ is not type(owner):
+                self.guards.append(Read(root, (*path, ("attr", "__name__")), "value", value.__name__))
+                self.read(value.__self__, root, (*path, ("attr", "__self__")))
+        elif isinstance(value, BY_VALUE):
+            self.guards.append(Read(root, path, "value", value))
+            if type(value).__flags__ & _HEAP_TYPE:
+                self.track(value, root, path)
         else:
             self.guards.append(Read(root, path, "type", type(value)))
             self.track(value, root, path)
+        return value
+
+    def _array(self, value: Any, root: Any, path: tuple[Step, ...], name: str | None) -> Any:
+        """An array of numbers is an input; of any other its contents are guarded."""
+        kind = type(value)
+        if kind is np.ndarray and value.dtype.kind in "fiub":
+            return self._input(value, root, path, name)
+        if kind is np.ndarray and not value.dtype.hasobject:
+            self.guards.append(Read(root, path, "contents", value.copy()))
+        else:
+            what = "an array of objects" if kind is np.ndarray else f"a {kind.__name__}"
+            self.recording.not_repeatable(f"reads {what} from outside")
+        self.track(value, root, path)
         return value
 
     def _input(
@@ -186,34 +316,69 @@ class Reads:
         self.inputs[traced.atom] = Read(root, path, "input", value)
         return traced
 
-    def contents(self, value: Any) -> Any:
-        """A container from outside with each item read; anything else as it is."""
+    def length(self, value: Any) -> int:
+        """The length of a container, with a guard on it if it is from outside."""
+        origin = self.path_of(value)
+        if origin is not None:
+            found = tuple(value) if type(value) is dict else (type(value), len(value))
+            self.guards.append(Read(*origin, "keys" if type(value) is dict else "length", found))
+        return len(value)
+
+    def contents(self, value: Any, objects: str = "parts") -> Any:
+        """A value used in one piece: a container from outside with each item read, anything else as it is.
+
+        Parameters
+        ----------
+        objects : "parts", "same" or "whole"
+            What will be done with the objects found: they are only moved, or compared and returned (their identity
+            is guarded), or looked at by code whose reads are not seen (the run is not repeatable).
+        """
         kind = type(value)
+        origin = self.path_of(value)
         if kind in CONTAINERS:
-            origin = self.path_of(value)
             if origin is None:
-                return value
+                return self._made_inside(value, objects) if objects != "parts" else value
             root, path = origin
             if kind is dict:
                 self.guards.append(Read(root, path, "keys", tuple(value)))
-                return {k: self.contents(self.read(v, root, (*path, ("item", k)))) for k, v in value.items()}
+                items = {k: self.read(v, root, (*path, ("item", k))) for k, v in value.items()}
+                return {k: self.contents(v, objects) for k, v in items.items()}
             self.guards.append(Read(root, path, "length", (kind, len(value))))
-            return kind(self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value))
-        if not isinstance(value, (*CONTAINERS, set, frozenset, bytearray, collections.deque)):
-            return value
-        origin = self.path_of(value)
+            read = (self.read(v, root, (*path, ("item", i))) for i, v in enumerate(value))
+            return kind([self.contents(v, objects) for v in read])
         if origin is None:
             return value
         root, path = origin
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
-            return kind(
-                *(self.contents(self.read(v, root, (*path, ("item", i)))) for i, v in enumerate(value))
-            )
-        if kind in (set, frozenset) and all(isinstance(v, (*_BY_VALUE, float)) for v in value):
+            read = (self.read(v, root, (*path, ("item", i))) for i, v in enumerate(value))
+            return kind(*[self.contents(v, objects) for v in read])
+        if kind in (set, frozenset) and all(isinstance(v, BY_VALUE) for v in value):
             self.guards.append(Read(root, path, "value", kind(value)))
-        else:
+        elif isinstance(value, (*CONTAINERS, set, frozenset, bytearray, collections.deque)):
             self.recording.not_repeatable(f"looks at the whole of a {kind.__name__} from outside")
+        elif not isinstance(value, (*BY_IDENTITY, *BY_VALUE, types.MethodType, np.ndarray)):
+            self._object(value, objects)
         return value
+
+    def _made_inside(self, value: Any, objects: str) -> Any:
+        """A container made inside, for code that looks into it."""
+        items = value.values() if type(value) is dict else value
+        if all(isinstance(v, (Operators, *_PLAIN)) for v in items):
+            return value
+        if type(value) is dict:
+            return {k: self.contents(v, objects) for k, v in value.items()}
+        return type(value)([self.contents(v, objects) for v in value])
+
+    def _object(self, value: Any, objects: str) -> None:
+        kind = type(value)
+        if hasattr(kind, "__next__"):
+            self.recording.not_repeatable(f"uses up a {kind.__name__} from outside")
+        elif objects == "same":
+            self.pin(value)
+        elif objects == "whole":
+            self.recording.not_repeatable(
+                f"hands a {kind.__name__} from outside to code whose reads are not seen"
+            )
 
     def deep(self, value: Any) -> Any:
         """A returned value with every container from outside in it read."""
@@ -222,4 +387,15 @@ class Reads:
             if kind is dict:
                 return {k: self.deep(v) for k, v in value.items()}
             return kind(map(self.deep, value))
-        return self.contents(value)
+        return self.contents(value, "same")
+
+
+def _is_bound(value: Any) -> bool:
+    """Whether this is a method of a built-in object; a function of a module says so too."""
+    return isinstance(value, types.BuiltinFunctionType) and not isinstance(
+        value.__self__, (types.ModuleType, type(None))
+    )
+
+
+def _same_method(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and isinstance(a, _BOUND) and a.__self__ is b.__self__ and a == b

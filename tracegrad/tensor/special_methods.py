@@ -7,6 +7,7 @@ clone. Begin with `Operators.binary`.
 
 from __future__ import annotations
 
+import decimal
 import functools
 import operator
 import types
@@ -18,8 +19,8 @@ import numpy as np
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import linalg
-from tracegrad.tensor.callables import may_clone
-from tracegrad.tensor.reads import MISSING
+from tracegrad.tensor.callables import is_scipy, may_clone
+from tracegrad.tensor.reads import CONTAINERS, MISSING
 from tracegrad.tensor.standins import is_traced
 from tracegrad.tensor.traced import TracedArray
 
@@ -83,9 +84,18 @@ _SPECIAL = {
     float: "__float__",
     int: "__int__",
     bool: "__bool__",
+    repr: "__repr__",
+    str: "__str__",
+    hash: "__hash__",
 }
 _STORES = {setattr, operator.setitem}
 BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
+
+
+def _is_by_identity(value: Any) -> bool:
+    """Whether `==` of this object asks for identity."""
+    equal: Any = type(value).__eq__
+    return equal is object.__eq__
 
 
 class Operators:
@@ -102,7 +112,10 @@ class Operators:
     def iterate(self, value: Any) -> Any:
         """What a `for` runs over."""
         own = self.own_method(value, "__iter__")
-        return self.whole(self.session.iterators.used(value)) if own is None else own(value)
+        made = self.whole(self.session.iterators.used(value)) if own is None else own(value)
+        if self.own_member(type(made), "__next__") is not None:
+            self.recording.not_repeatable(f"runs over a {type(made).__name__}, whose reads are not seen")
+        return made
 
     def generator(self, made: Any) -> Any:
         """A generator expression."""
@@ -110,23 +123,74 @@ class Operators:
 
     def whole(self, value: Any) -> Any:
         """A value used in one piece: a container from outside is read to its last item."""
-        return value if type(value) in WITHOUT_PARTS else self.reads.contents(value)
+        if type(value) in WITHOUT_PARTS:
+            return value
+        return self.reads.contents(value, "parts" if isinstance(value, CONTAINERS) else "whole")
 
     def shown(self, value: Any) -> Any:
         """A value that is only shown: what is printed is no part of the program."""
         return value.value if is_traced(value) else value
 
+    def own_member(self, kind: type, name: str) -> Any:
+        """A function that the user's class defines in Python, or None; a guard that it stays so."""
+        if kind in WITHOUT_PARTS:
+            return None
+        found = getattr(kind, name, MISSING)
+        self.reads.member(kind, name, found)
+        own = type(found) is types.FunctionType and may_clone(found) and not is_scipy(found)
+        return found if own else None
+
     def own_method(self, value: Any, name: str) -> Callable[..., Any] | None:
         """A special method that the user's class defines in Python, as its marked clone; None for anything
         else.
         """
+        found = self.own_member(type(value), name)
+        return None if found is None else functools.partial(self.call, found)
+
+    def members_of_making(self, cls: type) -> None:
+        """Guard what runs when an instance of a user's class is made."""
+        for name in ("__init__", "__new__", "__post_init__"):
+            self.own_member(cls, name)
+
+    def own_attribute(self, value: Any, name: str) -> Any:
+        """An attribute that the object's class computes or holds for it: a property, a method; `MISSING` for any other.
+
+        What belongs to an object from outside is read by its path; this is for what no path shows.
+        """
+        if type(value) is super:
+            return self._above(value, name)
         kind = type(value)
-        if kind in WITHOUT_PARTS:
-            return None
-        found = getattr(kind, name, None)
-        if type(found) is not types.FunctionType or not may_clone(found):
-            return None
-        return functools.partial(self.call, found)
+        found = getattr(kind, name, MISSING)
+        if type(found) is property and type(found.fget) is types.FunctionType and may_clone(found.fget):
+            self.reads.member(kind, name, found)
+            return self.call(found.fget, value)
+        if found is MISSING or not isinstance(kind, type) or self.reads.path_of(value) is not None:
+            return MISSING
+        if name in getattr(value, "__dict__", ()) or isinstance(value, (type, types.ModuleType)):
+            return MISSING
+        # An object made inside: what it finds in its class is from outside.
+        if isinstance(found, (types.FunctionType, types.MethodType)):
+            self.reads.member(kind, name, found)
+        elif not hasattr(type(found), "__get__"):
+            self.reads.track(kind, kind, ())
+            return self.reads.read(found, kind, (("attr", name),), kind)
+        return MISSING
+
+    def _above(self, value: Any, name: str) -> Any:
+        """`super().name`: found in a class above."""
+        order = value.__self_class__.__mro__
+        above = order[order.index(value.__thisclass__) + 1 :]
+        cls = next((c for c in above if name in vars(c)), None)
+        if cls is None or not cls.__flags__ & (1 << 9):
+            return MISSING
+        found = vars(cls)[name]
+        if type(found) is property and type(found.fget) is types.FunctionType:
+            self.reads.member(cls, name, found)
+            return self.call(found.fget, value.__self__)
+        if hasattr(type(found), "__get__"):
+            self.reads.member(cls, name, getattr(cls, name))
+            return MISSING
+        return self.reads.read(found, cls, (("attr", name),), cls)
 
     def binary(self, operator_name: str, left: Any, right: Any) -> Any:
         """`left + right` and its kind."""
@@ -145,6 +209,8 @@ class Operators:
                 if result is not NotImplemented:
                     return result
             left, right = self.whole(left), self.whole(right)
+            if isinstance(left, decimal.Decimal) or isinstance(right, decimal.Decimal):
+                self.recording.not_repeatable("computes with decimal numbers, to a precision set outside")
         return plain(left, right)
 
     def unary(self, operator_name: str, value: Any) -> Any:
@@ -159,6 +225,8 @@ class Operators:
         if type(left) in WITHOUT_PARTS and type(right) in WITHOUT_PARTS and not name.startswith("is"):
             return plain(left, right)
         if name.startswith("is"):
+            self.reads.pin(left)
+            self.reads.pin(right)
             if is_traced(left) and is_traced(right) and left is not right:
                 self.recording.not_repeatable("asks whether two arrays are one object")
                 return plain(left.value, right.value)
@@ -167,12 +235,17 @@ class Operators:
             own = self.own_method(right, "__contains__")
             if own is not None:
                 return bool(own(right, left)) is (name == "in")
-            return plain(left, self.iterate(right))
+            left = self.reads.contents(left, "same")
+            return plain(left, self.reads.contents(self.iterate(right), "same"))
         own = self.own_method(left, name)
         if own is not None:
             result = own(left, right)
             if result is not NotImplemented:
                 return result
+        if name in ("__eq__", "__ne__") and _is_by_identity(left) and _is_by_identity(right):
+            self.reads.pin(left)
+            self.reads.pin(right)
+            return plain(left, right)
         return plain(self.whole(left), self.whole(right))
 
     def asked(self, value: Any) -> Any:
@@ -184,7 +257,9 @@ class Operators:
         if own is not None:
             return own(value)
         own = self.own_method(value, "__len__")
-        return self.whole(value) if own is None else own(value)
+        if own is not None:
+            return own(value)
+        return self.whole(value) if hasattr(kind, "__bool__") or hasattr(kind, "__len__") else True
 
     def asked_by_name(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """`getattr`, `hasattr`, `vars`, `len`, `iter`, ... as the syntax they stand for; `MISSING`: call it
@@ -204,6 +279,8 @@ class Operators:
         if function is print:
             print(*map(self.shown, args))
             return None
+        if function is len and len(args) == 1 and type(value) in CONTAINERS:
+            return self.reads.length(value)
         if function in _SPECIAL and len(args) == 1:
             own = self.own_method(value, _SPECIAL[function])
             if own is not None:

@@ -1,0 +1,260 @@
+"""Pandas, SciPy, files, and functions of NumPy's that call Python."""
+
+from __future__ import annotations
+
+import decimal
+import functools
+import os
+
+import numpy as np
+
+import tests.programs.outside as outside
+from tests.programs.mutations.case import (
+    case,
+    fresh_class,
+    put,
+)
+
+
+@case("pandas series", tape="calls `to_numpy`, which may answer differently each time")
+def _():
+    import pandas
+
+    outside.vector = pandas.Series([1.0, 2.0, 3.0])
+    return (
+        lambda x: (x * outside.vector.to_numpy()).sum(),
+        lambda: outside.vector.__setitem__(0, 5.0),
+        put(vector=pandas.Series([4.0, 4.0, 4.0])),
+    )
+
+
+@case("pandas values")
+def _():
+    import pandas
+
+    outside.vector = pandas.DataFrame({"a": [1.0, 2.0, 3.0]})
+    return (
+        lambda x: (x * outside.vector["a"].values).sum(),
+        lambda: outside.vector.__setitem__("a", [5.0, 6.0, 7.0]),
+    )
+
+
+@case("pandas series as an array", tape="hands a Series from outside to code whose reads are not seen")
+def _():
+    import pandas
+
+    outside.vector = pandas.Series([1.0, 2.0, 3.0])
+    return (
+        lambda x: (x * np.asarray(outside.vector)).sum(),
+        lambda: outside.vector.__setitem__(0, 5.0),
+    )
+
+
+@case("pandas mean", tape="calls `mean`, which may answer differently each time")
+def _():
+    import pandas
+
+    outside.vector = pandas.Series([1.0, 2.0, 3.0])
+    return lambda x: x[0] * outside.vector.mean(), lambda: outside.vector.__setitem__(0, 5.0)
+
+
+@case("sparse matrix", tape="calls `toarray`, which may answer differently each time")
+def _():
+    import scipy.sparse
+
+    outside.vector = scipy.sparse.csr_matrix(np.eye(3))
+    return (
+        lambda x: (x * outside.vector.toarray()).sum(),
+        lambda: outside.vector.data.__setitem__(0, 5.0),
+    )
+
+
+@case("sparse matrix times a vector", tape="hands a csr_matrix from outside to code whose reads are not seen")
+def _():
+    import scipy.sparse
+
+    outside.vector = scipy.sparse.csr_matrix(np.eye(3))
+    weights = np.arange(3.0)
+    return (
+        lambda x: (x * (outside.vector @ weights)).sum(),
+        lambda: outside.vector.data.__setitem__(0, 5.0),
+        lambda: weights.__setitem__(0, 7.0),
+    )
+
+
+@case("scipy interpolator", tape="calls `CubicSpline`, which may answer differently each time")
+def _():
+    import scipy.interpolate
+
+    outside.model = scipy.interpolate.CubicSpline(np.arange(4.0), np.arange(4.0) ** 2)
+    return (
+        lambda x: x[0] * float(outside.model(1.5)),
+        lambda: outside.model.c.__setitem__(slice(None), 1.0),
+    )
+
+
+@case("ufunc of the user's", tape="calls `<lambda> (vectorized)`, which may answer differently each time")
+def _():
+    state = {"k": 2.0}
+    made = np.frompyfunc(lambda v: v * state["k"], 1, 1)
+    return lambda x: x[0] * float(made(2.0)), lambda: state.update(k=5.0)
+
+
+@case("vectorized function", tape="calls `<lambda>`, which may answer differently each time")
+def _():
+    made = np.vectorize(lambda v: v * outside.number)
+    return lambda x: x[0] * float(made(2.0)), put(number=5.0)
+
+
+@case("np.apply_along_axis", refused="np.apply_along_axis")
+def _():
+    return (
+        lambda x: (x * np.apply_along_axis(lambda v: v * outside.number, 0, np.ones(3))).sum(),
+        put(number=5.0),
+    )
+
+
+@case("np.fromfunction")
+def _():
+    return (
+        lambda x: (x * np.fromfunction(lambda i: i * outside.number, (3,))).sum(),
+        put(number=5.0),
+    )
+
+
+@case("np.piecewise with functions")
+def _():
+    return (
+        lambda x: x[0] * float(np.piecewise(2.0, [True], [lambda v: v * outside.number])),
+        put(number=5.0),
+    )
+
+
+@case("np.loadtxt", tape="calls `loadtxt`, which may answer differently each time")
+def _():
+    text = ["1.0 2.0 3.0"]
+    return lambda x: (x * np.loadtxt(list(text))).sum(), lambda: text.__setitem__(0, "4.0 5.0 6.0")
+
+
+@case("np.fromfile and load", tape="calls `load`, which may answer differently each time")
+def _():
+    import tempfile
+
+    path = os.path.join(tempfile.mkdtemp(), "data.npy")
+    np.save(path, np.ones(3))
+    return lambda x: (x * np.load(path)).sum(), lambda: np.save(path, np.arange(3.0))
+
+
+@case("memory-mapped array", tape="reads a memmap from outside")
+def _():
+    import tempfile
+
+    path = os.path.join(tempfile.mkdtemp(), "data.npy")
+    np.save(path, np.ones(3))
+    mapped = np.load(path, mmap_mode="r+")
+    return lambda x: (x * mapped).sum(), lambda: mapped.__setitem__(0, 5.0)
+
+
+@case("np.get_printoptions", tape="calls `get_printoptions`, which may answer differently each time")
+def _():
+    return (
+        lambda x: x[0] * np.get_printoptions()["precision"],
+        lambda: np.set_printoptions(precision=3),
+        lambda: np.set_printoptions(precision=8),
+    )
+
+
+@case("decimal context", tape="computes with decimal numbers, to a precision set outside")
+def _():
+    return (
+        lambda x: x[0] * float(decimal.Decimal(1) / 3),
+        lambda: decimal.getcontext().__setattr__("prec", 3),
+        lambda: decimal.getcontext().__setattr__("prec", 28),
+    )
+
+
+@case("queue", tape="enters a Condition, and what that reads or writes is not seen")
+def _():
+    import queue
+
+    def make():
+        waiting = queue.Queue()
+        for k in range(40):
+            waiting.put(float(k))
+        return lambda x: x[0] * waiting.get()
+
+    return ("twice", make)
+
+
+@case("popped from a list", tape="`pop` changes a list that outlives the call")
+def _():
+    def make():
+        waiting = [float(k) for k in range(40)]
+        return lambda x: x[0] * waiting.pop()
+
+    return ("twice", make)
+
+
+@case("function made by a factory at each call")
+def _():
+    def factory():
+        k = outside.number
+        return lambda x: x[0] * k
+
+    return lambda x: factory()(x), put(number=4.0), put(number=4)
+
+
+@case("decorated helper")
+def _():
+    def scaled(function):
+        @functools.wraps(function)
+        def wrapper(*args):
+            return function(*args) * outside.number
+
+        return wrapper
+
+    @scaled
+    def inner(x):
+        return x[0] * 2
+
+    return lambda x: inner(x), put(number=4.0)
+
+
+@case("callable object with state")
+def _():
+    return (
+        lambda x: outside.model(x),
+        lambda: setattr(outside.model, "weight", 4.0),
+        lambda: setattr(outside.model, "weight", 4),
+    )
+
+
+@case("callable object as the function itself")
+def _():
+    model = outside.Model()
+    return model, lambda: setattr(model, "weight", 4.0), lambda: setattr(model, "weight", np.float32(0.1))
+
+
+@case("static and class methods")
+def _():
+    made = fresh_class(
+        scale=2.0,
+        of_class=classmethod(lambda cls, x: x[0] * cls.scale),
+        of_nothing=staticmethod(lambda x: x[1]),
+    )
+    return (
+        lambda x: made.of_class(x) + made().of_nothing(x),
+        lambda: setattr(made, "scale", 5.0),
+        lambda: setattr(made, "of_nothing", staticmethod(lambda x: x[2] * 3)),
+    )
+
+
+@case("metaclass attribute")
+def _():
+    meta = type("Meta", (type,), {"scale": 2.0})
+    made = meta("Made", (), {})
+    return (
+        lambda x: x[0] * made.scale,
+        lambda: setattr(meta, "scale", 5.0),
+        lambda: setattr(made, "scale", 7.0),
+    )

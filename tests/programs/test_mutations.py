@@ -1,0 +1,122 @@
+"""Never stale: everything a function may read from outside is rebound, changed in place, deleted or replaced by
+another kind between two calls, and each call must answer what plain Python answers.
+"""
+
+from __future__ import annotations
+
+import decimal
+import os
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import tests.programs.outside as outside
+import tracegrad as tg
+from tests.programs.mutations import CASES, REFUSED, TAPE
+from tracegrad.errors import TracegradError
+
+X = np.array([1.5, 2.25, 3.5])
+
+
+@pytest.fixture(autouse=True)
+def as_it_was():
+    """Whatever a case changes of the process is put back."""
+    errors, printing, environment = np.geterr(), np.get_printoptions(), dict(os.environ)
+    outside.reset()
+    with warnings.catch_warnings(), decimal.localcontext():
+        warnings.simplefilter("ignore")
+        yield
+    np.seterr(**errors)
+    np.set_printoptions(**printing)
+    os.environ.clear()
+    os.environ.update(environment)
+    outside.reset()
+
+
+def outcome(function, x):
+    """What a call gives, and its derivative; or the kind of its error."""
+    try:
+        return function(x.copy())
+    except Exception as error:
+        return error
+
+
+def plainly(function, x):
+    def complex_free(x):
+        return float(np.asarray(function(x)).sum())
+
+    value = outcome(complex_free, x)
+    if isinstance(value, Exception):
+        return value
+    slopes = []
+    for k in range(x.size):
+        step = np.zeros(x.size)
+        step[k] = 1e-6
+        slopes.append((complex_free(x + step) - complex_free(x - step)) / 2e-6)
+    return value, np.array(slopes)
+
+
+def traced(gradient, x):
+    found = outcome(gradient, x)
+    return found if isinstance(found, Exception) else (float(np.asarray(found[0]).sum()), found[1])
+
+
+def agree(function, gradient, x, when):
+    wanted, found = plainly(function, x), traced(gradient, x)
+    if isinstance(wanted, Exception):
+        assert isinstance(found, type(wanted)), (when, wanted, found)
+        return
+    assert not isinstance(found, Exception), (when, wanted, found)
+    assert found[0] == pytest.approx(wanted[0], rel=1e-12, abs=1e-300, nan_ok=True), when
+    assert found[1] == pytest.approx(wanted[1], rel=1e-6, abs=1e-6, nan_ok=True), when
+
+
+def run(function, changes, jit, calls):
+    """`calls` before the first change and two after each; then the same with a side exit on the way."""
+    leaves_at = X + 1.0
+
+    def program(x):
+        return function(x) * (1 + int(x[2]))
+
+    gradient = tg.value_and_grad(program, jit=jit)
+    for k in range(calls):
+        agree(program, gradient, X, f"call {k}")
+    for number, change in enumerate(changes):
+        change()
+        for k in range(2):
+            agree(program, gradient, X, f"change {number}, call {k}")
+        agree(program, gradient, leaves_at, f"change {number}, side exit")
+    return gradient
+
+
+def run_twice(make, jit):
+    """Plain Python and a program side by side: each has a state of its own, that every call moves on."""
+    plain = make()
+    gradient = tg.value_and_grad(make(), jit=jit)
+    for k in range(6):
+        wanted, found = plain(X + k % 2), gradient(X + k % 2)[0]
+        assert float(found) == pytest.approx(float(wanted), rel=1e-12), f"call {k}"
+    return gradient
+
+
+def tried(name, jit, calls):
+    """Run a case in a tier; returns why it runs on the tape, or None."""
+    function, *changes = CASES[name]()
+    gradient = run_twice(*changes, jit) if function == "twice" else run(function, changes, jit, calls)
+    return next((known.on_tape for known in gradient.trees.values() if known.on_tape), None)
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_outside_is_seen(name, calls):
+    if name in REFUSED:
+        with pytest.raises((TracegradError, AssertionError), match=re.escape(REFUSED[name])):
+            tried(name, "python", calls)
+        return
+    reason = tried(name, "python", calls)
+    if name in TAPE:
+        assert TAPE[name] in str(reason)
+    else:
+        assert reason is None

@@ -1,0 +1,134 @@
+"""Names, attributes, items and imports in a marked clone: what comes from outside is read.
+
+In: what the user's syntax asks for. Out: the value, traced where it can be an input, with what must be so
+again at the next call written down (`reads.py`). Begin with `Lookups.attr`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ops.index import read as read_item
+from tracegrad.tensor.callables import LOCKS, has_traced, is_stable, plain_key
+from tracegrad.tensor.numpy_protocol import unsupported
+from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
+from tracegrad.tensor.special_methods import WITHOUT_PARTS
+from tracegrad.tensor.standins import is_traced
+from tracegrad.tensor.traced import TracedArray
+
+
+class Lookups:
+    """The part of `Marks` that stands for reading."""
+
+    recording: Any
+    reads: Reads
+    function: Any
+    globals: dict[str, Any]
+    own_attribute: Callable[[Any, str], Any]
+    own_member: Callable[[type, str], Any]
+    own_method: Callable[[Any, str], Callable[..., Any] | None]
+
+    def glob(self, name: str) -> Any:
+        """A global name, or a builtin."""
+        value = self.globals.get(name, MISSING)
+        if value is not MISSING:
+            return self.reads.read(value, self.globals, (("global", name),))
+        self.reads.absent(self.globals, (("global", name),))
+        value = getattr(builtins, name, MISSING)
+        if value is MISSING:
+            raise NameError(f"name {name!r} is not defined", name=name)
+        return value
+
+    def free(self, name: str, value: Any) -> Any:
+        """A variable of an enclosing function."""
+        code = self.function.__code__
+        if name not in code.co_freevars:
+            return value
+        cell = self.function.__closure__[code.co_freevars.index(name)]
+        return self.reads.read(value, cell, (("free", name),))
+
+    def attr(self, value: Any, name: str) -> Any:
+        """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
+        kind = type(value)
+        if kind is types.ModuleType and is_stable(value.__name__):
+            return getattr(value, name)
+        if kind is TracedArray:
+            if not hasattr(value, name) and hasattr(np.ndarray, name):
+                raise unsupported(f"ndarray.{name}")
+            return getattr(value, name)
+        if kind not in WITHOUT_PARTS:
+            own = self.own_attribute(value, name)
+            if own is not MISSING:
+                return own
+        origin = self.reads.path_of(value)
+        if origin is None and isinstance(value, types.ModuleType):
+            origin = (value, ())
+        try:
+            found = getattr(value, name)
+        except AttributeError:
+            if origin is not None:
+                self.reads.absent(origin[0], (*origin[1], ("attr", name)))
+            raise
+        if origin is None:
+            return found
+        root, path = origin
+        return self.reads.read(found, root, (*path, ("attr", name)), value)
+
+    def item(self, value: Any, key: Any) -> Any:
+        """An item; of an object from outside it is a read."""
+        if type(key) not in WITHOUT_PARTS:
+            key = self.reads.contents(key, "same" if isinstance(value, dict) else "whole")
+        if is_traced(value):
+            return value[key]
+        if isinstance(value, np.ndarray):
+            return read_item(value, key) if has_traced(key) else value[key]
+        if isinstance(value, CONTAINERS):
+            key = plain_key(key)
+        own = self.own_method(value, "__getitem__")
+        if own is not None:
+            return own(value, key)
+        origin = self.reads.path_of(value)
+        try:
+            found = value[key]
+        except LookupError:
+            if origin is not None:
+                self.reads.absent(origin[0], (*origin[1], ("item", key)))
+            raise
+        if origin is None:
+            return found
+        if isinstance(key, slice):
+            return self.reads.contents(value)[key]
+        root, path = origin
+        return self.reads.read(found, root, (*path, ("item", key)))
+
+    def imported(self, module: str, level: int, name: str, value: Any) -> Any:
+        """What `import module` (no name) or `from module import name` binds inside a function."""
+        package = self.globals.get("__package__")
+        full = importlib.util.resolve_name("." * level + module, package) if level else module
+        if is_stable(full):
+            return value
+        if not name:
+            return self.reads.read(value, sys.modules, (("item", full),))
+        holder = sys.modules[full]
+        return self.reads.read(value, holder, (("attr", name),), holder)
+
+    def entered(self, manager: Any) -> Any:
+        """What a `with` enters."""
+        kind = type(manager)
+        own = self.own_member(kind, "__enter__") or self.own_member(kind, "__exit__")
+        if own is not None or (self.reads.path_of(manager) is not None and kind not in LOCKS):
+            self.recording.not_repeatable(
+                f"enters a {kind.__name__}, and what that reads or writes is not seen"
+            )
+        return manager
+
+    def blind(self, name: str, result: Any) -> Any:
+        self.recording.not_repeatable(f"calls `{name}`, and what that reads or writes is not seen")
+        return result
