@@ -168,6 +168,18 @@ def states_plain(x: Any, F: Any) -> Any:
     return sum(np.sum(v * v) for v in X)
 
 
+def doubled(x: Any) -> Any:
+    """One line an iteration, whose reverse reads and clears the same item."""
+    (out,) = while_(
+        None, lambda k, out, x: put(out, 2.0 * sin(item(x, k)), k), {"out": empty(x, 6)}, x, limit=6
+    )
+    return total(out * out)
+
+
+def doubled_plain(x: Any) -> Any:
+    return sum((2.0 * np.sin(v)) ** 2 for v in x)
+
+
 def histogram(x: Any, places: Any) -> Any:
     def step(k: Any, h: Any, x: Any, places: Any) -> Any:
         return put(h, item(x, k), item(places, k), add=True)
@@ -209,6 +221,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...
     "columns": (columns, columns_plain, (_MATRIX, _VECTOR[:3].copy())),
     "table_of_matrix": (table_of_matrix, table_of_matrix_plain, (_MATRIX,)),
     "states": (states, states_plain, (_VECTOR[:2].copy(), np.array([[0.9, 0.2], [-0.1, 0.8]]))),
+    "doubled": (doubled, doubled_plain, (_VECTOR,)),
     "histogram": (histogram, histogram_plain, (_VECTOR, np.array([2, 0, 1, -1, 0, 2]))),
     "weights": (weights, weights_plain, (np.float64(0.7), np.float64(1.2), np.int64(3))),
 }

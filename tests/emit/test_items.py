@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.emit.item_programs import PROGRAMS, item, put
-from tests.emit.programs import capture, joint, pair, while_
+from tests.emit.programs import Recorder, capture, joint, named, pair, while_
+from tracegrad.ad.loop import loop
 from tracegrad.compiler.numba_backend import compile_native
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Trace
-from tracegrad.ops.symbol import Builder
+from tracegrad.ir.types import type_of
 
 
 def run(source: Source) -> dict[str, Any]:
@@ -75,6 +77,89 @@ def test_every_text_computes_value_and_gradient(name: str) -> None:
             np.testing.assert_allclose(got, want, rtol=1e-12)
     for before, after in zip(kept, values, strict=True):
         np.testing.assert_array_equal(before, after)  # nothing was written into an argument
+
+
+# --- in place ---------------------------------------------------------------------------------------------------------
+
+
+def made_in_loops(text: str) -> list[str]:
+    """The calls inside loops that make an array, or copy one: work that grows with the array at each step."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.For, ast.While)):
+            calls = (ast.unparse(part) for part in ast.walk(node) if isinstance(part, ast.Call))
+            found += [c for c in calls if c.endswith(".copy()") or c.startswith(("np.zeros", "np.empty"))]
+    return found
+
+
+def texts(name: str) -> list[str]:
+    """Array text and native text."""
+    function, _, values = PROGRAMS[name]
+    trace = capture(function, values)
+    native = emit_native("gradient", joint(trace))
+    assert isinstance(native, Source), native
+    return [emit_array(*pair(trace), 1).text, native.text]
+
+
+@pytest.mark.parametrize("name", ["squares", "neighbours", "doubled", "histogram", "weights"])
+def test_items_are_written_in_place(name: str) -> None:
+    for text in texts(name):
+        assert made_in_loops(text) == []
+
+
+def test_an_argument_is_copied_once_before_the_loop_that_writes_into_it() -> None:
+    def shifted(x: Any) -> Any:
+        (y,) = while_(None, lambda k, y: put(y, 2.0 * item(y, k - 1), k), {"y": x}, limit=x.shape[0])
+        return y, x * 2.0
+
+    trace = capture(shifted, (np.arange(3.0),))
+    text = emit_array(trace, None, 2).text
+    assert "y = x.copy()" in text
+    assert made_in_loops(text) == []
+    found, _ = run(emit_array(trace, None, 2))["shifted_forward"](np.array([1.0, 2.0, 3.0]))
+    np.testing.assert_array_equal(found[0], [6.0, 12.0, 24.0])
+
+
+def test_a_row_that_is_needed_after_the_write_is_copied_and_not_the_matrix() -> None:
+    def swapped(A: Any) -> Any:
+        def step(k: Any, A: Any) -> Any:
+            row = named("row", item(A, k))
+            return put(put(A, item(A, k + 1), k), row, k + 1)
+
+        (B,) = while_(None, step, {"B": A}, limit=2)
+        return B
+
+    A = np.arange(12.0).reshape(3, 4)
+    trace = capture(swapped, (A,))
+    source = emit_array(trace, None, 1)
+    assert "row = B[k].copy()" in source.text
+    assert made_in_loops(source.text) == ["B[k].copy()"]
+    native = emit_native("value", trace)
+    assert isinstance(native, Source)
+    compiled = compile_native(native, "swapped", (A,))
+    assert not isinstance(compiled, str), compiled
+    for found in (run(source)["swapped_forward"](A)[0], compiled["swapped"](A)[1]):
+        np.testing.assert_array_equal(found, A[[1, 2, 0]])
+
+
+def test_a_history_of_arrays_keeps_each_of_them() -> None:
+    """What is stacked as a whole at each step must not be changed by the next step."""
+    builder: Any = Recorder()
+    x = builder.input(type_of(np.zeros(3)), "x")
+    inner = Recorder(1)
+    k, u = inner.input(type_of(0), "k"), inner.input(x.type, "u")
+    changed = put(u, item(u, k - 1) + 1.0, k)
+    params = {"condition": None, "stop": None, "body": inner.trace([k, u], [changed, changed]), "carried": 1}
+    params |= {"sliced": 0, "reverse": False, "names": ("u",), "entries": None}
+    _, last, history = builder.apply(loop, [3, x], params)
+    trace = builder.trace([x], [last, history])
+    expected = interpret(trace, [np.zeros(3)])
+    for source in (emit_array(trace, None, 2), emit_native("value", trace)):
+        assert isinstance(source, Source)
+        found = run(source)[source.entries[0]](np.zeros(3))
+        results = found[0] if len(found) == 2 else found[1:]
+        for got, want in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(got, want)
 
 
 # --- indices outside --------------------------------------------------------------------------------------------------
@@ -138,9 +223,8 @@ def _outcome(call: Any) -> Any:
 
 def test_an_index_that_is_surely_inside_is_not_checked() -> None:
     def text_of(index: Any, limit: Any) -> str:
-        builder: Any = _recorder()
-        x, n = builder.input(capture(reading, (VECTOR, np.int64(0))).inputs[0].type, "x"), None
-        n = builder.input(capture(reading, (VECTOR, np.int64(0))).inputs[1].type, "n")
+        builder: Any = Recorder()
+        x, n = builder.input(type_of(VECTOR), "x"), builder.input(type_of(0), "n")
         (s,) = while_(
             None,
             lambda k, s, x: s + item(x, index(k)),
@@ -152,21 +236,14 @@ def test_an_index_that_is_surely_inside_is_not_checked() -> None:
         assert isinstance(made, Source)
         return made.text
 
-    inside = [
+    for index in (
         lambda k: k,
         lambda k: k - 1,
         lambda k: -1 - k,
         lambda k: -k,
         lambda k: (k * 7 + 2) % 3,
         lambda k: k // 2,
-    ]
-    for index in inside:
+    ):
         assert "checked" not in text_of(index, 3)
     for index, limit in [(lambda k: k, 4), (lambda k: k + 1, 3), (lambda k: -2 - k, 3), (lambda k: k, None)]:
         assert "checked(" in text_of(index, limit)
-
-
-def _recorder() -> Builder:
-    from tests.emit.programs import Recorder
-
-    return Recorder()

@@ -75,6 +75,9 @@ class Compute(Node):
     inputs: tuple[Operand, ...]
     outputs: tuple[Value, ...]
     loop: bool = False  # in native text: written as a loop over elements, see `elements`
+    copied: bool = (
+        False  # a view that is made a copy, as its array is written in while it is needed, see `memory`
+    )
 
     @property
     def reads(self) -> Sequence[Operand]:
@@ -219,6 +222,7 @@ class Repeat(Node):
     stacks: list[Value]
     lists: list[Value]  # the stacks that are Python lists
     converted: list[Value]  # the stacks that are made, or cut to, plain arrays after the loop
+    copied: set[Value] = field(default_factory=set)  # the carried values that start as a copy, see `memory`
 
     @property
     def counts(self) -> bool:

@@ -1,14 +1,13 @@
-"""How long each value lives, which values share one name, and which writes may happen in place.
+"""How long each value lives, and which values share one name.
 
-Blocks with their nested values go in; afterwards every value has a life (`start`, `end`), every `Write`
-knows whether it may work on its source itself, and `Groups` says which values are one variable of the text:
-what a loop carries, what the arms of a branch join, what a write in place changes. Positions count nodes in
-the order of the text. Two values may share a name if their lives do not overlap; reads at a position come
-before writes at it. A value that is needed in some arms of a branch but not after it is needed in no arm after
-its last reader there: its life has holes.
+Blocks with their nested values go in; `live` gives every value a life (`start`, `end`), and `Groups` holds what is
+one variable of the text: what a loop carries, what the arms of a branch join, what a write in place changes. Who
+decides that is `variables`. Positions count nodes in the order of the text. Two values may share a name if their
+lives do not overlap; reads at a position come before writes at it. A value that is needed in some arms of a branch
+but not after it is needed in no arm after its last reader there: its life has holes.
 
 This is the way out of static single assignment of Boissinot et al., "Revisiting out-of-SSA translation",
-CGO 2009, for structured programs, where a life is one interval. Begin with `measure`.
+CGO 2009, for structured programs, where a life is one interval. Begin with `live`.
 """
 
 from __future__ import annotations
@@ -21,10 +20,8 @@ from tracegrad.emit.blocks import (
     Compute,
     Fused,
     Item,
-    Move,
     Node,
     Operand,
-    Pack,
     Push,
     Repeat,
     Value,
@@ -190,46 +187,12 @@ def _in_hole(value: Value, start: int, end: int) -> bool:
     )
 
 
-def measure(inputs: Sequence[Value], block: Block) -> Groups:
-    """Give every value its life, decide on the writes in place, and group the values."""
+def live(inputs: Sequence[Value], block: Block) -> None:
+    """Give every value its life."""
     clock = _Clock()
     for value in inputs:
         value.start, value.end = -1, 0
     clock.block(block)
-    groups = Groups()
-    nodes = list(walk(block))
-    _write_in_place(inputs, nodes, groups)
-    for node in nodes:
-        if isinstance(node, Repeat):
-            for value, final in zip(node.carried, node.finals, strict=True):
-                groups.join(value, final)
-    for node in nodes:
-        if isinstance(node, Repeat):
-            for move in (node.body.nodes[-1], node.enter):
-                assert isinstance(move, Move)
-                _join_moved(move, groups, set(inputs))
-        elif isinstance(node, Choice):
-            for arm in node.arms:
-                assert isinstance(arm.nodes[-1], Move)
-                _join_moved(arm.nodes[-1], groups, set(inputs))
-    return groups
-
-
-def _join_moved(move: Move, groups: Groups, inputs: set[Value]) -> None:
-    for target, source in zip(move.targets, move.sources, strict=True):
-        if isinstance(source, Const) or source.expression is not None:
-            continue
-        foreign = source in inputs or any(v in inputs for v in groups.of(source))
-        if foreign and source.hint != target.hint:
-            continue
-        if _both_named(source, target) and source.hint != target.hint:
-            continue
-        groups.join(target, source)
-
-
-def _both_named(a: Value, b: Value) -> bool:
-    """Whether the user named both: what the user calls by two names keeps them."""
-    return not (a.hint is None or b.hint is None or a.is_derivative or b.is_derivative)
 
 
 def walk(block: Block) -> Iterable[Node]:
@@ -245,104 +208,3 @@ def walk(block: Block) -> Iterable[Node]:
             if node.test is not None:
                 yield from walk(node.test)
             yield from walk(node.body)
-
-
-# --- writes in place --------------------------------------------------------------------------------------------------
-
-
-def _write_in_place(inputs: Sequence[Value], nodes: Sequence[Node], groups: Groups) -> None:
-    """A write may work on its source if that array was made here and no value alive afterwards may share its memory."""
-    writes = [n for n in nodes if isinstance(n, Write)]
-    if not writes:
-        return
-    sources = _memory(nodes)
-    values = [v for v in (*inputs, *(v for n in nodes for v in _made(n))) if v.type.shape]
-    owners, sharing = _ownership(values, sources)
-    for write in writes:
-        source, at = write.source, write.output.start
-        if isinstance(source, Value) and source.expression is None and None not in owners[source]:
-            others = (v for owner in owners[source] for v in sharing[owner] if v is not write.output)
-            if not any(live_at(v, at) for v in others if v.expression is None):
-                write.in_place = groups.join(source, write.output)
-        if not write.in_place:
-            sources[write.output] = []  # a copy is memory of its own
-            owners, sharing = _ownership(values, sources)
-
-
-def _ownership(
-    values: Iterable[Value], sources: dict[Value, list[Operand | None]]
-) -> tuple[dict[Value, frozenset[Value | None]], dict[Value | None, list[Value]]]:
-    """Who made the memory of each value, and which values use the memory of each maker."""
-    owners = {value: _owners(value, sources) for value in values}
-    sharing: dict[Value | None, list[Value]] = {}
-    for value, found in owners.items():
-        for owner in found:
-            sharing.setdefault(owner, []).append(value)
-    return owners, sharing
-
-
-def _made(node: Node) -> Iterable[Value]:
-    yield from node.makes
-    if isinstance(node, Repeat):
-        yield from node.carried
-        yield from node.stacks
-
-
-def _memory(nodes: Sequence[Node]) -> dict[Value, list[Operand | None]]:
-    """For each value, the operands whose memory it may share; None stands for memory that is not ours."""
-    found: dict[Value, list[Operand | None]] = {}
-    for node in nodes:
-        if isinstance(node, Compute):
-            if node.instr.op.view and not node.loop:
-                repeats = node.instr.op.name == "broadcast_to"  # its elements share memory with each other
-                for value in node.outputs:
-                    found[value] = [*node.inputs, *([None] if repeats else [])]
-            else:
-                for value in node.outputs:
-                    found[value] = []
-        elif isinstance(node, Write):
-            found[node.output] = [node.source]
-        elif isinstance(node, Pack):
-            found[node.output] = []
-        elif isinstance(node, Item):
-            found[node.output] = [None]
-        elif isinstance(node, Choice):
-            for arm in node.arms:
-                _moved(arm.nodes[-1], found)
-        elif isinstance(node, Repeat):
-            _moved(node.enter, found)
-            _moved(node.body.nodes[-1], found)
-            for value, final in zip(node.carried, node.finals, strict=True):
-                found.setdefault(final, []).append(value)
-            for stack in node.stacks:
-                found.setdefault(stack, [])
-        elif isinstance(node, Push) and node.index is None:
-            found.setdefault(node.stack, []).append(node.value)
-    return found
-
-
-def _moved(move: Node, found: dict[Value, list[Operand | None]]) -> None:
-    assert isinstance(move, Move)
-    for target, source in zip(move.targets, move.sources, strict=True):
-        found.setdefault(target, []).append(None if isinstance(source, Const) and source.shape else source)
-
-
-def _owners(value: Value, sources: dict[Value, list[Operand | None]]) -> frozenset[Value | None]:
-    """The values that made the memory this one may use; None where it came from outside."""
-    owners: set[Value | None] = set()
-    seen = {value}
-    waiting = [value]
-    while waiting:
-        v = waiting.pop()
-        if v not in sources:
-            owners.add(None)  # an input
-            continue
-        if not sources[v]:
-            owners.add(v)
-        for source in sources[v]:
-            if source is None:
-                owners.add(None)
-            elif isinstance(source, Value) and source not in seen:
-                seen.add(source)
-                waiting.append(source)
-    return frozenset(owners)

@@ -18,13 +18,14 @@ from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.elements import called_kernel, has_loop
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.fusion import fuse
-from tracegrad.emit.lifetimes import measure, walk
+from tracegrad.emit.lifetimes import walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
 from tracegrad.emit.names import give_names, identifier, index_letters
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.statements import Writer
+from tracegrad.emit.variables import measure
 from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType

@@ -30,6 +30,7 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.elements import is_light, is_view, region, scalar_step, summed_axes
 from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.order import passes_write
 from tracegrad.ir.location import Location
 
 NESTED = 60  # characters of an expression inside another
@@ -86,6 +87,8 @@ def _may_nest(node: Compute | Item, value: Value, block: Block, places: Mapping[
         return False
     if value.hint is not None and not value.is_derivative and not isinstance(node, Item):
         return False
+    if passes_write(node, reader, places):
+        return False
     anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack))
     return anywhere or same_line(node.location, reader.location)
 
@@ -99,9 +102,7 @@ def _is_lens(node: Compute | Item, places: Mapping[Node, int]) -> bool:
         return False
     if isinstance(source, Value):
         named = source.expression is None or _is_nested_view(source)
-        if not named or any(
-            isinstance(reader, Write) and reader.source is source for reader in source.readers
-        ):
+        if not named or any(passes_write(node, reader, places) for reader in value.readers):
             return False
     return bool(value.readers) and all(r in places and _has_elements(r, value) for r in value.readers)
 
@@ -154,7 +155,7 @@ def _is_echo(node: Compute | Item, places: Mapping[Node, int]) -> bool:
         return False
     if not all(type(part) is int for part in index) or node.outputs[0].type.shape or len(index) > 2:
         return False
-    if any(isinstance(reader, Write) and reader.source is source for reader in source.readers):
+    if any(passes_write(node, reader, places) for reader in node.outputs[0].readers):
         return False
     return all(
         reader in places and not isinstance(reader, (Move, Push)) and not _kept(reader, node.outputs[0])

@@ -6,7 +6,7 @@ Blocks whose values have their names go in, lines for the printer come out. Begi
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -102,6 +102,8 @@ class Writer:
         if isinstance(node, Compute) and node.loop:
             return self.loops.of([node], self._growing)
         found = self.expressions.of(node)
+        if isinstance(node, Compute) and node.copied:
+            found = copy_of(found)
         if isinstance(node, Compute) and node.instr.op.name == "zeros":
             self._zeroed[node.outputs[0]] = frozenset()
         names = [v.name for v in node.makes]
@@ -126,11 +128,7 @@ class Writer:
         if isinstance(node.source, Const):
             lines.append(Line(assign(name, self.expressions.read(node.source)), node.location))
         elif not node.in_place:
-            source = self.expressions.read(node.source)
-            copied = ast.Call(
-                func=ast.Attribute(value=source, attr="copy", ctx=ast.Load()), args=[], keywords=[]
-            )
-            lines.append(Line(assign(name, copied), node.location))
+            lines.append(Line(assign(name, copy_of(self.expressions.read(node.source))), node.location))
         if node.loop:
             return [*lines, *self.loops.write(node, self._sets(node))]
         lines.append(Line(self._store(node, name), node.location))
@@ -205,11 +203,14 @@ class Writer:
         leave = Line(self.leave(node.number), note=f"side exit {node.number}")
         return [Line(ast.If(test=failed, body=[], orelse=[]), node.location, body=[leave])]
 
-    def _move(self, node: Move) -> list[Line]:
-        """Targets take their sources as if at once: one by one where the order allows it, else in one statement."""
+    def _move(self, node: Move, copied: Collection[Value] = ()) -> list[Line]:
+        """Targets take their sources, some of them copies, as if at once: one by one where the order allows it, else
+        in one statement."""
         waiting: list[tuple[str, ast.expr, set[str], Location | None]] = []
         for target, source in zip(node.targets, node.sources, strict=True):
             value = self._kept(source, target)
+            if target in copied:
+                value = copy_of(value)
             if isinstance(value, ast.Name) and value.id == target.name:
                 continue
             nested = isinstance(source, Value) and source.expression is not None and source.maker is not None
@@ -240,7 +241,7 @@ class Writer:
         return [Line(ast.If(test=condition, body=[], orelse=[]), node.location, body=true, orelse=false)]
 
     def _repeat(self, node: Repeat) -> list[Line]:
-        enter = [Line(x.statement, x.location or node.location) for x in self._move(node.enter)]
+        enter = [Line(x.statement, x.location or node.location) for x in self._move(node.enter, node.copied)]
         if not node.is_for:
             self._growing.update(s for s in node.stacks if s not in node.lists)
         test = self.block(node.test) if node.test is not None else []
@@ -256,6 +257,10 @@ class Writer:
         ]
         where = next((m.location for m in makers if m.location is not None), None)
         return [Line(ast.Return(value=self.finish(results, residuals)), where)]
+
+
+def copy_of(array: ast.expr) -> ast.expr:
+    return ast.Call(func=ast.Attribute(value=array, attr="copy", ctx=ast.Load()), args=[], keywords=[])
 
 
 def _values(array: np.ndarray) -> ast.expr:

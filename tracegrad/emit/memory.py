@@ -1,0 +1,250 @@
+"""Who owns the memory of an array, and which writes may happen in place.
+
+Blocks with the lives of their values go in; afterwards every `Write` knows whether it works on its source itself, and
+every loop which of the arrays it carries start as a copy (`Repeat.copied`), so that its body need not copy them again
+and again. A write works in place if the memory was made here and no value needed afterwards may share it. Begin with
+`write_in_place`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+from tracegrad.emit.blocks import (
+    Block,
+    Choice,
+    Compute,
+    Item,
+    Move,
+    Node,
+    Operand,
+    Pack,
+    Push,
+    Repeat,
+    Value,
+    Write,
+)
+from tracegrad.emit.lifetimes import Groups, leaves, live_at, walk
+from tracegrad.ir.trace import Const
+
+
+def write_in_place(inputs: Sequence[Value], block: Block, groups: Groups) -> None:
+    """Decide for every write in a block, in the order of the text."""
+    nodes = list(walk(block))
+    writes = [n for n in nodes if isinstance(n, Write)]
+    if not writes:
+        return
+    memory = _Memory(inputs, nodes)
+    loops = dict(_loops_around(block, ()))
+    for write in writes:
+        if not _fits(write, memory) and not _fits_after_copy(write, loops[write], memory):
+            memory.copied_by(write)
+            continue
+        if not write.loop:  # all operands are read before the place is written
+            at = write.output.start
+            for value in (v for operand in write.rest for v in leaves(operand)):
+                value.end = at if value.end == at + 2 else value.end
+        assert isinstance(write.source, Value)
+        write.in_place = groups.join(write.source, write.output)
+        if not write.in_place:
+            memory.copied_by(write)
+
+
+def _fits(write: Write, memory: _Memory) -> bool:
+    """Whether the source's memory is ours, and nothing that is needed afterwards may share it; small views that do are
+    made copies."""
+    source = write.source
+    if not isinstance(source, Value) or source.expression is not None:
+        return False
+    owners = memory.owners(source)
+    if None in owners:
+        return False
+    at = write.output.start if write.loop else write.output.start + 2
+    sharing = {value for owner in owners for value in memory.shared_at(owner, at, write)}
+    if not all(_is_small_view(value, source) for value in sharing):
+        return False
+    for value in sharing:
+        memory.copy_view(value)
+    return True
+
+
+def _is_small_view(value: Value, array: Value) -> bool:
+    """`x[k]` of a matrix that is written: it is better copied than the matrix."""
+    maker = value.maker
+    if not isinstance(maker, Compute) or maker.instr.op.name != "getitem" or -1 in array.type.shape:
+        return False
+    return 2 * value.type.size <= array.type.size
+
+
+def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: _Memory) -> bool:
+    """Whether it fits once a loop around it starts with a copy: the outermost loop that will do."""
+    if not isinstance(write.source, Value):
+        return False
+    before = memory.upstream(write.source)
+    for loop in loops:
+        for carried in loop.carried:
+            if carried in before and carried not in loop.copied:
+                memory.copy_at_entry(loop, carried)
+                if _fits(write, memory):
+                    return True
+                memory.share_at_entry(loop, carried)
+    return False
+
+
+def _loops_around(block: Block, loops: tuple[Repeat, ...]) -> Iterable[tuple[Write, tuple[Repeat, ...]]]:
+    """Every write with the loops around it, outermost first."""
+    for node in block.nodes:
+        if isinstance(node, Write):
+            yield node, loops
+        elif isinstance(node, Choice):
+            for arm in node.arms:
+                yield from _loops_around(arm, loops)
+        elif isinstance(node, Repeat):
+            yield from _loops_around(node.body, (*loops, node))
+            if node.test is not None:
+                yield from _loops_around(node.test, (*loops, node))
+
+
+class _Memory:
+    """For each array, the values whose memory it may share: none or itself where that was made here, None where it is
+    not ours.
+    """
+
+    def __init__(self, inputs: Sequence[Value], nodes: Sequence[Node]) -> None:
+        self.sources = _sources(nodes)
+        made = (v for n in nodes for v in _made(n))
+        self.values = sorted((v for v in (*inputs, *made) if v.type.shape), key=lambda v: v.start)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._owners: dict[Value, frozenset[Value | None]] = {}
+        self._sharing: dict[Value | None, list[Value]] | None = None
+
+    def owners(self, value: Value) -> frozenset[Value | None]:
+        """The values that made the memory this one may use; None where it came from outside."""
+        found = self._owners.get(value)
+        if found is None:
+            owners: set[Value | None] = set()
+            for before in self.upstream(value):
+                handed = self.sources.get(before, [None])
+                if None in handed:
+                    owners.add(None)
+                if not handed or before in handed:
+                    owners.add(before)
+            found = self._owners[value] = frozenset(owners)
+        return found
+
+    def upstream(self, value: Value) -> set[Value]:
+        """The value, and all whose memory it may have been handed."""
+        seen, waiting = {value}, [value]
+        while waiting:
+            for source in self.sources.get(waiting.pop(), ()):
+                if isinstance(source, Value) and source not in seen:
+                    seen.add(source)
+                    waiting.append(source)
+        return seen
+
+    def shared_at(self, owner: Value | None, at: int, write: Write) -> Iterable[Value]:
+        """The values other than the result of the write that are needed after a position and may use this memory."""
+        if self._sharing is None:
+            self._sharing = {}
+            for value in self.values:
+                for maker in self.owners(value):
+                    self._sharing.setdefault(maker, []).append(value)
+        kept = self._sharing.get(owner, [])
+        begun = bisect_right(kept, at, key=lambda value: value.start)
+        if (
+            begun > _MANY
+        ):  # writes come in the order of the text: what ended before one has ended before the next
+            kept[:begun] = [v for v in kept[:begun] if v.end > write.output.start]
+            begun = bisect_right(kept, at, key=lambda value: value.start)
+        for value in kept[:begun]:
+            if value is not write.output and value.expression is None and live_at(value, at):
+                yield value
+
+    def copy_view(self, value: Value) -> None:
+        """A view becomes memory of its own."""
+        assert isinstance(value.maker, Compute)
+        value.maker.copied = True
+        self.sources[value] = []
+        self._refresh()
+
+    def copied_by(self, write: Write) -> None:
+        """The result of a write is memory of its own."""
+        self.sources[write.output] = []
+        self._refresh()
+
+    def copy_at_entry(self, loop: Repeat, carried: Value) -> None:
+        """A carried value starts as a copy: its own memory, handed on by the body."""
+        loop.copied.add(carried)
+        place = loop.carried.index(carried)
+        self.sources[carried] = [carried, *_given(loop.body.nodes[-1], place)]
+        self._refresh()
+
+    def share_at_entry(self, loop: Repeat, carried: Value) -> None:
+        """As it was before `copy_at_entry`."""
+        loop.copied.discard(carried)
+        place = loop.carried.index(carried)
+        self.sources[carried] = [*_given(loop.enter, place), *_given(loop.body.nodes[-1], place)]
+        self._refresh()
+
+
+_MANY = 16  # values that share memory before those that ended are forgotten
+
+
+def _made(node: Node) -> Iterable[Value]:
+    yield from node.makes
+    if isinstance(node, Repeat):
+        yield from node.carried
+        yield from node.stacks
+
+
+def _sources(nodes: Sequence[Node]) -> dict[Value, list[Value | None]]:
+    """See `_Memory`."""
+    found: dict[Value, list[Value | None]] = {}
+    for node in nodes:
+        if isinstance(node, Compute):
+            if node.instr.op.view and not node.loop:
+                repeats = node.instr.op.name == "broadcast_to"  # its elements share memory with each other
+                for value in node.outputs:
+                    found[value] = [_handed(node.inputs[0], value), *([None] if repeats else [])]
+            else:
+                for value in node.outputs:
+                    found[value] = []
+        elif isinstance(node, Write):
+            found[node.output] = [_handed(node.source, node.output)]
+        elif isinstance(node, Pack):
+            found[node.output] = []
+        elif isinstance(node, Item):
+            found[node.output] = [None]
+        elif isinstance(node, Choice):
+            for arm in node.arms:
+                _moved(arm.nodes[-1], found)
+        elif isinstance(node, Repeat):
+            _moved(node.enter, found)
+            _moved(node.body.nodes[-1], found)
+            for value, final in zip(node.carried, node.finals, strict=True):
+                found.setdefault(final, []).append(value)
+            for stack in node.stacks:
+                found.setdefault(stack, [])
+        elif isinstance(node, Push) and node.index is None:
+            found.setdefault(node.stack, []).append(_handed(node.value, node.stack))
+    return found
+
+
+def _moved(move: Node, found: dict[Value, list[Value | None]]) -> None:
+    assert isinstance(move, Move)
+    for place, target in enumerate(move.targets):
+        found.setdefault(target, []).extend(_given(move, place))
+
+
+def _given(move: Node, place: int) -> list[Value | None]:
+    """What one target of a move is handed."""
+    assert isinstance(move, Move)
+    return [_handed(move.sources[place], move.targets[place])]
+
+
+def _handed(source: Operand, target: Value) -> Value:
+    """An array constant is written out, so it is memory of its own."""
+    return target if isinstance(source, Const) else source

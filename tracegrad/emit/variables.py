@@ -1,0 +1,54 @@
+"""Which values are one variable of the text.
+
+Blocks with their nested values go in; afterwards every value has its life, writes happen in place where they may, and
+`Groups` says what shares a name: what is written in place, what a loop carries, what the arms of a branch join. Begin
+with `measure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracegrad.emit.blocks import Block, Choice, Move, Repeat, Value
+from tracegrad.emit.lifetimes import Groups, live, walk
+from tracegrad.emit.memory import write_in_place
+from tracegrad.ir.trace import Const
+
+
+def measure(inputs: Sequence[Value], block: Block) -> Groups:
+    """Give every value its life, decide on the writes in place, and group the values."""
+    live(inputs, block)
+    groups = Groups()
+    nodes = list(walk(block))
+    write_in_place(inputs, block, groups)
+    for node in nodes:
+        if isinstance(node, Repeat):
+            for value, final in zip(node.carried, node.finals, strict=True):
+                groups.join(value, final)
+    for node in nodes:
+        if isinstance(node, Repeat):
+            for move in (node.body.nodes[-1], node.enter):
+                assert isinstance(move, Move)
+                _join_moved(move, groups, set(inputs))
+        elif isinstance(node, Choice):
+            for arm in node.arms:
+                assert isinstance(arm.nodes[-1], Move)
+                _join_moved(arm.nodes[-1], groups, set(inputs))
+    return groups
+
+
+def _join_moved(move: Move, groups: Groups, inputs: set[Value]) -> None:
+    for target, source in zip(move.targets, move.sources, strict=True):
+        if isinstance(source, Const) or source.expression is not None:
+            continue
+        foreign = source in inputs or any(v in inputs for v in groups.of(source))
+        if foreign and source.hint != target.hint:
+            continue
+        if _both_named(source, target) and source.hint != target.hint:
+            continue
+        groups.join(target, source)
+
+
+def _both_named(a: Value, b: Value) -> bool:
+    """Whether the user named both: what the user calls by two names keeps them."""
+    return not (a.hint is None or b.hint is None or a.is_derivative or b.is_derivative)
