@@ -10,7 +10,7 @@ own, and right all the same. Begin with `refusal`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Structure = ast.If | ast.While | ast.For
@@ -84,28 +84,31 @@ class Form:
     truth: bool = False
 
 
-def refusal(node: Structure, outside: Container[str] = ()) -> str | None:
+def refusal(node: Structure, outside: Collection[str] = ()) -> str | None:
     """Why this statement stays a path, in the user's terms; None if it may be generalised.
 
     `outside` are the names that a `global` or `nonlocal` statement gives away.
     """
-    where = "branch" if isinstance(node, ast.If) else "loop"
-    return unfit([*node.body, *node.orelse], where, outside) or _left_early(node, where)
+    if isinstance(node, ast.If):
+        return unfit([*node.body, *node.orelse], "branch", outside) or _left_early(node, "branch")
+    return unfit([node], "loop", outside) or _left_early(node, "loop")
 
 
-def unfit(nodes: Iterable[ast.stmt], where: str, outside: Container[str]) -> str | None:
+def unfit(nodes: Iterable[ast.stmt], where: str, outside: Collection[str]) -> str | None:
     """The first statement that cannot stand inside a loop or branch, exits aside; None if all can."""
     for node in nodes:
         if isinstance(node, (ast.Break, ast.Continue, ast.Return)):
             continue
+        stores: ast.AST = node
         if isinstance(node, Structure):
             reason = unfit([*node.body, *node.orelse], where, outside)
             if reason:
                 return reason
+            stores = node.target if isinstance(node, ast.For) else node.test
         elif not isinstance(node, _PLAIN):
             kind = type(node).__name__
             return f"line {node.lineno}: `{_SHORTS.get(kind, kind.lower())}` inside the {where}"
-        for name in assigned_names([node] if not isinstance(node, ast.For) else [node.target]):
+        for name in assigned_names([stores]) if outside else ():
             if name in outside:
                 return f"line {node.lineno}: stores `{name}`, which is not local to the function"
     return None
@@ -152,12 +155,14 @@ def unfit_choice(arms: Sequence[ast.expr]) -> str | None:
 
 def statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Every node below, without going into nested functions, classes and comprehensions' own targets."""
-    for node in nodes:
+    todo = list(nodes)[::-1]
+    while todo:
+        node = todo.pop()
         yield node
         if isinstance(node, ast.comprehension):
-            yield from statements([node.iter, *node.ifs])
+            todo.extend((*node.ifs[::-1], node.iter))
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            yield from statements(ast.iter_child_nodes(node))
+            todo.extend([*ast.iter_child_nodes(node)][::-1])
 
 
 def assigned_names(nodes: Iterable[ast.AST]) -> list[str]:

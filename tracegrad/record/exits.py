@@ -26,7 +26,7 @@ keeps its exits, and so does everything around it that they leave. Begin with `E
 from __future__ import annotations
 
 import ast
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +73,7 @@ class Exits:
     texts : dict of a branch that the user did not write to what it asks
     """
 
-    def __init__(self, outside: Container[str] = ()) -> None:
+    def __init__(self, outside: Collection[str] = ()) -> None:
         self.outside = outside
         self.reasons: dict[ast.AST, str] = {}
         self.texts: dict[ast.AST, str] = {}

@@ -113,7 +113,8 @@ class Liveness:
 
     def _while(self, node: ast.While, out: _Names, jumps: _Jumps) -> _Names:
         self.after[node] = out
-        ended = out if _is_true(node.test) else self._block(node.orelse, out, jumps)
+        ended = self._block(node.orelse, out, jumps)
+        ended = out if _is_true(node.test) else ended
         while True:
             head = self.header.get(node, _NONE)
             found = _before(node.test, self._block(node.body, head, _Jumps(out, head)) | ended)

@@ -50,18 +50,23 @@ class Statements(Expressions):
         outside = frozenset(name for d in declared for name in d.names)
         given_away = frozenset(name for d in declared if isinstance(d, ast.Global) for name in d.names)
         generator = is_generator(node)
-        body = node.body
+        body, names = node.body, bound_names(node)
         if not generator:
             exits = Exits(outside)
             node.body = body = exits.function(body)
             self.reasons.update(exits.reasons)
             self.texts.update(exits.texts)
-        scope = Scope(bound_names(node), given_away, generator, Liveness(body), outside)
+        dropped = names - bound_names(node)  # only code that never runs stores them: they stay local
+        scope = Scope(names | bound_names(node), given_away, generator, Liveness(body), outside)
         made = self._within(scope, lambda: self._block(body))
         shared = sorted(n for d in declared if isinstance(d, ast.Nonlocal) for n in d.names)
         for d in declared:
             if isinstance(d, ast.Global) or generator or self.free.intersection(d.names):
                 self.writes_outside = self.writes_outside or d.lineno
+        if dropped:
+            stores: list[ast.expr] = [ast.Name(id=n, ctx=ast.Store()) for n in sorted(dropped)]
+            never = ast.Assign(targets=stores, value=ast.Constant(value=None))
+            made = [placed(ast.If(ast.Constant(value=False), [never], []), body[0]), *made]
         if shared:
             note = self._mark("stores_outer", *(ast.Constant(value=n) for n in shared))
             made = [placed(ast.Expr(value=note), body[0]), *made]
@@ -80,7 +85,6 @@ class Statements(Expressions):
             for statement in made:
                 if not hasattr(statement, "lineno"):
                     placed(statement, node)
-                ast.fix_missing_locations(statement)
             out.extend(made)
         return out
 
