@@ -1001,6 +1001,13 @@ def many_exits(log, n):
     return "end", i
 
 
+def imports_inside(log, n):
+    import math
+    from math import floor as down
+
+    return math.sqrt(max(n, 0)), down(n / 2)
+
+
 def empty_body(log, n):
     if n:
         ...
