@@ -85,7 +85,6 @@ def while_(
         "sliced": 0,
         "reverse": False,
         "names": tuple(carried),
-        "entries": None,
     }
     results = builder.apply(loop, [limit, *carried.values(), *invariants], params)
     for name, result in zip(carried, results[1:], strict=True):

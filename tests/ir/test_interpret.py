@@ -24,7 +24,7 @@ from tracegrad.ir.walk import (
 TRACE = read("""
     trace(x: f8[], p: b1[]):
       guard p is True
-      n, a = loop(5, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None):
+      n, a = loop(5, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None):
         condition = trace(i: i8[], a: f8[]):
           q = less(a, 100.0)
           r = less(a, 1000.0)

@@ -30,13 +30,13 @@ trace step(x: f8[], v: f8[3], i: i8[2]):
     true = trace(x: f8[]):
       return x, 1
     false = None
-  n, q, s = loop(-1, a__2, carried=1, sliced=0, reverse=False, names=('q',), stop=None, entries=(0,)):
+  n, q, s = loop(-1, a__2, carried=1, sliced=0, reverse=False, names=('q',), stop=None):
     condition = trace(i: i8[], q: f8[2]):
       _1 = sum_to(q, shape=())
       p = less(_1, 10.0)
       return p
     body = trace(i: i8[], q: f8[2]):
-      m, r = loop(3, q, carried=1, sliced=0, reverse=False, names=('r',), stop=None, entries=None, condition=None):
+      m, r = loop(3, q, carried=1, sliced=0, reverse=False, names=('r',), stop=None, condition=None):
         body = trace(i: i8[], r: f8[2]):
           r__2 = multiply(r, 2.0)
           return r__2

@@ -42,7 +42,7 @@ def test_a_broken_trace_is_refused(trace: Trace, complaint: str) -> None:
 
 LOOP = read("""
     trace(x: f8[], s: f8[-1]):
-      n, a, t = loop(5, x, x, s, carried=1, sliced=1, reverse=False, names=('a',), stop=None, entries=(0,)):
+      n, a, t = loop(5, x, x, s, carried=1, sliced=1, reverse=False, names=('a',), stop=None):
         condition = trace(i: i8[], a: f8[], b: f8[]):
           p = less(a, b)
           return p
@@ -54,7 +54,7 @@ LOOP = read("""
 
 ENDLESS = read("""
     trace(x: f8[]):
-      n, a = loop(-1, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None):
+      n, a = loop(-1, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None):
         condition = trace(i: i8[], a: f8[]):
           p = less(i, 3)
           return p
@@ -96,9 +96,7 @@ def body(**changes: Any) -> Trace:
         (changed(LOOP, stop=1), "stopped by value 1 of 1"),
         (changed(LOOP, stop=0), "the stops have the types"),
         (changed(LOOP, names=()), "carried values have the names"),
-        (changed(LOOP, stop=None, entries=(None, None)), "have the entries"),
         (changed(LOOP, body=body(outputs=(X, X))), "read before"),
-        (changed(LOOP, body=body(outputs=(Const(1.0), Const(1.0)))), "does not hold the entry"),
         (changed(LOOP, body=body(outputs=(Const(1), Const(1.0)))), "body's carried outputs"),
         (changed(LOOP, condition=body()), "condition's inputs"),
         (changed(BRANCH, arms=(None, None)), "a branch has two arms"),
@@ -118,10 +116,10 @@ def test_arms_and_bodies_nobody_has_seen_are_allowed() -> None:
     verify(
         read("""
             trace(x: f8[], n: i8[]):
-              m, a = loop(n, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
+              m, a = loop(n, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, condition=None):
                 body = None
               return a
-        """)  # noqa: E501
+        """)
     )
 
 

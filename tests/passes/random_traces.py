@@ -213,7 +213,6 @@ def _loop(
         "sliced": 0,
         "reverse": False,
         "names": tuple(names),
-        "entries": (1, *(None,) * (len(carried) - 1)),
     }
     steps, *finals, first, second = builder.apply(loop, [limit, *carried, *still], params)
     finals = _floats(finals)
@@ -229,7 +228,7 @@ def _loop(
     body = inner.trace([counter, *inputs], [_of_shape(rng, made, inputs[0])])
     params = {**params, "condition": None, "stop": None, "body": body, "carried": 1, "sliced": 2}
     params["reverse"] = True
-    params |= {"names": ("a_bar",), "entries": None}
+    params["names"] = ("a_bar",)
     _, last = builder.apply(loop, [steps, finals[0], still[0], first, second], params)
     return [*finals, last]
 

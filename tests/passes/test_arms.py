@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.passes.written import read
+from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import text
 from tracegrad.ir.trace import Trace
 from tracegrad.ir.verify import verify
 from tracegrad.passes.arms import settle_sums
-from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.fold import fold
 from tracegrad.passes.pipeline import optimised
 from tracegrad.passes.simplify import simplify

@@ -163,7 +163,7 @@ def test_derivatives_of_derivatives_are_traces_like_any_other() -> None:
 def test_a_loop_is_differentiated_as_a_loop() -> None:
     trace = read("""
         trace(x: f8[], y: f8[]):
-          n, a = loop(-1, x, y, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None):
+          n, a = loop(-1, x, y, carried=1, sliced=0, reverse=False, names=('a',), stop=None):
             condition = trace(i: i8[], a: f8[], y: f8[]):
               p = less(a, 100.0)
               return p

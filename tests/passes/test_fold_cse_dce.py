@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.passes.written import read, shown, steps
+from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.text import text
 from tracegrad.ir.trace import Trace
 from tracegrad.passes.cse import share
-from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.fold import fold
 
 
@@ -172,13 +172,13 @@ def test_what_is_carried_for_nothing_goes() -> None:
     """`b` needs `c`, and nobody needs `b`; the stack of `a` is read, that of `b` is not."""
     before = read("""
         trace(x: f8[], y: f8[]):
-          n, a, b, c, s, t = loop(3, x, x, x, y, carried=3, sliced=0, reverse=False, names=('a', 'b', 'c'), stop=None, entries=(1, 0, None), condition=None):
+          n, a, b, c, s, t = loop(3, x, x, x, y, carried=3, sliced=0, reverse=False, names=('a', 'b', 'c'), stop=None, condition=None):
             body = trace(i: i8[], a: f8[], b: f8[], c: f8[], y: f8[]):
               d = sin(a)
               e = add(b, c)
               f = multiply(c, y)
               return d, e, f, b, a
-          m, g = loop(n, 0.0, t, s, carried=1, sliced=2, reverse=True, names=('g',), stop=None, entries=None, condition=None):
+          m, g = loop(n, 0.0, t, s, carried=1, sliced=2, reverse=True, names=('g',), stop=None, condition=None):
             body = trace(i: i8[], g: f8[], k: f8[], l: f8[]):
               h = add(g, k)
               return h
@@ -186,23 +186,23 @@ def test_what_is_carried_for_nothing_goes() -> None:
     """)  # noqa: E501
     after = read("""
         trace(x: f8[], y: f8[]):
-          n, a, t = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=(0,), condition=None):
+          n, a, t = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, condition=None):
             body = trace(i: i8[], a: f8[]):
               d = sin(a)
               return d, a
-          m, g = loop(n, 0.0, t, carried=1, sliced=1, reverse=True, names=('g',), stop=None, entries=None, condition=None):
+          m, g = loop(n, 0.0, t, carried=1, sliced=1, reverse=True, names=('g',), stop=None, condition=None):
             body = trace(i: i8[], g: f8[], k: f8[]):
               h = add(g, k)
               return h
           return g
-    """)  # noqa: E501
+    """)
     same(drop_unused(before), after)
 
 
 def test_what_the_condition_reads_stays() -> None:
     written = """
         trace(x: f8[], y: f8[]):
-          n, a, b = loop(-1, x, y, carried=2, sliced=0, reverse=False, names=('a', 'b'), stop=None, entries=None):
+          n, a, b = loop(-1, x, y, carried=2, sliced=0, reverse=False, names=('a', 'b'), stop=None):
             condition = trace(i: i8[], a: f8[], b: f8[]):
               p = less(b, 10.0)
               return p
@@ -218,7 +218,7 @@ def test_what_the_condition_reads_stays() -> None:
 def test_a_loop_goes_unless_it_guards_something() -> None:
     written = """
         trace(x: f8[]):
-          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
+          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, condition=None):
             body = trace(i: i8[], a: f8[]):
               b = add(a, 1.0)
               p = less(b, 10.0)

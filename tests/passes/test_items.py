@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.passes.written import shown, steps
+from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import text
 from tracegrad.ir.types import array_type
@@ -17,7 +18,6 @@ from tracegrad.ops.index import Slot, getitem, index_add, index_set, zeros_like
 from tracegrad.ops.shape import stack
 from tracegrad.ops.symbol import Builder
 from tracegrad.passes.cse import share
-from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.simplify import simplify
 
 RULES = [

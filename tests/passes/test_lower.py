@@ -44,7 +44,7 @@ def test_an_arm_never_taken_is_a_guard() -> None:
 def test_a_guard_stays_inside_the_loop_it_came_from() -> None:
     before = read("""
         trace(x: f8[]):
-          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
+          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, condition=None):
             body = trace(i: i8[], a: f8[]):
               p = less(a, 0.0)
               b = branch(p, a, names=('b',)):
@@ -57,7 +57,7 @@ def test_a_guard_stays_inside_the_loop_it_came_from() -> None:
     """)
     after = read("""
         trace(x: f8[]):
-          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
+          n, a = loop(3, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, condition=None):
             body = trace(i: i8[], a: f8[]):
               p = less(a, 0.0)
               guard p is False
@@ -72,7 +72,7 @@ def test_a_loop_never_entered_is_a_guard() -> None:
     before = read(
         """
         trace(x: f8[], y: f8[]):
-          n, a = loop(-1, x, y, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None):
+          n, a = loop(-1, x, y, carried=1, sliced=0, reverse=False, names=('a',), stop=None):
             condition = trace(i: i8[], a: f8[], y: f8[]):
               p = less(a, y)
               return p

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from tests.passes.random_traces import traces
 from tracegrad.errors import SideExit
+from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import parse, text
 from tracegrad.ir.trace import Trace
@@ -18,7 +19,6 @@ from tracegrad.ops.index import Slot
 from tracegrad.ops.op import REGISTRY
 from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.cse import share
-from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, own_outputs
 from tracegrad.passes.simplify import simplify

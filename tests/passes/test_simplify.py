@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.passes.written import read, shown, steps
+from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.text import text
-from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.simplify import simplify
 
 ALGEBRA = [
@@ -172,7 +172,7 @@ def test_the_users_name_survives() -> None:
 def test_constants_and_still_values_move_into_a_loop() -> None:
     before = read("""
         trace(x: f8[], n: i8[]):
-          steps, a, b = loop(n, x, x, 2.0, carried=2, sliced=0, reverse=False, names=('a', 'b'), stop=None, entries=None, condition=None):
+          steps, a, b = loop(n, x, x, 2.0, carried=2, sliced=0, reverse=False, names=('a', 'b'), stop=None, condition=None):
             body = trace(i: i8[], a: f8[], b: f8[], c: f8[]):
               d = multiply(a, c)
               e = add(d, b)
@@ -181,13 +181,13 @@ def test_constants_and_still_values_move_into_a_loop() -> None:
     """)  # noqa: E501
     after = read("""
         trace(x: f8[], n: i8[]):
-          steps, a = loop(n, x, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, entries=None, condition=None):
+          steps, a = loop(n, x, x, carried=1, sliced=0, reverse=False, names=('a',), stop=None, condition=None):
             body = trace(i: i8[], a: f8[], b: f8[]):
               d = multiply(a, 2.0)
               e = add(d, b)
               return e
           return a, x
-    """)  # noqa: E501
+    """)
     assert text(simplify(before)) == text(after)
 
 

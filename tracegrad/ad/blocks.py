@@ -1,4 +1,4 @@
-"""What the rules of loops and branches share: a loop's parts, copying a trace into another, stacking a loop's entries.
+"""What the rules of loops and branches share: a loop's parts, copying a trace into another, stacking more.
 
 Begin with `Loop`, which names the parts of a loop's flat list of inputs.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from tracegrad.ad.activity import active_variables
 from tracegrad.ad.reverse import pull_back
-from tracegrad.ir.trace import Instr, Step, Trace, Var
+from tracegrad.ir.trace import Instr, Trace, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import map_nested, without_guards
 from tracegrad.ops.families import cast
@@ -77,38 +77,19 @@ def results_of(trace: Trace, values: Mapping[Any, Symbol], builder: Builder) -> 
     return [values[a] if isinstance(a, Var) else builder.symbol(a) for a in trace.outputs]
 
 
-def record_entries(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The same steps, with every loop stacking what it carried at the entry of each step, for the reverse sweep.
-
-    The stacks are further outputs of the loop; `params["entries"]` says which output is whose. Loops that have them are
-    left alone.
-    """
-    return tuple(
-        _with_entries(step) if isinstance(step, Instr) and step.op.family == "control" else step
-        for step in steps
-    )
-
-
-def _with_entries(instr: Instr) -> Instr:
-    params = dict(instr.params)
-    if instr.op.name == "branch":
-        params["arms"] = tuple(replace(arm, steps=record_entries(arm.steps)) for arm in params["arms"])
-        return replace(instr, params=params)
-    body, n = params["body"], params["carried"]
-    stacked = list(body.outputs[n:])
-    given = params.get("entries") or (None,) * n
-    entries, outputs = [], list(instr.outputs)
-    for entry, variable in zip(given, body.inputs[1 : 1 + n], strict=True):
-        if entry is None:
-            entry = len(stacked)
-            stacked.append(variable)
-            outputs.append(
-                Var(stack_type(variable.type), f"{variable.name}_stack" if variable.name else None)
-            )
-        entries.append(entry)
-    params["body"] = replace(body, steps=record_entries(body.steps), outputs=(*body.outputs[:n], *stacked))
-    params["entries"] = tuple(entries)
-    return replace(instr, params=params, outputs=tuple(outputs))
+def stack_more(builder: Builder, made: Var, kept: Sequence[Var]) -> list[Symbol]:
+    """Let a loop that was written already, the maker of `made`, stack more values of its body; returns their stacks."""
+    place = builder.place(made)
+    step = builder.steps[place]
+    assert isinstance(step, Instr)
+    n, body = step.params["carried"], step.params["body"]
+    there = dict(zip(body.outputs[n:], step.outputs[1 + n :], strict=True))
+    fresh = {
+        v: Var(stack_type(v.type), f"{v.name}_stack" if v.name else None) for v in kept if v not in there
+    }
+    params = {**step.params, "body": replace(body, outputs=(*body.outputs, *fresh))}
+    builder.steps[place] = replace(step, params=params, outputs=(*step.outputs, *fresh.values()))
+    return [builder.symbol(there[v] if v in there else fresh[v]) for v in kept]
 
 
 def zero_of(builder: Builder, type: ArrayType) -> Symbol:
@@ -137,10 +118,15 @@ def name_of(symbol: Any) -> str | None:
 
 
 def pull(
-    builder: Builder, trace: Trace, values: Mapping[Any, Symbol], bars: Sequence[Any], active: Sequence[Var]
+    builder: Builder,
+    trace: Trace,
+    values: Mapping[Any, Symbol],
+    bars: Sequence[Any],
+    active: Sequence[Var],
+    sums: Mapping[Any, Any] | None = None,
 ) -> dict[Any, Any]:
-    """Cotangents of a trace's variables from those of its outputs (None: absent)."""
-    seeds: dict[Any, Any] = {}
+    """Cotangents of a trace's variables from those of its outputs (None: absent), added to what `sums` has."""
+    seeds: dict[Any, Any] = dict(sums or {})
     for output, bar in zip(trace.outputs, bars, strict=True):
         if bar is not None and isinstance(output, Var):
             seeds[output] = bar if output not in seeds else seeds[output] + bar

@@ -10,19 +10,32 @@ derivative of a loop is a loop, so the sweep differentiates its own result, to a
 
 Reverse of a loop, the idea: the forward loop stacks the carried values it had at the entry of each step; the reverse
 loop reads them backwards, repeats the step's primal computation and pulls the cotangents back through it. What turns
-out not to be needed (all of it, for a linear body) is dropped by `passes/dce.py`. Begin with `_loop_vjp`.
+out not to be needed (all of it, for a linear body) is dropped by `ir/dce.py`. Begin with `_loop_vjp`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tracegrad.ad.activity import active_variables
-from tracegrad.ad.blocks import Loop, inline, name_of, pull, results_of, stack_type, typed, write, zero_of
+from tracegrad.ad.blocks import (
+    Loop,
+    inline,
+    name_of,
+    pull,
+    results_of,
+    stack_more,
+    stack_type,
+    typed,
+    write,
+    zero_of,
+)
 from tracegrad.ad.forward import push_forward
+from tracegrad.ad.keep import with_stacks
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Trace, Var
 from tracegrad.ir.types import ArrayType
@@ -77,92 +90,103 @@ def _active_carried(body: Trace, n: int, active: Sequence[bool]) -> list[bool]:
         flags[1 : 1 + n] = grown
 
 
+@dataclass(frozen=True, slots=True)
+class _Pulled:
+    """One step of a loop computed again and pulled back, written with a builder of its own.
+
+    `carried_bars` has an entry for each carried value, `slice_bars` for each stack, None where there is no cotangent;
+    `sums` has the running sums of the cotangents of invariants, by place. `values` has the symbols of the variables of
+    the forward body, `found` the cotangents of its inputs.
+    """
+
+    builder: Builder
+    carried_bars: list[Any]
+    slice_bars: list[Any]
+    sums: dict[int, Any]
+    values: dict[Any, Any]
+    found: dict[Any, Any]
+
+
+def _pulled(
+    outer: Builder,
+    body: Trace,
+    n: int,
+    m: int,
+    flags: Sequence[bool],
+    flowing: Sequence[bool],
+    g: Sequence[Any],
+) -> _Pulled:
+    """Pull one step back; `flowing`: which carried values have a cotangent after it."""
+    builder = Builder(outer.level + 1)
+    primals = [builder.input(v.type, v.name) for v in body.inputs]
+
+    def bar_of(v: Var) -> Any:
+        return builder.input(v.type, f"{v.name}_bar" if v.name else None)
+
+    carried_bars = [
+        bar_of(v) if flag else None for v, flag in zip(body.inputs[1 : 1 + n], flowing, strict=True)
+    ]
+    slice_bars = [
+        None if bar is None else builder.input(a.type)
+        for bar, a in zip(g[1 + n :], body.outputs[n:], strict=True)
+    ]
+    sums = {j: bar_of(v) for j, v in enumerate(body.inputs[1 + n : 1 + n + m]) if flags[1 + n + j]}
+    values = inline(builder, body, primals)
+    bars = {body.inputs[1 + n + j]: s for j, s in sums.items()}
+    active = [v for v, flag in zip(body.inputs, flags, strict=True) if flag]
+    found = pull(builder, body, values, [*carried_bars, *slice_bars], active, bars)
+    return _Pulled(builder, carried_bars, slice_bars, sums, values, found)
+
+
 def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: Any) -> tuple[Any, ...]:
     """See the head of this file. Carried by the reverse loop: cotangents of what the loop carried, sums for
     invariants."""
     outer: Builder = inputs[0].recorder
     parts, body, n = Loop.of(inputs, params), params["body"], params["carried"]
-    flags = _active_carried(body, n, active)
     m = len(parts.invariants)
-    stacked_bars = list(g[1 + n :])
+    flags = _active_carried(body, n, active)
+    of_body = Loop.of(body.inputs, params)
     # Which carried cotangents appear at all: those given, and those the body makes from them, again and again.
     flowing = [bar is not None for bar in g[1 : 1 + n]]
     while True:
-        builder = Builder(outer.level + 1)
-        primals = [builder.input(v.type, v.name) for v in body.inputs]
-        carried_bars = [
-            builder.input(v.type, f"{v.name}_bar" if v.name else None) if flowing[i] else None
-            for i, v in enumerate(body.inputs[1 : 1 + n])
-        ]
-        slice_bars = [
-            None if bar is None else builder.input(a.type)
-            for bar, a in zip(stacked_bars, body.outputs[n:], strict=True)
-        ]
-        values = inline(builder, body, primals)
-        found = pull(
-            builder,
-            body,
-            values,
-            [*carried_bars, *slice_bars],
-            [v for v, flag in zip(body.inputs, flags, strict=True) if flag],
-        )
-        grown = [flowing[i] or found.get(v) is not None for i, v in enumerate(body.inputs[1 : 1 + n])]
+        pulled = _pulled(outer, body, n, m, flags, flowing, g)
+        builder, found = pulled.builder, pulled.found
+        grown = [flag or found.get(v) is not None for flag, v in zip(flowing, of_body.carried, strict=True)]
         if grown == flowing:
             break
         flowing = grown
-    carried_inputs, invariant_inputs = body.inputs[1 : 1 + n], body.inputs[1 + n : 1 + n + m]
-    slice_inputs = body.inputs[1 + n + m :]
-    summed = [j for j, v in enumerate(invariant_inputs) if found.get(v) is not None]
-    sums = [
-        builder.input(
-            invariant_inputs[j].type, f"{invariant_inputs[j].name}_bar" if invariant_inputs[j].name else None
-        )
-        for j in summed
-    ]
-    sliced_out = [k for k, v in enumerate(slice_inputs) if found.get(v) is not None]
     moving = [i for i in range(n) if flowing[i]]
-    next_bars = []
-    for i in moving:
-        v = carried_inputs[i]
-        bar = found.get(v)
-        next_bars.append(zero_of(builder, v.type) if bar is None else typed(bar, v.type))
-    next_sums = [s + found[invariant_inputs[j]] for s, j in zip(sums, summed, strict=True)]
-    left = [typed(found[slice_inputs[k]], slice_inputs[k].type) for k in sliced_out]
-    reverse_body = builder.trace(
-        [
-            primals[0],
-            *(carried_bars[i] for i in moving),
-            *sums,
-            *primals[1 + n : 1 + n + m],
-            *primals[1 : 1 + n],
-            *primals[1 + n + m :],
-            *(b for b in slice_bars if b is not None),
-        ],
-        [*next_bars, *next_sums, *left],
-    )
-    entries = [z[1 + n + e] for e in params["entries"]]
-    sliced = [*entries, *parts.sliced, *(b for b in stacked_bars if b is not None)]
-    initial = [
-        *(
-            zero_of(outer, carried_inputs[i].type)
-            if g[1 + i] is None
-            else typed(g[1 + i], carried_inputs[i].type)
-            for i in moving
+    summed = [j for j, s in pulled.sums.items() if found[of_body.invariants[j]].atom is not s.atom]
+    sliced_out = [k for k, v in enumerate(of_body.sliced) if found.get(v) is not None]
+
+    def bar_after(v: Var) -> Any:
+        return zero_of(builder, v.type) if found.get(v) is None else typed(found[v], v.type)
+
+    carried = [*(of_body.carried[i] for i in moving), *(of_body.invariants[j] for j in summed)]
+    carried_bars = [*(pulled.carried_bars[i] for i in moving), *(pulled.sums[j] for j in summed)]
+    slice_bars = [b for b in pulled.slice_bars if b is not None]
+    primals = [pulled.values[v] for v in body.inputs]
+    own = Loop.of(primals, params)
+    reverse_body, kept = with_stacks(
+        builder.trace(
+            [own.limit, *carried_bars, *own.invariants, *own.sliced, *slice_bars, *own.carried],
+            [*map(bar_after, carried), *(bar_after(of_body.sliced[k]) for k in sliced_out)],
         ),
-        *(zero_of(outer, v.type) for v in (invariant_inputs[j] for j in summed)),
-    ]
-    names = tuple(f"{name_of(carried_bars[i]) or 'carried_bar'}" for i in moving) + tuple(
-        name_of(s) or "invariant_bar" for s in sums
+        {s.atom: v for v, s in pulled.values.items() if isinstance(s.atom, Var)},
+        [s.atom for s in own.carried],
+        [s.atom for s in own.invariants],
+        body.outputs[n:],
     )
+    sliced = [*parts.sliced, *(b for b in g[1 + n :] if b is not None), *stack_more(outer, z[0].atom, kept)]
+    initial = [
+        zero_of(outer, v.type) if bar is None else typed(bar, v.type)
+        for v, bar in zip(carried, [*(g[1 + i] for i in moving), *(None for _ in summed)], strict=True)
+    ]
+    counted = params["condition"] is not None or params["stop"] is not None
     results = write(
         outer,
         loop,
-        [
-            parts.limit if params["condition"] is None and params["stop"] is None else z[0],
-            *initial,
-            *parts.invariants,
-            *sliced,
-        ],
+        [z[0] if counted else parts.limit, *initial, *parts.invariants, *sliced],
         {
             "condition": None,
             "stop": None,
@@ -170,17 +194,13 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
             "carried": len(initial),
             "sliced": len(sliced),
             "reverse": not params["reverse"],
-            "names": names,
-            "entries": None,
+            "names": tuple(name_of(s) or "carried_bar" for s in carried_bars),
         },
     )
     out: list[Any] = [None] * len(inputs)
-    for place, result in zip(moving, results[1:], strict=False):
-        out[1 + place] = result
-    for j, result in zip(summed, results[1 + len(moving) :], strict=False):
-        out[1 + n + j] = result
-    for k, result in zip(sliced_out, results[1 + len(initial) :], strict=True):
-        out[1 + n + m + k] = result
+    places = [*(1 + i for i in moving), *(1 + n + j for j in summed), *(1 + n + m + k for k in sliced_out)]
+    for place, result in zip(places, results[1:], strict=True):
+        out[place] = result
     return tuple(out)
 
 
@@ -261,7 +281,6 @@ def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:
             "sliced": params["sliced"] + len(slice_dots),
             "reverse": params["reverse"],
             "names": (*params["names"], *(f"{params['names'][i]}_dot" for i in moving)),
-            "entries": None,
         },
     )
     out: list[Any] = [None] * len(z)

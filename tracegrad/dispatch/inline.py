@@ -17,8 +17,7 @@ from tracegrad.dispatch.signature import Call
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Trace
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
-from tracegrad.passes.lower import lower_branches
-from tracegrad.passes.pipeline import optimised
+from tracegrad.passes.pipeline import optimised, prepared
 from tracegrad.passes.residuals import split
 from tracegrad.tensor.capture import Captured, outer_session
 from tracegrad.tensor.reads import Argument, Read
@@ -30,7 +29,7 @@ def run_inline(
     """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to
     them."""
     values = _outer_values(captured, call)
-    trace = lower_branches(captured.trace)
+    trace = prepared(captured.trace)
     seeded = seeded_outputs(captured, mode, has_aux, label, function)
     where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
     wrt = [where[place] for _, places in call.groups for place in places]
@@ -60,7 +59,7 @@ def push_inline(captured: Captured, call: Call, tangents: Sequence[Any]) -> tupl
     values = _outer_values(captured, call)
     where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
     wrt = [where[place] for _, places in call.groups for place in places]
-    joint = optimised(forward_mode(lower_branches(captured.trace), wrt))
+    joint = optimised(forward_mode(prepared(captured.trace), wrt))
     results = interpret(joint, [*values, *tangents])
     count = len(captured.trace.outputs)
     return value_tree(captured, results[:count]), value_tree(captured, results[count:])

@@ -30,6 +30,7 @@ class Value:
     inner: bool = (
         False  # an array of which only one element at a time is needed: written as a number, see `fusion`
     )
+    pushed: Any = None  # of a stack without a name: what is pushed onto it
     depth: int = 0
     start: int = -1  # life: from the position that assigns it to the last that reads it
     end: int = -1

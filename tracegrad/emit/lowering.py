@@ -152,17 +152,17 @@ class Lowering:
         inside = dict(zip(body.inputs, (counter, *carried, *invariants, *slices), strict=True))
         lowered = self.block(body, inside, {a for a in body.outputs if isinstance(a, Var)})
         stacks = [
-            Value(v.type, v.name or _stack_name(a))
+            Value(v.type, v.name or _stack_name(a), pushed=_operand(a, inside))
             for v, a in zip(instr.outputs[1 + n :], body.outputs[n:], strict=True)
         ]
         as_lists = not self.native and not params["reverse"]
         by_index = None if as_lists else counter
         for stack, atom in zip(stacks, body.outputs[n:], strict=True):
             pushed = _operand(atom, inside)
-            place = 0
+            place, where = 0, instr.location
             if isinstance(pushed, Value) and pushed.block is lowered and pushed.maker is not None:
-                place = 1 + lowered.nodes.index(pushed.maker)
-            self.add(lowered, Push(instr.location, stack, pushed, by_index), place)
+                place, where = 1 + lowered.nodes.index(pushed.maker), pushed.maker.location
+            self.add(lowered, Push(where, stack, pushed, by_index), place)
         for item, source in zip(reversed(slices), reversed(sliced), strict=True):
             if item.readers or item in (inside[a] for a in body.outputs if isinstance(a, Var)):
                 self.add(lowered, Item(None, source, counter, item), 0)
@@ -265,8 +265,9 @@ def _operand(atom: Atom, known: Mapping[Var, Operand]) -> Operand:
     return known[atom] if isinstance(atom, Var) else atom
 
 
-def _stack_name(atom: Atom) -> str:
-    return f"{getattr(atom, 'name', None) or 'value'}_stack"
+def _stack_name(atom: Atom) -> str | None:
+    name = getattr(atom, "name", None)
+    return f"{name}_stack" if name else None
 
 
 def plainly_read(trace: Trace) -> set[Var]:

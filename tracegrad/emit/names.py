@@ -200,6 +200,8 @@ def _base(group: Sequence[Value]) -> str:
         if isinstance(value.maker, (Compute, Write, Item, Pack)):
             found = describe(value)
             return identifier((_part_of(value) if found in _SHORT else None) or found)
+        if isinstance(value.pushed, Value):
+            return identifier(f"{describe(value.pushed)}_stack")
     return "carried"
 
 

@@ -150,10 +150,3 @@ def _check_loop(step: Instr) -> None:
     slices = [ArrayType(atom.shape[1:], atom.dtype) for atom in step.inputs[end:]]
     _check_types(_types(body.inputs), [*held, *slices], "body's inputs", step)
     _check_types(_types(body.outputs[:n]), held[1 : 1 + n], "body's carried outputs", step)
-    entries = step.params["entries"]
-    if entries is not None:
-        if len(entries) != n:
-            raise _broken(f"{n} carried values have the entries {entries}", step)
-        for variable, entry in zip(body.inputs[1:], entries, strict=False):
-            if entry is not None and body.outputs[n + entry] is not variable:
-                raise _broken(f"the stack {entry} does not hold the entry values of {variable!r}", step)

@@ -69,6 +69,8 @@ class Builder:
         self.level = level
         self.steps: list[Step] = []
         self.location: Location | None = None
+        self._places: dict[Var, int] = {}
+        self._placed = 0
 
     def symbol(self, atom: Atom) -> Symbol:
         """A symbol that stands for an existing variable or constant."""
@@ -95,6 +97,13 @@ class Builder:
         if op.n_outputs == 1:
             return Symbol(outputs[0], self)
         return tuple(Symbol(v, self) for v in outputs)
+
+    def place(self, variable: Var) -> int:
+        """Where among the steps written so far a variable is made; steps may be replaced, but not moved."""
+        for place in range(self._placed, len(self.steps)):
+            self._places.update((v, place) for v in self.steps[place].outputs)
+        self._placed = len(self.steps)
+        return self._places[variable]
 
     def guard(self, condition: Any, expected: Any) -> None:
         self.steps.append(Guard(self.atom(condition), expected, self.location))

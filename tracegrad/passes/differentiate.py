@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from tracegrad.ad.activity import active_variables
-from tracegrad.ad.blocks import record_entries
 from tracegrad.ad.forward import push_forward
 from tracegrad.ad.reverse import pull_back
 from tracegrad.ir.trace import Atom, Const, Trace, Var
@@ -69,7 +68,7 @@ def forward_mode(trace: Trace, wrt: Sequence[int]) -> Trace:
         Inputs: those of `trace`, then a tangent for each of `wrt`. Outputs: those of `trace`, then a tangent for each
         (zeros where there is no dependence or the output carries no derivative).
     """
-    builder, values = _replay(trace, entries=False)
+    builder, values = _replay(trace)
     inputs = [trace.inputs[i] for i in wrt]
     given = [builder.input(v.type, f"{v.name}_dot" if v.name else None) for v in inputs]
     steps, builder.steps = builder.steps, []
@@ -83,10 +82,10 @@ def forward_mode(trace: Trace, wrt: Sequence[int]) -> Trace:
     )
 
 
-def _replay(trace: Trace, entries: bool = True) -> tuple[Builder, dict[Var, Symbol]]:
+def _replay(trace: Trace) -> tuple[Builder, dict[Var, Symbol]]:
     """A builder that has written the primal steps, and the symbol of each variable."""
     builder = Builder()
-    builder.steps = list(record_entries(trace.steps) if entries else trace.steps)
+    builder.steps = list(trace.steps)
     values = {v: builder.symbol(v) for v in trace.inputs}
     for step in builder.steps:
         values.update((v, builder.symbol(v)) for v in step.outputs)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracegrad.ir.trace import Trace
+from tracegrad.ir.dce import drop_unused
+from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.verify import verify
 from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.cse import share
-from tracegrad.passes.dce import drop_unused
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, own_outputs
@@ -55,6 +55,17 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
     return trace
 
 
+def prepared(trace: Trace, once: bool = False) -> Trace:
+    """A trace to be differentiated: without one-armed branches, and where it has loops or branches, optimised.
+
+    Inside them a value that is computed twice would get its cotangents twice, and a carried value that stays as it
+    is would be stacked.
+    """
+    trace = lower_branches(trace)
+    has_control = any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps)
+    return optimised(trace) if has_control and not once else trace
+
+
 def plan_value(trace: Trace, once: bool = False) -> Plan:
     """A program that computes what the function computes."""
     trace = optimised(lower_branches(trace), once)
@@ -64,7 +75,7 @@ def plan_value(trace: Trace, once: bool = False) -> Plan:
 
 def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False) -> Plan:
     """Value and gradient of the scalar output `seeded[0]`."""
-    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded, unit_seed=True), once)
+    joint = optimised(reverse_mode(prepared(trace, once), wrt, seeded, unit_seed=True), once)
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, 0)
     return Plan(
@@ -81,7 +92,7 @@ def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool
 
     The residuals outlive the call, so they have memory that neither the caller nor the results share.
     """
-    joint = optimised(reverse_mode(lower_branches(trace), wrt, seeded), once)
+    joint = optimised(reverse_mode(prepared(trace, once), wrt, seeded), once)
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, len(seeded))
     return Plan(
@@ -95,6 +106,6 @@ def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool
 
 def plan_jvp(trace: Trace, wrt: Sequence[int], once: bool = False) -> Plan:
     """Value and tangent, from the inputs and a tangent for each of `wrt`."""
-    joint = optimised(forward_mode(lower_branches(trace), wrt), once)
+    joint = optimised(forward_mode(prepared(trace, once), wrt), once)
     joint = own_outputs(joint, len(joint.outputs))
     return Plan("value", joint, joint, None, len(joint.outputs))

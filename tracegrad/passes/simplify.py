@@ -237,7 +237,6 @@ def _still_values_out(step: Instr, stands: dict[Var, Atom]) -> Instr:
         body, inputs=moved(body.inputs), outputs=(*kept(body.outputs), *body.outputs[n:])
     )
     params["carried"], params["names"] = len(moving), kept(params["names"])
-    params["entries"] = None if params["entries"] is None else kept(params["entries"])
     if params["stop"] is not None:
         params["stop"] = moving.index(params["stop"])
     inputs = moved(step.inputs)

@@ -435,7 +435,6 @@ class Structures:
                     "sliced": 0,
                     "reverse": False,
                     "names": tuple(carried),
-                    "entries": None,
                 },
                 frame.location,
             )

@@ -3,8 +3,7 @@
 A trace goes in; a smaller one with the same outputs and the same guards comes out. Begin with `drop_unused`.
 
 A loop is cut down as a whole: a carried value is needed when its final value is read, when the condition reads it,
-or when the body needs it for something needed, which is a fixed point. That is what makes the reverse of a linear
-loop free of the stacks that `ad/blocks.py` writes for any loop.
+or when the body needs it for something needed, which is a fixed point.
 """
 
 from __future__ import annotations
@@ -108,11 +107,6 @@ def _smaller_loop(step: Instr, needed: set[Var]) -> Instr:
         params["body"] = replace(body, inputs=_picked(body.inputs, [True, *flags, *slices]))
     if stop is not None:
         params["stop"] = sum(carried[:stop])
-    places = {k: sum(stacks[:k]) for k, flag in enumerate(stacks) if flag}
-    if params["entries"] is not None:
-        params["entries"] = tuple(
-            None if e is None else places.get(e) for e in _picked(params["entries"], carried)
-        )
     params["carried"], params["sliced"] = sum(carried), sum(slices)
     params["names"] = _picked(params["names"], carried)
     inputs = (step.inputs[0], *_picked(step.inputs[1:], [*flags, *slices]))
