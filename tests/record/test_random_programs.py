@@ -62,6 +62,15 @@ class Dual:
     def __abs__(self):
         return self if self.value > 0 else -self
 
+    def __bool__(self):
+        return self.value != 0
+
+    def __eq__(self, other):
+        return self.value == Dual.of(other).value
+
+    def __hash__(self):
+        return hash(self.value)
+
     def sin(self):
         return self._by(np.sin(self.value), (np.cos(self.value), self))
 
@@ -91,13 +100,18 @@ def made(text, name):
     return scope["f"]
 
 
-def expected(text, x, y):
+def expected(text, x, y, m):
     """Value and gradient by dual numbers; the exception's type where plain Python raises."""
-    dual = made(text.replace("np.zeros(3)", "[0.0, 0.0, 0.0]"), f"dual {hash(text)}")
+    dual = made(
+        text.replace("np.zeros(3)", "[0.0, 0.0, 0.0]").replace(
+            "np.array([x, 0.5 * y, x * y])", "[x, 0.5 * y, x * y]"
+        ),
+        f"dual {hash(text)}",
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = Dual.of(dual(Dual(x, (1.0, 0.0)), Dual(y, (0.0, 1.0))))
+            result = Dual.of(dual(Dual(x, (1.0, 0.0)), Dual(y, (0.0, 1.0)), m))
     except NameError as error:
         return type(error)
     return result.value, result.dot
@@ -107,15 +121,15 @@ def check(seed, size, calls, **options):
     text = write(random.Random(seed), size)
     gradient = tg.value_and_grad(made(text, seed), argnums=(0, 1), **options)
     inputs = random.Random(seed + 1)
-    points = [(inputs.uniform(-2, 2), inputs.uniform(-2, 2)) for _ in range(calls)]
-    for x, y in [*points, *points[: calls // 2]]:
-        wanted = expected(text, x, y)
-        where = f"seed {seed} at {(x, y)}\n{text}"
+    points = [(inputs.uniform(-2, 2), inputs.uniform(-2, 2), inputs.randrange(5)) for _ in range(calls)]
+    for x, y, m in [*points, *points[: calls // 2]]:
+        wanted = expected(text, x, y, m)
+        where = f"seed {seed} at {(x, y, m)}\n{text}"
         if isinstance(wanted, type):
             with pytest.raises(wanted):
-                gradient(x, y)
+                gradient(x, y, m)
             continue
-        value, bars = gradient(x, y)
+        value, bars = gradient(x, y, m)
         if not np.all(np.abs([wanted[0], *wanted[1]]) < 1e8):
             continue  # overflowing: the order of operations decides between infinity and NaN
         assert value == pytest.approx(wanted[0], rel=1e-9, abs=1e-9), where
