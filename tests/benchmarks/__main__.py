@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import capture, fresh, report, timing
+from . import capture, control, fresh, report, timing
 from .peers import PEERS, load
 from .workloads import WORKLOADS, Workload
 
@@ -69,6 +69,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workloads", default="rosenbrock", help="of " + ", ".join(WORKLOADS) + "; or all")
     parser.add_argument("--rounds", type=int, default=101, help="samples of each warm call (default 101)")
     parser.add_argument("--processes", type=int, default=5, help="fresh processes a peer; 0 for none")
+    parser.add_argument(
+        "--control", nargs="?", const="", metavar="PART", help="the figures of loops and branches, alone"
+    )
     parser.add_argument("--write", metavar="NAME", help="also write docs/benchmarks/NAME.md")
     return parser.parse_args()
 
@@ -80,8 +83,11 @@ def main() -> None:
         sys.exit(f"there is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
     if unknown := [name for name in chosen.peers.split(",") if name not in PEERS]:
         sys.exit(f"there is no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
-    peers = available(chosen.peers.split(","))
     parts = [f"# Benchmarks\n\n{report.machine()}"]
+    if chosen.control is not None:
+        print(parts[0], control.figures(chosen.rounds, say, chosen.control), sep="\n")
+        return
+    peers = available(chosen.peers.split(","))
     for name in names:
         say(f"timing {name}")
         parts.append(warm(WORKLOADS[name], peers, chosen.rounds))

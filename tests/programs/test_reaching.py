@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import warnings
 
+import numba
 import numpy as np
 import pytest
 
 import tracegrad as tg
+from tests.benchmarks.peers import hand, numba_peer
 from tests.benchmarks.peers.rebind import rebind
 from tests.programs.reaching import REACHING, Reaching
 
@@ -100,3 +102,13 @@ def test_compiled_programs_agree(name):
     draws = np.random.default_rng(7)
     for args in inputs(program, 5, 20):
         check(program, gradient, args, draws)
+
+
+def test_the_references_written_by_hand_agree():
+    for name, by_hand in (
+        ("branchy", numba.njit(numba_peer.branchy)),
+        ("lotka_volterra", hand.lotka_volterra),
+    ):
+        program, draws = REACHING[name], np.random.default_rng(8)
+        for args in inputs(program, 8, 20):
+            check(program, by_hand, args, draws)

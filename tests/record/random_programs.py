@@ -22,6 +22,7 @@ class _Writer:
         self.loops = 0
         self.indices: list[str] = []  # whole numbers from 0 to 4
         self.items: list[str] = []  # numbers that a `for` runs over
+        self.plain = random.random() < 0.5  # stores nothing but local names
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
@@ -118,6 +119,8 @@ class _Writer:
     def assign(self, depth: int) -> None:
         name = self.random.choice(NAMES)
         r = self.random.random()
+        if self.plain and 0.29 <= r < 0.51:
+            r += 0.3
         if r < 0.12:
             self.line(depth, f"{name} {self.random.choice(('+=', '-=', '*='))} 0.5 * {self.atom()}")
         elif r < 0.2:
