@@ -39,6 +39,7 @@ from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
 from tracegrad.record.frames import user_location
 from tracegrad.tensor.capture import Captured, capture, is_capturing, under_way
+from tracegrad.tensor.draws import put_back
 from tracegrad.tensor.reads import Read
 
 RECENT = 8  # entries of so many paths are tried, before a call is looked up in the general way
@@ -238,13 +239,23 @@ class Dispatcher(Looking):
                 if isinstance(inputs, Read):
                     failed.append((path, inputs))
                     continue
+                saved = path.draw(values, inputs)
+                if saved is None:
+                    continue
                 inputs.extend(call.tangents)
-                flat = self._run(path, inputs)
+                try:
+                    flat = self._run(path, inputs)
+                except Exception:
+                    if path.maker is None:
+                        raise
+                    put_back(saved)  # the capture will raise it, after just the draws that came before
+                    return MISS
                 if flat[0] == FITS:
                     _link(left, path)
                     with self._lock:
                         known.touch(path)
                     return self._finish(path, call, flat)
+                put_back(saved)
                 code = left[path] = flat[0]
                 self.log.side_exits += 1
             failed.append((path, code))
@@ -295,6 +306,7 @@ class Dispatcher(Looking):
         inputs = path.inputs([leaf.value for leaf in call.leaves])
         if isinstance(inputs, Read):  # another thread changed it since
             return self._on_tape(captured, call, places, seeded)
+        path.fill(inputs, captured.drawn)
         inputs.extend(call.tangents)
         flat = self._run(path, inputs)
         if flat[0] != FITS:
@@ -349,6 +361,7 @@ class Dispatcher(Looking):
             values[s] if isinstance(s, int) else s.found if isinstance(s, Read) else s
             for s in captured.sources
         ]
+        path.fill(inputs, captured.drawn)
         inputs.extend(call.tangents)
         with np.errstate(all="ignore"):
             flat = (FITS, *interpret(path.built.plan.forward, inputs))

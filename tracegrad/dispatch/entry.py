@@ -30,6 +30,7 @@ from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_id
 from tracegrad.dispatch.tree import Path, own
 from tracegrad.ir.trace import Atom
 from tracegrad.tensor.capture import Leaf, Static, under_way
+from tracegrad.tensor.draws import Drawn, put_back
 from tracegrad.tensor.reads import MISSING, Read
 
 FILE = os.path.join(
@@ -314,7 +315,20 @@ class _Writer:
         captured, given = self.path.captured, list[str]()
         taken = {p.name for p in self.parameters or ()}
         reading = Reading(self._named, self.leaves, self.globals, taken, self.otherwise)
-        self.lines.extend(reading.lines(captured.guards, captured.sources))
+        maker = self.path.maker
+        looked_up = [s for s in (() if maker is None else maker.needs) if isinstance(s, Read)]
+        guards = [*captured.guards, *(r for r in looked_up if r.kind != "input")]
+        self.lines.extend(
+            reading.lines(guards, [*captured.sources, *(r for r in looked_up if r.kind == "input")])
+        )
+        if maker is not None:
+            needs = [reading.at(s) if isinstance(s, Read) else self.leaves[s] for s in maker.needs]
+            save = not self.native or bool(self.path.built.guards)
+            made, drawn = (
+                f"{OURS}made",
+                f"{self._named('make', maker.make)}(({''.join(n + ', ' for n in needs)}), {save})",
+            )
+            self.lines += [f"{made} = {drawn}", f"if {made} is None: {self.otherwise}"]
         for source in captured.sources:
             if isinstance(source, int):
                 given.append(self.given[source])
@@ -322,10 +336,33 @@ class _Writer:
                 name = reading.at(source)
                 if self.native and isinstance(source.found, np.ndarray):
                     name = self._as_native(name, f"{OURS}native_{len(given)}", source.found)
+                elif self.native:
+                    name = self._as_number(name, source.found)
                 given.append(name)
+            elif isinstance(source, Drawn):
+                given.append(self._drawn(source, f"{OURS}drawn_{len(given)}"))
             else:
                 given.append(self._named("constant", source))
         return given
+
+    def _drawn(self, source: Drawn, name: str) -> str:
+        """A random number, or an array of them."""
+        form = self.path.captured.draws[source.number].form
+        kind, dtype, shape = form if source.item is None else form[source.item]
+        item = "" if source.item is None else f"[{source.item}]"
+        self.lines.append(f"{name} = {OURS}made[0][{source.number}]{item}")
+        if not self.native:
+            return name
+        if kind is np.ndarray:
+            return self._as_native(name, f"{name}_native", np.empty(shape, dtype))
+        return self._as_number(name, kind(0))
+
+    def _as_number(self, name: str, like: Any) -> str:
+        """A NumPy number as what the native program takes."""
+        if not isinstance(like, np.generic):
+            return name
+        kind = float if like.dtype == np.float64 else int if like.dtype == np.int64 else None
+        return name if kind is None else f"{self._named('number', kind)}({name})"
 
     # --- results
 
@@ -344,15 +381,28 @@ class _Writer:
                 f"{out}_{k}"
                 for k in range(count if self.form.mode == "gradient" else 1 + len(captured.trace.outputs))
             ]
-            self.lines.append(f"{''.join(part + ', ' for part in parts)}= {call}")
+            self._called(f"{''.join(part + ', ' for part in parts)}= {call}")
             code, self.out = parts[0], parts.__getitem__
         else:
-            self.lines.append(f"{out} = {call}")
+            self._called(f"{out} = {call}")
             code, self.out = f"{out}[0]", lambda k: f"{out}[{k}]"
         if exits:
             left = self.left_at.format(f"{self._named('exits', exits)}[{code}]")
-            self.lines.append(f"if {code} != -1: {left}")
+            self.lines.append(f"if {code} != -1: {self._put_back()}{left}")
         self.lines.append(f"return {self._result()}")
+
+    def _called(self, statement: str) -> None:
+        """The call; one that raises after random numbers were drawn is left to who draws them one by one."""
+        if self.path.maker is None:
+            self.lines.append(statement)
+            return
+        failed = f"{OURS}failed"
+        self.lines += [f"{failed} = False", f"try: {statement}"]
+        self.lines.append(f"except {self._named('Exception', Exception)}: {failed} = True")
+        self.lines.append(f"if {failed}: {self._put_back()}{self.otherwise}")
+
+    def _put_back(self) -> str:
+        return "" if self.path.maker is None else f"{self._named('put_back', put_back)}({OURS}made[1]); "
 
     def _result(self) -> str:
         captured, form = self.path.captured, self.form

@@ -20,7 +20,8 @@ from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.pipeline import optimised, prepared
 from tracegrad.passes.residuals import split
 from tracegrad.tensor.capture import Captured, outer_session
-from tracegrad.tensor.reads import Argument, Read
+from tracegrad.tensor.draws import Drawn, Given, drawn_value
+from tracegrad.tensor.reads import MISSING, Argument, Read
 
 
 def run_inline(
@@ -77,6 +78,11 @@ def _outer_values(captured: Captured, call: Call) -> list[Any]:
             moved = _moved(read, leaves, session)
             if moved is not None:
                 session.reads.guards.append(moved)
+    first = 0
+    if session is not None and captured.draws:
+        first = session.draws.adopt(
+            captured.draws, captured.drawn, lambda source: _given(source, leaves, session)
+        )
     values: list[Any] = []
     for source in captured.sources:
         if isinstance(source, int):
@@ -87,9 +93,22 @@ def _outer_values(captured: Captured, call: Call) -> list[Any]:
                 values.append(source.found)
             else:
                 values.append(session.reads.read(moved.found, moved.root, moved.path))
+        elif isinstance(source, Drawn):
+            value = drawn_value(captured.drawn, source)
+            if session is not None:
+                value = session.draws.input(value, Drawn(first + source.number, source.item))
+            values.append(value)
         else:
             values.append(source)
     return values
+
+
+def _given(source: Any, leaves: Sequence[Any], session: Any) -> Any:
+    """What a draw of the inner function was given, as the outer one has it."""
+    if isinstance(source, int):
+        return session.draws.given(leaves[source].value)
+    moved = _moved(source, leaves, session)
+    return MISSING if moved is None else Given(moved)
 
 
 def _moved(read: Read, leaves: Sequence[Any], session: Any) -> Read | None:

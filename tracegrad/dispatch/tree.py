@@ -19,6 +19,7 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
 from tracegrad.passes.merge import merge
 from tracegrad.tensor.capture import Captured
+from tracegrad.tensor.draws import Draw, Drawn, Given, Redraw, drawn_value
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind, same_value
 
 Maker = Callable[[Captured], Built]
@@ -46,7 +47,8 @@ class Path:
     """
 
     def __init__(self, captured: Captured, make: Maker, born: int = -1) -> None:
-        self.captured = captured
+        self.captured = replace(captured, drawn=())  # what was drawn in one run is no part of the program
+        self.maker = Redraw(captured.draws) if captured.draws else None
         self.born = born
         self.built = make(captured)
         self.calls = 0
@@ -57,7 +59,10 @@ class Path:
         self.split: Location | None = None
 
     def inputs(self, values: Sequence[Any]) -> list[Any] | Read:
-        """What the program is called with, from the argument leaves; the read that no longer holds if there is one."""
+        """What the program is called with, from the argument leaves; the read that no longer holds if there is one.
+
+        What is drawn is not there yet: `draw` puts it in.
+        """
         for read in self.captured.guards:
             if not self._holds(read, values):
                 return read
@@ -73,6 +78,24 @@ class Path:
             else:
                 out.append(source)
         return out
+
+    def draw(self, values: Sequence[Any], inputs: list[Any]) -> Any:
+        """Draw random numbers into the inputs; returns how to put the generators back, None if they have been."""
+        if self.maker is None:
+            return ()
+        made = self.maker.make(
+            [values[s] if isinstance(s, int) else self._now(s, values) for s in self.maker.needs]
+        )
+        if made is None:
+            return None
+        self.fill(inputs, made[0])
+        return made[1]
+
+    def fill(self, inputs: list[Any], drawn: Sequence[Any]) -> None:
+        """Put in what was drawn."""
+        for place, source in enumerate(self.captured.sources):
+            if isinstance(source, Drawn):
+                inputs[place] = drawn_value(drawn, source)
 
     def _now(self, read: Read, values: Sequence[Any]) -> Any:
         root = values[read.root.place] if isinstance(read.root, Argument) else read.root
@@ -164,6 +187,8 @@ def _joined(first: Captured, second: Captured) -> Captured | str:
         return "it returns other things"
     if first.weak != second.weak:
         return "one returns a Python number where the other returns a NumPy number"
+    if not _same_part(first.draws, second.draws):
+        return "it draws other random numbers"
     if _contradict(first, second):
         return "something read outside is not the same"
     inputs, sources = list(first.trace.inputs), list(first.sources)
@@ -212,7 +237,20 @@ def same_source(a: Any, b: Any) -> bool:
         return _same_read(a, b)
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-    return a is b
+    return a == b if isinstance(a, Drawn) else a is b
+
+
+def _same_part(a: Any, b: Any) -> bool:
+    """Whether two draws, or parts of draws, are alike."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Draw):
+        return _same_part((a.owner, a.name, a.args, a.keywords), (b.owner, b.name, b.args, b.keywords))
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(_same_part, a, b))
+    if isinstance(a, Given):
+        return same_source(a.source, b.source)
+    return same_source(a, b) if isinstance(a, (Drawn, np.ndarray)) else same_value(a, b)
 
 
 def _same_read(a: Read, b: Read) -> bool:

@@ -21,6 +21,7 @@ from tracegrad.ir.trace import Atom, Trace, Var
 from tracegrad.record.frames import raised_at
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
+from tracegrad.tensor.draws import Draw
 from tracegrad.tensor.namespace import Session
 from tracegrad.tensor.reads import Argument, Read, calm_errors, form_of, is_calm
 from tracegrad.tensor.traced import TracedArray
@@ -47,9 +48,11 @@ class Captured:
     trace : Trace
     sources : tuple
         For each input of the trace where its value comes from at a later call: the place of an argument
-        leaf (int), a `Read`, a plain array (a constant), or an outer traced value.
+        leaf (int), a `Read`, a `Drawn` number, a plain array (a constant), or an outer traced value.
     guards : tuple of Read
         What must be found again at a later call.
+    draws : tuple of Draw
+        Calls that draw random numbers, to be made again in this order; `drawn` is what they gave in this run.
     structure, results : the returned value's structure; per leaf an output's place in the trace (int) or
     `Static` values : list
         The value of each output of the trace in this run.
@@ -64,6 +67,8 @@ class Captured:
     trace: Trace
     sources: tuple[Any, ...]
     guards: tuple[Read, ...]
+    draws: tuple[Draw, ...]
+    drawn: tuple[Any, ...]
     structure: Any
     results: tuple[Any, ...]
     values: tuple[Any, ...]
@@ -147,7 +152,7 @@ def capture(
                 raw = float(raw)
             active = leaf.role == "active" or (outer and bool(value.requires_grad))
             traced = recording.input(raw, leaf.name, weak, active)
-            places[traced.atom] = place
+            places[traced.atom] = session.draws.places[traced.atom] = place
             given.append(traced)
         session.reads.guards.append(calm_errors())
         if not is_calm():
@@ -193,6 +198,8 @@ def _captured(
     sources: list[Any] = []
     kept: list[Var] = []
     for variable in trace.inputs:
+        if variable in session.draws.inputs and variable not in used:
+            continue
         if variable in session.reads.inputs and variable not in used:
             # Looked at, and not computed with. Its form may have been used, its length; of a default that
             # the call replaces, not even that.
@@ -205,6 +212,8 @@ def _captured(
             sources.append(places[variable])
         elif variable in session.reads.inputs:
             sources.append(session.reads.inputs[variable])
+        elif variable in session.draws.inputs:
+            sources.append(session.draws.inputs[variable])
         elif variable in recording.hoisted:
             sources.append(recording.hoisted[variable])
         else:
@@ -214,6 +223,8 @@ def _captured(
         replace(trace, inputs=tuple(kept)),
         tuple(sources),
         tuple(session.reads.guards),
+        tuple(session.draws.draws),
+        tuple(session.draws.values),
         structure,
         tuple(results),
         tuple(values),

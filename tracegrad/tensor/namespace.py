@@ -45,6 +45,7 @@ from tracegrad.tensor.callables import (
     our_op,
     plain_key,
 )
+from tracegrad.tensor.draws import Draws
 from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.lookups import Lookups
@@ -69,6 +70,7 @@ class Session:
         self.recording = recording
         self.reads = Reads(recording)
         self.stand_ins = StandIns(recording)
+        self.draws = Draws(recording, self.reads, self.stand_ins.array)
         self.iterators = Iterators(recording.structures)
         self.depth = 0
         self.refusals: list[str] = []
@@ -226,6 +228,9 @@ class Marks(Lookups, Operators, Edges):
         ours = our_op(function) if traced and "out" not in keywords else None
         if ours is not None:
             return strong(ours(*(self.reads.contents(x) for x in args), **keywords))
+        drawn = self.session.draws.call(function, args, keywords)
+        if drawn is not MISSING:
+            return drawn
         if isinstance(function, types.FunctionType):
             if is_marked(function):
                 return self.session.unwinding(function, args, keywords)
