@@ -101,7 +101,9 @@ def texts(name: str) -> list[str]:
     return [emit_array(*pair(trace), 1).text, native.text]
 
 
-@pytest.mark.parametrize("name", ["squares", "neighbours", "doubled", "histogram", "weights"])
+@pytest.mark.parametrize(
+    "name", ["squares", "neighbours", "doubled", "table_of_matrix", "histogram", "weights"]
+)
 def test_items_are_written_in_place(name: str) -> None:
     for text in texts(name):
         assert made_in_loops(text) == []
@@ -150,7 +152,7 @@ def test_a_history_of_arrays_keeps_each_of_them() -> None:
     k, u = inner.input(type_of(0), "k"), inner.input(x.type, "u")
     changed = put(u, item(u, k - 1) + 1.0, k)
     params = {"condition": None, "stop": None, "body": inner.trace([k, u], [changed, changed]), "carried": 1}
-    params |= {"sliced": 0, "reverse": False, "names": ("u",), "entries": None}
+    params |= {"sliced": 0, "reverse": False, "names": ("u",)}
     _, last, history = builder.apply(loop, [3, x], params)
     trace = builder.trace([x], [last, history])
     expected = interpret(trace, [np.zeros(3)])

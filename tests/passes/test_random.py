@@ -17,6 +17,7 @@ from tracegrad.ir.trace import Trace
 from tracegrad.ir.verify import verify
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import REGISTRY
+from tracegrad.passes.accumulate import accumulate
 from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.cse import share
 from tracegrad.passes.fold import fold
@@ -25,7 +26,17 @@ from tracegrad.passes.simplify import simplify
 
 
 def all_passes(trace: Trace) -> Trace:
-    for change in (fold, simplify, share, settle_sums, drop_unused, simplify, drop_unused, lower_branches):
+    for change in (
+        fold,
+        simplify,
+        share,
+        settle_sums,
+        accumulate,
+        drop_unused,
+        simplify,
+        drop_unused,
+        lower_branches,
+    ):
         trace = change(trace)
     return own_outputs(trace, 2)
 
@@ -40,7 +51,7 @@ def run(trace: Trace, values: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "change", [fold, simplify, share, settle_sums, drop_unused, lower_branches, all_passes]
+    "change", [fold, simplify, share, settle_sums, accumulate, drop_unused, lower_branches, all_passes]
 )
 @settings(max_examples=100, deadline=None)
 @given(traces())

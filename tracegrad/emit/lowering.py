@@ -98,6 +98,8 @@ class Lowering:
         ):
             loop = self.native and writes_in_loop(instr)
             self.add(block, Write(instr.location, instr, inputs[0], inputs[1:], outputs[0], loop=loop))
+        elif self.native and instr.op.name == "stack" and not inputs[0].type.shape:
+            self.add(block, Pack(instr.location, inputs, outputs[0]))
         else:
             loop = self.native and has_loop(instr)
             self.add(block, Compute(instr.location, instr, inputs, outputs, loop))

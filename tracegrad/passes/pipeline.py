@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.verify import verify
+from tracegrad.passes.accumulate import accumulate
 from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.cse import share
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
@@ -48,7 +49,7 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
     trace = drop_unused(trace)  # dead readers would keep the rules from values that are read once
     for _ in range(ROUNDS):
         before = trace
-        trace = drop_unused(settle_sums(share(fold(simplify(trace)))))
+        trace = drop_unused(accumulate(settle_sums(share(fold(simplify(trace))))))
         if trace is before:
             break
     verify(trace)
