@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.passes.written import read
+from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import text
 from tracegrad.ir.verify import verify
 from tracegrad.passes.accumulate import accumulate
-from tracegrad.passes.dce import drop_unused
 
 INNER = """
 trace(s: f8[3], x: f8[3], n: i8[]):
