@@ -102,7 +102,17 @@ def texts(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["squares", "neighbours", "doubled", "table_of_matrix", "histogram", "weights"]
+    "name",
+    [
+        "squares",
+        "neighbours",
+        "recurrence",
+        "doubled",
+        "overwritten",
+        "table_of_matrix",
+        "histogram",
+        "weights",
+    ],
 )
 def test_items_are_written_in_place(name: str) -> None:
     for text in texts(name):

@@ -9,7 +9,7 @@ and again. A write works in place if the memory was made here and no value neede
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tracegrad.emit.blocks import (
     Block,
@@ -39,7 +39,7 @@ def write_in_place(inputs: Sequence[Value], block: Block, groups: Groups) -> Non
     loops = dict(_loops_around(block, ()))
     for write in writes:
         if not _fits(write, memory) and not _fits_after_copy(write, loops[write], memory):
-            memory.copied_by(write)
+            memory.change({write.output: []})
             continue
         if not write.loop:  # all operands are read before the place is written
             at = write.output.start
@@ -48,7 +48,7 @@ def write_in_place(inputs: Sequence[Value], block: Block, groups: Groups) -> Non
         assert isinstance(write.source, Value)
         write.in_place = groups.join(write.source, write.output)
         if not write.in_place:
-            memory.copied_by(write)
+            memory.change({write.output: []})
 
 
 def _fits(write: Write, memory: _Memory) -> bool:
@@ -60,12 +60,18 @@ def _fits(write: Write, memory: _Memory) -> bool:
     owners = memory.owners(source)
     if None in owners:
         return False
-    at = write.output.start if write.loop else write.output.start + 2
-    sharing = {value for owner in owners for value in memory.shared_at(owner, at, write)}
-    if not all(_is_small_view(value, source) for value in sharing):
+    sharing = memory.shared_after(write, owners)
+    if not sharing:
+        return True
+    views = {v for value in sharing for v in memory.upstream(value) if _is_small_view(v, source)}
+    before = {v: memory.sources[v] for v in views}
+    memory.change({view: [] for view in views})
+    if memory.shared_after(write, memory.owners(source)):
+        memory.change(before)
         return False
-    for value in sharing:
-        memory.copy_view(value)
+    for view in views:
+        assert isinstance(view.maker, Compute)
+        view.maker.copied = True
     return True
 
 
@@ -73,6 +79,8 @@ def _is_small_view(value: Value, array: Value) -> bool:
     """`x[k]` of a matrix that is written: it is better copied than the matrix."""
     maker = value.maker
     if not isinstance(maker, Compute) or maker.instr.op.name != "getitem" or -1 in array.type.shape:
+        return False
+    if value.expression is not None or maker.loop or maker.copied:
         return False
     return 2 * value.type.size <= array.type.size
 
@@ -145,8 +153,12 @@ class _Memory:
                     waiting.append(source)
         return seen
 
-    def shared_at(self, owner: Value | None, at: int, write: Write) -> Iterable[Value]:
-        """The values other than the result of the write that are needed after a position and may use this memory."""
+    def shared_after(self, write: Write, owners: Iterable[Value | None]) -> set[Value]:
+        """The values other than its result that are needed after a write and may use memory of these owners."""
+        at = write.output.start if write.loop else write.output.start + 2
+        return {value for owner in owners for value in self._shared_at(owner, at, write)}
+
+    def _shared_at(self, owner: Value | None, at: int, write: Write) -> Iterable[Value]:
         if self._sharing is None:
             self._sharing = {}
             for value in self.values:
@@ -163,31 +175,22 @@ class _Memory:
             if value is not write.output and value.expression is None and live_at(value, at):
                 yield value
 
-    def copy_view(self, value: Value) -> None:
-        """A view becomes memory of its own."""
-        assert isinstance(value.maker, Compute)
-        value.maker.copied = True
-        self.sources[value] = []
-        self._refresh()
-
-    def copied_by(self, write: Write) -> None:
-        """The result of a write is memory of its own."""
-        self.sources[write.output] = []
+    def change(self, sources: Mapping[Value, list[Value | None]]) -> None:
+        """Let values have other sources."""
+        self.sources.update(sources)
         self._refresh()
 
     def copy_at_entry(self, loop: Repeat, carried: Value) -> None:
         """A carried value starts as a copy: its own memory, handed on by the body."""
         loop.copied.add(carried)
         place = loop.carried.index(carried)
-        self.sources[carried] = [carried, *_given(loop.body.nodes[-1], place)]
-        self._refresh()
+        self.change({carried: [carried, *_given(loop.body.nodes[-1], place)]})
 
     def share_at_entry(self, loop: Repeat, carried: Value) -> None:
         """As it was before `copy_at_entry`."""
         loop.copied.discard(carried)
         place = loop.carried.index(carried)
-        self.sources[carried] = [*_given(loop.enter, place), *_given(loop.body.nodes[-1], place)]
-        self._refresh()
+        self.change({carried: [*_given(loop.enter, place), *_given(loop.body.nodes[-1], place)]})
 
 
 _MANY = 16  # values that share memory before those that ended are forgotten
@@ -207,8 +210,9 @@ def _sources(nodes: Sequence[Node]) -> dict[Value, list[Value | None]]:
         if isinstance(node, Compute):
             if node.instr.op.view and not node.loop:
                 repeats = node.instr.op.name == "broadcast_to"  # its elements share memory with each other
-                for value in node.outputs:
-                    found[value] = [_handed(node.inputs[0], value), *([None] if repeats else [])]
+                for value in node.outputs:  # a single item is a number
+                    shares = [_handed(node.inputs[0], value), *([None] if repeats else [])]
+                    found[value] = shares if value.type.shape else []
             else:
                 for value in node.outputs:
                     found[value] = []
@@ -228,7 +232,7 @@ def _sources(nodes: Sequence[Node]) -> dict[Value, list[Value | None]]:
                 found.setdefault(final, []).append(value)
             for stack in node.stacks:
                 found.setdefault(stack, [])
-        elif isinstance(node, Push) and node.index is None:
+        elif isinstance(node, Push) and node.index is None and node.value.type.shape:
             found.setdefault(node.stack, []).append(_handed(node.value, node.stack))
     return found
 
