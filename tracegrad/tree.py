@@ -36,10 +36,13 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
 
 def paths(value: Any, name: str = "") -> list[str]:
     """How the user would write each leaf: `params['w'][0]`."""
-    if flatten(value)[1] is None:
-        return [name]
-    found, _, _ = _optree().tree_flatten_with_accessor(value, none_is_leaf=True, namespace=_NAMESPACE)
-    return [accessor.codify(name) for accessor in found]
+    structure = flatten(value)[1]
+    return [name] if structure is None else list(_paths(structure, name))
+
+
+@functools.lru_cache(maxsize=1024)
+def _paths(structure: Any, name: str) -> tuple[str, ...]:
+    return tuple(accessor.codify(name) for accessor in structure.accessors())
 
 
 @functools.cache

@@ -91,6 +91,15 @@ def test_reverse_mode_in_the_python_tier(program):
 
 
 @named(PROGRAMS)
+def test_a_run_on_the_tape(program):
+    gradient = tg.value_and_grad(program.function, argnums=program.argnums)
+    for args in program.inputs:
+        value, bar = gradient._taped(gradient.signature.flat_call(args, {}))
+        check_value(program, args, value)
+        check_gradient(program, args, bar)
+
+
+@named(PROGRAMS)
 def test_forward_mode_agrees_with_reverse_mode(program):
     args = program.inputs[-1]
     rest = [a for i, a in enumerate(args) if i != program.argnums]

@@ -117,9 +117,15 @@ def expected(text, x, y, m):
     return result.value, result.dot
 
 
-def check(seed, size, calls, **options):
+def on_tape(gradient):
+    """Its calls, each answered on the tape."""
+    return lambda *args: gradient._taped(gradient.signature.flat_call(args, {}))
+
+
+def check(seed, size, calls, tape=False, **options):
     text = write(random.Random(seed), size)
     gradient = tg.value_and_grad(made(text, seed), argnums=(0, 1), **options)
+    gradient = on_tape(gradient) if tape else gradient
     inputs = random.Random(seed + 1)
     points = [(inputs.uniform(-2, 2), inputs.uniform(-2, 2), inputs.randrange(5)) for _ in range(calls)]
     for x, y, m in [*points, *points[: calls // 2]]:
@@ -144,6 +150,13 @@ def test_value_and_gradient_are_those_of_dual_numbers(seed):
         check(seed, 4 + seed % 14, 6, jit="python")
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_runs_on_the_tape_are_those_of_dual_numbers(seed):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(seed, 4 + seed % 14, 6, tape=True)
+
+
 def smooth_gradient(function, x):
     """Central differences; None where two steps disagree: a condition changes close by."""
     near, far = (
@@ -152,11 +165,13 @@ def smooth_gradient(function, x):
     return near if np.allclose(near, far, rtol=1e-4, atol=1e-4) else None
 
 
+@pytest.mark.parametrize("tape", [False, True])
 @pytest.mark.parametrize("seed", range(60))
-def test_arrays_written_in_place_are_those_of_plain_numpy(seed):
+def test_arrays_written_in_place_are_those_of_plain_numpy(seed, tape):
     text = random_arrays.write(random.Random(seed), 3 + seed % 14)
     function = made(text, f"arrays {seed}")
     gradient = tg.value_and_grad(function, jit="python")
+    gradient = on_tape(gradient) if tape else gradient
     draws = np.random.default_rng(seed)
     points = [draws.uniform(-1.5, 1.5, 3) for _ in range(5)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):

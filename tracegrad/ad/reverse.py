@@ -43,29 +43,29 @@ def pull_back(
     """
     sums = Cotangents(cotangents, builder)
 
-    def value(atom: Any) -> Any:
-        return values[atom] if isinstance(atom, Var) else builder.symbol(atom)
-
     for step in reversed(steps):
         if not isinstance(step, Instr):
             continue
+        op = step.op
         flags = [a in active for a in step.inputs]
-        if not any(flags) or step.op.passes_zero:
+        if op.passes_zero or True not in flags:
             continue
         builder.location = step.location
         g = [sums.sum(v) if v in active else None for v in step.outputs]
         if all(bar is None for bar in g):
             continue
-        if step.op.vjp is None:
-            raise step.op.refuse(step.location)
-        inputs = [value(a) for a in step.inputs]
+        if op.vjp is None:
+            raise op.refuse(step.location)
+        inputs = [values[a] if isinstance(a, Var) else builder.symbol(a) for a in step.inputs]
         z = [values[v] for v in step.outputs]
-        if step.op.family == "control":
-            contributions = step.op.vjp(g, z, *inputs, active=flags, **step.params)
-        elif step.op.n_outputs == 1:
-            contributions = step.op.vjp(g[0], z[0], *inputs, **step.params)
+        if op.family == "control":
+            contributions = op.vjp(g, z, *inputs, active=flags, **step.params)
+        elif op.partials is not None:
+            contributions = op.vjp(g[0], z[0], *inputs, active=flags)
+        elif op.n_outputs == 1:
+            contributions = op.vjp(g[0], z[0], *inputs, **step.params)
         else:
-            contributions = step.op.vjp(tuple(g), tuple(z), *inputs, **step.params)
+            contributions = op.vjp(tuple(g), tuple(z), *inputs, **step.params)
         for atom, flag, term in zip(step.inputs, flags, contributions, strict=True):
             if flag and term is not None and isinstance(atom, Var):
                 sums.add(atom, term)

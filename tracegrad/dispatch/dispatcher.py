@@ -33,11 +33,21 @@ from tracegrad.dispatch.looking import Looking
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call, Signature, Wrt
-from tracegrad.dispatch.tiers import SIGNATURES, gives_up, is_decided, wants_native
+from tracegrad.dispatch.taped import taped_gradient
+from tracegrad.dispatch.tiers import (
+    SIGNATURES,
+    another_path,
+    found_again,
+    gives_up,
+    is_decided,
+    stays_on_tape,
+    wants_native,
+)
 from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
 from tracegrad.record.frames import user_location
+from tracegrad.record.tape import NotOnTape
 from tracegrad.tensor.capture import Captured, capture, is_capturing, under_way
 from tracegrad.tensor.draws import put_back
 from tracegrad.tensor.reads import Read
@@ -187,6 +197,11 @@ class Dispatcher(Looking):
         if call.outer or is_capturing():
             return self._inline(self._captured(call), call)
         known = self._tree(call)
+        if self.mode in ("gradient", "value") and stays_on_tape(known):
+            try:
+                return self._taped(call)
+            except NotOnTape:
+                known.needs_trace = True
         failed: list[Failed] = []
         found = self._run_known(known, call, left, failed)
         return self._capture(known, call, left, failed) if found is MISS else found
@@ -254,6 +269,7 @@ class Dispatcher(Looking):
                     _link(left, path)
                     with self._lock:
                         known.touch(path)
+                        found_again(known)
                     return self._finish(path, call, flat)
                 put_back(saved)
                 code = left[path] = flat[0]
@@ -343,10 +359,12 @@ class Dispatcher(Looking):
             captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded), self._numbers
         )
         if apart is None:
+            found_again(known)
             self._forget_entries()
             said = "the new arm joins its program"
             self.log.add(Event("merge", said, self._calls, program=path.born + 1))
         else:
+            another_path(known)
             path.split = next((event.where for event in why if event.where is not None), None)
             kinds = f", for {call.kinds_text()}" if call.leaves and len(known.paths) == 1 else ""
             said = f"a new program{kinds}{_not_joined(apart, failed)}"
@@ -370,6 +388,12 @@ class Dispatcher(Looking):
                 outputs = path.built.plan.outputs
                 flat = (*flat[: 1 + outputs], *interpret(path.built.plan.backward, flat[1 + outputs :]))
         return self._finish(path, call, flat)
+
+    def _taped(self, call: Call) -> Any:
+        """A call on the tape."""
+        captured, flat = taped_gradient(self.function, call, self.signature.name, self._seeded)
+        self.log.captures += 1
+        return self._returned(captured, call, [FITS, *flat])
 
     def _captured(self, call: Call) -> Captured:
         return capture(self.function, call.leaves, call.rebuild, self.signature.name)
@@ -415,12 +439,16 @@ class Dispatcher(Looking):
             )
             path.entry = make_entry(path, call, form, self.signature.parameters)
         self._use(path)
-        captured = path.captured
+        if self.mode == "vjp":
+            captured = path.captured
+            count = 1 + len(captured.trace.outputs)
+            template = Template(path, call, self._seeded(captured), self._single(call))
+            return value_tree(captured, flat[1:count]), Pullback(template, flat[count:])
+        return self._returned(path.captured, call, flat)
+
+    def _returned(self, captured: Captured, call: Call, flat: Sequence[Any]) -> Any:
         count = 1 + len(captured.trace.outputs)
         value = value_tree(captured, flat[1:count])
-        if self.mode == "vjp":
-            template = Template(path, call, self._seeded(captured), self._single(call))
-            return value, Pullback(template, flat[count:])
         if self.mode == "jvp":
             return value, value_tree(captured, flat[count:])
         if self.mode == "value":

@@ -8,6 +8,9 @@ from tracegrad.dispatch.tree import Path, TraceTree
 SIGNATURES = 256  # kinds of arguments one function keeps programs for
 
 
+IN_A_ROW = 16  # so many new paths without a call that fits a known one, and the next calls run on the tape
+LONGEST = 256  # so many calls at most, before a capture is tried again
+
 PATIENCE = 3.0  # seconds of compiling that a second call may have to wait for
 
 
@@ -33,3 +36,27 @@ def is_decided(path: Path, jit: str | None) -> bool:
 def gives_up(tree: TraceTree) -> bool:
     """Whether a signature has so many paths that one more program would not help."""
     return len(tree.paths) >= config.max_paths
+
+
+def another_path(tree: TraceTree) -> None:
+    """A capture became a path of its own. Where that goes on, most of the next calls do without a capture."""
+    tree.new_in_a_row += 1
+    if tree.new_in_a_row >= IN_A_ROW:
+        tree.on_tape_for = min(LONGEST, 2 ** (tree.new_in_a_row - IN_A_ROW + 3))
+
+
+def found_again(tree: TraceTree) -> None:
+    """A known path fitted, or a capture joined one: captures are worth what they cost."""
+    tree.new_in_a_row = tree.on_tape_for = 0
+
+
+def stays_on_tape(tree: TraceTree) -> bool:
+    """Whether this call runs on the tape, without a look at the known paths."""
+    if tree.needs_trace:
+        return False
+    if tree.on_tape is not None:
+        return not any(path.built.native is not None for path in tree.candidates())
+    if tree.on_tape_for > 0:
+        tree.on_tape_for -= 1
+        return True
+    return False

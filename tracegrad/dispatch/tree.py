@@ -135,6 +135,9 @@ class TraceTree:
         self.kinds = kinds
         self.paths: list[Path] = []
         self.on_tape: str | None = None  # why this signature is not compiled any more
+        self.new_in_a_row = 0  # captures that became paths of their own, since one fitted or joined
+        self.on_tape_for = 0  # calls that run on the tape before the next is captured
+        self.needs_trace = False  # on the tape it meets values of an outer recorder
 
     def candidates(self) -> list[Path]:
         """The paths to try, the one used last first; few of them where a call will most likely fit none."""

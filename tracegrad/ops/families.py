@@ -145,10 +145,11 @@ def elementwise(
         found = partials(z, *inputs)
         return found if isinstance(found, tuple) else (found,)
 
-    def vjp(g: Any, z: Any, *inputs: Any) -> tuple[Any, ...]:
+    def vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool] | None = None) -> tuple[Any, ...]:
+        wanted = active or [True] * len(inputs)
         return tuple(
-            None if p is None or x.dtype.kind not in "fc" else _undo_broadcast(_times(g, p), x)
-            for p, x in zip(all_partials(z, inputs), inputs, strict=True)
+            None if p is None or not w or x.dtype.kind not in "fc" else _undo_broadcast(_times(g, p), x)
+            for p, x, w in zip(all_partials(z, inputs), inputs, wanted, strict=True)
         )
 
     def jvp(tangents: Sequence[Any], z: Any, *inputs: Any) -> Any:

@@ -30,6 +30,7 @@ from typing import Any
 
 from tracegrad.record.certificate import MARKS, Form
 from tracegrad.record.statements import Statements
+from tracegrad.record.straight import Straight
 
 _SCOPES = (
     ast.FunctionDef,
@@ -57,18 +58,21 @@ class Marked:
 
 
 @functools.lru_cache(maxsize=1024)
-def mark(code: types.CodeType) -> Marked | None:
-    """The marked code of a function's code, or None where its source is not to be had."""
+def mark(code: types.CodeType, straight: bool = False) -> Marked | None:
+    """The marked code of a function's code, or None where its source is not to be had.
+
+    `straight`: for a run on the tape, without marks of structure and reads.
+    """
     found = _definition(code)
     if found is None:
         return None
     node, file = found
-    marker = Statements(code, node)
+    marker = (Straight if straight else Statements)(code, node)
     body = marker.function_body()
     # A factory around the clone gives it the free variables of the original, and one more for the marks.
     clone: Any
     definition: Any = ast.FunctionDef  # `type_params` is there from Python 3.12 on
-    if isinstance(node, ast.Lambda):
+    if isinstance(node, ast.Lambda) or straight:  # its own name, read without a mark, is that of the original
         clone = definition(name="__clone__", args=node.args, body=body, decorator_list=[], type_params=[])
     else:
         clone = type(node)(name=code.co_name, args=node.args, body=body, decorator_list=[], type_params=[])

@@ -25,6 +25,7 @@ from tracegrad.ir.types import ArrayType, is_weak, promote, type_of
 from tracegrad.ops.compare import not_equal
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.ops.index import zeros
 from tracegrad.ops.op import Op
 from tracegrad.record.frames import user_location
 from tracegrad.record.structure import Structures
@@ -124,6 +125,13 @@ class Recording(Writes):
                 self.hoisted[atom] = copy
             found = self._snapshots[id(value)] = (value, copy, atom)
         return found[2]
+
+    def zeros(self, array: np.ndarray[Any, Any]) -> Any:
+        """An array of zeros, made inside, as a step."""
+        variable = Var(type_of(array))
+        params = {"shape": array.shape, "dtype": array.dtype}
+        self.steps.append(Instr(zeros, (), (variable,), params, self.location()))
+        return self.wrap(array, variable)
 
     def as_array(self, data: Any) -> Any:
         """A nested sequence as one array, traced if there is a traced value in it."""

@@ -52,10 +52,7 @@ class Statements(Expressions):
         generator = is_generator(node)
         body, names = node.body, bound_names(node)
         if not generator:
-            exits = Exits(outside)
-            node.body = body = exits.function(body)
-            self.reasons.update(exits.reasons)
-            self.texts.update(exits.texts)
+            node.body = body = self._with_exits(body, outside)
         dropped = names - bound_names(node)  # only code that never runs stores them: they stay local
         scope = Scope(names | bound_names(node), given_away, generator, Liveness(body), outside)
         made = self._within(scope, lambda: self._block(body))
@@ -71,6 +68,14 @@ class Statements(Expressions):
             note = self._mark("stores_outer", *(ast.Constant(value=n) for n in shared))
             made = [placed(ast.Expr(value=note), body[0]), *made]
         return made
+
+    def _with_exits(self, body: list[ast.stmt], outside: frozenset[str]) -> list[ast.stmt]:
+        """The body with `break`, `continue` and early `return` as arms."""
+        exits = Exits(outside)
+        body = exits.function(body)
+        self.reasons.update(exits.reasons)
+        self.texts.update(exits.texts)
+        return body
 
     # --- small pieces
 

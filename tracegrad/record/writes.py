@@ -40,7 +40,7 @@ class Writes:
 
     def borrow(self, array: Any, name: str | None) -> None:
         """This array is the caller's."""
-        owner = _owner(array)
+        owner = owner_of(array)
         self._borrowed[id(owner)] = (owner, name)
 
     def renamed(self, traced: Any, variable: Var) -> Any:
@@ -150,7 +150,7 @@ class Writes:
         return traced
 
     def _writable(self, traced: Any) -> None:
-        borrowed = self._borrowed.get(id(_owner(traced.value)))
+        borrowed = self._borrowed.get(id(owner_of(traced.value)))
         if borrowed is not None:
             raise InPlaceError(
                 f"`{borrowed[1] or 'an array'}` is written in place, but it belongs to the caller.",
@@ -226,7 +226,7 @@ def _parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
-def _owner(array: Any) -> Any:
+def owner_of(array: Any) -> Any:
     """The array whose memory this one looks at."""
     while isinstance(array.base, np.ndarray):
         array = array.base

@@ -7,8 +7,9 @@ everything it read from outside an input or a guard, values of an outer capture 
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from tracegrad.ir.trace import Atom, Trace, Var
 from tracegrad.record.frames import raised_at
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
+from tracegrad.record.tape import Tape
 from tracegrad.tensor.draws import Draw
 from tracegrad.tensor.namespace import Session
 from tracegrad.tensor.reads import Argument, Read, calm_errors, form_of, is_calm
@@ -84,6 +86,24 @@ class Static:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Taped:
+    """What one run on the tape left.
+
+    Attributes
+    ----------
+    tape : Tape
+    inputs : dict of int to Var
+        The variables of the active argument leaves, by place.
+    captured : Captured
+        The results; its trace has no steps.
+    """
+
+    tape: Tape
+    inputs: dict[int, Var]
+    captured: Captured
+
+
 class _Running(threading.local):
     def __init__(self) -> None:
         self.sessions: list[Session] = []
@@ -131,27 +151,17 @@ def capture(
     Whatever the function raises; nothing is kept then.
     """
     recording = Recording(TracedArray, len(_running.sessions) + 1)
-    session = Session(recording)
-    _running.sessions.append(session)
-    under_way.append(session)
-    try:
+    with _session(recording) as session:
         places: dict[Any, int] = {}
         given: list[Any] = []
         for place, leaf in enumerate(leaves):
+            value = leaf.value
             if leaf.role == "static":
-                value = leaf.value
                 if not isinstance(value, (bool, str, bytes, type(None))):
                     session.reads.track(value, Argument(place), ())
                 given.append(value)
                 continue
-            value = leaf.value
-            outer = getattr(value, "recorder", None) is not None
-            raw = value.value if outer else value
-            weak = isinstance(raw, (int, float)) and not isinstance(raw, np.generic)
-            if leaf.role == "active" and isinstance(raw, int):
-                raw = float(raw)
-            active = leaf.role == "active" or (outer and bool(value.requires_grad))
-            traced = recording.input(raw, leaf.name, weak, active)
+            traced = _input(recording, leaf)
             places[traced.atom] = session.draws.places[traced.atom] = place
             given.append(traced)
         session.reads.guards.append(calm_errors())
@@ -161,6 +171,46 @@ def capture(
         returned = session.call(function, args, keywords)
         flat, structure = tree.flatten(session.reads.deep(returned))
         return _captured(recording, session, places, flat, structure, name)
+
+
+def run_taped(
+    function: Callable[..., Any],
+    leaves: Sequence[Leaf],
+    rebuild: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]],
+    name: str,
+) -> Taped:
+    """Run a function once, and keep what its own derivative needs and no more.
+
+    Raises
+    ------
+    NotOnTape : the run meets a value of another recorder
+    Whatever the function raises; nothing is kept then.
+    """
+    tape = Tape(TracedArray, len(_running.sessions) + 1)
+    with _session(tape) as session:
+        given = [
+            _input(tape, leaf)
+            if leaf.role == "active" or (leaf.role == "traced" and isinstance(leaf.value, np.ndarray))
+            else leaf.value
+            for leaf in leaves
+        ]
+        inputs = {place: given[place].atom for place, leaf in enumerate(leaves) if leaf.role == "active"}
+        args, keywords = rebuild(given)
+        flat, structure = tree.flatten(session.call(function, args, keywords))
+        results, outputs, values, weak = _results(flat, tape)
+    trace = Trace((), (), tuple(outputs), name)
+    captured = Captured(trace, (), (), (), (), structure, results, values, weak, None, ())
+    return Taped(tape, inputs, captured)
+
+
+@contextlib.contextmanager
+def _session(recording: Recording) -> Iterator[Session]:
+    """A capture under way in this thread; nothing of it is left, however it ends."""
+    session = Session(recording)
+    _running.sessions.append(session)
+    under_way.append(session)
+    try:
+        yield session
     except TracegradError as error:
         if error.where is None:
             error.where = raised_at(error)
@@ -168,6 +218,18 @@ def capture(
     finally:
         under_way.remove(session)
         _running.sessions.pop()
+
+
+def _input(recording: Recording, leaf: Leaf) -> Any:
+    """An argument leaf as an input."""
+    value = leaf.value
+    outer = getattr(value, "recorder", None) is not None
+    raw = value.value if outer else value
+    weak = isinstance(raw, (int, float)) and not isinstance(raw, np.generic)
+    if leaf.role == "active" and isinstance(raw, int):
+        raw = float(raw)
+    active = leaf.role == "active" or (outer and bool(value.requires_grad))
+    return recording.input(raw, leaf.name, weak, active)
 
 
 def _captured(
@@ -178,19 +240,7 @@ def _captured(
     structure: Any,
     name: str,
 ) -> Captured:
-    results: list[Any] = []
-    outputs: list[Atom] = []
-    values: list[Any] = []
-    weak: list[bool] = []
-    for leaf in flat:
-        traced = _as_traced(leaf, recording)
-        if traced is None:
-            results.append(Static(leaf))
-        else:
-            results.append(len(outputs))
-            outputs.append(traced.atom)
-            values.append(traced.value)
-            weak.append(traced.weak)
+    results, outputs, values, weak = _results(flat, recording)
     trace = linearize(recording, outputs, name)
     lifted = {traced.atom: outer for outer, traced in recording.lifted.values()}
     used: set[Any] = {a for step in trace.steps for a in step.inputs}
@@ -226,12 +276,32 @@ def _captured(
         tuple(session.draws.draws),
         tuple(session.draws.values),
         structure,
-        tuple(results),
-        tuple(values),
-        tuple(weak),
+        results,
+        values,
+        weak,
         recording.impure,
         notes,
     )
+
+
+def _results(
+    flat: Sequence[Any], recording: Recording
+) -> tuple[tuple[Any, ...], list[Atom], tuple[Any, ...], tuple[bool, ...]]:
+    """Returned leaves: for each its place among the outputs or `Static`; the outputs, their values, which are weak."""
+    results: list[Any] = []
+    outputs: list[Atom] = []
+    values: list[Any] = []
+    weak: list[bool] = []
+    for leaf in flat:
+        traced = _as_traced(leaf, recording)
+        if traced is None:
+            results.append(Static(leaf))
+        else:
+            results.append(len(outputs))
+            outputs.append(traced.atom)
+            values.append(traced.value)
+            weak.append(traced.weak)
+    return tuple(results), outputs, tuple(values), tuple(weak)
 
 
 def _as_traced(leaf: Any, recording: Recording) -> Any:

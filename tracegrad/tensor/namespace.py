@@ -23,6 +23,7 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
 from tracegrad.record.marks import Marked, clone, is_marked, mark
 from tracegrad.record.recording import Recording
+from tracegrad.record.tape import Tape
 from tracegrad.tensor.callables import (
     CALL_BACK,
     COMPARES,
@@ -50,7 +51,7 @@ from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.lookups import Lookups
 from tracegrad.tensor.numpy_protocol import unsupported
-from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, CONTAINERS, MISSING, Reads
+from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, CONTAINERS, MISSING, Reads, Unread
 from tracegrad.tensor.special_methods import BY_NAME, UPDATES, WITHOUT_PARTS, Operators
 from tracegrad.tensor.standins import StandIns, is_traced
 from tracegrad.tensor.traced import strong
@@ -68,7 +69,8 @@ class Session:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.reads = Reads(recording)
+        self.straight = isinstance(recording, Tape)
+        self.reads = Unread(recording) if self.straight else Reads(recording)
         self.stand_ins = StandIns(recording)
         self.draws = Draws(recording, self.reads, self.stand_ins.array)
         self.iterators = Iterators(recording.structures)
@@ -85,7 +87,7 @@ class Session:
 
     def run(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
         """Run the marked clone of a user's function; the function itself where there is no source to mark."""
-        marked = mark(function.__code__)
+        marked = mark(function.__code__, self.straight)
         if self.depth >= config.max_recursion:
             raise RecursionError(
                 f"`{function.__qualname__}` calls itself more than {config.max_recursion} deep while it is captured; "

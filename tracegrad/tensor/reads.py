@@ -399,3 +399,28 @@ def _is_bound(value: Any) -> bool:
 
 def _same_method(a: Any, b: Any) -> bool:
     return type(a) is type(b) and isinstance(a, _BOUND) and a.__self__ is b.__self__ and a == b
+
+
+class Unread(Reads):
+    """The reads of a run on the tape: nothing is looked up again, so everything is what it is."""
+
+    def path_of(self, value: Any) -> None:
+        return None
+
+    def track(self, value: Any, root: Any, path: tuple[Step, ...]) -> None:
+        """Where an object came from does not matter."""
+
+    def read(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any = None) -> Any:
+        return value
+
+    def pin(self, value: Any) -> None:
+        """Nothing is guarded."""
+
+    def member(self, cls: type, name: str, found: Any) -> None:
+        """Nothing is guarded."""
+
+    def contents(self, value: Any, objects: str = "parts") -> Any:
+        return value
+
+    def deep(self, value: Any) -> Any:
+        return value

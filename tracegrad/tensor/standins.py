@@ -14,13 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ir.trace import Instr, Var
-from tracegrad.ir.types import type_of
 from tracegrad.ops import elementary as e
 from tracegrad.ops import special
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.ops.index import zeros
 from tracegrad.ops.operators import Operators
 
 _MATH: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -174,10 +171,7 @@ class StandIns:
     def _zeros(self, array: np.ndarray[Any, Any]) -> Any:
         if array.dtype.kind not in "fiub":
             return self.fresh(array)
-        variable = Var(type_of(array))
-        params = {"shape": array.shape, "dtype": array.dtype}
-        self.recording.steps.append(Instr(zeros, (), (variable,), params, self.recording.location()))
-        return self.recording.wrap(array, variable)
+        return self.recording.zeros(array)
 
     def zeros_like(
         self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
