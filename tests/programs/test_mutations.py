@@ -120,3 +120,15 @@ def test_a_change_outside_is_seen(name, calls):
         assert TAPE[name] in str(reason)
     else:
         assert reason is None
+
+
+NATIVE = (
+    "global float", "global int", "global NumPy scalar", "global NumPy int", "array rebound", "array changed in place",
+    "strided array", "0-d array", "array of bools as a mask", "list of numbers run over", "closure over an array",
+    "default argument", "attribute of self", "object reached by two ways",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_a_change_outside_is_seen_by_a_native_program(name):
+    assert tried(name, "native", 3) is None

@@ -71,14 +71,15 @@ def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
     return None
 
 
-def without_dispatch(function: Any) -> Callable[..., Any]:
-    """The machine code of a function compiled for one signature, without the look at the arguments' types before it.
+def without_dispatch(function: Any, arguments: Sequence[Any]) -> Callable[..., Any]:
+    """The machine code of a function compiled for these arguments, without the look at their types before it.
+
+    Programs of one text share a function, which then is compiled for the types of each.
 
     It reads its arguments as what it was compiled for, whatever they are: the caller has checked them, dtype and
     layout of arrays included.
     """
-    (compiled,) = function.overloads.values()
-    code: Callable[..., Any] = compiled.entry_point
+    code: Callable[..., Any] = function.overloads[tuple(map(_numba_type, arguments))].entry_point
     return code
 
 

@@ -17,6 +17,7 @@ from tracegrad.compiler.python_backend import compile_python
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Guard, Instr, Trace
+from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps, guards
 from tracegrad.passes.pipeline import Plan, plan_gradient, plan_jvp, plan_value, plan_vjp
 
@@ -106,7 +107,10 @@ class Built:
     def direct(self) -> Callable[..., Any]:
         """The native program for arguments whose types were checked already."""
         assert self.native is not None
-        return without_dispatch(self.native)
+        return without_dispatch(self.native, self._native_types())
+
+    def _native_types(self) -> list[ArrayType]:
+        return [v.type for v in (self.plan.forward if self.mode == "vjp" else self.plan.joint).inputs]
 
     def native_source(self) -> Source | None:
         """The text for Numba; None, with `reasons` set, where an op has no native form."""
@@ -128,8 +132,7 @@ class Built:
         source = self.native_source()
         if source is None:
             return False
-        inputs = (self.plan.forward if self.mode == "vjp" else self.plan.joint).inputs
-        made = compile_native(source, self.trace.name, [v.type for v in inputs])
+        made = compile_native(source, self.trace.name, self._native_types())
         if isinstance(made, str):
             self.reasons = [made]
             return False

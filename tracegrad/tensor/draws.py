@@ -108,6 +108,15 @@ class Redraw:
             _varies([*d.args, *(v for _, v in d.keywords)]) or _may_be_large(d.form) for d in draws
         )
 
+        self._plain: list[tuple[Any, Any, str, tuple[Any, ...], dict[str, Any]]] | None = None
+        if self._certain and all(d.name is not None and not isinstance(d.owner, Drawn) for d in draws):
+            self._plain = [
+                (self._place_of_owner(d.owner), d.owner, str(d.name), d.args, dict(d.keywords)) for d in draws
+            ]
+
+    def _place_of_owner(self, owner: Any) -> int | None:
+        return self._place(owner.source) if isinstance(owner, Given) else None
+
     def _collect(self, part: Any) -> None:
         if isinstance(part, Given):
             if self._place(part.source) is None:
@@ -132,6 +141,11 @@ class Redraw:
         """
         results: list[Any] = []
         saved: list[Any] = []
+        if self._plain is not None and not save:  # nothing to look up, to check or to take back
+            for place, owner, name, args, keywords in self._plain:
+                generator = owner if place is None else values[place]
+                results.append(getattr(generator, name)(*args, **keywords))
+            return results, saved
         try:
             for draw in self.draws:
                 owner = self._filled(draw.owner, values, results)
