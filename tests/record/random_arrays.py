@@ -11,6 +11,7 @@ HEAD = """\
 import numpy as np
 
 K = 0.7
+M = np.array([[0.5, -0.2, 1.0], [0.3, 0.8, -0.6], [-1.1, 0.4, 0.2]])
 
 
 def helper(p):
@@ -36,12 +37,23 @@ class _Writer:
         self.left = size
         self.lines: list[str] = []
         self.fresh = 0
+        self.counters: list[str] = []
+        self.loops = 0
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
 
     def name(self) -> str:
         return self.random.choice("abc")
+
+    def index(self) -> str:
+        """Something from -1 to 2."""
+        if self.counters and self.random.random() < 0.6:
+            i = self.random.choice(self.counters)
+            return self.random.choice(
+                [f"{i} % 3", f"({i} + 1) % 3", f"{i} // 2", f"2 - {i} % 3", f"{i} % 3 - 1"]
+            )
+        return str(self.random.randrange(3))
 
     def vector(self, depth: int = 2) -> str:
         r = self.random.random()
@@ -69,7 +81,7 @@ class _Writer:
         if r < 0.3:
             return self.random.choice(["s", "t"])
         if r < 0.55:
-            return f"{self.name()}[{self.random.randrange(3)}]"
+            return f"{self.name()}[{self.index()}]"
         if r < 0.65:
             return f"{self.name()}.sum()"
         if r < 0.75:
@@ -94,7 +106,7 @@ class _Writer:
         elif r < 0.55:
             self.line(depth, f"{name} = {self.name()}")
         elif r < 0.60:
-            self.line(depth, f"{name}[{self.random.randrange(3)}] = {self.scalar()}")
+            self.line(depth, f"{name}[{self.index()}] {self.random.choice(['=', '=', '+='])} {self.scalar()}")
         elif r < 0.63:
             self.line(depth, f"{name}[1:] = {self.name()}[:2] * 1.0")
         elif r < 0.66:
@@ -112,10 +124,29 @@ class _Writer:
             if self.random.random() < 0.6:
                 self.line(depth, "else:")
                 self.block(depth + 1)
+        elif r < 0.89 and self.loops:
+            self.line(depth, f"if {self.condition()}:")
+            self.line(depth + 1, self.random.choice(["break", "continue"]))
         else:
-            self.fresh += 1
-            self.line(depth, f"for _{self.fresh} in range({self.random.randint(0, 4)}):")
-            self.block(depth + 1)
+            self.loop(depth)
+
+    def loop(self, depth: int) -> None:
+        self.fresh += 1
+        i, r = f"i{self.fresh}", self.random.random()
+        if r < 0.6:
+            self.line(depth, f"for {i} in range({self.random.randint(0, 5)}):")
+            self.counters.append(i)
+        elif r < 0.8:
+            self.line(depth, f"for s in {self.random.choice(['a', 'x', 'b * 1.0', 'M[1]'])}:")
+        else:
+            self.line(depth, f"for {i}, row in enumerate(M):")
+            self.line(depth + 1, f"{self.name()} = row * {self.random.choice(['s', 'x', 'a'])}")
+            self.counters.append(i)
+        self.loops += 1
+        self.block(depth + 1)
+        self.loops -= 1
+        if i in self.counters:
+            self.counters.remove(i)
 
 
 def write(random: _random.Random, size: int) -> str:
