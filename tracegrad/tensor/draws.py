@@ -79,6 +79,12 @@ def _may_be_large(form: Any) -> bool:
     return any(map(_may_be_large, form)) if isinstance(form, list) else form is not None and form[0] is int
 
 
+def _is_certain(draw: Draw) -> bool:
+    """Whether a draw gives the same form each time: its arguments are constants, and no int may be too large."""
+    varies = _varies([*draw.args, *(v for _, v in draw.keywords)])
+    return not varies and not _may_be_large(draw.form) and (draw.name is not None or draw.form is None)
+
+
 def _is_usable(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_usable, value))
@@ -103,11 +109,7 @@ class Redraw:
         self.needs: list[Any] = []
         for draw in draws:
             self._collect((draw.owner, draw.args, [v for _, v in draw.keywords]))
-        # Constant arguments give the same form each time; a Python int may be too large for the program.
-        self._certain = not any(
-            _varies([*d.args, *(v for _, v in d.keywords)]) or _may_be_large(d.form) for d in draws
-        )
-
+        self._certain = all(map(_is_certain, draws))
         self._plain: list[tuple[Any, Any, str, tuple[Any, ...], dict[str, Any]]] | None = None
         if self._certain and all(d.name is not None and not isinstance(d.owner, Drawn) for d in draws):
             self._plain = [
@@ -222,6 +224,7 @@ class Draws:
         self.inputs: dict[Any, Drawn] = {}
         self.places: dict[Any, int] = {}  # variables of the arguments -> leaves
         self._made: dict[int, tuple[Any, Drawn | None]] = {}
+        self._answers: dict[Any, Any] = {}
 
     def call(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """What a call gives if it draws, or makes a generator; `MISSING` for any other."""
@@ -232,6 +235,29 @@ class Draws:
         elif isinstance(function, (type, type(np.random.default_rng))) and function in _MAKERS:
             return self._making(function, args, keywords)
         return MISSING
+
+    def remembered(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """What a function with a memory (`lru_cache`) answers: asked again at each call, once for equal arguments.
+
+        `MISSING` where it cannot be asked again.
+        """
+        origin = self.reads.path_of(function)
+        parts = self._arguments(args, keywords, function.__name__)
+        if origin is None or not origin[1] or parts is None:
+            return MISSING
+        (given, plain), (named, plainly) = parts
+        key = (id(function), repr((plain, plainly)))
+        if key not in self._answers:
+            result = function(*plain, **plainly)
+            if not _is_usable(result) or isinstance(result, list):
+                self.recording.not_repeatable(
+                    f"calls `{function.__name__}`, which remembers a {type(result).__name__}"
+                )
+                return result
+            owner = Given(Read(origin[0], origin[1], "type", type(function)))
+            drawn = self._noted(Draw(owner, None, given, tuple(named.items()), _form(result)), result)
+            self._answers[key] = self.input(result, drawn)
+        return self._answers[key]
 
     # --- generators
 

@@ -254,6 +254,9 @@ class Marks(Lookups, Operators, Edges):
                 )
                 return made
         elif isinstance(function, functools._lru_cache_wrapper):
+            answer = MISSING if traced else self.session.draws.remembered(function, args, keywords)
+            if answer is not MISSING:
+                return answer
             # Its memory would hand traced values of this run to the next.
             return self.call(function.__wrapped__, *args, **keywords)
         elif isinstance(function, functools.partial):

@@ -445,6 +445,15 @@ def _():
     return lambda x: made.tripled(x), lambda: setattr(made, "weight", 5.0)
 
 
+@case("cached function")
+def _():
+    @functools.lru_cache
+    def table(n):
+        return outside.number * n
+
+    return lambda x: x[0] * table(3), put(number=5.0), table.cache_clear
+
+
 @case("cached property")
 def _():
     class Made:
