@@ -132,3 +132,13 @@ NATIVE = (
 @pytest.mark.parametrize("name", NATIVE)
 def test_a_change_outside_is_seen_by_a_native_program(name):
     assert tried(name, "native", 3) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["exec and eval", "global statement", "nonlocal statement", "gen.send", "queue"]
+)
+def test_what_runs_on_the_tape_says_so_once_with_the_line(name, caplog):
+    with caplog.at_level("WARNING", logger="tracegrad"):
+        assert tried(name, "python", 3) is not None
+    (said,) = [r.getMessage() for r in caplog.records if "runs on the tape" in r.getMessage()]
+    assert re.search(r"\.py:\d+, in ", said)
