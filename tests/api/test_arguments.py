@@ -300,7 +300,6 @@ def test_a_step_counter_does_not_retrace(jit: str) -> None:
     "used",
     [
         lambda x, n: np.sum(x[:n]),
-        lambda x, n: x[n],
         lambda x, n: np.sum(np.zeros(n) + x[0]),
         lambda x, n: sum([x[i] for i in range(n)]),
         lambda x, n: x[0] * len([1] * n),
@@ -314,6 +313,18 @@ def test_a_whole_number_used_as_a_size_or_an_index_is_guarded_by_value(used: Any
         expected = [(used(x + 1e-6 * e, n) - used(x - 1e-6 * e, n)) / 2e-6 for e in eye]
         np.testing.assert_allclose(g(x, n), expected, atol=1e-8)
     assert g.stats.captures == 3
+
+
+def test_a_whole_number_used_as_an_index_of_an_array_is_a_value() -> None:
+    g = tg.grad(lambda x, n: x[n] ** 2)
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    for n in (1, 2, -1, 3, 0):
+        expected = np.zeros(4)
+        expected[n] = 2 * x[n]
+        np.testing.assert_allclose(g(x, n), expected)
+    assert g.stats.captures == 1
+    with pytest.raises(IndexError, match="out of bounds"):
+        g(x, 4)
 
 
 def test_a_whole_number_in_a_condition_is_guarded_by_the_outcome() -> None:

@@ -67,7 +67,7 @@ class PlainMarks:
     def name(self, name, value):
         return value
 
-    whole = shown = asked = generator = iterate = entered = staticmethod(lambda value: value)
+    whole = made = shown = asked = generator = iterate = entered = staticmethod(lambda value: value)
     attr = staticmethod(getattr)
     item = staticmethod(operator.getitem)
     binary = staticmethod(lambda name, a, b: BINARY[name](a, b))

@@ -3,7 +3,7 @@
 In: a statement, after its early exits became arms (`exits.py`). Out: why it cannot be generalised, or what
 is known of it, a `Form`. The certificate asks that a body is made of simple statements, loops and branches
 and is left only at its end; what the names hold, what is written and what is called is checked while the
-body runs (`structure.py`). Without certificate the statement runs as it stands: each run is a path of its
+body runs (`branches.py`, `loops.py`). Without certificate the statement runs as it stands: each run is a path of its
 own, and right all the same. Begin with `refusal`.
 """
 
@@ -72,6 +72,7 @@ class Form:
     stop : the name of the flag that says a loop was left by `break` or `return`, or None
     line, text : where and what the user's condition or header reads
     truth : of a choice, whether only the truth of its value is asked
+    loads, targets : names read inside, and of a `for` those of its targets
     """
 
     kind: str
@@ -82,6 +83,8 @@ class Form:
     line: int
     text: str
     truth: bool = False
+    loads: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
 
 
 def refusal(node: Structure, outside: Collection[str] = ()) -> str | None:

@@ -265,13 +265,21 @@ class Expressions(ast.NodeTransformer):
     def visit_Starred(self, node: ast.Starred) -> ast.expr:
         return ast.copy_location(ast.Starred(value=self._whole(node.value), ctx=node.ctx), node)
 
+    def visit_List(self, node: ast.List) -> ast.expr:
+        made = ast.List(elts=[self.visit(e) for e in node.elts], ctx=node.ctx)
+        if not isinstance(node.ctx, ast.Load):
+            return ast.copy_location(made, node)
+        placed_list: ast.expr = placed(self._mark("made", ast.copy_location(made, node)), node)
+        return placed_list
+
     def visit_Dict(self, node: ast.Dict) -> ast.expr:
         keys = [None if k is None else self.visit(k) for k in node.keys]
         values = [
             self._whole(v) if k is None else self.visit(v)
             for k, v in zip(node.keys, node.values, strict=True)
         ]
-        return ast.copy_location(ast.Dict(keys=keys, values=values), node)
+        made: ast.expr = self._mark("made", ast.copy_location(ast.Dict(keys=keys, values=values), node))
+        return placed(made, node)
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
         value = (

@@ -28,14 +28,14 @@ from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.ops.index import zeros
 from tracegrad.ops.op import Op
 from tracegrad.record.frames import user_location
-from tracegrad.record.structure import Structures
+from tracegrad.record.loops import Structures
 from tracegrad.record.writes import Writes
 
 LITERAL = 16  # constants of at most so many elements are written into the text
 SMALL = 2**31  # Python ints that are arguments are smaller
 INT64 = 2**63
 _WHOLE = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "power": operator.pow}
-_NUMBERS = (float, int, np.floating, np.integer)
+_NUMBERS = (float, int, np.floating, np.integer, np.bool_)
 
 
 class Recording(Writes):
@@ -100,8 +100,8 @@ class Recording(Writes):
         return None if recorder is None else self.lift(value)
 
     def number_as_traced(self, value: Any) -> Any:
-        """A traced value, a number made one, or None."""
-        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+        """A traced value, a number or truth value made one, or None."""
+        if isinstance(value, _NUMBERS) and (value.__class__ is not int or -INT64 <= value < INT64):
             return self.wrap(value, Const(value), is_weak(value))
         return self.traced(value)
 
@@ -137,6 +137,9 @@ class Recording(Writes):
         """A nested sequence as one array, traced if there is a traced value in it."""
         if not isinstance(data, (list, tuple)):
             return data
+        column = self._from_stacks(data)
+        if column is not None:
+            return column
         parts = [self.as_array(part) for part in data]
         if not any(self.traced(part) is not None for part in parts):
             return np.array(parts)
@@ -146,6 +149,28 @@ class Recording(Writes):
         return FUNCTIONS[np.stack](
             [np.asarray(p, dtype) if self.traced(p) is None else cast(p, dtype) for p in parts]
         )
+
+    def _from_stacks(self, data: Any) -> Any:
+        """A list that a loop appended to, as the loop's stack; None for any other."""
+        if not data or not any(hasattr(part, "item_of") for part in (data[-1], *_first_of(data[-1]))):
+            return None
+        if isinstance(data[-1], (list, tuple)):
+            width = len(data[-1])
+            if any(not isinstance(row, (list, tuple)) or len(row) != width for row in data):
+                return None
+            columns = [self.as_array([row[j] for row in data]) for j in range(width)]
+            if any(self.traced(c) is None or c.shape != columns[0].shape for c in columns):
+                return None
+            return FUNCTIONS[np.stack](columns, axis=1)
+        column, last = data[-1].item_of
+        before = data[: len(data) - column.shape[0]]
+        run = data[len(before) :]
+        if last != len(run) - 1 or any(
+            getattr(part, "item_of", None) is None or part.item_of[0] is not column or part.item_of[1] != i
+            for i, part in enumerate(run)
+        ):
+            return None
+        return column if not before else FUNCTIONS[np.concatenate]([self.as_array(before), column])
 
     # --- ops -------------------------------------------------------------------------------------
 
@@ -376,6 +401,10 @@ def _python_kind(atom: Atom) -> type:
     if found is None:
         raise InternalError(f"a Python number of type {atom.type}")
     return found
+
+
+def _first_of(value: Any) -> tuple[Any, ...]:
+    return tuple(value[:1]) if isinstance(value, (list, tuple)) else ()
 
 
 def _name_of(outer: Any) -> str | None:

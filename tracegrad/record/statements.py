@@ -18,6 +18,7 @@ from tracegrad.record.certificate import (
     Form,
     Structure,
     assigned_names,
+    loaded_names,
     refusal,
     statements,
     stop_flag,
@@ -285,7 +286,17 @@ class Statements(Expressions):
         local = set().union(*(s.names for s in self.scopes))
         written = written_objects([node], local)
         key = len(self.structures) + 1
-        self.structures[key] = Form(kind, names, after.intersection(names), written, stop, node.lineno, text)
+        self.structures[key] = Form(
+            kind,
+            names,
+            after.intersection(names),
+            written,
+            stop,
+            node.lineno,
+            text,
+            loads=frozenset(loaded_names(parts)),
+            targets=frozenset(assigned_names([node.target]) if isinstance(node, ast.For) else ()),
+        )
         return key
 
     def _rebind(self, method: str, key: int) -> list[ast.stmt]:

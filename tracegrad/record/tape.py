@@ -18,8 +18,8 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import is_weak, type_of
 from tracegrad.ops.op import Op
+from tracegrad.record.pins import owner_of
 from tracegrad.record.recording import Recording
-from tracegrad.record.writes import owner_of
 
 
 class NotOnTape(Exception):
@@ -38,8 +38,22 @@ class Unstructured:
     def fail(self, reason: str, depth: int = 0) -> None:
         """Nothing was going to be generalised."""
 
-    def pin(self, written: Any) -> None:
+    def is_open(self) -> bool:
+        return False
+
+    def made(self, value: Any) -> Any:
+        return value
+
+    def crossed(self, value: Any) -> int:
+        return 0
+
+    def writing(self, array: Any, owner: int) -> None:
         """No name depends on an arm."""
+
+    def changing(self, value: Any, reason: str) -> None:
+        """No step is another's repetition."""
+
+    appending = changing
 
     def unwind(self, depth: int) -> None:
         """Nothing was left open."""
@@ -75,7 +89,7 @@ class Tape(Recording):
         if active:
             self.active.add(variable)
         if variable.type.shape:
-            self._in_memory.setdefault(id(owner_of(value)), []).append(variable)
+            self._in_memory.setdefault(owner_of(value), []).append(variable)
 
     def lift(self, outer: Any) -> Any:
         raise NotOnTape
@@ -161,7 +175,7 @@ class Tape(Recording):
     def _writable(self, traced: Any) -> None:
         """Before an array is written, what earlier steps saw in its memory is put aside."""
         super()._writable(traced)
-        for variable in self._in_memory.pop(id(owner_of(traced.value)), ()):
+        for variable in self._in_memory.pop(owner_of(traced.value), ()):
             self.values[variable] = Evaluated(np.array(self.values[variable].value), self.evaluator)
 
     # --- the reverse sweep

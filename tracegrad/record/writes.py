@@ -19,6 +19,7 @@ from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.ops.index import flatnonzero, getitem, index_set, split
 from tracegrad.ops.op import Op
+from tracegrad.record.pins import owner_of
 
 
 class Writes:
@@ -40,8 +41,7 @@ class Writes:
 
     def borrow(self, array: Any, name: str | None) -> None:
         """This array is the caller's."""
-        owner = owner_of(array)
-        self._borrowed[id(owner)] = (owner, name)
+        self._borrowed[owner_of(array)] = (array, name)
 
     def renamed(self, traced: Any, variable: Var) -> Any:
         """The same value under the variable of a loop or branch; of an array a twin, written when this is."""
@@ -62,7 +62,7 @@ class Writes:
         return made
 
     def plain_key(self, key: Any) -> Any:
-        """An index: traced whole numbers guarded by value, traced masks as positions, by their count."""
+        """An index: traced whole numbers as they are, traced masks as positions, by their count."""
         if not isinstance(key, tuple):
             plain = self._plain_parts(key)
             return plain[0] if len(plain) == 1 else plain
@@ -82,7 +82,7 @@ class Writes:
         if traced.dtype.kind not in "iub":
             raise IndexError("arrays used as indices must be of integer (or boolean) type")
         if not traced.shape:
-            return (self.truth(traced) if traced.dtype.kind == "b" else traced.__index__(),)
+            return (self.truth(traced),) if traced.dtype.kind == "b" else (traced,)
         return self._positions(traced) if traced.dtype.kind == "b" else (traced,)
 
     def _positions(self, mask: Any) -> tuple[Any, ...]:
@@ -150,15 +150,21 @@ class Writes:
         return traced
 
     def _writable(self, traced: Any) -> None:
-        borrowed = self._borrowed.get(id(owner_of(traced.value)))
+        owner = owner_of(traced.value)
+        borrowed = self._borrowed.get(owner)
         if borrowed is not None:
             raise InPlaceError(
                 f"`{borrowed[1] or 'an array'}` is written in place, but it belongs to the caller.",
                 self.location(),
                 "copy it first, `a = a.copy()`",
             )
-        self.structures.fail("an array is written in place")
-        self.structures.pin(traced)
+        self.structures.writing(self.whole_array(traced), owner)
+
+    def whole_array(self, traced: Any) -> Any:
+        """The array that a view is a part of; any other array itself."""
+        while id(traced) in self._views:
+            traced = self._views[id(traced)][1]
+        return traced
 
     def remember_view(self, traced: Any, args: Sequence[Any], op: Op, params: Mapping[str, Any]) -> None:
         base = args[0]
@@ -178,7 +184,7 @@ class Writes:
                 twin.atom, twin.requires_grad = result.atom, active
         if entry is not None:
             _, base, op, rest, params = entry
-            if op is not getitem or rest:
+            if op is not getitem or not all(map(self._is_visible, rest)):
                 raise InPlaceError(
                     f"a view made by `{op.name}` is written in place.",
                     self.location(),
@@ -186,7 +192,23 @@ class Writes:
                 )
             atom = self._atom_outside(base) if traced.twins else base.atom
             whole = self.wrap(np.array(base.value), atom, False, base.requires_grad)
-            self._rebind(base, index_set(whole, traced, index=params["index"]))
+            self._rebind(base, index_set(whole, *rest, traced, index=params["index"]))
+        self._refresh_all(traced)
+
+    def _is_visible(self, value: Any) -> bool:
+        traced = self.traced(value)
+        return traced is None or self.structures.is_visible(traced.atom)
+
+    def stands_for(self, traced: Any, variable: Var) -> None:
+        """The array goes into a loop or comes out of a structure that writes it: it, its other names and its views
+        stand for this variable and its parts.
+        """
+        for twin in (traced, *(reference() for reference in traced.twins or ())):
+            if twin is not None:
+                twin.atom = variable
+        self._refresh_all(traced)
+
+    def _refresh_all(self, traced: Any) -> None:
         self._refresh(traced)
         for reference in traced.twins or ():
             twin = reference()
@@ -224,13 +246,6 @@ class Writes:
 
 def _parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
-
-
-def owner_of(array: Any) -> Any:
-    """The array whose memory this one looks at."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 def _ends(part: slice) -> tuple[Any, Any, Any]:

@@ -1,16 +1,22 @@
 """The edges of loops, branches and choices in a marked clone.
 
 In: a structure's key, and the local names around it. Out: which arm runs, whether another step does, and the
-names as variables of the structure (`record/structure.py`). Begin with `Edges.test`.
+names as variables of the structure (`record/branches.py`, `record/loops.py`). Begin with `Edges.test`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tracegrad.ir.trace import Const
+from tracegrad.ops.compare import logical_not
+from tracegrad.record.edges import UNDEFINED
+from tracegrad.record.loops import Structures
 from tracegrad.record.marks import Marked
-from tracegrad.record.structure import UNDEFINED, Structures
+from tracegrad.tensor.reads import MISSING
+from tracegrad.tensor.sequences import Items
+from tracegrad.tensor.standins import is_traced
 
 
 class Edges:
@@ -18,83 +24,104 @@ class Edges:
 
     undefined = UNDEFINED
     marked: Marked | None
+    session: Any
     structures: Structures
     number: int
-    kept_values: dict[int, list[Any]]
-    seconds: dict[int, list[Any]]
     asked: Callable[[Any], Any]
     iterate: Callable[[Any], Any]
+    whole: Callable[[Any], Any]
     compare: Callable[[str, Any, Any], Any]
 
-    def _names(self, key: int) -> tuple[str, ...]:
+    def _form(self, key: int) -> Any:
         assert self.marked is not None
-        return self.marked.structures[key].names
+        return self.marked.structures[key]
 
     def test(self, key: int, condition: Any, local: Mapping[str, Any]) -> bool:
-        return self.structures.test(self.number + key, self._names(key), condition, local)
+        return self.structures.test(self.number + key, self._form(key), condition, local)
 
     def join(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
-        return self.structures.join(self.number + key, self._names(key), local)
+        return self.structures.join(self.number + key, self._form(key), local)
 
     def enter(self, key: int) -> None:
-        self.structures.enter(self.number + key, "while")
+        self.structures.enter(self.number + key, self._form(key))
 
     def enter_for(self, key: int, iterated: Any) -> Any:
-        iterated = self.iterate(iterated)
-        self.structures.enter(self.number + key, "for")
-        return iterated
+        """What a `for` runs over: items computed from the counter, where they are known by their number."""
+        listed = self.session.sequences.listed(self.whole(iterated))
+        items = self.session.sequences.of(listed)
+        if items is None:
+            plain = self.iterate(iterated if listed is iterated else listed)
+            self.structures.enter(self.number + key, self._form(key))
+            return plain
+        self.structures.enter(self.number + key, self._form(key), items)
+        return self._items(self.number + key, items)
+
+    def _items(self, key: int, items: Items) -> Iterator[Any]:
+        for number in range(items.count):
+            yield self.structures.next_item(key, number, items)
 
     def header(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
-        return self.structures.header(self.number + key, self._names(key), local)
+        return self.structures.header(self.number + key, self._form(key), local)
 
     def proceed(self, key: int, condition: Any) -> bool:
         return self.structures.proceed(self.number + key, condition)
 
     def stopped(self, key: int, flag: Any) -> bool:
         """Whether a loop was left early."""
-        if flag:
-            frames = self.structures.frames
-            place = max(i for i, frame in enumerate(frames) if frame.key == self.number + key)
-            self.structures.fail("it is left early", place)
-        return bool(flag)
+        return self.structures.stopped(self.number + key, flag)
 
     def leave(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
-        assert self.marked is not None
-        after = self.marked.structures[key].after
-        return self.structures.leave(self.number + key, self._names(key), after, local)
+        return self.structures.leave(self.number + key, self._form(key), local)
+
+    # --- lists
+
+    def from_table(self, value: Any, key: Any) -> Any:
+        """An item of a list of numbers, at a traced index; `MISSING` where the index has to be a plain number."""
+        if key.shape or isinstance(key.atom, Const) or not self.structures.is_open():
+            return MISSING
+        table = self.session.sequences.table(self.whole(value))
+        if table is None or not -len(value) <= key.value < len(value):
+            return MISSING
+        return table.item(key, int(key.value))
+
+    def made(self, value: Any) -> Any:
+        """A list or dict that the user's code writes down."""
+        return self.session.iterators.made(value)
 
     # --- choices: what is evaluated in one of two cases --------------------------------------------
 
     def open(self, key: int, condition: Any) -> bool:
         """The first operand of a choice; returns which of the others is evaluated."""
-        self.kept_values.setdefault(key, []).append(condition)
-        return bool(self.asked(condition))
+        return self.structures.open(self.number + key, self._form(key), condition, self.asked(condition))
 
     def open_compare(self, key: int, operator_name: str, left: Any, right: Any) -> bool:
         """The first comparison of a chain; returns whether the next is evaluated."""
-        result = self.compare(operator_name, left, right)
-        self.seconds.setdefault(key, []).append(right)
-        self.kept_values.setdefault(key, []).append(result)
-        return bool(self.asked(result))
+        taken = self.open(key, self.compare(operator_name, left, right))
+        opened: Any = self.structures.frames[-1]
+        opened.second = right
+        return taken
 
     def second(self, key: int) -> Any:
         """The operand that two comparisons of a chain share."""
-        return self.seconds[key][-1]
+        opened: Any = self.structures.top(self.number + key)
+        return opened.second
 
     def close(self, key: int, value: Any) -> Any:
         """The value of the operand that was evaluated."""
-        self.kept(key)
-        return value
+        return self.structures.close(self.number + key, value)
 
     def kept(self, key: int) -> Any:
         """The value of the first operand, since no other was evaluated."""
-        if self.seconds.get(key):
-            self.seconds[key].pop()
-        return self.kept_values[key].pop()
+        return self.structures.kept(self.number + key)
 
     def negated(self, value: Any) -> Any:
         """`not value`."""
-        return not self.asked(value)
+        value = self.asked(value)
+        if is_traced(value) and value.size == 1 and not isinstance(value.atom, Const):
+            truth = self.structures.truth(value)
+            found = logical_not(truth)
+            return self.structures.recording.wrap(bool(found.value), found.atom, True)
+        return not value
 
     def stores_outer(self, *names: str) -> None:
         """A function runs that stores names of the function around it: no mark of a structure sees that."""

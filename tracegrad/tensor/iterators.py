@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracegrad.record.structure import Structures
+from tracegrad.record.loops import Structures
+
+_CONTAINERS = (list, dict)
 
 
 class Iterators:
-    """Where each iterator of a capture was made.
+    """Where each iterator of a capture was made, and each list and dict.
 
     Parameters
     ----------
@@ -23,24 +25,18 @@ class Iterators:
 
     def __init__(self, structures: Structures) -> None:
         self.structures = structures
-        self._made: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def made(self, value: Any) -> Any:
-        """Remember where an iterator was made; returns it."""
-        if hasattr(type(value), "__next__"):
-            self._made[id(value)] = (value, self.structures.place())
+        """Remember where an iterator, list or dict was made; returns it."""
+        kind = type(value)
+        if kind in _CONTAINERS or hasattr(kind, "__next__"):
+            self.structures.made(value)
         return value
 
     def used(self, value: Any) -> Any:
         """Fail the structures that an iterator was not made in, and that use it up now; returns it."""
-        if not hasattr(type(value), "__next__"):
-            return value
-        entry = self._made.get(id(value))
-        before = entry[1] if entry is not None and entry[0] is value else ()
-        now = self.structures.place()
-        same = 0
-        while same < min(len(before), len(now)) and before[same] == now[same]:
-            same += 1
-        if same < len(now):
-            self.structures.fail(f"a {type(value).__name__} is used up in more than one step", same)
+        if hasattr(type(value), "__next__"):
+            same = self.structures.crossed(value)
+            if same < len(self.structures.frames):
+                self.structures.fail(f"a {type(value).__name__} is used up in more than one step", same)
         return value

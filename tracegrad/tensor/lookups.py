@@ -34,6 +34,7 @@ class Lookups:
     own_attribute: Callable[[Any, str], Any]
     own_member: Callable[[type, str], Any]
     own_method: Callable[[Any, str], Callable[..., Any] | None]
+    from_table: Callable[[Any, Any], Any]
 
     def glob(self, name: str) -> Any:
         """A global name, or a builtin."""
@@ -59,7 +60,7 @@ class Lookups:
         kind = type(value)
         if kind is types.ModuleType and is_stable(value.__name__):
             return getattr(value, name)
-        if kind is TracedArray:
+        if isinstance(value, TracedArray):
             if not hasattr(value, name) and hasattr(np.ndarray, name):
                 raise unsupported(f"ndarray.{name}")
             return getattr(value, name)
@@ -90,6 +91,10 @@ class Lookups:
         if isinstance(value, np.ndarray):
             return read_item(value, key) if has_traced(key) else value[key]
         if isinstance(value, CONTAINERS):
+            if type(value) in (list, tuple) and is_traced(key):
+                row = self.from_table(value, key)
+                if row is not MISSING:
+                    return row
             key = plain_key(key)
         own = self.own_method(value, "__getitem__")
         if own is not None:

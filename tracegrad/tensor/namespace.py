@@ -52,6 +52,7 @@ from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.lookups import Lookups
 from tracegrad.tensor.numpy_protocol import unsupported
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, CONTAINERS, MISSING, Reads, Unread
+from tracegrad.tensor.sequences import LATER, Sequences
 from tracegrad.tensor.special_methods import BY_NAME, UPDATES, WITHOUT_PARTS, Operators
 from tracegrad.tensor.standins import StandIns, is_traced
 from tracegrad.tensor.traced import strong
@@ -74,6 +75,7 @@ class Session:
         self.stand_ins = StandIns(recording)
         self.draws = Draws(recording, self.reads, self.stand_ins.array)
         self.iterators = Iterators(recording.structures)
+        self.sequences = Sequences(recording)
         self.depth = 0
         self.refusals: list[str] = []
         self.serial = itertools.count()
@@ -214,8 +216,6 @@ class Marks(Lookups, Operators, Edges):
         self.globals: dict[str, Any] = scope.names if isinstance(scope, _GlobalsView) else scope
         self.marked = marked
         self.number = next(session.serial) * 100_000  # keys of structures are unique to one running clone
-        self.kept_values = {}
-        self.seconds = {}
 
     # --- calls -----------------------------------------------------------------------------------
 
@@ -273,6 +273,8 @@ class Marks(Lookups, Operators, Edges):
             answer = self.asked_by_name(function, args, keywords)
             if answer is not MISSING:
                 return answer
+        if is_in(function, LATER) and args and not keywords and all(map(self._is_plain_iterable, args)):
+            return self.session.sequences.later(function, tuple(map(self.whole, args)))
         function = self._of_contents(function)
         objects = self._use_of_objects(function)
         args = tuple(self.reads.contents(a, objects) for a in args)
@@ -290,6 +292,9 @@ class Marks(Lookups, Operators, Edges):
         if type(result) is np.ndarray and not is_traced(result) and module_of(function).startswith("numpy"):
             return self.session.stand_ins.fresh(result)
         return result
+
+    def _is_plain_iterable(self, value: Any) -> bool:
+        return type(value) in WITHOUT_PARTS or self.own_method(value, "__iter__") is None
 
     def _use_of_objects(self, function: Any) -> str:
         """What a callable without marks does with the objects it is given; see `Reads.contents`."""
@@ -378,12 +383,13 @@ class Marks(Lookups, Operators, Edges):
         name = getattr(function, "__name__", type(function).__name__)
         if owner is not None and not isinstance(owner, types.ModuleType):
             if name in MUTATORS:
+                what = f"`{name}` changes a {type(owner).__name__} that outlives the"
                 if self.reads.path_of(owner) is not None:
-                    self.recording.not_repeatable(
-                        f"`{name}` changes a {type(owner).__name__} that outlives the call"
-                    )
+                    self.recording.not_repeatable(f"{what} call")
+                elif name == "append" and type(owner) is list:
+                    self.structures.appending(owner, f"{what} block")
                 else:
-                    self.structures.fail(f"`{name}` changes a {type(owner).__name__} that outlives the block")
+                    self.structures.changing(owner, f"{what} block")
                 return
             if isinstance(owner, (list, tuple, dict, set, frozenset, np.ndarray, type, *BY_VALUE)):
                 return
@@ -434,7 +440,7 @@ class Marks(Lookups, Operators, Edges):
                 f"stores into `{what}` of a {type(target).__name__} that outlives the call"
             )
         else:
-            self.structures.fail(f"stores into `{what}` of a {type(target).__name__}")
+            self.structures.changing(target, f"stores into `{what}` of a {type(target).__name__}")
 
     def update(self, value: Any, operator_name: str, other: Any) -> Any:
         """`value += other` of a name."""

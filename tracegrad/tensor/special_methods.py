@@ -22,7 +22,7 @@ from tracegrad.ops import linalg
 from tracegrad.tensor.callables import is_scipy, may_clone
 from tracegrad.tensor.reads import CONTAINERS, MISSING
 from tracegrad.tensor.standins import is_traced
-from tracegrad.tensor.traced import TracedArray
+from tracegrad.tensor.traced import LoopItem, TracedArray
 
 UPDATES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
     "Add": (a.add, operator.iadd),
@@ -73,7 +73,7 @@ COMPARE: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 }
 # Types with nothing inside that could change, and no special methods of the user's.
 WITHOUT_PARTS = {
-    TracedArray, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32,
+    TracedArray, LoopItem, float, int, bool, str, bytes, complex, type(None), np.ndarray, np.float64, np.float32,
     np.int64, np.bool_, slice, range,
 }  # fmt: skip
 
@@ -225,6 +225,8 @@ class Operators:
         if type(left) in WITHOUT_PARTS and type(right) in WITHOUT_PARTS and not name.startswith("is"):
             return plain(left, right)
         if name.startswith("is"):
+            if is_traced(left) and isinstance(right, bool) and left.weak and left.dtype.kind == "b":
+                return plain(self.recording.truth(left), right)
             self.reads.pin(left)
             self.reads.pin(right)
             if is_traced(left) and is_traced(right) and left is not right:

@@ -110,6 +110,11 @@ class TracedArray(ArrayProtocol):
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
+    def becomes_item(self, column: Any, number: int) -> None:
+        """Stand for an item of a loop's stack, read where it is asked for."""
+        self.__class__ = LoopItem
+        _ATOM.__set__(self, (column, number, None, None))
+
     def __str__(self) -> str:
         return str(self.recorder.text(self))
 
@@ -130,6 +135,37 @@ class TracedArray(ArrayProtocol):
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self.__copy__()
+
+
+class LoopItem(TracedArray):
+    """What a list holds after a loop that appended to it: an item of a stack, whose variable is made in the block
+    that reads it.
+    """
+
+    __slots__ = ()
+
+    @property
+    def item_of(self) -> tuple[Any, int]:
+        """The whole stack, as a traced array, and the number of this item."""
+        column, number, _, _ = _ATOM.__get__(self)
+        return column, number
+
+    @property
+    def atom(self) -> Atom:
+        column, number, block, known = _ATOM.__get__(self)
+        if block is not self.recorder.steps:
+            known = column[number].atom
+            _ATOM.__set__(self, (column, number, self.recorder.steps, known))
+        found: Atom = known
+        return found
+
+    @atom.setter
+    def atom(self, atom: Atom) -> None:
+        self.__class__ = TracedArray  # type: ignore[assignment]
+        self.atom = atom
+
+
+_ATOM: Any = TracedArray.__dict__["atom"]
 
 
 def _method(name: str, run: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,444 @@
+"""Branches while they are being recorded, and what all open structures have in common.
+
+In: the marks of `marks.py`, with the local names a structure rebinds. Out: `branch` steps in the recording,
+or, where a structure cannot be generalised, the straight steps with their guards. Straight is always right;
+the rest has to earn its place:
+
+- A branch gets one arm, the one taken; the other is None until a later capture takes it.
+- What a name holds at an edge must be a traced value, a number, or a tuple, list or dict of such. Anything
+  else that an arm stores fails the structure, with a reason for `explain()`.
+- An array that is written in place keeps its identity, and stands for the result of the structure.
+
+Begin with `Branches.test`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tracegrad.ad.branch import branch
+from tracegrad.ir.close import closed, free_variables, substitute, substituted
+from tracegrad.ir.location import Location
+from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
+from tracegrad.record.edges import DEPTH, UNDEFINED, put_together, readable, taken_apart
+from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
+from tracegrad.record.pins import Pins, owner_of, parts_of
+
+MANY = 1000  # objects looked at to say whose memory a name may hold
+CHOSEN = "value"  # the label of what a conditional expression chooses
+
+
+class Branches:
+    """The open structures of one recording, and its branches.
+
+    Parameters
+    ----------
+    recording : Recording
+        Whose `steps` list is swapped while a block is open.
+    """
+
+    def __init__(self, recording: Any) -> None:
+        self.recording = recording
+        self.frames: list[Frame] = []
+        self.alias: dict[Var, Atom] = {}
+        self.reasons: list[tuple[str, Location | None]] = []
+        self.pins = Pins(self.is_visible)
+        self._made: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+
+    # --- where things were made, and who may change them -------------------------------------------
+
+    def place(self) -> tuple[tuple[int, int], ...]:
+        """Where the run is: each open structure, with the number of the step a loop is in."""
+        return tuple((frame.key, frame.done if isinstance(frame, LoopFrame) else 0) for frame in self.frames)
+
+    def made(self, value: Any) -> Any:
+        """Remember where an iterator, list or dict was made; returns it."""
+        self._made[id(value)] = (value, self.place())
+        return value
+
+    def crossed(self, value: Any) -> int:
+        """How many of the open structures, from the outermost, were open when this object was made."""
+        entry = self._made.get(id(value))
+        before = entry[1] if entry is not None and entry[0] is value else ()
+        now = self.place()
+        same = 0
+        while same < min(len(before), len(now)) and before[same] == now[same]:
+            same += 1
+        return same
+
+    def owned(self, value: Any) -> bool:
+        """Whether a list or dict was made in this run."""
+        entry = self._made.get(id(value))
+        return entry is not None and entry[0] is value
+
+    def changing(self, value: Any, reason: str) -> None:
+        """A list or dict gets other items: fail the structures that were entered since it was made and do
+        not follow it.
+        """
+        same = self.crossed(value)
+        for i in range(same, len(self.frames)):
+            frame = self.frames[i]
+            if not isinstance(frame, Straight) and not self._follows(frame, value):
+                self.fail(reason, i)
+                return
+
+    def appending(self, value: list[Any], reason: str) -> None:
+        """A list gets one more item: as `changing`, but the innermost loop may hand it on as a stack."""
+        same = self.crossed(value)
+        for i in range(same, len(self.frames)):
+            frame = self.frames[i]
+            if isinstance(frame, Straight):
+                continue
+            grows = isinstance(frame, LoopFrame) and any(g.items is value for g in frame.grown.values())
+            if not grows or any(not isinstance(f, Straight) for f in self.frames[i + 1 :]):
+                self.fail(reason, i)
+                return
+
+    def _follows(self, frame: BranchFrame | LoopFrame, value: Any) -> bool:
+        """Whether a structure hands the items of a list or dict on."""
+        names = frame.before if isinstance(frame, BranchFrame) else frame.objects
+        return any(
+            frame.form.written.get(name) == {"item"} and _is_in(value, held) for name, held in names.items()
+        )
+
+    def writing(self, array: Any, owner: int) -> None:
+        """An array is written: fail the structures it came into from outside that do not hand it on; and
+        guard what must have been taken for names to hold what they hold.
+        """
+        atom = substituted(array.atom, self.alias)
+        for i in range(len(self.frames) - 1, -1, -1):
+            frame = self.frames[i]
+            if isinstance(frame, Straight):
+                continue
+            if self._is_made_in(i, atom, owned=True):
+                break
+            entry = frame.owners.get(owner)
+            if entry is None:
+                self.fail(
+                    "an array from outside is written in place", self._outermost_without(owner, i, atom)
+                )
+                break
+            atom = substituted(entry, self.alias)
+        guards, unknown = self.pins.written(array, owner, self.alias)
+        self.recording.steps.extend(guards)
+        if unknown:
+            self.recording.not_repeatable(
+                "an array that came out of a nested loop or branch may be written in place"
+            )
+
+    def _outermost_without(self, owner: int, place: int, atom: Atom) -> int:
+        """The outermost structure that was entered with this array and does not hand it on."""
+        while place > 0 and not self._is_made_in(place - 1, atom, owned=True):
+            place -= 1
+            frame = self.frames[place]
+            if not isinstance(frame, Straight) and owner in frame.owners:
+                return place + 1
+        return place
+
+    def _blocks(self, place: int) -> list[Sequence[Step]]:
+        """The steps so far of the block that an open structure is recording."""
+        inner: Sequence[Step] = self.recording.steps
+        for frame in self.frames[place + 1 :]:
+            if not isinstance(frame, Straight):
+                inner = frame.outer
+                break
+        frame = self.frames[place]
+        if isinstance(frame, LoopFrame) and frame.current is not None:
+            return [inner, frame.current.test]
+        return [inner]
+
+    def _is_made_in(self, place: int, atom: Atom, owned: bool = False) -> bool:
+        frame = self.frames[place]
+        if not isinstance(atom, Var) or isinstance(frame, Straight):
+            return False
+        one = frame.current if isinstance(frame, LoopFrame) else None
+        if one is not None and (atom is one.counter or (atom in one.header.values() and not owned)):
+            return True
+        return any(atom in step.outputs for steps in self._blocks(place) for step in reversed(steps))
+
+    def is_visible(self, atom: Atom) -> bool:
+        """Whether the block that is being recorded may read this."""
+        atom = substituted(atom, self.alias)
+        if isinstance(atom, Const) or atom in self.recording.inputs:
+            return True
+        if any(atom in step.outputs for step in reversed(self.recording.steps)):
+            return True
+        for frame in reversed(self.frames):
+            if isinstance(frame, Straight):
+                continue
+            if isinstance(frame, LoopFrame) and frame.current is not None:
+                one = frame.current
+                if atom in one.header.values() or any(atom in step.outputs for step in one.test):
+                    return True
+            if any(atom in step.outputs for step in reversed(frame.outer)):
+                return True
+        return False
+
+    def is_open(self) -> bool:
+        """Whether anything recorded now may become part of a loop or branch."""
+        return any(not isinstance(frame, Straight) for frame in self.frames)
+
+    @contextlib.contextmanager
+    def outside(self, value: Any) -> Iterator[None]:
+        """Record for a while in the outermost block that has all leaves of a value."""
+        leaves: dict[str, Any] = {}
+        taken_apart(value, "item", leaves, lambda container: True)
+        atoms = [
+            substituted(t.atom, self.alias)
+            for t in map(self.recording.traced, leaves.values())
+            if t is not None
+        ]
+        steps = self.recording.steps
+        for i in range(len(self.frames) - 1, -1, -1):
+            frame = self.frames[i]
+            if isinstance(frame, Straight):
+                continue
+            if any(self._is_made_in(i, atom) for atom in atoms):
+                break
+            steps = frame.outer
+        around, self.recording.steps = self.recording.steps, steps
+        yield
+        self.recording.steps = around
+
+    # --- failing ---------------------------------------------------------------------------------
+
+    def fail(self, reason: str, depth: int = 0) -> None:
+        """Make the open structures above `depth` straight: what was recorded in them stays, as a path."""
+        if any(not isinstance(f, Straight) for f in self.frames[depth:]):
+            location = self.recording.location()
+            self.reasons.append((reason, location))
+            content = self.recording.steps
+            for i in range(len(self.frames) - 1, depth - 1, -1):
+                frame = self.frames[i]
+                if not isinstance(frame, Straight):
+                    content = self._spilled(frame, content)
+                    self.frames[i] = frame.given_up()
+            self.recording.steps = content
+
+    def _spilled(self, frame: BranchFrame | LoopFrame, content: list[Step]) -> list[Step]:
+        """The steps around a frame, with what it recorded as straight steps, and the block being recorded,
+        behind them.
+        """
+        frame.outer.extend(frame.flushed(self.alias))
+        # A loop that has not begun its first iteration records into the steps around it.
+        if content is not frame.outer:
+            frame.outer.extend(content)
+        return frame.outer
+
+    def unwind(self, depth: int) -> None:
+        """Close what an exception left open."""
+        self.fail("an exception passed through", depth)
+        del self.frames[depth:]
+
+    def top(self, key: int) -> Frame:
+        """The frame of the structure that is closing; what an exception left open above it is unwound."""
+        place = max(i for i, f in enumerate(self.frames) if f.key == key)
+        self.unwind(place + 1)
+        return self.frames[place]
+
+    # --- branches --------------------------------------------------------------------------------
+
+    def test(self, key: int, form: Any, condition: Any, local: Mapping[str, Any]) -> bool:
+        """A branch begins; returns which arm is taken."""
+        recording = self.recording
+        traced = recording.traced(condition)
+        if traced is None or isinstance(traced.atom, Const):
+            self.frames.append(Straight(key))
+            return bool(condition)
+        atom = recording.condition(traced)
+        taken = bool(traced.value)
+        before = {n: local.get(n, UNDEFINED) for n in tracked_names(form)}
+        frame = BranchFrame(
+            key,
+            form,
+            atom,
+            taken,
+            recording.steps,
+            before,
+            self._owners(form, before),
+            tuple(local.get(n) for n in form.loads) if local else None,
+            recording.location(),
+        )
+        self.frames.append(frame)
+        recording.steps = []
+        return taken
+
+    def join(self, key: int, form: Any, local: Mapping[str, Any]) -> tuple[Any, ...]:
+        """A branch ends; returns the values of its names, results of the branch from here on."""
+        frame = self.top(key)
+        after = {n: local.get(n, UNDEFINED) for n in tracked_names(form)}
+        if isinstance(frame, BranchFrame):
+            after = self._joined(frame, after)
+        self.frames.pop()
+        return tuple(after[n] for n in form.names)
+
+    def open(self, key: int, form: Any, value: Any, asked: Any) -> bool:
+        """A conditional expression begins with its condition, `and` and `or` with their first operand; `asked`
+        is what is asked for its truth.
+        """
+        taken = self.test(key, form, asked, {})
+        opened: Any = self.frames[-1]
+        opened.kept = value
+        return taken
+
+    def close(self, key: int, value: Any) -> Any:
+        """A conditional expression ends; returns what it chose."""
+        frame = self.top(key)
+        if isinstance(frame, BranchFrame):
+            traced = self.recording.traced(value)
+            if frame.form.truth:
+                value = bool(value) if traced is None else self.truth(traced)
+            value = self._joined(frame, {CHOSEN: value})[CHOSEN]
+        self.frames.pop()
+        return value
+
+    def kept(self, key: int) -> Any:
+        """What `open` was given, chosen."""
+        opened: Any = self.top(key)
+        return self.close(key, opened.kept)
+
+    def truth(self, value: Any) -> Any:
+        """The truth of a traced value, traced."""
+        traced = self.recording.traced(value)
+        return self.recording.wrap(bool(traced.value), self.recording.condition(traced), True)
+
+    def _joined(self, frame: BranchFrame, after: dict[str, Any]) -> dict[str, Any]:
+        """The values of the names after a branch: its results, where they can be."""
+        results: dict[str, Any] = {}
+        shapes: dict[str, Any] = {}
+        for n, v in after.items():
+            if v is UNDEFINED:
+                continue
+            leaves: dict[str, Any] = {}
+            shapes[n] = taken_apart(v, n, leaves, self.owned)
+            for label, leaf in leaves.items():
+                traced = self.leaf(leaf)
+                if traced is not None:
+                    results[label] = traced
+                elif n in frame.form.names or n not in frame.before:
+                    self.fail(f"`{label}` holds a {type(leaf).__name__} after one arm", len(self.frames) - 1)
+                    return after
+        renamed = self._close_branch(frame, results, after)
+        return {n: put_together(v, n, shapes.get(n), renamed) for n, v in after.items()}
+
+    def _close_branch(
+        self, frame: BranchFrame, results: dict[str, Any], after: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        recording = self.recording
+        steps = self._resolved(recording.steps)
+        atoms = [substituted(t.atom, self.alias) for t in results.values()]
+        free = free_variables(steps, atoms)
+        arm = closed(steps, atoms, (), free, "arm")
+        outputs = tuple(Var(a.type, name_of(n)) for n, a in zip(results, atoms, strict=True))
+        arms = (arm, None) if frame.taken else (None, arm)
+        recording.steps = frame.outer
+        recording.steps.append(
+            Instr(
+                branch,
+                (frame.condition, *free),
+                outputs,
+                {"arms": arms, "names": tuple(results)},
+                frame.location,
+            )
+        )
+        deep = holds_arrays(steps)
+        out: dict[str, Any] = {}
+        for (n, t), v in zip(list(results.items()), outputs, strict=True):
+            out[n] = self._result(frame, n, t, v, after.get(n), (frame.condition, frame.taken, deep))
+        return out
+
+    # --- shared ----------------------------------------------------------------------------------
+
+    def leaf(self, value: Any) -> Any:
+        """A traced value, or a number or truth value made one; None for anything else."""
+        return self.recording.number_as_traced(value)
+
+    def _owners(self, form: Any, held: Mapping[str, Any]) -> dict[int, Atom]:
+        """The atoms of the arrays a structure writes, by whose memory it is."""
+        out: dict[int, Atom] = {}
+        for n in form.written:
+            traced = self.recording.traced(held.get(n))
+            if traced is not None and traced.atom.type.shape and self.recording.whole_array(traced) is traced:
+                out[owner_of(traced.value)] = traced.atom
+        return out
+
+    def _result(
+        self,
+        frame: BranchFrame | LoopFrame,
+        label: str,
+        traced: Any,
+        variable: Var,
+        held: Any,
+        reached: tuple[Atom | None, Any, bool],
+    ) -> Any:
+        """The result of a structure that was closed: the same value under its variable.
+
+        An array that is written inside keeps its identity. Of any other array, which one the name holds may
+        depend on the arm, or on the number of iterations; that matters only when one of them is written later,
+        and then the pin asks for what was taken here.
+        """
+        condition, expected, deep = reached
+        if variable.type.shape and held is traced and owner_of(traced.value) in frame.owners:
+            self.recording.stands_for(traced, variable)
+            return traced
+        made = self.recording.renamed(traced, variable)
+        if variable.type.shape and condition is not None:
+            self.pins.hold(made, condition, expected, deep, frame.location, self._reach(frame.seen))
+        return made
+
+    def _reach(self, seen: Sequence[Any] | None) -> frozenset[int] | None:
+        """The memory that the names read in a structure could hold; None if that is not known."""
+        if seen is None:
+            return None
+        found: set[int] = set()
+        known: dict[int, Any] = {}
+        todo = list(seen)
+        while todo:
+            value = todo.pop()
+            if id(value) in known:
+                continue
+            known[id(value)] = value
+            traced = self.recording.traced(value)
+            if traced is not None:
+                found.add(owner_of(traced.value))
+                continue
+            inner = parts_of(value)
+            if inner is None or len(known) > MANY:
+                return None
+            todo.extend(inner)
+        return frozenset(found)
+
+    def _resolved(self, steps: Sequence[Step]) -> list[Step]:
+        return [substitute(s, self.alias) for s in steps] if self.alias else list(steps)
+
+
+def tracked_names(form: Any) -> tuple[str, ...]:
+    """The names whose values a structure hands on: those it stores, and those whose objects it writes."""
+    if not form.written:
+        names: tuple[str, ...] = form.names
+        return names
+    return (*form.names, *(n for n in form.written if n not in form.names))
+
+
+def name_of(label: str) -> str | None:
+    """The hint for the name of a result; flags of early exits have none of the user's."""
+    return None if label.startswith(CHOSEN) and label[len(CHOSEN) :][:1] in ("", "[") else readable(label)
+
+
+def holds_arrays(steps: Sequence[Step]) -> bool:
+    """Whether a loop or branch among these steps has an array among its results."""
+    return any(
+        isinstance(s, Instr) and s.op.family == "control" and any(v.type.shape for v in s.outputs)
+        for s in steps
+    )
+
+
+def _is_in(value: Any, held: Any, depth: int = 0) -> bool:
+    """Whether a list or dict is `held`, or inside of it."""
+    if held is value:
+        return True
+    if depth == DEPTH or type(held) not in (list, tuple, dict):
+        return False
+    return any(_is_in(value, v, depth + 1) for v in (held.values() if type(held) is dict else held))

@@ -1,0 +1,158 @@
+"""What iterations hand on and append: the leaves of names, and lists that grow by the same items each time.
+
+In: an open loop, and what its names hold at the edge of an iteration. Out: atoms that the next iteration gets
+(`Iteration.next`), items that one leaves behind (`Iteration.pushed`), or the reason why it cannot be one of a
+loop. After the loop a list that grew holds items of the loop's stacks. Begin with `Handing.next_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.close import substituted
+from tracegrad.ir.trace import Guard, Instr, Var
+from tracegrad.ir.types import ArrayType
+from tracegrad.ops.shape import reshape
+from tracegrad.record.branches import Branches, name_of
+from tracegrad.record.edges import UNDEFINED, put_together, taken_apart
+from tracegrad.record.iterations import Grown, Iteration, LoopFrame
+from tracegrad.record.pins import owner_of
+
+TAIL = 2  # items at the end of a list that grows which the next iteration may read
+
+
+class Handing(Branches):
+    """The part of `Structures` that goes from one iteration to the next."""
+
+    # --- names -----------------------------------------------------------------------------------
+
+    def in_header(self, frame: LoopFrame, one: Iteration, name: str, value: Any) -> dict[str, Any]:
+        """The leaves of a name's value under variables of this iteration."""
+        leaves: dict[str, Any] = {}
+        taken_apart(value, name, leaves, self.owned)
+        renamed: dict[str, Any] = {}
+        for label, leaf in leaves.items():
+            if label not in frame.init:
+                continue
+            traced = self.leaf(leaf)
+            variable = one.header[label] = Var(traced.atom.type, name_of(label))
+            if variable.type.shape and traced is value and owner_of(traced.value) in frame.owners:
+                self.recording.stands_for(traced, variable)
+            else:
+                renamed[label] = self.recording.renamed(traced, variable)
+        return renamed
+
+    def next_of(self, frame: LoopFrame, one: Iteration, name: str, value: Any) -> str | None:
+        leaves: dict[str, Any] = {}
+        shape = taken_apart(value, name, leaves, self.owned)
+        if name in frame.shapes and shape != frame.shapes[name]:
+            return f"`{name}` changes its structure in the loop"
+        for label, leaf in leaves.items():
+            traced = self.leaf(leaf)
+            if traced is not None and label not in frame.still:
+                one.next[label] = substituted(traced.atom, self.alias)
+            elif label in frame.init:
+                return f"`{label}` becomes a {type(leaf).__name__} in the loop"
+            elif frame.done == 0 and label not in frame.still:
+                frame.still[label] = leaf
+            elif leaf is not frame.still.get(label, UNDEFINED):
+                return f"`{label}` holds a {type(leaf).__name__} that changes from step to step"
+        return None
+
+    # --- lists that grow -------------------------------------------------------------------------
+
+    def begin_list(self, frame: LoopFrame, name: str, items: list[Any]) -> None:
+        grown = frame.grown[name] = Grown(name, items, len(items), len(items))
+        for label, item in _tail(grown):
+            leaves: dict[str, Any] = {}
+            frame.shapes[label] = taken_apart(item, label, leaves, self.owned)
+            for inner, leaf in leaves.items():
+                traced = self.leaf(leaf)
+                if traced is None:
+                    frame.still[inner] = leaf
+                else:
+                    frame.init[inner] = substituted(traced.atom, self.alias)
+
+    def show_lists(self, frame: LoopFrame, one: Iteration) -> None:
+        """The last items of lists stand for variables of this iteration while it runs."""
+        for grown in frame.grown.values():
+            for label, item in _tail(grown):
+                if label in frame.shapes:
+                    shown = put_together(
+                        item, label, frame.shapes[label], self.in_header(frame, one, label, item)
+                    )
+                    if shown is not item:
+                        place = len(grown.items) - 1 - _depth(label)
+                        grown.shown.append((place, item))
+                        grown.items[place] = shown
+
+    def restore_lists(self, frame: LoopFrame) -> None:
+        """Items at the end of lists that stood for header variables: what belongs there again."""
+        for grown in frame.grown.values():
+            for place, item in grown.shown:
+                if place < len(grown.items):
+                    grown.items[place] = item
+            grown.shown.clear()
+
+    def appended(self, frame: LoopFrame, one: Iteration, grown: Grown) -> str | None:
+        """The items that an iteration appended to a list, as leaves that it leaves behind."""
+        new = grown.items[grown.seen :]
+        leaves: dict[str, Any] = {}
+        shapes = tuple(
+            taken_apart(item, f"{grown.name}[+{j}]", leaves, self.owned) for j, item in enumerate(new)
+        )
+        if grown.shapes is None:
+            grown.shapes = shapes
+        elif shapes != grown.shapes:
+            return f"another number or kind of items is appended to `{grown.name}`"
+        own: dict[str, Any] = {}
+        for label, leaf in leaves.items():
+            traced = self.leaf(leaf)
+            if traced is None:
+                return f"a {type(leaf).__name__} is appended to `{grown.name}`"
+            own[label] = self.recording.wrap(traced.value, traced.atom, traced.weak, traced.requires_grad)
+            one.pushed[label] = substituted(traced.atom, self.alias)
+        for j, item in enumerate(new):
+            grown.items[grown.seen + j] = put_together(item, f"{grown.name}[+{j}]", shapes[j], own)
+        for label, item in _tail(grown):
+            if label in frame.shapes:
+                reason = self.next_of(frame, one, label, item)
+                if reason is not None:
+                    return reason
+        grown.pending = own
+        return None
+
+    def close_lists(self, frame: LoopFrame, stacks: Mapping[str, Var], steps: Var | None) -> None:
+        """The items that iterations appended stand for items of the loop's stacks."""
+        if not stacks:
+            return
+        recording = self.recording
+        if steps is not None:
+            recording.steps.append(Guard(steps, frame.count, frame.location))
+        for grown in frame.grown.values():
+            for label in grown.leaves[0]:
+                leaves = [own[label] for own in grown.leaves]
+                stack = stacks[label]
+                shape = (frame.count, *stack.type.shape[1:])
+                whole = Var(ArrayType(shape, stack.type.dtype), stack.name)
+                stack.name = None
+                recording.steps.append(Instr(reshape, (stack,), (whole,), {"shape": shape}, frame.location))
+                values = np.array([leaf.value for leaf in leaves], stack.type.dtype)
+                active = any(leaf.requires_grad for leaf in leaves)
+                column = recording.wrap(values, whole, False, active)
+                for i, leaf in enumerate(leaves):
+                    leaf.becomes_item(column, i)
+
+
+def _tail(grown: Grown) -> list[tuple[str, Any]]:
+    """The last items of a list, with their labels."""
+    there = min(TAIL, grown.length, len(grown.items))
+    return [(f"{grown.name}[-{j + 1}]", grown.items[-1 - j]) for j in range(there)]
+
+
+def _depth(label: str) -> int:
+    """How far from the end the item with this label stands, 0 for the last."""
+    return int(label[label.rindex("[-") + 2 : -1]) - 1

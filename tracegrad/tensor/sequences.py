@@ -1,0 +1,340 @@
+"""What a `for` runs over, with its items known by their number: ranges, arrays, lists of numbers, and zip,
+enumerate, reversed of such.
+
+In: the value after `in`. Out: `Items`, whose item is computed from the traced counter, so that every iteration
+records the same steps; or None for anything else, which Python iterates over. Begin with `Sequences.of`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Var
+from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.record.edges import Shape, put_together, taken_apart
+from tracegrad.tensor.standins import is_traced
+
+LARGE = 64  # arrays with more items than this, in a list, are not copied into one array
+LATER = {zip, enumerate, reversed, range}
+_LISTED = (
+    itertools.product,
+    itertools.combinations,
+    itertools.permutations,
+    itertools.combinations_with_replacement,
+)
+
+
+class Items:
+    """Items by their number.
+
+    Attributes
+    ----------
+    count : how many there are
+    length : the same, traced where it is computed
+    """
+
+    count: int
+    length: Any
+
+    def item(self, counter: Any, number: int) -> Any:
+        """The item with this number, as a function of the traced counter."""
+        raise NotImplementedError
+
+    def plain(self, number: int) -> Any:
+        """The item as Python would have it, for a loop that is not one."""
+        raise NotImplementedError
+
+
+class Counted(Items):
+    """`range(...)`."""
+
+    def __init__(self, numbers: range, start: Any, length: Any) -> None:
+        self.numbers, self.start = numbers, start
+        self.count, self.length = len(numbers), length
+
+    def item(self, counter: Any, number: int) -> Any:
+        if self.numbers.step != 1:
+            counter = counter * self.numbers.step
+        return counter if type(self.start) is int and self.start == 0 else counter + self.start
+
+    def plain(self, number: int) -> Any:
+        return self.numbers[number]
+
+
+class Rows(Items):
+    """The items of an array."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.count = self.length = array.shape[0]
+
+    def item(self, counter: Any, number: int) -> Any:
+        return self.array[counter]
+
+    def plain(self, number: int) -> Any:
+        return self.array[number]
+
+
+class Table(Items):
+    """A list or tuple of numbers and small arrays, or of tuples of such: each leaf a row of a table."""
+
+    def __init__(self, recording: Any, items: Sequence[Any], shape: Shape, columns: dict[str, Any]) -> None:
+        self.recording, self.items, self.shape, self.columns = recording, items, shape, columns
+        self.count = self.length = len(items)
+
+    def item(self, counter: Any, number: int) -> Any:
+        leaves: dict[str, Any] = {}
+        taken_apart(self.items[number], "item", leaves, _always)
+        own = {}
+        for label, leaf in leaves.items():
+            found = self.columns[label][counter]
+            weak = bool(leaf.weak) if is_traced(leaf) else type(leaf) in (int, float, bool)
+            value = leaf.value if is_traced(leaf) else leaf
+            own[label] = self.recording.wrap(value, found.atom, weak, found.requires_grad)
+        item = self.items[number]
+        return put_together(
+            list(item) if type(item) is list else dict(item) if type(item) is dict else item,
+            "item",
+            self.shape,
+            own,
+        )
+
+    def plain(self, number: int) -> Any:
+        return self.items[number]
+
+
+class Zipped(Items):
+    """`zip(...)`."""
+
+    def __init__(self, parts: Sequence[Items], length: Any) -> None:
+        self.parts = parts
+        self.count, self.length = min(p.count for p in parts), length
+
+    def item(self, counter: Any, number: int) -> Any:
+        return tuple(p.item(counter, number) for p in self.parts)
+
+    def plain(self, number: int) -> Any:
+        return tuple(p.plain(number) for p in self.parts)
+
+
+class Numbered(Items):
+    """`enumerate(...)`."""
+
+    def __init__(self, part: Items, start: Any) -> None:
+        self.part, self.start = part, start
+        self.count, self.length = part.count, part.length
+
+    def item(self, counter: Any, number: int) -> Any:
+        at_zero = type(self.start) is int and self.start == 0
+        return (counter if at_zero else counter + self.start), self.part.item(counter, number)
+
+    def plain(self, number: int) -> Any:
+        start = self.start.value if is_traced(self.start) else self.start
+        return number + start, self.part.plain(number)
+
+
+class Backwards(Items):
+    """`reversed(...)`."""
+
+    def __init__(self, part: Items) -> None:
+        self.part = part
+        self.count, self.length = part.count, part.length
+
+    def item(self, counter: Any, number: int) -> Any:
+        last = self.length - 1
+        return self.part.item(last - counter, self.count - 1 - number)
+
+    def plain(self, number: int) -> Any:
+        return self.part.plain(self.count - 1 - number)
+
+
+class Later:
+    """`zip(...)` and its kind until somebody iterates over it: a loop asks for its parts, anybody else gets
+    Python's own.
+    """
+
+    def __init__(self, function: Callable[..., Any], parts: tuple[Any, ...]) -> None:
+        self.function, self.parts = function, parts
+        self._iterator: Iterator[Any] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether items of it are gone already."""
+        return self._iterator is not None
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._iterator is None:
+            self._iterator = iter(self.function(*map(_iterable, self.parts)))
+        return self._iterator
+
+    def __next__(self) -> Any:
+        return next(iter(self))
+
+
+class TracedRange:
+    """`range(...)` of traced numbers; whatever asks more of it than a loop gets the plain one, with guards."""
+
+    def __init__(self, start: Any, stop: Any, step: Any) -> None:
+        self.start, self.stop, self.step = start, stop, step
+
+    def plain(self) -> range:
+        """The plain range: its ends are guarded by their values."""
+        return range(*(v.__index__() if is_traced(v) else v for v in (self.start, self.stop, self.step)))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.plain())
+
+    def __reversed__(self) -> Iterator[int]:
+        return reversed(self.plain())
+
+    def __len__(self) -> int:
+        return len(self.plain())
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.plain()
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.plain()[key]
+
+
+class Sequences:
+    """The items of what the loops of one capture run over.
+
+    Parameters
+    ----------
+    recording : Recording
+    """
+
+    def __init__(self, recording: Any) -> None:
+        self.recording = recording
+        self._tables: dict[int, tuple[Any, list[Any], Items | None]] = {}
+
+    def of(self, value: Any) -> Items | None:
+        """The items of a value by their number, or None."""
+        kind = type(value)
+        if kind is range:
+            return Counted(value, value.start, len(value))
+        if kind is TracedRange:
+            return self._range(value)
+        if is_traced(value):
+            return Rows(value) if value.ndim else None
+        if kind in (list, tuple):
+            return self.table(value)
+        if kind is Later and not value.begun:
+            return self._later(value)
+        return None
+
+    def later(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """`zip(...)`, `enumerate(...)`, `reversed(...)`, `range(...)` in a clone."""
+        if function is range:
+            if not any(is_traced(a) and isinstance(a.atom, Var) for a in args):
+                return range(*(a.__index__() if is_traced(a) else a for a in args))
+            start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
+            return TracedRange(start, stop, step.__index__() if is_traced(step) else step)
+        if function is reversed and isinstance(args[0], Later):
+            return reversed(args[0].function())  # an error, as Python words it
+        return Later(function, args)
+
+    def table(self, value: Any) -> Items | None:
+        """The table of a list that is read at a traced index: made outside the loops that read it."""
+        known = self._tables.get(id(value))
+        if known is not None and known[0] is value and len(known[1]) == len(value):
+            same = all(map(operator.is_, known[1], value))
+            if same and (known[2] is None or self._is_there(known[2])):
+                return known[2]
+        with self.recording.structures.outside(value):
+            made = self._table(value)
+        self._tables[id(value)] = (value, list(value), made)
+        return made
+
+    def _is_there(self, table: Any) -> bool:
+        return all(self.recording.structures.is_visible(c.atom) for c in table.columns.values())
+
+    def listed(self, value: Any) -> Any:
+        """An iterator of itertools' over known items as the list of them; anything else as it is."""
+        return list(value) if isinstance(value, _LISTED) else value
+
+    def _range(self, value: TracedRange) -> Items | None:
+        numbers = range(*(v.value if is_traced(v) else v for v in (value.start, value.stop, value.step)))
+        start, stop, step = value.start, value.stop, value.step
+        if step == 0 or any(is_traced(v) and (v.shape or v.dtype.kind not in "iu") for v in (start, stop)):
+            return None
+        at_zero = type(start) is int and start == 0
+        length = stop if at_zero else stop - start
+        if step < 0:
+            length = -length
+        if abs(step) != 1:
+            length = (length + (abs(step) - 1)) // abs(step)
+        if is_traced(length) and isinstance(length.atom, Var):
+            length = FUNCTIONS[np.maximum](length, 0)
+        else:
+            length = len(numbers)
+        return Counted(numbers, start, length)
+
+    def _later(self, value: Later) -> Items | None:
+        function, parts = value.function, value.parts
+        if function is enumerate:
+            part = self.of(parts[0])
+            start = parts[1] if len(parts) > 1 else 0
+            return None if part is None else Numbered(part, start)
+        found = [self.of(part) for part in parts]
+        known = [part for part in found if part is not None]
+        if not known or len(known) < len(found):
+            return None
+        if function is reversed:
+            return Backwards(known[0])
+        length: Any = min(p.count for p in known)
+        if any(is_traced(p.length) for p in known):
+            length = known[0].length
+            for part in known[1:]:
+                length = FUNCTIONS[np.minimum](length, part.length)
+        return Zipped(known, length)
+
+    def _table(self, items: Sequence[Any]) -> Items | None:
+        """A table of items that are alike; None where one is another kind of thing."""
+        if not items:
+            return None
+        rows: list[dict[str, Any]] = []
+        shapes: list[Shape] = []
+        for item in items:
+            leaves: dict[str, Any] = {}
+            shapes.append(taken_apart(item, "item", leaves, _always))
+            rows.append(leaves)
+        first = rows[0]
+        kinds = {label: self._kind(leaf) for label, leaf in first.items()}
+        if None in kinds.values() or any(shape != shapes[0] for shape in shapes):
+            return None
+        for row in rows[1:]:
+            if any(self._kind(row[label]) != kind for label, kind in kinds.items()):
+                return None
+        columns = {label: self._column([row[label] for row in rows]) for label in first}
+        return Table(self.recording, items, shapes[0], columns)
+
+    def _kind(self, leaf: Any) -> Any:
+        """Type and weakness of a leaf; None if it cannot stand in a table."""
+        if isinstance(leaf, (bool, np.bool_)) or (isinstance(leaf, int) and not -(2**63) <= leaf < 2**63):
+            return None
+        traced = self.recording.number_as_traced(leaf)
+        if traced is None or traced.atom.type.size > LARGE:
+            return None
+        return traced.atom.type, bool(traced.weak)
+
+    def _column(self, leaves: Sequence[Any]) -> Any:
+        found = self.recording.as_array(list(leaves))
+        if not is_traced(found):
+            return self.recording.wrap(found, self.recording.constant(found))
+        return found
+
+
+def _always(value: Any) -> bool:
+    return True
+
+
+def _iterable(value: Any) -> Any:
+    """A part of `zip(...)` as Python's `zip` takes it."""
+    return value.__index__() if is_traced(value) and not value.shape else value
