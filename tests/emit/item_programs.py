@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.emit.programs import named, while_
+from tests.emit.programs import if_, named, while_
 from tracegrad.ops.elementary import cos, sin
 from tracegrad.ops.index import Slot, getitem, index_add, index_set, zeros
 from tracegrad.ops.linalg import dot, matmul
@@ -180,6 +180,29 @@ def doubled_plain(x: Any) -> Any:
     return sum((2.0 * np.sin(v)) ** 2 for v in x)
 
 
+def relaxed(x: Any, w: Any) -> Any:
+    """Small arrays made at each step; some are handed on to the next one, some are not."""
+
+    def step(k: Any, p: Any, q: Any, w: Any) -> Any:
+        a = named("a", p * w)
+        b = named("b", a + sin(a) * item(a, k))
+        c = if_(total(b) > total(q), lambda a, b: b - a, lambda a, b: a * 0.5, "c", a, b)
+        return q * 0.9 + total(c) * b, p + c
+
+    p, q = while_(None, step, {"p": x, "q": w}, w, limit=3)
+    return total(p * q)
+
+
+def relaxed_plain(x: Any, w: Any) -> Any:
+    p, q = x, w
+    for k in range(3):
+        a = p * w
+        b = a + np.sin(a) * a[k]
+        c = b - a if np.sum(b) > np.sum(q) else a * 0.5
+        p, q = q * 0.9 + np.sum(c) * b, p + c
+    return np.sum(p * q)
+
+
 def histogram(x: Any, places: Any) -> Any:
     def step(k: Any, h: Any, x: Any, places: Any) -> Any:
         return put(h, item(x, k), item(places, k), add=True)
@@ -222,6 +245,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...
     "table_of_matrix": (table_of_matrix, table_of_matrix_plain, (_MATRIX,)),
     "states": (states, states_plain, (_VECTOR[:2].copy(), np.array([[0.9, 0.2], [-0.1, 0.8]]))),
     "doubled": (doubled, doubled_plain, (_VECTOR,)),
+    "relaxed": (relaxed, relaxed_plain, (_VECTOR[:3].copy(), _VECTOR[3:].copy())),
     "histogram": (histogram, histogram_plain, (_VECTOR, np.array([2, 0, 1, -1, 0, 2]))),
     "weights": (weights, weights_plain, (np.float64(0.7), np.float64(1.2), np.int64(3))),
 }

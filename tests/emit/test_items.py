@@ -174,6 +174,17 @@ def test_a_history_of_arrays_keeps_each_of_them() -> None:
             np.testing.assert_array_equal(got, want)
 
 
+def test_arrays_of_one_step_get_their_memory_before_a_native_loop() -> None:
+    native = texts("relaxed")[1]
+    loops = "".join(
+        ast.unparse(node) for node in ast.parse(native).body[-1].body if isinstance(node, ast.For)
+    )  # type: ignore[attr-defined]
+    for name in ("a", "b"):
+        assert f"{name} = np.empty(3)" in native
+        assert f"{name} = np.empty(3)" not in loops
+    assert "= np.empty(3)" in loops  # what is handed on to the next step is new each time
+
+
 # --- indices outside --------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ class Value:
         False  # an array of which only one element at a time is needed: written as a number, see `fusion`
     )
     pushed: Any = None  # of a stack without a name: what is pushed onto it
+    is_buffer: bool = False  # an array that has its memory from before the loop, see `buffers`
     depth: int = 0
     start: int = -1  # life: from the position that assigns it to the last that reads it
     end: int = -1
@@ -224,6 +225,9 @@ class Repeat(Node):
     lists: list[Value]  # the stacks that are Python lists
     converted: list[Value]  # the stacks that are made, or cut to, plain arrays after the loop
     copied: set[Value] = field(default_factory=set)  # the carried values that start as a copy, see `memory`
+    buffers: list[Value] = field(
+        default_factory=list
+    )  # arrays that get their memory before the loop, see `buffers`
 
     @property
     def counts(self) -> bool:

@@ -14,7 +14,9 @@ from tracegrad.emit.elements import Elements, item_index, region, subscript, sum
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
 from tracegrad.emit.printer import Line
+from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
+from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import call, literal
 
 
@@ -42,11 +44,11 @@ class ElementLoops:
             result = node.outputs[0]
             if axes is not None:
                 shape = node.inputs[0].type.shape
-                before.append(Line(assign(result.name, self._zero(result)), where))
+                before.extend(self._start(result, where))
                 inside.append(Line(self._add(node, axes), node.location))
                 continue
             shape = result.type.shape
-            if not result.inner:
+            if not result.inner and not result.is_buffer:
                 before.append(Line(assign(result.name, zeros(result.type, "np.empty")), where))
             inside.append(Line(self._store(node), node.location))
         return [*before, *self._each(shape, inside)]
@@ -61,10 +63,17 @@ class ElementLoops:
         place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
         return ast.Assign(targets=[place], value=element)
 
-    def _zero(self, result: Value) -> ast.expr:
-        if result.type.shape:
-            return zeros(result.type)
-        return self.expressions.constant(result.type.dtype.type(0), result.type)
+    def _start(self, result: Value, where: Location | None) -> Sequence[Line]:
+        """A sum before anything is added."""
+        if result.type.shape and not result.is_buffer:
+            return [Line(assign(result.name, zeros(result.type)), where)]
+        zero = self.expressions.constant(result.type.dtype.type(0), ArrayType((), result.type.dtype))
+        if not result.type.shape:
+            return [Line(assign(result.name, zero), where)]
+        index = self.elements.indices(result.type.shape)
+        place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
+        clear = Line(ast.Assign(targets=[place], value=zero), where)
+        return self._each(result.type.shape, [clear])
 
     def _add(self, node: Compute, axes: Sequence[int]) -> ast.stmt:
         """One element is added to its sum; the elements come in the order they have in memory."""

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Sequence
 
 from tracegrad.emit.blocks import Push, Repeat, Value
-from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
@@ -37,6 +37,8 @@ def write_loop(
     where = node.location
     lines = list(enter)
     inside = list(body)
+    for buffer in node.buffers:
+        lines.append(Line(assign(buffer.name, zeros(buffer.type, "np.empty")), where))
     for stack in node.stacks:
         lines.append(Line(assign(stack.name, _room(node, stack, expressions)), where))
     if node.steps is not None and _is_counted(node):

@@ -35,7 +35,7 @@ def write_in_place(inputs: Sequence[Value], block: Block, groups: Groups) -> Non
     writes = [n for n in nodes if isinstance(n, Write)]
     if not writes:
         return
-    memory = _Memory(inputs, nodes)
+    memory = Memory(inputs, nodes)
     loops = dict(_loops_around(block, ()))
     for write in writes:
         if not _fits(write, memory) and not _fits_after_copy(write, loops[write], memory):
@@ -51,7 +51,7 @@ def write_in_place(inputs: Sequence[Value], block: Block, groups: Groups) -> Non
             memory.change({write.output: []})
 
 
-def _fits(write: Write, memory: _Memory) -> bool:
+def _fits(write: Write, memory: Memory) -> bool:
     """Whether the source's memory is ours, and nothing that is needed afterwards may share it; small views that do are
     made copies."""
     source = write.source
@@ -85,7 +85,7 @@ def _is_small_view(value: Value, array: Value) -> bool:
     return 2 * value.type.size <= array.type.size
 
 
-def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: _Memory) -> bool:
+def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: Memory) -> bool:
     """Whether it fits once a loop around it starts with a copy: the outermost loop that will do."""
     if not isinstance(write.source, Value):
         return False
@@ -114,7 +114,7 @@ def _loops_around(block: Block, loops: tuple[Repeat, ...]) -> Iterable[tuple[Wri
                 yield from _loops_around(node.test, (*loops, node))
 
 
-class _Memory:
+class Memory:
     """For each array, the values whose memory it may share: none or itself where that was made here, None where it is
     not ours.
     """
@@ -204,7 +204,7 @@ def _made(node: Node) -> Iterable[Value]:
 
 
 def _sources(nodes: Sequence[Node]) -> dict[Value, list[Value | None]]:
-    """See `_Memory`."""
+    """See `Memory`."""
     found: dict[Value, list[Value | None]] = {}
     for node in nodes:
         if isinstance(node, Compute):

@@ -156,7 +156,7 @@ class _Function:
         nest(self.block, self.expressions)
         if native:
             fuse(self.block)
-        groups = measure(self.inputs, self.block)
+        groups = measure(self.inputs, self.block, native)
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
         give_names(self.inputs, nodes, groups, reserved, decided, native)
         self.expressions.give_names()

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracegrad.emit.blocks import Block, Choice, Move, Repeat, Value
+from tracegrad.emit.buffers import hoist
 from tracegrad.emit.lifetimes import Groups, live, walk
 from tracegrad.emit.memory import write_in_place
 from tracegrad.ir.trace import Const
 
 
-def measure(inputs: Sequence[Value], block: Block) -> Groups:
+def measure(inputs: Sequence[Value], block: Block, native: bool) -> Groups:
     """Give every value its life, decide on the writes in place, and group the values."""
     live(inputs, block)
     groups = Groups()
     nodes = list(walk(block))
     write_in_place(inputs, block, groups)
+    if native:
+        hoist(inputs, block, groups)
     for node in nodes:
         if isinstance(node, Repeat):
             for value, final in zip(node.carried, node.finals, strict=True):
