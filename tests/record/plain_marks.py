@@ -90,6 +90,9 @@ class PlainMarks:
     def blind(self, name, result):
         return result
 
+    def is_builtin(self, name):
+        return self.glob(name) is getattr(builtins, name)
+
     def stores_outer(self, *names):
         for entry in self.open_structures:  # what they claim of these names does not count
             entry[1] = None

@@ -2,7 +2,7 @@
 the same lines, same order of evaluation. And what the certificate says of a structure.
 """
 
-# ruff: noqa: B007, F821, F841
+# ruff: noqa: B007, C416, C420, F821, F841
 
 from __future__ import annotations
 
@@ -260,10 +260,55 @@ def test_nested_functions_have_structures_of_their_own_and_generators_none():
             for x in xs:
                 yield x if x > 0 else -x
 
-        return sum([inner(x) for x in steps()]), (lambda x: x and 1)(2)
+        return inner(steps), (lambda x: x and 1)(2)
 
     assert [f.kind for f in forms(function)] == ["while", "choice"]
     assert all("generator" in reason for reason in reasons(function)) and len(reasons(function)) == 2
+
+
+def test_comprehensions_are_loops_where_a_function_can_stand():
+    def moved(xs, a):
+        y = [a * x for x in xs if x > 0]
+        return y, any(x > a for x in xs), sum(x for x in y), max(x for x in y)
+
+    def stays(xs, a):
+        shadowed = [last := x for x in xs]
+        one = (lambda: [x * a for x in xs])()
+        two = [sorted(locals()) for x in xs]
+        return shadowed, one, two, {x for x in xs}, {x: a for x in xs}, (x for x in xs)
+
+    assert [f.text for f in forms(moved)] == [
+        "for x in xs",
+        "x > 0",
+        "for x in xs",
+        "x > a",
+        "left by `return`",
+        "for x in y",
+        "for x in y",
+    ]
+    assert forms(moved)[0].written == {"__tg_made": {"append"}}
+    assert not forms(stays)
+
+
+def test_another_sum_gets_the_generator():
+    text = "def f(log, n):\n    return sum(x for x in range(n)), any(x for x in range(n)), max(x for x in range(9))\n"
+    function = compiled(text, "<another sum>")
+    function.__globals__.update(sum=lambda g: type(g).__name__, max=lambda g: next(g))
+    assert plain_clone(function)([], 3) == function([], 3) == ("generator", True, 0)
+
+
+def test_tracebacks_call_comprehensions_what_python_calls_them():
+    def function(log, n):
+        return [1 / (n - i) for i in range(3)], sum(1 / (n - i - 3) for i in range(3))
+
+    for n in (1, 4):
+        names = []
+        for made in (function, plain_clone(function)):
+            with pytest.raises(ZeroDivisionError) as found:
+                made([], n)
+            frames = traceback.extract_tb(found.value.__traceback__)[1:]
+            names.append([(f.name, f.lineno) for f in frames if f.filename == __file__])
+        assert names[0] == names[1]
 
 
 def test_what_makes_a_function_write_outside():

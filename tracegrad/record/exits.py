@@ -66,17 +66,17 @@ class Exits:
     Parameters
     ----------
     outside : names that a `global` or `nonlocal` statement gives away
+    texts : dict of a structure that the user did not write to what it asks; more are added
 
     Attributes
     ----------
     reasons : dict of a structure that keeps its exits to the reason
-    texts : dict of a branch that the user did not write to what it asks
     """
 
-    def __init__(self, outside: Collection[str] = ()) -> None:
+    def __init__(self, outside: Collection[str], texts: dict[ast.AST, str]) -> None:
         self.outside = outside
         self.reasons: dict[ast.AST, str] = {}
-        self.texts: dict[ast.AST, str] = {}
+        self.texts = texts
         self.fresh = 0
 
     def function(self, body: Sequence[ast.stmt]) -> list[ast.stmt]:
@@ -246,6 +246,8 @@ class Exits:
         else:
             made = ast.While(test=node.test, body=body, orelse=[])
         ast.copy_location(made, node)
+        if node in self.texts:
+            self.texts[made] = self.texts[node]
         reason = unfit([made], "loop", self.outside)
         if reason:
             raise Blocked(reason)

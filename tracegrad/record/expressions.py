@@ -40,7 +40,8 @@ _SHOWS = {"print", "warn", "debug", "info", "warning", "error", "exception", "cr
 class Scope:
     """A function, lambda or comprehension whose names are being looked up.
 
-    `names` are bound in it, `given_away` are declared `global` in it; a `generator` has no structures.
+    `names` are bound in it, `given_away` are declared `global` in it; a `generator` has no structures. `moved` are
+    functions to define before the statement that is being visited; None where no statement is.
     """
 
     names: set[str]
@@ -48,6 +49,7 @@ class Scope:
     generator: bool = False
     liveness: Liveness = field(default_factory=lambda: Liveness(()))
     outside: frozenset[str] = frozenset()
+    moved: list[ast.stmt] | None = None
 
 
 class Expressions(ast.NodeTransformer):

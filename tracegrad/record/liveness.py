@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from tracegrad.record.certificate import assigned_names, loaded_names, statements
 
 _Names = frozenset[str]
-_SEES_ALL = {"locals", "vars", "dir", "eval", "exec", "breakpoint"}
+SEES_ALL = {"locals", "vars", "dir", "eval", "exec", "breakpoint"}
 _NESTED = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp,
 )  # fmt: skip
@@ -54,14 +54,14 @@ class Liveness:
     def _read_any_time(self, body: Sequence[ast.stmt]) -> _Names:
         names: set[str] = set()
         for node in statements(body):
-            if isinstance(node, _NESTED) and not getattr(node, "immediate", False):
+            if isinstance(node, _NESTED):
                 names |= loaded_names([node])
                 for inner in ast.walk(node):
                     if isinstance(inner, ast.Nonlocal):
                         names.update(inner.names)
             elif isinstance(node, (ast.Global, ast.Nonlocal)):
                 names.update(node.names)
-            elif isinstance(node, ast.Name) and node.id in _SEES_ALL:
+            elif isinstance(node, ast.Name) and node.id in SEES_ALL:
                 names.update(assigned_names(body))
         return frozenset(names)
 

@@ -28,7 +28,7 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
-from tracegrad.record.certificate import MARKS, Form
+from tracegrad.record.certificate import FLAG, MARKS, Form
 from tracegrad.record.statements import Statements
 from tracegrad.record.straight import Straight
 
@@ -93,6 +93,7 @@ def mark(code: types.CodeType, straight: bool = False) -> Marked | None:
     compiled = compile(module, file, "exec", dont_inherit=True, flags=code.co_flags & _FUTURE)
     outer = _constant_code(compiled, "__factory__")
     made = _constant_code(outer, inner_name).replace(co_name=code.co_name, co_qualname=code.co_qualname)
+    made = _with_python_s_names(made)
     _remember(made)
     return Marked(
         made,
@@ -104,6 +105,17 @@ def mark(code: types.CodeType, straight: bool = False) -> Marked | None:
 
 _FUTURE = 0x1000000  # from __future__ import annotations
 _marked_codes: set[types.CodeType] = set()
+
+
+def _with_python_s_names(code: types.CodeType) -> types.CodeType:
+    """Code in which the functions made of comprehensions are called what tracebacks call comprehensions."""
+    constants = tuple(_with_python_s_names(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    name = code.co_name.removeprefix(FLAG).rstrip("0123456789")
+    if not code.co_name.startswith(FLAG):
+        return code.replace(co_consts=constants)
+    return code.replace(
+        co_consts=constants, co_name=f"<{name}>", co_qualname=f"{code.co_qualname}.<locals>.<{name}>"
+    )
 
 
 def _remember(code: types.CodeType) -> None:

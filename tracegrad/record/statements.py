@@ -24,12 +24,13 @@ from tracegrad.record.certificate import (
     stop_flag,
     written_objects,
 )
+from tracegrad.record.comprehensions import Comprehensions
 from tracegrad.record.exits import Exits
-from tracegrad.record.expressions import Expressions, Scope, bound_names, is_generator, placed
+from tracegrad.record.expressions import Scope, bound_names, is_generator, placed
 from tracegrad.record.liveness import Liveness
 
 
-class Statements(Expressions):
+class Statements(Comprehensions):
     """Puts the marks in; and into the expressions inside."""
 
     def __init__(self, code: types.CodeType, node: Any) -> None:
@@ -72,10 +73,9 @@ class Statements(Expressions):
 
     def _with_exits(self, body: list[ast.stmt], outside: frozenset[str]) -> list[ast.stmt]:
         """The body with `break`, `continue` and early `return` as arms."""
-        exits = Exits(outside)
+        exits = Exits(outside, self.texts)
         body = exits.function(body)
         self.reasons.update(exits.reasons)
-        self.texts.update(exits.texts)
         return body
 
     # --- small pieces
@@ -85,14 +85,27 @@ class Statements(Expressions):
 
     def _block(self, nodes: Sequence[ast.stmt]) -> list[ast.stmt]:
         out: list[ast.stmt] = []
+        scope = self.scopes[-1]
         for node in nodes:
+            around, scope.moved = scope.moved, None if scope.generator else []
             made = self.visit(node)
-            made = made if isinstance(made, list) else [made]
+            made = [*(scope.moved or ()), *(made if isinstance(made, list) else [made])]
+            scope.moved = around
             for statement in made:
                 if not hasattr(statement, "lineno"):
                     placed(statement, node)
             out.extend(made)
         return out
+
+    def visit_Try(self, node: Any) -> Any:
+        for handler in node.handlers:
+            handler.type = handler.type and self.visit(handler.type)
+            handler.body = self._block(handler.body)
+        for part in ("body", "orelse", "finalbody"):
+            setattr(node, part, self._block(getattr(node, part)))
+        return node
+
+    visit_TryStar = visit_Try
 
     # --- what looks at the whole of a container
 
@@ -274,7 +287,7 @@ class Statements(Expressions):
         if isinstance(node, ast.For):
             stored = assigned_names([node.target, *parts])
             later = after | scope.liveness.header[node]
-            text = f"for {ast.unparse(node.target)} in {ast.unparse(node.iter)}"
+            text = self.texts.get(node) or f"for {ast.unparse(node.target)} in {ast.unparse(node.iter)}"
         else:
             stored = assigned_names(parts)
             text = self.texts.get(node) or ast.unparse(node.test)

@@ -27,6 +27,9 @@ class Straight(Statements):
     def _with_exits(self, body: list[ast.stmt], outside: frozenset[str]) -> list[ast.stmt]:
         return body
 
+    def _may_move(self, node: ast.expr) -> bool:
+        return False
+
     def _certified(self, node: Structure) -> int | None:
         return None
 

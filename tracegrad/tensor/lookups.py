@@ -47,6 +47,10 @@ class Lookups:
             raise NameError(f"name {name!r} is not defined", name=name)
         return value
 
+    def is_builtin(self, name: str) -> bool:
+        """Whether a global name is the builtin one."""
+        return self.glob(name) is getattr(builtins, name)
+
     def free(self, name: str, value: Any) -> Any:
         """A variable of an enclosing function."""
         code = self.function.__code__
