@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,40 @@ def test_a_tensor_of_the_eager_graph_found_on_the_tape() -> None:
     g._tree(g.signature.flat_call((3.0,), {})).on_tape = "for the test"
     found = g(3.0)
     assert float(getattr(found, "item", lambda: found)()) == 4.0
+
+
+def test_random_numbers_are_drawn_as_plain_python_draws_them() -> None:
+    made: dict[str, Any] = {}
+
+    def function(x: Any, k: int) -> Any:
+        rng, todo, s = made["rng"], list(range(k)), 0.0
+        while todo:
+            i = todo.pop(rng.integers(len(todo)))
+            s = s + np.sum(x * rng.normal()) + rng.normal(size=3) @ x + rng.choice(x) * np.random.rand()
+            s = s + random.random() * i + np.random.default_rng(i).normal()
+        rng.shuffle(todo)
+        return s
+
+    def seeded() -> None:
+        made["rng"] = np.random.default_rng(7)
+        np.random.seed(3)
+        random.seed(4)
+
+    seeded()
+    wanted = [function(X, 5) for _ in range(4)]
+    state = made["rng"].bit_generator.state
+    seeded()
+    found = [on_tape(function, X, 5) for _ in range(4)]
+    assert made["rng"].bit_generator.state == state
+    np.testing.assert_allclose([value for value, _ in found], wanted, rtol=1e-12)
+    seeded()
+    slopes = []
+    for e in np.eye(3) * 1e-6:
+        seeded()
+        up = function(X + e, 5)
+        seeded()
+        slopes.append((up - function(X - e, 5)) / 2e-6)
+    np.testing.assert_allclose(found[0][1], slopes, rtol=1e-6)
 
 
 def test_errors_name_the_users_line() -> None:

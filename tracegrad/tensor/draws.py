@@ -21,10 +21,9 @@ import numpy as np
 from tracegrad.errors import LeakError
 from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.tensor.reads import MISSING, Argument, Read, form_of
+from tracegrad.tensor.reads import GENERATORS, MISSING, Argument, Read, form_of
 from tracegrad.tensor.standins import is_traced
 
-_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _MAKERS = {
     np.random.default_rng, np.random.Generator, np.random.RandomState, np.random.SeedSequence, np.random.PCG64,
     np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64, random.Random,
@@ -230,7 +229,7 @@ class Draws:
         """What a call gives if it draws, or makes a generator; `MISSING` for any other."""
         if isinstance(function, (types.MethodType, types.BuiltinMethodType)):
             owner = function.__self__
-            if isinstance(owner, _GENERATORS):
+            if isinstance(owner, GENERATORS):
                 return self._of_generator(owner, function.__name__, args, keywords)
         elif isinstance(function, (type, type(np.random.default_rng))) and function in _MAKERS:
             return self._making(function, args, keywords)
@@ -354,7 +353,7 @@ class Draws:
 
     def given(self, value: Any) -> Any:
         """What an argument of a draw, or a generator, of an inner function is here."""
-        if isinstance(value, _GENERATORS):
+        if isinstance(value, GENERATORS):
             origin = self._origin(value)
             return MISSING if origin is None else origin
         parts = self._argument(value, "a draw")

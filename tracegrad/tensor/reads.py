@@ -14,6 +14,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import random
 import re
 import types
 from collections.abc import Hashable
@@ -46,6 +47,7 @@ BY_IDENTITY = (
 )  # fmt: skip
 _BOUND = (types.MethodType, types.BuiltinMethodType)  # made anew at each access
 CONTAINERS = (list, tuple, dict)
+GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _PLAIN = (float, int, str, np.ndarray, type(None))
 _HEAP_TYPE = 1 << 9  # of `__flags__`: a class made by a `class` statement, whose attributes may be set
 
@@ -404,8 +406,9 @@ def _same_method(a: Any, b: Any) -> bool:
 class Unread(Reads):
     """The reads of a run on the tape: nothing is looked up again, so everything is what it is."""
 
-    def path_of(self, value: Any) -> None:
-        return None
+    def path_of(self, value: Any) -> tuple[Any, tuple[Step, ...]] | None:
+        """Only of generators of random numbers is it asked where they came from: from themselves."""
+        return (value, ()) if isinstance(value, GENERATORS) else None
 
     def track(self, value: Any, root: Any, path: tuple[Step, ...]) -> None:
         """Where an object came from does not matter."""
