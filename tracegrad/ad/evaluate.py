@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.trace import Var
 from tracegrad.ir.types import WEAK, ArrayType, type_of
 from tracegrad.ops.op import Op
 from tracegrad.ops.operators import Operators
@@ -100,3 +101,10 @@ class Evaluator(Builder):
 
 
 _STRONG = (np.float64, np.int64)
+
+
+def in_type(bar: Evaluated | None, variable: Var) -> Any:
+    """A cotangent as an array of its own, in the type of its variable; zeros for an absent one."""
+    if bar is None:
+        return np.zeros(variable.shape, variable.dtype)[()]
+    return np.array(np.broadcast_to(np.asarray(bar.value, variable.dtype), variable.shape))[()]

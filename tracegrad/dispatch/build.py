@@ -42,12 +42,20 @@ class Built:
     ) -> None:
         self.mode = mode
         self.trace = trace
-        self.plan = _plan(mode, trace, wrt, seeded, once)
-        self.guards: list[Guard] = guards(self.plan.forward)
+        self._planned = (wrt, seeded, once)
         self.native: Callable[..., Any] | None = None
         self.native_backward: Callable[..., Any] | None = None
         self.native_text: Source | None = None
         self.reasons: list[str] | None = None  # why there is no native program; None while nobody asked
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The traces of the derivative; made when they are first asked for."""
+        return _plan(self.mode, self.trace, *self._planned)
+
+    @functools.cached_property
+    def guards(self) -> list[Guard]:
+        return guards(self.plan.forward)
 
     # --- the python tier
     # ----------------------------------------------------------------------------------------------------

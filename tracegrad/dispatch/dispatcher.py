@@ -33,13 +33,13 @@ from tracegrad.dispatch.looking import Looking
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call, Signature, Wrt
-from tracegrad.dispatch.taped import taped_gradient
+from tracegrad.dispatch.taped import replayed, taped_gradient
 from tracegrad.dispatch.tiers import (
     SIGNATURES,
     another_path,
     found_again,
-    gives_up,
     is_decided,
+    no_program,
     stays_on_tape,
     wants_native,
 )
@@ -339,17 +339,11 @@ class Dispatcher(Looking):
         failed: Sequence[Failed],
     ) -> Path | None:
         """The path that this capture became, or joined; None where this signature runs on the tape."""
-        if captured.impure is not None:
-            reason, where = captured.impure
-            known.on_tape = f"{reason} ({where})"
-            said = f"runs on the tape, without a compiled program: {reason} ({where})."
-            self.log.warn(Event("tape", said, self._calls, where))
-        elif known.on_tape is None and gives_up(known):
-            known.on_tape = f"{len(known.paths)} programs were not enough"
-            split = known.splits_most()
-            most = "" if split is None else f"; most were split off at {split}: `{split.text}`"
-            said = f"took {len(known.paths)} paths and runs on the tape from here on{most}."
-            self.log.warn(Event("tape", said, self._calls, split))
+        if captured.impure is not None or known.on_tape is None:
+            why_not = no_program(known, captured)
+            if why_not is not None:
+                known.on_tape, said, where = why_not
+                self.log.warn(Event("tape", said, self._calls, where))
         if known.on_tape is not None:
             return None
         why = causes(failed, captured, call.leaves, self._calls)
@@ -381,6 +375,10 @@ class Dispatcher(Looking):
         ]
         path.fill(inputs, captured.drawn)
         inputs.extend(call.tangents)
+        if self.mode == "gradient":
+            found = replayed(captured.trace, inputs, places, seeded)
+            if found is not None:
+                return self._finish(path, call, [FITS, *found])
         with np.errstate(all="ignore"):
             flat = (FITS, *interpret(path.built.plan.forward, inputs))
             if self.mode == "gradient":

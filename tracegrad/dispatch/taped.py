@@ -1,7 +1,7 @@
 """A call answered on the tape: the user's function runs, and its own steps are pulled back at once.
 
 For calls that no program will be made of. Nothing is kept between calls, and none of the passes runs. Begin with
-`taped_gradient`.
+`taped_gradient`; where the run was captured before that was known, `replayed` does the same over its trace.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ad.activity import active_variables
+from tracegrad.ad.evaluate import Evaluated, Evaluator, in_type
+from tracegrad.ad.reverse import pull_back
 from tracegrad.dispatch.signature import Call
-from tracegrad.ir.trace import Const
+from tracegrad.ir.trace import Const, Instr, Trace, Var
 from tracegrad.tensor.capture import Captured, Taped, run_taped
 
 Seeds = Callable[[Captured], Sequence[int]]
@@ -49,3 +52,36 @@ def _gradients(taped: Taped, call: Call, seeded: Sequence[int]) -> list[Any]:
     wanted = [taped.inputs[place] for _, places in call.groups for place in places]
     with np.errstate(all="ignore"):
         return taped.tape.pulled_back(cotangents, wanted)
+
+
+def replayed(
+    trace: Trace, inputs: Sequence[Any], wrt: Sequence[int], seeded: Sequence[int]
+) -> list[Any] | None:
+    """Values and gradients of a straight trace, step by step; None for one with loops or branches.
+
+    Parameters
+    ----------
+    trace : Trace, on inputs for which its guards hold
+    inputs : sequence, values of the trace's inputs
+    wrt : places of the differentiated inputs
+    seeded : places of the differentiated outputs
+    """
+    if any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps):
+        return None
+    evaluator = Evaluator()
+    values = {v: Evaluated(x, evaluator) for v, x in zip(trace.inputs, inputs, strict=True)}
+    with np.errstate(all="ignore"):
+        for step in trace.steps:
+            if isinstance(step, Instr):
+                given = [values[a].value if isinstance(a, Var) else a.value for a in step.inputs]
+                found = step.op.evaluate(*given, **step.params)
+                results = (found,) if step.op.n_outputs == 1 else found
+                values.update(
+                    (v, Evaluated(x, evaluator)) for v, x in zip(step.outputs, results, strict=True)
+                )
+        outputs = [values[a].value if isinstance(a, Var) else a.value for a in trace.outputs]
+        wanted = [trace.inputs[i] for i in wrt]
+        ones = [a for a in (trace.outputs[i] for i in seeded) if isinstance(a, Var)]
+        seeds = {v: Evaluated(v.dtype.type(1), evaluator) for v in ones}
+        bars = pull_back(trace.steps, values, seeds, evaluator, active_variables(trace, wanted))
+        return [*outputs, *(in_type(bars.get(v), v) for v in wanted)]

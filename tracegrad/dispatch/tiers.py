@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tracegrad.config import config
 from tracegrad.dispatch.tree import Path, TraceTree
+from tracegrad.ir.location import Location
+from tracegrad.ir.walk import all_steps
+from tracegrad.tensor.capture import Captured
 
 SIGNATURES = 256  # kinds of arguments one function keeps programs for
 
@@ -11,6 +14,7 @@ SIGNATURES = 256  # kinds of arguments one function keeps programs for
 IN_A_ROW = 16  # so many new paths without a call that fits a known one, and the next calls run on the tape
 LONGEST = 256  # so many calls at most, before a capture is tried again
 
+LONG = 10_000  # steps of a trace whose text takes longer to make than a person waits
 PATIENCE = 3.0  # seconds of compiling that a second call may have to wait for
 
 
@@ -33,9 +37,22 @@ def is_decided(path: Path, jit: str | None) -> bool:
     return path.born >= 0 and (path.tier_decided or (jit or config.jit) == "python")
 
 
-def gives_up(tree: TraceTree) -> bool:
-    """Whether a signature has so many paths that one more program would not help."""
-    return len(tree.paths) >= config.max_paths
+def no_program(tree: TraceTree, captured: Captured) -> tuple[str, str, Location | None] | None:
+    """Why a signature runs on the tape from here on: in short, in a sentence, and where; None where it does not."""
+    if captured.impure is not None:
+        reason, where = captured.impure
+        said = f"runs on the tape, without a compiled program: {reason} ({where})."
+        return f"{reason} ({where})", said, where
+    if len(tree.paths) >= config.max_paths:
+        split = tree.splits_most()
+        most = "" if split is None else f"; most were split off at {split}: `{split.text}`"
+        said = f"took {len(tree.paths)} paths and runs on the tape from here on{most}."
+        return f"{len(tree.paths)} programs were not enough", said, split
+    length = sum(1 for _ in all_steps(captured.trace))
+    if length > LONG:
+        said = f"is {length} steps long without its loops, and runs on the tape: a program would take too long to make."
+        return f"{length} steps", said, None
+    return None
 
 
 def another_path(tree: TraceTree) -> None:

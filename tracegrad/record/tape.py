@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ad.evaluate import Evaluated, Evaluator
+from tracegrad.ad.evaluate import Evaluated, Evaluator, in_type
 from tracegrad.ad.reverse import pull_back
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Var
@@ -194,12 +194,4 @@ class Tape(Recording):
         """
         seeds = {v: Evaluated(g, self.evaluator) for v, g in cotangents.items()}
         found = pull_back(self.steps, self.values, seeds, self.evaluator, self.active)
-        out: list[Any] = []
-        for v in wanted:
-            bar = found.get(v)
-            if bar is None:
-                out.append(np.zeros(v.shape, v.dtype)[()])
-            else:
-                value = np.asarray(bar.value, v.dtype)
-                out.append(np.array(np.broadcast_to(value, v.shape))[()])
-        return out
+        return [in_type(found.get(v), v) for v in wanted]
