@@ -69,6 +69,10 @@ class Built:
     def _functions(self) -> list[Callable[..., Any]]:
         return list(compile_python(self.source, self.trace.name).values())
 
+    def write(self) -> None:
+        """Make the readable text and its functions now."""
+        _ = self._functions
+
     @property
     def forward(self) -> Callable[..., Any]:
         return self._functions[0]

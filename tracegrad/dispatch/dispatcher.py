@@ -37,6 +37,7 @@ from tracegrad.dispatch.taped import replayed, taped_gradient
 from tracegrad.dispatch.tiers import (
     SIGNATURES,
     another_path,
+    fits_first,
     found_again,
     is_decided,
     no_program,
@@ -282,29 +283,34 @@ class Dispatcher(Looking):
     def _run(self, path: Path, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run a path's program in the tier it has, or is due to get."""
         built = path.built
-        if built.native is None and not path.tier_decided and wants_native(path, self.jit):
-            with self._lock:
-                self._compile(path)
+        due = built.native is None and not path.tier_decided and wants_native(path, self.jit)
+        after = due and fits_first(path, self.jit)
+        if due and not after:
+            self._compile(path)
         path.calls += 1
         if built.native is not None:
             flat: tuple[Any, ...] = built.native(*path.native_inputs(inputs))
             return flat
+        built.write()  # making the text is no part of what running it costs
         start = time.perf_counter()
         flat = built.run_python(inputs)
         path.seconds += time.perf_counter() - start
+        if after and flat[0] == FITS:
+            self._compile(path)
         return flat
 
     def _compile(self, path: Path) -> None:
-        if path.tier_decided:  # another thread was here
-            return
-        path.entry = None
-        if path.built.compile():
-            self.log.compiles += 1
-            self.log.add(Event("compile", "the native program is ready", self._calls, program=path.born + 1))
-        else:
-            said = f"stays NumPy: {'; '.join(path.built.reasons or ())}"
-            self.log.add(Event("numpy", said, self._calls, program=path.born + 1))
-        path.tier_decided = True
+        with self._lock:
+            if path.tier_decided:  # another thread was here
+                return
+            path.entry = None
+            if path.built.compile():
+                self.log.compiles += 1
+                said, kind = "the native program is ready", "compile"
+            else:
+                said, kind = f"stays NumPy: {'; '.join(path.built.reasons or ())}", "numpy"
+            self.log.add(Event(kind, said, self._calls, program=path.born + 1))
+            path.tier_decided = True
 
     def _capture(self, known: TraceTree, call: Call, left: dict[Path, int], failed: Sequence[Failed]) -> Any:
         """Run the user's function once, and keep what it did."""

@@ -29,7 +29,15 @@ def wants_native(path: Path, jit: str | None) -> bool:
     if choice != "auto" or path.calls < 1:
         return choice == "native"
     expected = path.built.compile_seconds
-    return expected <= PATIENCE or path.seconds >= expected
+    return path.seconds >= expected or (expected <= PATIENCE and path.calls > path.grown)
+
+
+def fits_first(path: Path, jit: str | None) -> bool:
+    """Whether the readable text is tried once more before compiling: a call that leaves it would make it grow.
+
+    Not where that takes long itself.
+    """
+    return (jit or config.jit) == "auto" and path.seconds <= 0.1 * path.calls * path.built.compile_seconds
 
 
 def is_decided(path: Path, jit: str | None) -> bool:

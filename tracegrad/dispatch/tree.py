@@ -33,7 +33,9 @@ class Path:
     ----------
     captured : Captured
     calls : int
-        How often it was tried; it is compiled when that is more than once.
+        How often it was tried since it grew last.
+    grown : int
+        How many captures joined it.
     seconds : float
         How long its NumPy program has run in all.
     exits : dict of int to Path
@@ -53,6 +55,7 @@ class Path:
         self.built = make(captured)
         self.calls = 0
         self.seconds = 0.0
+        self.grown = 0
         self.tier_decided = False
         self.exits: dict[int, Path] = {}
         self.entry: Any = None
@@ -169,7 +172,7 @@ class TraceTree:
                 apart[known] = joined
             else:
                 path = Path(joined, make, known.born)
-                path.calls, path.seconds, path.split = known.calls, known.seconds, known.split
+                path.seconds, path.split, path.grown = known.seconds, known.split, known.grown + 1
                 self.paths[self.paths.index(known)] = path
                 for other in self.paths:
                     other.exits = {k: p for k, p in other.exits.items() if p is not known}
