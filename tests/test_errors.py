@@ -18,7 +18,6 @@ CLASSES = [
     (errors.InPlaceError, RuntimeError),
     (errors.BackwardError, RuntimeError),
     (errors.ShapeError, ValueError),
-    (errors.PathLimitError, RuntimeError),
     (errors.InternalError, AssertionError),
 ]
 

@@ -70,10 +70,6 @@ class ShapeError(TracegradError, ValueError):
     """Shapes that do not fit; NumPy's message with the user's line."""
 
 
-class PathLimitError(TracegradError, RuntimeError):
-    """A function takes a new path nearly every time."""
-
-
 class SideExit(TracegradError):
     """A guard failed: the program is left, and another path is taken. Never reaches a user.
 
