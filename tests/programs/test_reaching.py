@@ -17,16 +17,13 @@ from tests.programs.reaching import REACHING, Reaching
 
 STEP = 1e-30
 
-# Those that take more captures than they declare: fewer inputs, for each may cost one.
-NOT_YET = {"newton_line_search", "hidden_markov"}
-COMPILED = ("tutorial", "branchy", "lotka_volterra", "newton_line_search", "bisection", "kalman")
+COMPILED = [name for name, program in REACHING.items() if program.captures is not None]
 
 
 def inputs(program: Reaching, seed: int, many: int):
-    """Random arguments; fewer for a program that captures most of them."""
+    """Random arguments; few for a program that captures most of them."""
     draws = np.random.default_rng(seed)
-    few = program.captures is None or program.name in NOT_YET
-    return [program.draw(draws) for _ in range(many // 20 if few else many)]
+    return [program.draw(draws) for _ in range(many // 20 if program.captures is None else many)]
 
 
 class ComplexZeros:
@@ -78,7 +75,7 @@ def test_random_inputs_are_right_and_captures_are_bounded(name):
     draws = np.random.default_rng(6)
     for args in inputs(program, 3, 200):
         check(program, gradient, args, draws)
-    if program.captures is not None and name not in NOT_YET:
+    if program.captures is not None:
         assert gradient.stats.captures <= program.captures
 
 
