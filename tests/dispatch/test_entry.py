@@ -179,6 +179,17 @@ def test_arrays_of_any_layout_and_of_other_types() -> None:
         g(np.ma.masked_array(base), np.array([2.0]))
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_numbers_come_back_bit_for_bit(kind: Any) -> None:
+    g = warmed(lambda x: x + kind(0.0) if x > 7.0 else x * kind(1.0), kind(2.0))
+    tiny = np.finfo(kind).smallest_subnormal
+    for value in (0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, tiny, -tiny, np.finfo(kind).max, 0.1, 8.0):
+        found, slope = g(kind(value))
+        assert type(found) is type(slope) is kind
+        assert found.tobytes() == kind(value).tobytes()
+        assert slope == 1.0
+
+
 def test_results_belong_to_the_caller() -> None:
     def function(x: Any) -> Any:
         return np.sum(x * weight)

@@ -440,7 +440,13 @@ class _Writer:
             return f"{self._named('plain', plain)}({text}, {self._named('type', atom.type)}, {weak})"
         if weak:
             return text
-        return f"{self._named('kind', atom.type.dtype.type)}({text})"
+        return self._scalar(text, atom.type.dtype.type)
+
+    def _scalar(self, text: str, kind: type[np.generic]) -> str:
+        """A number as a NumPy scalar: one times a float is that very float, for half the price of the constructor."""
+        if issubclass(kind, np.floating):
+            return f"{self._named('one', kind(1))} * {text}"
+        return f"{self._named('kind', kind)}({text})"
 
     def _gradient(self, text: str, leaf: Leaf) -> str:
         """A gradient in the kind of its argument."""
@@ -455,5 +461,5 @@ class _Writer:
                 return text
             return f"{self._named('array', np.array)}({text}, {self._named('dtype', value.dtype)})"
         if isinstance(value, np.generic):
-            return f"{self._named('kind', type(value))}({text})"
+            return self._scalar(text, type(value))
         return text
