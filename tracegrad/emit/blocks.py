@@ -16,7 +16,7 @@ from tracegrad.ir.trace import Const, Instr
 from tracegrad.ir.types import ArrayType
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # values and nodes hold each other
 class Value:
     """What a name may be given to: computed once in the text of its block (loop-carried ones: once an iteration)."""
 
@@ -204,6 +204,23 @@ class Choice(Node):
     @property
     def makes(self) -> Sequence[Value]:
         return self.outputs
+
+
+@dataclass(eq=False)
+class Either(Node):
+    """A branch as an expression, `x if c else y`; what its arms compute is nested in it."""
+
+    condition: Operand
+    sources: tuple[Operand, Operand]
+    output: Value
+
+    @property
+    def reads(self) -> Sequence[Operand]:
+        return (self.condition, *self.sources)
+
+    @property
+    def makes(self) -> Sequence[Value]:
+        return (self.output,)
 
 
 @dataclass(eq=False)

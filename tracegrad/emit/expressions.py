@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.emit.blocks import Compute, Item, Operand, Value
+from tracegrad.emit.blocks import Check, Choice, Compute, Either, Item, Operand, Repeat, Value
 from tracegrad.emit.indices import checked_slots
+from tracegrad.emit.logic import joined, negated
 from tracegrad.ir.trace import Const, Instr, dtype_token
 from tracegrad.ir.types import ArrayType, is_weak, promote
 from tracegrad.ops.op import call, dotted, literal
@@ -41,7 +42,7 @@ class Expressions:
         self.careful = careful
         self.checks = False  # whether an index is checked
         self.mentions: dict[Value, list[ast.Name]] = {}
-        self.written: dict[Compute | Item, ast.expr] = {}
+        self.written: dict[Compute | Item | Either, ast.expr] = {}
 
     def read(self, operand: Operand) -> ast.expr:
         """An operand where no other type stands beside it."""
@@ -61,8 +62,9 @@ class Expressions:
         return self.read(operand)
 
     def name(self, value: Value) -> ast.Name:
-        """The value's name; filled in later where names are not given yet."""
-        node = ast.Name(id=value.name or value.hint or "value_name", ctx=ast.Load())
+        """The value's name; filled in later where names are not given yet, so the node knows the value."""
+        node: Any = ast.Name(id=value.name or value.hint or "value_name", ctx=ast.Load())
+        node.value = value
         if not value.name:
             self.mentions.setdefault(value, []).append(node)
         return node
@@ -74,20 +76,22 @@ class Expressions:
                 node.id = value.name
         self.mentions.clear()
 
-    def of(self, node: Compute | Item) -> ast.expr:
+    def of(self, node: Compute | Item | Either) -> ast.expr:
         """The node as an expression; built once, and again after `forget`."""
         found = self.written.get(node)
         if found is None:
             found = self.written[node] = self._build(node)
         return found
 
-    def forget(self, node: Compute | Item) -> None:
+    def forget(self, node: Compute | Item | Either) -> None:
         """Its operands are not nested as they were."""
         self.written.pop(node, None)
 
-    def _build(self, node: Compute | Item) -> ast.expr:
+    def _build(self, node: Compute | Item | Either) -> ast.expr:
         if isinstance(node, Item):
             return ast.Subscript(value=self.read(node.stack), slice=self.number(node.index), ctx=ast.Load())
+        if isinstance(node, Either):
+            return self._either(node)
         instr = node.instr
         if instr.op.name == "getitem" and len(node.inputs) > 1:
             source = self.operand(node.inputs[0], 0, instr)
@@ -102,6 +106,51 @@ class Expressions:
         found, checked = checked_slots(instr, operands, found)
         self.checks = self.checks or checked
         return found
+
+    # --- conditions ---------------------------------------------------------------------------------------------------
+
+    def truth(self, operand: Operand) -> ast.expr:
+        """An operand of which only the truth is asked."""
+        maker = operand.maker if isinstance(operand, Value) and operand.expression is not None else None
+        if not isinstance(maker, Compute) or any(a.shape for a in maker.instr.inputs):
+            return self.read(operand)
+        name, inputs = maker.instr.op.name, maker.inputs
+        if name == "logical_not":
+            return negated(self.truth(inputs[0]))
+        if name in ("logical_and", "logical_or"):
+            return joined(ast.And() if name == "logical_and" else ast.Or(), *map(self.truth, inputs))
+        return self.read(operand)
+
+    def _either(self, node: Either) -> ast.expr:
+        """A branch: `and`, `or` and `not` where it is a bool, and one arm the constant that these mean."""
+        condition = self.truth(node.condition)
+        if node.output.type.dtype == np.bool_ and node.condition.type.dtype == np.bool_:
+            asked = self.native or asks_truth(node.output)
+            one, other = (None if not isinstance(x, Const) else bool(x.value) for x in node.sources)
+            read = self.truth if asked else self.read
+            if one is None and other is False:
+                return joined(
+                    ast.And(), condition if asked else self.read(node.condition), read(node.sources[0])
+                )
+            if one is True and other is None:
+                return joined(
+                    ast.Or(), condition if asked else self.read(node.condition), read(node.sources[1])
+                )
+            if one is True and other is False:
+                return read(node.condition)
+            if asked and one is False and other is True:
+                return negated(condition)
+            if asked and one is False and other is None:
+                return joined(ast.And(), negated(condition), read(node.sources[1]))
+            if asked and one is None and other is True:
+                return joined(ast.Or(), negated(condition), read(node.sources[0]))
+        chosen = [
+            self.constant(x.value, node.output.type) if isinstance(x, Const) else self.read(x)
+            for x in node.sources
+        ]
+        return ast.IfExp(test=condition, body=chosen[0], orelse=chosen[1])
+
+    # --- steps --------------------------------------------------------------------------------------------------------
 
     def combine(self, instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr:
         """An instruction applied to expressions."""
@@ -191,6 +240,15 @@ class Expressions:
             return call(f"np.{type.dtype.name}", found)
         method = ast.Attribute(value=found, attr="astype", ctx=ast.Load())
         return ast.Call(func=method, args=[dotted(f"np.{type.dtype.name}")], keywords=[])
+
+
+def asks_truth(value: Value) -> bool:
+    """Whether all that is asked of a value is its truth, so that Python's bools are as good as NumPy's."""
+    return all(
+        isinstance(reader, (Choice, Check, Repeat))
+        or (isinstance(reader, Either) and asks_truth(reader.output))
+        for reader in value.readers
+    )
 
 
 def _is_same_scalar(instr: Instr) -> bool:

@@ -14,7 +14,19 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Item, Node, Operand, Push, Repeat, Value
+from tracegrad.emit.blocks import (
+    Block,
+    Choice,
+    Compute,
+    Either,
+    Fused,
+    Item,
+    Node,
+    Operand,
+    Push,
+    Repeat,
+    Value,
+)
 from tracegrad.emit.elements import is_view, source_index, spread_index, summed_axes
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.ir.trace import Const
@@ -146,7 +158,7 @@ def _contract(loop: Fused) -> None:
 def _statements(value: Value) -> Iterable[Node]:
     """The statements that read a value, themselves or in what is nested in them."""
     for reader in value.readers:
-        if isinstance(reader, (Compute, Item)) and reader.makes[0].expression is not None:
+        if isinstance(reader, (Compute, Either, Item)) and reader.makes[0].expression is not None:
             yield from _statements(reader.makes[0])
         else:
             yield reader

@@ -18,6 +18,7 @@ from tracegrad.emit.blocks import (
     Block,
     Choice,
     Compute,
+    Either,
     Fused,
     Item,
     Node,
@@ -65,7 +66,11 @@ class _Clock:
 
     def block(self, block: Block) -> None:
         for node in block.nodes:
-            if isinstance(node, (Compute, Item)) and node.makes and node.makes[0].expression is not None:
+            if (
+                isinstance(node, (Compute, Either, Item))
+                and node.makes
+                and node.makes[0].expression is not None
+            ):
                 continue
             self.now += 4
             self.node(node)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from tracegrad.emit.blocks import Push, Repeat, Value
 from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.logic import joined, negated
 from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
@@ -83,18 +84,18 @@ def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
 
 
 def _while(node: Repeat, expressions: Expressions, test: Sequence[Line], inside: list[Line]) -> Line:
-    condition = literal(True) if node.condition is None else expressions.read(node.condition)
+    condition = literal(True) if node.condition is None else expressions.truth(node.condition)
     counter = ast.Name(id=node.counter.name, ctx=ast.Load())
     if not test:
         if node.limited:
             below = ast.Compare(left=counter, ops=[ast.Lt()], comparators=[expressions.number(node.limit)])
-            condition = ast.BoolOp(op=ast.And(), values=[below, condition])
+            condition = joined(ast.And(), below, condition)
         return Line(ast.While(test=condition, body=[], orelse=[]), node.location, body=inside)
     first: list[Line] = []
     if node.limited:
         reached = ast.Compare(left=counter, ops=[ast.GtE()], comparators=[expressions.number(node.limit)])
         first.append(_break_if(reached))
-    stop = _break_if(ast.UnaryOp(op=ast.Not(), operand=condition))
+    stop = _break_if(negated(condition))
     forever = ast.While(test=literal(True), body=[], orelse=[])
     return Line(forever, node.location, body=[*first, *test, stop, *inside])
 

@@ -113,7 +113,7 @@ class Lowering:
         condition, *operands = (_operand(a, known) for a in instr.inputs)
         names = instr.params["names"]
         outputs = tuple(
-            Value(v.type, v.name or (names[i] if i < len(names) else None))
+            Value(v.type, v.name or (names[i] if i < len(names) else None) or None)
             for i, v in enumerate(instr.outputs)
         )
         arms = []

@@ -18,6 +18,7 @@ import numpy as np
 from tracegrad.emit.blocks import (
     Choice,
     Compute,
+    Either,
     Item,
     Move,
     Node,
@@ -197,7 +198,7 @@ def _base(group: Sequence[Value]) -> str:
     if any(isinstance(reader, Return) and reader.results == (v,) for v in ordered for reader in v.readers):
         return "value"
     for value in ordered:
-        if isinstance(value.maker, (Compute, Write, Item, Pack)):
+        if isinstance(value.maker, (Compute, Either, Write, Item, Pack)):
             found = describe(value)
             return identifier((_part_of(value) if found in _SHORT else None) or found)
         if isinstance(value.pushed, Value):
@@ -222,6 +223,8 @@ def describe(value: Value) -> str:
     maker = value.maker
     if isinstance(maker, (Item, Pack)):
         return "item" if isinstance(maker, Item) else "packed"
+    if isinstance(maker, Either):
+        return "condition" if value.type.dtype.kind == "b" else "chosen"
     if isinstance(maker, Write):
         return _within(f"{_word(maker.source)}_changed", "changed")
     if not isinstance(maker, Compute):

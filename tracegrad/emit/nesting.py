@@ -17,6 +17,7 @@ from tracegrad.emit.blocks import (
     Check,
     Choice,
     Compute,
+    Either,
     Item,
     Move,
     Node,
@@ -28,40 +29,46 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
+from tracegrad.emit.choices import as_expression, same_line
 from tracegrad.emit.elements import is_light, is_view, region, scalar_step, summed_axes
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.order import passes_write
-from tracegrad.ir.location import Location
+from tracegrad.ir.trace import Const
 
 NESTED = 60  # characters of an expression inside another
 WHOLE = 76  # characters of an expression on its own line
 DEPTH = 5
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
 def nest(block: Block, expressions: Expressions) -> None:
     """Decide for every value of a block and of the blocks in it."""
     places = {node: k for k, node in enumerate(block.nodes)}
-    for node in block.nodes:
+    for k, node in enumerate(block.nodes):
         if isinstance(node, Choice):
             for arm in node.arms:
                 nest(arm, expressions)
+            either = as_expression(node, expressions)
+            if either is not None:
+                places[either] = k
+                block.nodes[k] = node = either
         elif isinstance(node, Repeat):
             if node.test is not None:
                 nest(node.test, expressions)
             nest(node.body, expressions)
         _fit(node, expressions)
-        if isinstance(node, (Compute, Item)) and len(node.makes) == 1:
+        if isinstance(node, (Compute, Item, Either)) and len(node.makes) == 1:
             if expressions.native and _is_lens(node, places):
                 node.makes[0].expression = expressions.of(node)
                 continue
-            echo = _is_echo(node, places)
+            echo = _is_echo(node, places) or _is_asked_again(node, places)
             if echo or _may_nest(node, node.makes[0], block, places):
                 if expressions.native and not _fits_loops(node, node.makes[0], expressions):
                     continue
                 _try(node, node.makes[0], expressions, echo)
 
 
-def _try(node: Compute | Item, value: Value, expressions: Expressions, echo: bool) -> None:
+def _try(node: Compute | Item | Either, value: Value, expressions: Expressions, echo: bool) -> None:
     found = expressions.of(node)
     depth = 1 + max(
         (r.depth for r in node.reads if isinstance(r, Value) and r.expression is not None), default=0
@@ -71,7 +78,7 @@ def _try(node: Compute | Item, value: Value, expressions: Expressions, echo: boo
         value.expression, value.depth = found, depth
 
 
-def _may_nest(node: Compute | Item, value: Value, block: Block, places: Mapping[Node, int]) -> bool:
+def _may_nest(node: Compute | Item | Either, value: Value, block: Block, places: Mapping[Node, int]) -> bool:
     if len(value.readers) != 1:
         return False
     reader = value.readers[0]
@@ -83,17 +90,19 @@ def _may_nest(node: Compute | Item, value: Value, block: Block, places: Mapping[
         return _rotates(reader) and len(reader.sources) > 1
     if isinstance(reader, Return):
         return value.hint is None and value not in reader.kept
+    if isinstance(node, Either) and not _decides(value, reader):
+        return isinstance(reader, (Compute, Either)) and same_line(node.location, reader.location)
     if isinstance(reader, Push) or (isinstance(reader, Write) and reader.source is value):
         return False
     if value.hint is not None and not value.is_derivative and not isinstance(node, Item):
         return False
     if passes_write(node, reader, places):
         return False
-    anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack))
+    anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack)) or _decides(value, reader)
     return anywhere or same_line(node.location, reader.location)
 
 
-def _is_lens(node: Compute | Item, places: Mapping[Node, int]) -> bool:
+def _is_lens(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
     """A view that only loops over elements read, in native text: they read its source, at other indices."""
     if not isinstance(node, Compute) or not is_view(node.instr):
         return False
@@ -118,7 +127,7 @@ def _has_elements(reader: Node, value: Value) -> bool:
     return isinstance(reader, Compute) and reader.loop
 
 
-def _fits_loops(node: Compute | Item, value: Value, expressions: Expressions) -> bool:
+def _fits_loops(node: Compute | Item | Either, value: Value, expressions: Expressions) -> bool:
     """Whether nesting keeps loops over elements apart from what is computed as a whole."""
     reader = value.readers[0]
     if not value.type.shape:
@@ -146,7 +155,7 @@ def _rotates(move: Move) -> bool:
     return any(s in move.targets and s is not t for s, t in zip(move.sources, move.targets, strict=True))
 
 
-def _is_echo(node: Compute | Item, places: Mapping[Node, int]) -> bool:
+def _is_echo(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
     """`x[0]`, unnamed: read again wherever it is needed, rather than given a name."""
     if not isinstance(node, Compute) or node.instr.op.name != "getitem" or node.outputs[0].hint is not None:
         return False
@@ -163,13 +172,23 @@ def _is_echo(node: Compute | Item, places: Mapping[Node, int]) -> bool:
     )
 
 
+def _decides(value: Value, reader: Node) -> bool:
+    """Whether a node asks a value which way to go."""
+    return isinstance(reader, (Check, Choice, Either)) and reader.condition is value
+
+
+def _is_asked_again(node: Node, places: Mapping[Node, int]) -> bool:
+    """`x > 0.0`, unnamed, which decides several branches: asked again, rather than given a name."""
+    if not isinstance(node, Compute) or node.instr.op.symbol not in _COMPARISONS:
+        return False
+    value = node.outputs[0]
+    simple = all(isinstance(x, Const) or (x.expression is None and not x.type.shape) for x in node.inputs)
+    decides = bool(value.readers) and all(r in places and _decides(value, r) for r in value.readers)
+    return simple and decides and value.hint is None
+
+
 def _kept(reader: Node, value: Value) -> bool:
     return isinstance(reader, Return) and value in reader.kept
-
-
-def same_line(a: Location | None, b: Location | None) -> bool:
-    """Whether two nodes come from one line of the user's; a node without location goes with any."""
-    return a is None or b is None or (a.line == b.line and a.file == b.file)
 
 
 def _fit(node: Node, expressions: Expressions) -> None:
@@ -185,12 +204,12 @@ def _fit(node: Node, expressions: Expressions) -> None:
             return
         widest = max(wide, key=lambda r: width(r.expression))
         widest.expression, widest.depth = None, 0
-        if isinstance(node, (Compute, Item)):
+        if isinstance(node, (Compute, Item, Either)):
             expressions.forget(node)
 
 
 def _line_width(node: Node, expressions: Expressions) -> int:
-    if isinstance(node, (Compute, Item)):
+    if isinstance(node, (Compute, Item, Either)):
         return width(expressions.of(node)) + len(_target(node.makes)) + 3
     return _sum_of_widths(node.reads, expressions) + 8
 
@@ -208,6 +227,9 @@ _OWN: dict[type, int] = {
     ast.Call: 2,
     ast.BinOp: 4,
     ast.Compare: 4,
+    ast.BoolOp: 5,
+    ast.IfExp: 10,
+    ast.UnaryOp: 4,
     ast.keyword: 1,
     ast.Subscript: 2,
 }

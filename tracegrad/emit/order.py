@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tracegrad.emit.blocks import Compute, Item, Node, Value, Write
+from tracegrad.emit.blocks import Compute, Either, Item, Node, Value, Write
 from tracegrad.emit.lifetimes import leaves
 
 
-def passes_write(node: Compute | Item, reader: Node, places: Mapping[Node, int]) -> bool:
+def passes_write(node: Compute | Item | Either, reader: Node, places: Mapping[Node, int]) -> bool:
     """Whether an array that a node reads is written between it and its reader, or by its reader element by element.
 
     Parameters

@@ -15,6 +15,7 @@ from tracegrad.emit.blocks import (
     Check,
     Choice,
     Compute,
+    Either,
     Fused,
     Item,
     Move,
@@ -30,6 +31,7 @@ from tracegrad.emit.blocks import (
 from tracegrad.emit.element_loops import ElementLoops
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.logic import negated
 from tracegrad.emit.loops import assign, write_loop, write_push
 from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.printer import Line
@@ -72,7 +74,7 @@ class Writer:
         return [line for node in block.nodes for line in self.node(node)]
 
     def node(self, node: Node) -> Iterable[Line]:
-        if isinstance(node, (Compute, Item)):
+        if isinstance(node, (Compute, Item, Either)):
             return self._compute(node)
         if isinstance(node, Write):
             return self._write(node)
@@ -96,7 +98,7 @@ class Writer:
         assert isinstance(node, Return)
         return self._return(node)
 
-    def _compute(self, node: Compute | Item) -> list[Line]:
+    def _compute(self, node: Compute | Item | Either) -> list[Line]:
         if node.makes[0].expression is not None:
             return []
         if isinstance(node, Compute) and node.loop:
@@ -192,7 +194,8 @@ class Writer:
         expected = node.expected
         failed: ast.expr
         if isinstance(expected, (bool, np.bool_)):
-            failed = ast.UnaryOp(op=ast.Not(), operand=condition) if expected else condition
+            truth = self.expressions.truth(node.condition)
+            failed = negated(truth) if expected else truth
         elif isinstance(expected, np.ndarray):
             failed = ast.UnaryOp(op=ast.Not(), operand=call("np.array_equal", condition, _values(expected)))
         elif expected != expected:
@@ -231,13 +234,13 @@ class Writer:
         return lines
 
     def _choice(self, node: Choice) -> list[Line]:
-        condition = self.expressions.read(node.condition)
+        condition = self.expressions.truth(node.condition)
         true, false = map(self.block, node.arms)
         if not true and not false:
             return []
         if not true:
             true, false = false, []
-            condition = ast.UnaryOp(op=ast.Not(), operand=condition)
+            condition = negated(condition)
         return [Line(ast.If(test=condition, body=[], orelse=[]), node.location, body=true, orelse=false)]
 
     def _repeat(self, node: Repeat) -> list[Line]:
