@@ -106,6 +106,30 @@ def if_(
     return results[0] if len(results) == 1 else results
 
 
+def choose(condition: Symbol, true: Callable[..., Any], false: Callable[..., Any], *operands: Symbol) -> Any:
+    """A branch with one result that has no name, as `x if c else y` and `and` record it."""
+    found = if_(condition, true, false, "chosen", *operands)
+    builder: Any = condition.recorder
+    builder.steps[-1].params["names"] = ("",)
+    found.atom.name = None
+    return found
+
+
+def bool_of(answer: bool) -> Callable[..., Any]:
+    """An arm that gives a constant."""
+    return lambda x, *rest: x.recorder.constant(np.bool_(answer))
+
+
+def both(a: Symbol, b: Callable[..., Any], *operands: Symbol) -> Any:
+    """`a and b(*operands)`."""
+    return choose(a, b, bool_of(False), *operands)
+
+
+def either(a: Symbol, b: Callable[..., Any], *operands: Symbol) -> Any:
+    """`a or b(*operands)`."""
+    return choose(a, bool_of(True), b, *operands)
+
+
 def _inner(
     outer: Recorder, function: Callable[..., Any], types: Sequence[ArrayType], names: Sequence[Any]
 ) -> Trace:
@@ -115,7 +139,22 @@ def _inner(
     return builder.trace(inputs, found if isinstance(found, tuple) else (found,))
 
 
-_HELPERS = ("apply", "guard", "while_", "if_", "_inner", "named", "_here", "item", "put", "total", "empty")
+_HELPERS = (
+    "choose",
+    "both",
+    "either",
+    "apply",
+    "guard",
+    "while_",
+    "if_",
+    "_inner",
+    "named",
+    "_here",
+    "item",
+    "put",
+    "total",
+    "empty",
+)
 
 
 def capture(function: Callable[..., Any], values: Sequence[Any]) -> Trace:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.emit.blocks import Check, Choice, Compute, Either, Item, Operand, Repeat, Value
+from tracegrad.emit.blocks import Check, Choice, Compute, Either, Item, Move, Node, Operand, Repeat, Value
 from tracegrad.emit.indices import checked_slots
 from tracegrad.emit.logic import joined, negated
 from tracegrad.ir.trace import Const, Instr, dtype_token
@@ -244,11 +244,16 @@ class Expressions:
 
 def asks_truth(value: Value) -> bool:
     """Whether all that is asked of a value is its truth, so that Python's bools are as good as NumPy's."""
-    return all(
-        isinstance(reader, (Choice, Check, Repeat))
-        or (isinstance(reader, Either) and asks_truth(reader.output))
-        for reader in value.readers
-    )
+    return all(_asks(reader, value) for reader in value.readers)
+
+
+def _asks(reader: Node, value: Value) -> bool:
+    if isinstance(reader, Either):
+        return reader.condition is value or asks_truth(reader.output)
+    if isinstance(reader, Move):  # the end of an arm
+        targets = [t for t, s in zip(reader.targets, reader.sources, strict=True) if s is value]
+        return all(isinstance(t.maker, (Choice, Either)) and asks_truth(t) for t in targets)
+    return isinstance(reader, (Choice, Check, Repeat))
 
 
 def _is_same_scalar(instr: Instr) -> bool:

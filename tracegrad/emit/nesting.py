@@ -140,7 +140,7 @@ def _fits_loops(node: Compute | Item | Either, value: Value, expressions: Expres
         return not (isinstance(node, Compute) and node.loop)
     if isinstance(node, Item):
         return True
-    if not node.loop or scalar_step(node.instr) is None:
+    if isinstance(node, Either) or not node.loop or scalar_step(node.instr) is None:
         return False
     if isinstance(reader, Write):
         return value.type.shape == region(reader.output.type.shape, reader.instr.params["index"])

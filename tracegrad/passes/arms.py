@@ -113,15 +113,17 @@ def _with_sum(branch: Instr, place: int, added: Instr, side: int) -> Instr:
     def summed(arm: Trace) -> Trace:
         given = Var(other.type, getattr(other, "name", None))
         atom = arm.outputs[place]
-        nothing = isinstance(atom, Const) or getattr(_makers(arm).get(atom), "op", added.op).name == "zeros"
+        maker = _makers(arm).get(atom) if isinstance(atom, Var) else None
         outputs, steps = list(arm.outputs), arm.steps
-        if nothing and _is_zero(arm, atom):
+        if _is_zero(arm, atom) and (maker is None or maker.op.name == "zeros"):
             outputs[place] = given
         else:
             total = Var(added.outputs[0].type, added.outputs[0].name)
             inputs = (given, atom) if side == 1 else (atom, given)
+            where = added.location if maker is None else maker.location
             after = 1 + max((k for k, step in enumerate(steps) if atom in step.outputs), default=-1)
-            steps = (*steps[:after], replace(added, inputs=inputs, outputs=(total,)), *steps[after:])
+            summed_up = replace(added, inputs=inputs, outputs=(total,), location=where)
+            steps = (*steps[:after], summed_up, *steps[after:])
             outputs[place] = total
         return Trace((*arm.inputs, given), steps, tuple(outputs), arm.name)
 
