@@ -38,6 +38,10 @@ class Value:
     holes: list[tuple[int, int, int]] = field(default_factory=list)  # see `lifetimes.live_at`
     name: str = ""
 
+    def __post_init__(self) -> None:
+        if self.hint is not None and self.hint.startswith("__tg_"):
+            self.hint = None  # the marks named it, and not the user
+
     @property
     def is_derivative(self) -> bool:
         """Whether a sweep named it, and not the user."""
@@ -196,6 +200,8 @@ class Choice(Node):
     condition: Operand
     arms: tuple[Block, Block]
     outputs: tuple[Value, ...]
+    leaving: tuple[bool | None, bool | None] | None = None
+    """Whether the loop around is left at the end of each arm; None: a branch in the arm says."""
 
     @property
     def reads(self) -> Sequence[Operand]:

@@ -44,8 +44,7 @@ def write_loop(
         lines.append(Line(assign(stack.name, _room(node, stack, expressions)), where))
     if node.steps is not None and _is_counted(node):
         lines.append(Line(assign(node.steps.name, literal(0)), where))
-        steps = ast.Name(id=node.steps.name, ctx=ast.Store())
-        inside.append(Line(ast.AugAssign(target=steps, op=ast.Add(), value=literal(1))))
+        inside = [_increment(node.steps), *inside] if node.is_for else [*inside, *counting(node)]
     if node.stop is not None:
         inside.append(_break_if(expressions.read(node.stop), where))
     if not node.is_for:
@@ -55,6 +54,18 @@ def write_loop(
     for stack in node.converted:
         lines.append(Line(assign(stack.name, _whole(node, stack)), where))
     return lines
+
+
+def counting(node: Repeat) -> list[Line]:
+    """What counts at the end of the body; a `for`, whose body does not read the number of steps, counts first."""
+    if node.steps is None or node.is_for or not _is_counted(node):
+        return []
+    return [_increment(node.steps)]
+
+
+def _increment(steps: Value) -> Line:
+    target = ast.Name(id=steps.name, ctx=ast.Store())
+    return Line(ast.AugAssign(target=target, op=ast.Add(), value=literal(1)))
 
 
 def _is_counted(node: Repeat) -> bool:

@@ -18,6 +18,7 @@ from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.elements import called_kernel, has_loop
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.fusion import fuse
+from tracegrad.emit.leaving import leave_at_once
 from tracegrad.emit.lifetimes import walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
 from tracegrad.emit.names import give_names, identifier, index_letters
@@ -150,6 +151,7 @@ class _Function:
         for k in counted:
             self.inputs[k].counts = True
         pack(self.block)
+        leave_at_once(self.block)
         nodes = list(walk(self.block))
         careful = not native and python_numbers_meet(self.inputs, nodes, reader)
         self.expressions = Expressions(native, careful)

@@ -30,9 +30,10 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.element_loops import ElementLoops
 from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.leaving import leaving_choice
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.logic import negated
-from tracegrad.emit.loops import assign, write_loop, write_push
+from tracegrad.emit.loops import assign, counting, write_loop, write_push
 from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
@@ -248,7 +249,33 @@ class Writer:
         if not node.is_for:
             self._growing.update(s for s in node.stacks if s not in node.lists)
         test = self.block(node.test) if node.test is not None else []
-        return write_loop(node, self.expressions, enter, test, self.block(node.body))
+        body = self._leaving(node.body, counting(node))
+        return write_loop(node, self.expressions, enter, test, body)
+
+    def _leaving(self, block: Block, after: Sequence[Line]) -> list[Line]:
+        """The lines of a block in which its loop may be left; `after` follows the block."""
+        at = leaving_choice(block)
+        if at is None:
+            return self.block(block)
+        choice = block.nodes[at]
+        assert isinstance(choice, Choice) and choice.leaving is not None
+        lines = [line for node in block.nodes[:at] for line in self.node(node)]
+        last = [line for node in block.nodes[at + 1 :] for line in self.node(node)]
+        arms: list[list[Line]] = []
+        for arm, leaving in zip(choice.arms, choice.leaving, strict=True):
+            arms.append(self._leaving(arm, [*last, *after]) if leaving is None else self.block(arm))
+            if leaving:
+                arms[-1].extend([*last, *after, Line(ast.Break())])
+        condition = self.expressions.truth(choice.condition)
+        if choice.leaving[1]:
+            condition, arms = negated(condition), arms[::-1]
+        rest: list[Line] = []
+        if True in choice.leaving:
+            rest, arms[1] = arms[1], []
+        elif not arms[0]:
+            condition, arms = negated(condition), arms[::-1]
+        head = ast.If(test=condition, body=[], orelse=[])
+        return [*lines, Line(head, choice.location, body=arms[0], orelse=arms[1]), *rest, *last]
 
     def _return(self, node: Return) -> list[Line]:
         results = [self.expressions.read(r) for r in node.results]

@@ -1,0 +1,108 @@
+"""Stop flags that are nothing but a `break`.
+
+A loop that is left early carries a flag, which is asked after the body. Blocks come in; where the flag is set in an arm
+of the last branch of the body, and nobody else reads it, the flag goes and the arm ends with `break`. Where it is a
+condition, a branch on that condition does nothing but leave. Begin with `leave_at_once`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracegrad.emit.blocks import Block, Choice, Move, Operand, Push, Repeat, Value
+from tracegrad.ir.trace import Const
+
+
+def leave_at_once(block: Block) -> None:
+    """Do away with the flags of the loops in a block, and in all blocks in it."""
+    for node in block.nodes:
+        if isinstance(node, Choice):
+            for arm in node.arms:
+                leave_at_once(arm)
+        elif isinstance(node, Repeat):
+            if node.test is not None:
+                leave_at_once(node.test)
+            leave_at_once(node.body)
+            if node.stop is not None:
+                _leave(node, node.stop)
+
+
+def _leave(node: Repeat, flag: Value) -> None:
+    place = node.carried.index(flag)
+    move = node.body.nodes[-1]
+    assert isinstance(move, Move)
+    source = move.sources[place]
+    if flag.readers or node.finals[place].readers or not isinstance(source, Value):
+        return
+    if source.readers == [move] and _can_leave(node.body, source):
+        _set_leaving(node.body, source)
+    else:
+        arms = (Block([Move(None, (), ())]), Block([Move(None, (), ())]))
+        choice = Choice(node.location, source, arms, (), leaving=(True, False))
+        node.body.nodes.insert(-1, choice)
+        source.readers[source.readers.index(move)] = choice
+    node.stop = None
+    node.carried, node.finals = _without(node.carried, place), _without(node.finals, place)
+    for moved in (node.enter, move):
+        moved.targets, moved.sources = _without(moved.targets, place), _without(moved.sources, place)
+
+
+def _without(items: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+    return (*items[:place], *items[place + 1 :])
+
+
+def _can_leave(block: Block, flag: Operand) -> bool:
+    """Whether the last thing a block does, but for moves and entries of stacks, is a branch that sets the flag."""
+    choice = _last_choice(block)
+    if choice is None or flag not in choice.outputs:
+        return False
+    place = choice.outputs.index(flag)
+    kinds: list[bool | None] = []
+    for arm in choice.arms:
+        move = arm.nodes[-1]
+        assert isinstance(move, Move)
+        source = move.sources[place]
+        if isinstance(source, Const):
+            kinds.append(bool(source.value))
+        elif source.readers == [move] and _can_leave(arm, source):
+            kinds.append(None)
+        else:
+            return False
+    return kinds not in ([True, True], [False, False])
+
+
+def _set_leaving(block: Block, flag: Operand) -> None:
+    """Mark the branches that set the flag, and take the flag from their results."""
+    choice = _last_choice(block)
+    assert choice is not None and isinstance(flag, Value)
+    place = choice.outputs.index(flag)
+    leaving: list[bool | None] = []
+    for arm in choice.arms:
+        move = arm.nodes[-1]
+        assert isinstance(move, Move)
+        source = move.sources[place]
+        move.targets, move.sources = _without(move.targets, place), _without(move.sources, place)
+        if isinstance(source, Const):
+            leaving.append(bool(source.value))
+        else:
+            leaving.append(None)
+            _set_leaving(arm, source)
+    choice.leaving = (leaving[0], leaving[1])
+    choice.outputs = _without(choice.outputs, place)
+
+
+def _last_choice(block: Block) -> Choice | None:
+    for node in reversed(block.nodes):
+        if isinstance(node, Choice):
+            return node
+        if not isinstance(node, (Push, Move)):
+            return None
+    return None
+
+
+def leaving_choice(block: Block) -> int | None:
+    """Where in a block the branch stands in which its loop is left."""
+    places = [
+        k for k, node in enumerate(block.nodes) if isinstance(node, Choice) and node.leaving is not None
+    ]
+    return places[-1] if places else None
