@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.emit.programs import PROGRAMS, capture, joint, pair
+from tests.emit.structured import STRUCTURED
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.source import Source
 from tracegrad.testing.golden import compare
@@ -38,6 +39,45 @@ def test_native_text(name: str, refresh_golden: bool) -> None:
     assert isinstance(source, Source)
     own = source.text[source.text.index(f"def {name}_value_and_grad") :]
     compare(counted(own, function), GOLDEN / f"{name}.native.txt", refresh_golden)
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+@pytest.mark.parametrize("native", [False, True])
+def test_structured_text(name: str, native: bool, refresh_golden: bool) -> None:
+    function, values = STRUCTURED[name]
+    trace = capture(function, values)
+    source = emit_native("gradient", joint(trace)) if native else emit_array(*pair(trace), 1)
+    assert isinstance(source, Source)
+    text = source.text[source.text.index("def ") :]
+    file = f"{name}.{'native' if native else 'array'}.txt"
+    compare(counted(text, function), GOLDEN / "structured" / file, refresh_golden)
+
+
+LINES = {"tutorial": 20, "branchy": 60, "rk4": 90, "square_root": 20, "early": 20, "bounded": 20}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_backward_text_has_no_more_lines_than(name: str) -> None:
+    function, values = {**PROGRAMS, **STRUCTURED}[name]
+    text = emit_array(*pair(capture(function, values)), 1).text
+    lines = [line.strip() for line in text[text.index("_backward(") :].splitlines()[1:]]
+    assert len([line for line in lines if line and not line.startswith("#")]) <= LINES[name]
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_text_does_not_grow_with_the_steps(native: bool) -> None:
+    function, values = STRUCTURED["rk4"]
+
+    def program(n: int) -> Callable[..., Any]:
+        return lambda x, y, a, b, c, d, h: function(x, y, a, b, c, d, h, n)
+
+    lengths = set()
+    for steps in (10, 100_000):
+        trace = capture(program(steps), values[:7])
+        source = emit_native("gradient", joint(trace)) if native else emit_array(*pair(trace), 1)
+        assert isinstance(source, Source)
+        lengths.add(source.text.count("\n"))
+    assert len(lengths) == 1
 
 
 @pytest.mark.parametrize("name", ["rosenbrock", "logistic"])

@@ -39,8 +39,8 @@ class Value:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.hint is not None and self.hint.startswith("__tg_"):
-            self.hint = None  # the marks named it, and not the user
+        if self.hint is not None and self.hint.startswith("__tg_"):  # the marks named it: `__tg_stop1`
+            self.hint = self.hint.removeprefix("__tg_").rstrip("0123456789")
 
     @property
     def is_derivative(self) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tracegrad.emit.blocks import Block, Choice, Move, Operand, Push, Repeat, Value
 from tracegrad.ir.trace import Const
 
@@ -42,9 +44,27 @@ def _leave(node: Repeat, flag: Value) -> None:
         node.body.nodes.insert(-1, choice)
         source.readers[source.readers.index(move)] = choice
     node.stop = None
+    _drop_constants(node, move)
     node.carried, node.finals = _without(node.carried, place), _without(node.finals, place)
     for moved in (node.enter, move):
         moved.targets, moved.sources = _without(moved.targets, place), _without(moved.sources, place)
+
+
+def _drop_constants(node: Repeat, move: Move) -> None:
+    """A carried bool that is a constant at first, and again wherever the loop goes on, is not set again there."""
+    choice = _last_choice(node.body)
+    if choice is None or choice.leaving not in ((True, False), (False, True)):
+        return
+    staying = choice.arms[choice.leaving.index(False)].nodes[-1]
+    assert isinstance(staying, Move)
+    for carried, first, source in zip(node.carried, node.enter.sources, move.sources, strict=True):
+        if source not in choice.outputs or not isinstance(first, Const) or first.dtype != np.bool_:
+            continue
+        place = choice.outputs.index(source)
+        again = staying.sources[place]
+        if isinstance(again, Const) and bool(again.value) == bool(first.value):
+            staying.sources = (*staying.sources[:place], carried, *staying.sources[place + 1 :])
+            carried.readers.append(staying)
 
 
 def _without(items: tuple[Any, ...], place: int) -> tuple[Any, ...]:

@@ -153,7 +153,12 @@ def give_names(
     for value in sorted(_assigned(nodes), key=lambda v: v.start):
         if not value.name:
             group = groups.of(value)
-            names.give(_base(group), group)
+            whole = sum_of(value) if value.hint is None else None
+            name = identifier(whole.hint or "") if whole is not None else ""
+            if whole is not None and names.free(name, group) and groups.apart(whole, value):
+                names.take(name, group)  # `x_bar = x_bar + a`, then `x_bar = x_bar + b`
+            else:
+                names.give(_base(group), group)
 
 
 def _assigned(nodes: Iterable[Node]) -> Iterable[Value]:
@@ -200,21 +205,27 @@ def _base(group: Sequence[Value]) -> str:
     for value in ordered:
         if isinstance(value.maker, (Compute, Either, Write, Item, Pack)):
             found = describe(value)
-            return identifier((_part_of(value) if found in _SHORT else None) or found)
+            return identifier((part_of(value) if found in _SHORT else None) or found)
         if isinstance(value.pushed, Value):
             return identifier(f"{describe(value.pushed)}_stack")
     return "carried"
 
 
-def _part_of(value: Value) -> str | None:
+def part_of(value: Value) -> str | None:
     """`x_bar_part` for a term of the sum that is `x_bar`."""
+    whole = sum_of(value)
+    return None if whole is None else f"{whole.hint}_part"
+
+
+def sum_of(value: Value) -> Value | None:
+    """The derivative that a value is a term of."""
     for _ in range(8):
         reader = value.readers[0] if len(value.readers) == 1 else None
         if not isinstance(reader, Compute) or reader.instr.op.name not in ("add", "subtract"):
             return None
         value = reader.outputs[0]
         if value.hint is not None:
-            return f"{value.hint}_part" if value.is_derivative else None
+            return value if value.is_derivative else None
     return None
 
 

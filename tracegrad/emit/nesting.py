@@ -32,12 +32,15 @@ from tracegrad.emit.blocks import (
 from tracegrad.emit.choices import as_expression, same_line
 from tracegrad.emit.elements import is_light, is_view, region, scalar_step, summed_axes
 from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.names import part_of
 from tracegrad.emit.order import passes_write
 from tracegrad.ir.trace import Const
 
 NESTED = 60  # characters of an expression inside another
 WHOLE = 76  # characters of an expression on its own line
+SHORT = 14  # characters of what is rather written twice than named
 DEPTH = 5
+_QUICK = ("multiply", "add", "subtract", "negative")
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
@@ -61,7 +64,11 @@ def nest(block: Block, expressions: Expressions) -> None:
             if expressions.native and _is_lens(node, places):
                 node.makes[0].expression = expressions.of(node)
                 continue
-            echo = _is_echo(node, places) or _is_asked_again(node, places)
+            echo = (
+                _is_echo(node, places)
+                or _is_asked_again(node, places)
+                or _is_short(node, places, expressions)
+            )
             if echo or _may_nest(node, node.makes[0], block, places):
                 if expressions.native and not _fits_loops(node, node.makes[0], expressions):
                     continue
@@ -99,7 +106,7 @@ def _may_nest(node: Compute | Item | Either, value: Value, block: Block, places:
     if passes_write(node, reader, places):
         return False
     anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack)) or _decides(value, reader)
-    return anywhere or same_line(node.location, reader.location)
+    return anywhere or _is_term(value, reader) or same_line(node.location, reader.location)
 
 
 def _is_lens(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
@@ -172,6 +179,11 @@ def _is_echo(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
     )
 
 
+def _is_term(value: Value, reader: Node) -> bool:
+    """Whether a number is added to a derivative: a sum of terms from several lines is one statement."""
+    return not value.type.shape and isinstance(reader, Compute) and part_of(value) is not None
+
+
 def _decides(value: Value, reader: Node) -> bool:
     """Whether a node asks a value which way to go."""
     return isinstance(reader, (Check, Choice, Either)) and reader.condition is value
@@ -185,6 +197,19 @@ def _is_asked_again(node: Node, places: Mapping[Node, int]) -> bool:
     simple = all(isinstance(x, Const) or (x.expression is None and not x.type.shape) for x in node.inputs)
     decides = bool(value.readers) and all(r in places and _decides(value, r) for r in value.readers)
     return simple and decides and value.hint is None
+
+
+def _is_short(node: Node, places: Mapping[Node, int], expressions: Expressions) -> bool:
+    """`b * x`, unnamed, read in two or three places: written there again, as a person would."""
+    if not isinstance(node, Compute) or node.instr.op.name not in _QUICK or node.loop:
+        return False
+    value = node.outputs[0]
+    simple = all(isinstance(x, Const) or (x.expression is None and not x.type.shape) for x in node.inputs)
+    if not simple or value.hint is not None or not 2 <= len(value.readers) <= 3:
+        return False
+    if not all(r in places and isinstance(r, Compute) and not r.loop for r in value.readers):
+        return False
+    return width(expressions.of(node)) <= SHORT
 
 
 def _kept(reader: Node, value: Value) -> bool:
