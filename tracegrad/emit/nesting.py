@@ -69,7 +69,7 @@ def nest(block: Block, expressions: Expressions) -> None:
                 or _is_asked_again(node, places)
                 or _is_short(node, places, expressions)
             )
-            if echo or _may_nest(node, node.makes[0], block, places):
+            if echo or _may_nest(node, block, places, expressions):
                 if expressions.native and not _fits_loops(node, node.makes[0], expressions):
                     continue
                 _try(node, node.makes[0], expressions, echo)
@@ -85,7 +85,10 @@ def _try(node: Compute | Item | Either, value: Value, expressions: Expressions, 
         value.expression, value.depth = found, depth
 
 
-def _may_nest(node: Compute | Item | Either, value: Value, block: Block, places: Mapping[Node, int]) -> bool:
+def _may_nest(
+    node: Compute | Item | Either, block: Block, places: Mapping[Node, int], expressions: Expressions
+) -> bool:
+    (value,) = node.makes
     if len(value.readers) != 1:
         return False
     reader = value.readers[0]
@@ -106,7 +109,9 @@ def _may_nest(node: Compute | Item | Either, value: Value, block: Block, places:
     if passes_write(node, reader, places):
         return False
     anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack)) or _decides(value, reader)
-    return anywhere or _is_term(value, reader) or same_line(node.location, reader.location)
+    if _is_term(value, reader) and is_light(expressions.of(node)):
+        return True
+    return anywhere or same_line(node.location, reader.location)
 
 
 def _is_lens(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
@@ -180,7 +185,7 @@ def _is_echo(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
 
 
 def _is_term(value: Value, reader: Node) -> bool:
-    """Whether a number is added to a derivative: a sum of terms from several lines is one statement."""
+    """Whether a number is added to a derivative: short terms from several lines are one statement."""
     return not value.type.shape and isinstance(reader, Compute) and part_of(value) is not None
 
 
