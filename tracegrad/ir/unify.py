@@ -157,6 +157,10 @@ def _branch(a: Instr, b: Instr, names: Names, zeros: Any, alike: bool) -> Instr:
 
 def _no_other_shape(first: Sequence[str], second: Sequence[str], step: Instr) -> None:
     """Refuse results that are parts of one name and missing on the other side: it holds something else there."""
+    if {n for n in first if n.endswith("@")} != {n for n in second if n.endswith("@")}:
+        raise Mismatch(
+            "a name holds another array after one arm, and one that is written after the other", step.location
+        )
     for some, others in ((first, second), (second, first)):
         roots = {n.split("[", 1)[0] for n in others}
         for n in some:

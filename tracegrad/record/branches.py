@@ -27,6 +27,7 @@ from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
 from tracegrad.record.pins import Pins, owner_of, parts_of
 
 MANY = 1000  # objects looked at to say whose memory a name may hold
+LEFT = "@"  # after a name: the array it held, where it holds another after an arm
 CHOSEN = "value"  # the label of what a conditional expression chooses
 
 
@@ -320,7 +321,9 @@ class Branches:
                 elif n in frame.form.names or n not in frame.before:
                     self.fail(f"`{label}` holds a {type(leaf).__name__} after one arm", len(self.frames) - 1)
                     return after
-        renamed = self._close_branch(frame, results, after)
+        arrays = {f"{n}{LEFT}": a for n, a in self.rebound(frame, frame.before, after)}
+        results.update(arrays)
+        renamed = self._close_branch(frame, results, {**after, **arrays})
         return {n: put_together(v, n, shapes.get(n), renamed) for n, v in after.items()}
 
     def _close_branch(
@@ -363,6 +366,20 @@ class Branches:
             if traced is not None and traced.atom.type.shape and self.recording.whole_array(traced) is traced:
                 out[owner_of(traced.value)] = traced.atom
         return out
+
+    def rebound(
+        self, frame: BranchFrame | LoopFrame, before: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Any]]:
+        """Names that hold other memory now, with the arrays they held, which may have been written before that
+        and may have other names.
+        """
+        for n in frame.form.written:
+            traced = self.recording.traced(before.get(n))
+            if traced is None or owner_of(traced.value) not in frame.owners:
+                continue
+            now = self.recording.traced(after.get(n))
+            if now is None or owner_of(now.value) != owner_of(traced.value):
+                yield n, traced
 
     def _result(
         self,

@@ -33,6 +33,7 @@ from tracegrad.record.branches import holds_arrays, name_of, tracked_names
 from tracegrad.record.edges import UNDEFINED, put_together, root_of, taken_apart
 from tracegrad.record.handing import Handing
 from tracegrad.record.iterations import Iteration, LoopFrame, Straight, match_test, matched, promoted
+from tracegrad.record.pins import owner_of
 
 COUNTER = array_type((), int)
 LITERAL_ZEROS = 16  # an array of at most so many items that no iteration made is written as a constant
@@ -192,6 +193,11 @@ class Structures(Handing):
 
     def _handed_on(self, frame: LoopFrame, one: Iteration, held: Mapping[str, Any]) -> str | None:
         """Write down what an iteration hands on and appends; returns why it cannot be one of a loop."""
+        for n, array in list(self.rebound(frame, frame.objects, held)):
+            if substituted(array.atom, self.alias) is not one.header.get(n):
+                return f"`{n}` becomes another array after it was written"
+            self.recording.stands_for(array, frame.init[n])
+            del frame.owners[owner_of(array.value)]
         for n, v in held.items():
             if v is UNDEFINED:
                 if n in frame.shapes:
