@@ -25,8 +25,8 @@ def known_arms(steps: Sequence[Step]) -> Known:
     )
 
 
-def only_known(steps: Sequence[Step], known: Known) -> list[Step]:
-    """The block without the arms and bodies that are not known."""
+def only_known(steps: Sequence[Step], known: Known | None) -> list[Step]:
+    """The block without the arms and bodies that are not known; None: all of them are."""
     if not known:
         return list(steps)
     left: Iterator[Any] = iter(known)

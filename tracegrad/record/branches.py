@@ -210,6 +210,8 @@ class Branches:
         if any(not isinstance(f, Straight) for f in self.frames[depth:]):
             location = self.recording.location()
             self.reasons.append((reason, location))
+            failed = self.frames[depth:]
+            self.recording.watched = None
             content = self.recording.steps
             for i in range(len(self.frames) - 1, depth - 1, -1):
                 frame = self.frames[i]
@@ -217,6 +219,8 @@ class Branches:
                     content = self._spilled(frame, content)
                     self.frames[i] = frame.given_up()
             self.recording.steps = content
+            if any(isinstance(f, LoopFrame) and f.skipped for f in failed):
+                self.recording.not_repeatable(reason)
 
     def _spilled(self, frame: BranchFrame | LoopFrame, content: list[Step]) -> list[Step]:
         """The steps around a frame, with what it recorded as straight steps, and the block being recorded,

@@ -21,8 +21,6 @@ from tracegrad.record.edges import UNDEFINED, put_together, taken_apart
 from tracegrad.record.iterations import Grown, Iteration, LoopFrame
 from tracegrad.record.pins import owner_of
 
-TAIL = 2  # items at the end of a list that grows which the next iteration may read
-
 
 class Handing(Branches):
     """The part of `Structures` that goes from one iteration to the next."""
@@ -66,7 +64,7 @@ class Handing(Branches):
 
     def begin_list(self, frame: LoopFrame, name: str, items: list[Any]) -> None:
         grown = frame.grown[name] = Grown(name, items, len(items), len(items))
-        for label, item in _tail(grown):
+        for label, item in grown.tail():
             leaves: dict[str, Any] = {}
             frame.shapes[label] = taken_apart(item, label, leaves, self.owned)
             for inner, leaf in leaves.items():
@@ -79,7 +77,7 @@ class Handing(Branches):
     def show_lists(self, frame: LoopFrame, one: Iteration) -> None:
         """The last items of lists stand for variables of this iteration while it runs."""
         for grown in frame.grown.values():
-            for label, item in _tail(grown):
+            for label, item in grown.tail():
                 if label in frame.shapes:
                     shown = put_together(
                         item, label, frame.shapes[label], self.in_header(frame, one, label, item)
@@ -117,7 +115,7 @@ class Handing(Branches):
             one.pushed[label] = substituted(traced.atom, self.alias)
         for j, item in enumerate(new):
             grown.items[grown.seen + j] = put_together(item, f"{grown.name}[+{j}]", shapes[j], own)
-        for label, item in _tail(grown):
+        for label, item in grown.tail():
             if label in frame.shapes:
                 reason = self.next_of(frame, one, label, item)
                 if reason is not None:
@@ -145,12 +143,6 @@ class Handing(Branches):
                 column = recording.wrap(values, whole, False, active)
                 for i, leaf in enumerate(leaves):
                     leaf.becomes_item(column, i)
-
-
-def _tail(grown: Grown) -> list[tuple[str, Any]]:
-    """The last items of a list, with their labels."""
-    there = min(TAIL, grown.length, len(grown.items))
-    return [(f"{grown.name}[-{j + 1}]", grown.items[-1 - j]) for j in range(there)]
 
 
 def _depth(label: str) -> int:

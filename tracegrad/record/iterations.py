@@ -22,6 +22,8 @@ from tracegrad.ir.unify import same_atom, unify
 from tracegrad.ops.index import zeros
 from tracegrad.record.edges import Shape, root_of
 
+TAIL = 2  # items at the end of a list that grows which the next iteration may read
+
 
 @dataclass(slots=True)
 class Straight:
@@ -109,6 +111,11 @@ class Grown:
     shown: list[tuple[int, Any]] = field(default_factory=list)
     pending: dict[str, Any] = field(default_factory=dict)
 
+    def tail(self) -> list[tuple[str, Any]]:
+        """The last items, with their labels."""
+        there = min(TAIL, self.length, len(self.items))
+        return [(f"{self.name}[-{j + 1}]", self.items[-1 - j]) for j in range(there)]
+
     def push(self) -> None:
         """The items of the iteration that is over are settled."""
         self.leaves.append(self.pending)
@@ -125,7 +132,9 @@ class LoopFrame:
     init, still : what the leaves of its names held at entry: atoms, and what is no number
     shapes, objects : shape of what each name holds, and what that was at entry
     alike : whether an arm that one iteration took is what any other would do there
-    known : the arms that each iteration took
+    known : the arms that each iteration took; None of one that was computed and not recorded
+    values : what an iteration reads from outside
+    at, item : number and item of the iteration that a `for` begins
     owners : atoms of arrays it may write, by memory
     items : what a `for` runs over, when its length and its items are known by their number
     count, offset : iterations recorded as one, and iterations peeled off before
@@ -147,7 +156,13 @@ class LoopFrame:
     grown: dict[str, Grown] = field(default_factory=dict)
     first: Iteration | None = None
     last: Iteration | None = None
-    known: list[Known] = field(default_factory=list)
+    known: list[Known | None] = field(default_factory=list)
+    at: int = 0
+    item: Any = None
+    values: dict[Var, Any] | None = None
+    around: dict[Var, Any] | None = None
+    skipped: bool = False
+    next_try: int = 0
     current: Iteration | None = None
     pending: Iteration | None = None
     broke: bool = False

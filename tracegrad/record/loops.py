@@ -31,26 +31,26 @@ from tracegrad.ops.compare import greater
 from tracegrad.ops.index import zeros
 from tracegrad.record.branches import holds_arrays, name_of, tracked_names
 from tracegrad.record.edges import UNDEFINED, put_together, root_of, taken_apart
-from tracegrad.record.handing import Handing
 from tracegrad.record.iterations import Iteration, LoopFrame, Straight, match_test, matched, promoted
 from tracegrad.record.pins import owner_of
+from tracegrad.record.running import Running
 
 COUNTER = array_type((), int)
 LITERAL_ZEROS = 16  # an array of at most so many items that no iteration made is written as a constant
-TAIL = 2  # items at the end of a list that grows which the next iteration may read
 
 
-class Structures(Handing):
+class Structures(Running):
     """The open structures of one recording: its branches, and its loops."""
 
     # --- edges of iterations ---------------------------------------------------------------------
 
-    def enter(self, key: int, form: Any, items: Any = None) -> None:
+    def enter(self, key: int, form: Any, items: Any = None) -> LoopFrame:
         """A loop begins. `items`: what a `for` runs over, if its items are known by their number."""
         frame = LoopFrame(key, form, self.recording.steps, self.recording.location(), items)
         # An item that is no number may be another each time, and what it does in an arm not taken as well.
         frame.alike = form.kind == "while" or items is not None or form.loads.isdisjoint(form.targets)
         self.frames.append(frame)
+        return frame
 
     def next_item(self, key: int, number: int, items: Any) -> Any:
         """The item of the iteration that `header` will begin: recorded as its first steps."""
@@ -62,6 +62,7 @@ class Structures(Handing):
         around, recording.steps = recording.steps, one.steps
         made = items.item(recording.wrap(number, one.counter, True), number)
         recording.steps = around
+        frame.item = made
         return made
 
     def header(self, key: int, form: Any, local: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -69,14 +70,16 @@ class Structures(Handing):
         frame = self.top(key)
         held = {n: local.get(n, UNDEFINED) for n in tracked_names(form)}
         if isinstance(frame, LoopFrame):
-            if frame.begun:
-                self._close_iteration(frame, held)
+            if frame.begun and self._close_iteration(frame, held) and frame.begun:
+                held = self.run_ahead(frame, held)
             if not frame.begun:
                 frame.seen = tuple(local.get(n) for n in form.loads)
                 self._begin(frame, held)
             again = self.frames[-1]
             if again is frame:
                 held = self._open_iteration(frame, held)
+                if frame.count == 1:
+                    self.watch(frame)
             elif frame.pending is not None:
                 self.recording.steps.extend(frame.pending.steps)
         return tuple(held[n] for n in form.names)
@@ -157,6 +160,8 @@ class Structures(Handing):
         """What the next iteration gets is known; compare with the first. False if the loop became straight."""
         one, place = frame.current, len(self.frames) - 1
         assert one is not None
+        if frame.count == 1 and self.recording.watched is not None:
+            self.watched(frame)
         self.restore_lists(frame)
         reason = self._handed_on(frame, one, held)
         one = self._resolve_iteration(one)

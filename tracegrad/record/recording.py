@@ -59,6 +59,7 @@ class Recording(Writes):
         self.hoisted: dict[Var, np.ndarray[Any, Any]] = {}
         self.structures = Structures(self)
         self.impure: tuple[str, Location | None] | None = None
+        self.watched: dict[Var, Any] | None = None  # values that steps read, while somebody wants them
         self.finished = False  # what is left of its values is only looked at from here on
         self._bounds: dict[Atom, int] = {}  # of Python ints
         self._snapshots: dict[int, tuple[Any, np.ndarray[Any, Any], Atom]] = {}
@@ -188,6 +189,8 @@ class Recording(Writes):
                 weaks.append(arg.weak)
                 active = active or arg.requires_grad
                 constant = constant and isinstance(arg.atom, Const)
+                if self.watched is not None:
+                    self.watched[arg.atom] = arg.value
             else:
                 if isinstance(arg, (list, tuple)):
                     arg = self.as_array(arg)

@@ -53,12 +53,13 @@ class Edges:
             plain = self.iterate(iterated if listed is iterated else listed)
             self.structures.enter(self.number + key, self._form(key))
             return plain
-        self.structures.enter(self.number + key, self._form(key), items)
-        return self._items(self.number + key, items)
+        frame = self.structures.enter(self.number + key, self._form(key), items)
+        return self._items(self.number + key, items, frame)
 
-    def _items(self, key: int, items: Items) -> Iterator[Any]:
-        for number in range(items.count):
-            yield self.structures.next_item(key, number, items)
+    def _items(self, key: int, items: Items, frame: Any) -> Iterator[Any]:
+        while frame.at < items.count:
+            yield self.structures.next_item(key, frame.at, items)
+            frame.at += 1
 
     def header(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
         return self.structures.header(self.number + key, self._form(key), local)

@@ -1,0 +1,160 @@
+"""When a loop runs ahead of its recording, and what its names hold then.
+
+In: an open loop whose iterations were equal so far, at the edge of the next one. Out: the same loop some
+iterations later, as if Python had run them (`ahead.py`). Begin with `Running.run_ahead`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.close import free_variables, substituted
+from tracegrad.ir.trace import Var
+from tracegrad.ir.types import type_of
+from tracegrad.record.ahead import Ahead
+from tracegrad.record.edges import put_together, taken_apart
+from tracegrad.record.handing import Handing
+from tracegrad.record.iterations import LoopFrame
+from tracegrad.record.pins import owner_of
+
+FIRST = 3  # iterations recorded before any is computed
+FEW = 32  # so many are left to Python in any case
+LARGE = 4096  # items of the largest array that may be copied at each write
+_SHOWS = frozenset({"print", "logging", "logger", "log", "warnings", "tqdm", "time"})
+
+
+class Running(Handing):
+    """The part of `Structures` that lets loops run ahead."""
+
+    def watch(self, frame: LoopFrame) -> None:
+        """The iteration that begins is the second: what it reads from outside is remembered."""
+        frame.around, self.recording.watched = self.recording.watched, {}
+
+    def watched(self, frame: LoopFrame) -> None:
+        """The second iteration is over."""
+        found = self.recording.watched
+        self.recording.watched = frame.around
+        if frame.around is not None and found is not None:
+            frame.around.update(found)
+        frame.around = None
+        named = ((substituted(v, self.alias), value) for v, value in (found or {}).items())
+        frame.values = {v: value for v, value in named if isinstance(v, Var)}
+
+    def run_ahead(self, frame: LoopFrame, held: dict[str, Any]) -> dict[str, Any]:
+        """Compute iterations instead of recording them; returns what the names hold after them."""
+        if frame.count < frame.next_try or not self._may_run(frame):
+            return held
+        ahead = self._prepared(frame)
+        state = self._state(frame, held)
+        most = frame.items.count - 1 - frame.done if frame.items is not None else 2**62
+        if ahead is None or state is None or most < FEW:
+            frame.next_try = 2**62
+            return held
+        done, after = ahead.run(frame.done, most, state, lambda pushed: self._left(frame, pushed))
+        frame.next_try = frame.count + done + (FEW if done else 2 * FEW)
+        if not done:
+            return held
+        frame.count += done
+        frame.skipped = True
+        frame.known.extend([None] * done)
+        frame.at += done
+        if frame.pending is not None:
+            self._item_again(frame, ahead)
+        return {n: self._with_state(frame, n, v, after) for n, v in held.items()}
+
+    def _may_run(self, frame: LoopFrame) -> bool:
+        if not frame.alike or frame.first is None or frame.count < FIRST or frame.values is None:
+            return False
+        if frame.form.kind == "for" and frame.items is None:
+            return False
+        large = any(v.type.size > LARGE for v in frame.first.header.values())
+        return not large and _SHOWS.isdisjoint(frame.form.loads)
+
+    def _prepared(self, frame: LoopFrame) -> Ahead | None:
+        """The computation of an iteration; None if a value that it reads was not seen."""
+        one, values = frame.first, frame.values
+        assert one is not None and values is not None
+        atoms = [a for a in (one.condition, one.stop, *one.results()) if a is not None]
+        free = free_variables([*one.test, *one.steps], atoms, [one.counter, *one.header.values()])
+        if any(v not in values for v in free) or any(n not in one.next for n in one.header):
+            return None
+        return Ahead(one, {v: values[v] for v in free})
+
+    def _state(self, frame: LoopFrame, held: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The values of the header's variables now; None if one is not to be had."""
+        assert frame.first is not None
+        leaves: dict[str, Any] = {}
+        for n, v in held.items():
+            if n in frame.shapes:
+                taken_apart(v, n, leaves, self.owned)
+        for grown in frame.grown.values():
+            for label, item in grown.tail():
+                if label in frame.shapes:
+                    taken_apart(item, label, leaves, self.owned)
+        state = {}
+        for label in frame.first.header:
+            traced = self.leaf(leaves.get(label))
+            if traced is None or type_of(traced.value) != frame.first.header[label].type:
+                return None
+            state[label] = np.array(traced.value) if traced.atom.type.shape else traced.value
+        return state
+
+    def _with_state(self, frame: LoopFrame, name: str, value: Any, state: Mapping[str, Any]) -> Any:
+        """What a name holds with the values of `state`."""
+        if name not in frame.shapes:
+            return value
+        leaves: dict[str, Any] = {}
+        taken_apart(value, name, leaves, self.owned)
+        own: dict[str, Any] = {}
+        for label, leaf in leaves.items():
+            if label not in state:
+                continue
+            traced = self.leaf(leaf)
+            if traced.atom.type.shape and owner_of(traced.value) in frame.owners:
+                np.copyto(traced.value, state[label])
+                continue
+            own[label] = self.recording.wrap(
+                _plain(state[label], traced), traced.atom, traced.weak, traced.requires_grad
+            )
+        return put_together(value, name, frame.shapes[name], own)
+
+    def _left(self, frame: LoopFrame, pushed: Mapping[str, Any]) -> None:
+        """The items that a computed iteration appends, at the end of their lists."""
+        for grown in frame.grown.values():
+            own = {}
+            for label, before in grown.leaves[-1].items():
+                own[label] = self.recording.wrap(
+                    _plain(pushed[label], before), before.atom, before.weak, before.requires_grad
+                )
+            assert grown.shapes is not None
+            templates = grown.items[len(grown.items) - len(grown.shapes) :]
+            for j, template in enumerate(templates):
+                grown.items.append(put_together(_copy(template), f"{grown.name}[+{j}]", grown.shapes[j], own))
+            grown.pending = own
+            grown.push()
+
+    def _item_again(self, frame: LoopFrame, ahead: Ahead) -> None:
+        """The item of the iteration that begins, which was computed for an earlier one."""
+        one = frame.pending
+        assert one is not None
+        leaves: dict[str, Any] = {}
+        taken_apart(frame.item, "item", leaves, lambda container: True)
+        values = ahead.values_of(one, frame.done)
+        for leaf in leaves.values():
+            traced = self.recording.traced(leaf)
+            if traced is not None and isinstance(traced.atom, Var):
+                traced.value = _plain(values[traced.atom], traced)
+
+
+def _plain(value: Any, like: Any) -> Any:
+    """A value as a Python number where that is what it stands for."""
+    return value.item() if like.weak and hasattr(value, "item") else value
+
+
+def _copy(template: Any) -> Any:
+    return (
+        list(template) if type(template) is list else dict(template) if type(template) is dict else template
+    )
