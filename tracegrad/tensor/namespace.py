@@ -48,6 +48,7 @@ from tracegrad.tensor.callables import (
 )
 from tracegrad.tensor.draws import Draws
 from tracegrad.tensor.edges import Edges
+from tracegrad.tensor.folds import FOLDS, fold_of
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.lookups import Lookups
 from tracegrad.tensor.numpy_protocol import unsupported
@@ -273,6 +274,10 @@ class Marks(Lookups, Operators, Edges):
             answer = self.asked_by_name(function, args, keywords)
             if answer is not MISSING:
                 return answer
+        if is_in(function, FOLDS) and not keywords:
+            folded = fold_of(function, tuple(map(self.whole, args)), self.session.run)
+            if folded is not None:
+                return folded
         if is_in(function, LATER) and args and not keywords and all(map(self._is_plain_iterable, args)):
             return self.session.sequences.later(function, tuple(map(self.whole, args)))
         function = self._of_contents(function)

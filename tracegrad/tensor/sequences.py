@@ -242,6 +242,8 @@ class Sequences:
 
     def table(self, value: Any) -> Items | None:
         """The table of a list that is read at a traced index: made outside the loops that read it."""
+        if value and hasattr(value[-1], "item_of"):
+            return Rows(self.recording.as_array(value))
         known = self._tables.get(id(value))
         if known is not None and known[0] is value and len(known[1]) == len(value):
             same = all(map(operator.is_, known[1], value))
