@@ -1,6 +1,6 @@
-"""What the README shows is what happens, and the page of functions lists what is known.
+"""What the README and the page on control flow show is what happens; the page of functions lists what is known.
 
-`--refresh-golden` writes the page anew.
+`--refresh-golden` writes the page of functions, and what the examples print, anew.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import re
 import subprocess
 import sys
 import textwrap
+import xml.etree.ElementTree
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tracegrad.ops.functions import FUNCTIONS, METHODS, SCIPY_FUNCTIONS
 
@@ -37,6 +39,47 @@ def test_the_readme_shows_what_its_example_prints(tmp_path: Path) -> None:
     first, second, source = run.stdout.split("\n", 2)
     assert [first, second] == said
     assert source.strip().endswith(shown.strip())
+
+
+def examples(page: str) -> list[tuple[str, str]]:
+    """The programs of a page that are followed by what they print."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(
+        r"^```python\n((?:(?!^```).)*)^```\n\n```text\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL
+    )
+
+
+@pytest.mark.parametrize("number", range(len(examples("control_flow.md"))))
+def test_the_page_on_control_flow_shows_what_its_examples_print(
+    number: int, tmp_path: Path, refresh_golden: bool
+) -> None:
+    program, shown = examples("control_flow.md")[number]
+    file = tmp_path / "example.py"
+    file.write_text(program, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(file)],
+        env={"PYTHONPATH": str(ROOT), "TRACEGRAD_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    if refresh_golden:
+        page = ROOT / "docs" / "control_flow.md"
+        before = f"{program}```\n\n```text\n"
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(before + shown, before + run.stdout), encoding="utf-8")
+        return
+    assert run.stdout == shown
+
+
+def test_the_picture_of_paths_is_well_formed_and_knows_both_modes() -> None:
+    text = (ROOT / "docs" / "paths.svg").read_text(encoding="utf-8")
+    picture = xml.etree.ElementTree.fromstring(text)
+    assert picture.tag.endswith("svg") and "viewBox" in picture.attrib
+    assert "prefers-color-scheme: dark" in text and "<title" in text
+    assert "![" in (ROOT / "docs" / "control_flow.md").read_text(encoding="utf-8")
 
 
 def names_in(module: object, prefix: str) -> list[str]:

@@ -46,6 +46,10 @@ class ArgumentError(TracegradError, TypeError):
     """An argument cannot be differentiated, or an option names an argument that is not there."""
 
 
+class DepthError(TracegradError, RecursionError):
+    """User functions call each other deeper than `config.max_recursion` while they are captured."""
+
+
 class NotDifferentiableError(TracegradError, TypeError):
     """An active path meets an op that is declared without a derivative."""
 

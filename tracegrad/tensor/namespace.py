@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.config import config
-from tracegrad.errors import UnsupportedError
+from tracegrad.errors import DepthError, UnsupportedError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
 from tracegrad.record.marks import Marked, clone, is_marked, mark
@@ -92,9 +92,10 @@ class Session:
         """Run the marked clone of a user's function; the function itself where there is no source to mark."""
         marked = mark(function.__code__, self.straight)
         if self.depth >= config.max_recursion:
-            raise RecursionError(
-                f"`{function.__qualname__}` calls itself more than {config.max_recursion} deep while it is captured; "
-                "raise tracegrad.config.max_recursion, or write it as a loop"
+            raise DepthError(
+                f"`{function.__qualname__}` calls itself more than {config.max_recursion} deep while it is captured.",
+                self.recording.location(),
+                "raise tracegrad.config.max_recursion, or write it as a loop",
             )
         structures = self.recording.structures
         depth = len(structures.frames)
