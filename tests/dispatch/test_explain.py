@@ -252,4 +252,21 @@ def test_what_costs_speed_is_a_warning_said_once(caplog: pytest.LogCaptureFixtur
     assert record.levelno == logging.WARNING and record.event.kind == "tape"
     assert "`if x > k:`" in record.getMessage()
     assert record.event.where.text == "if x > k:"
-    assert "on the tape: 3 programs were not enough" in branching.explain()
+    assert "`if x > k:`: 3 programs were not enough" in branching.explain()
+
+
+def test_a_function_on_the_tape_says_why_once(caplog: pytest.LogCaptureFixture) -> None:
+    history = []
+
+    @tg.grad(jit="python")
+    def remembering(x: Any) -> Any:
+        history.append(1.0)
+        return x * x
+
+    with caplog.at_level(logging.INFO, logger="tracegrad"):
+        for k in range(4):
+            assert remembering(float(k)) == 2.0 * k
+    assert len(history) == 4 and len(caplog.records) == 1
+    assert [e.kind for e in remembering.events] == ["tape"]
+    assert "on the tape, as line" in remembering.explain()
+    assert "`history.append(1.0)`" in remembering.explain()

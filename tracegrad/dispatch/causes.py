@@ -57,6 +57,14 @@ def other_arguments(before: Mapping[str, str], now: Mapping[str, str], call: int
     return Event("arguments", text, call, None, ", ".join(old), ", ".join(new))
 
 
+def not_joined(apart: Mapping[Path, str], failed: Sequence[Failed]) -> str:
+    """Why a capture did not join the program that was left for it at a branch or loop."""
+    for path, what in failed:
+        if isinstance(what, int) and path in apart and not _asked_straight(path, what):
+            return f"; not joined with program {path.born + 1}: {apart[path]}"
+    return ""
+
+
 # --- guards in the trace
 
 
@@ -71,7 +79,7 @@ def _guard(path: Path, guard: Guard, captured: Captured, call: int) -> Event:
     return Event("side exit", f"{what} was {old}, is {new}", call, guard.location, old, new, path.born + 1)
 
 
-def asked_straight(path: Path, number: int) -> bool:
+def _asked_straight(path: Path, number: int) -> bool:
     """Whether this guard was recorded as one, and does not stand for an arm of a branch or a loop not entered."""
     location = path.built.guards[number].location
     return any(isinstance(s, Guard) and s.location == location for s in all_steps(path.captured.trace))

@@ -18,14 +18,14 @@ import itertools
 import threading
 import time
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built
-from tracegrad.dispatch.causes import Failed, asked_straight, causes, other_arguments
+from tracegrad.dispatch.causes import Failed, causes, not_joined, other_arguments
 from tracegrad.dispatch.entry import MISS, UNASKED, Exit, Form, make_entry
 from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inline, without_tensors
@@ -120,6 +120,7 @@ class Dispatcher(Looking):
         self._recent: list[Path] = []
         self._lock = threading.RLock()
         self._numbers = itertools.count()
+        self._counting = False
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         """While there is no entry, or none that may be asked; later the entry of a path stands here."""
@@ -210,11 +211,13 @@ class Dispatcher(Looking):
     def _tree(self, call: Call) -> TraceTree:
         """The tree of this signature; the one not used for longest makes room for it."""
         with self._lock:
-            before = next(reversed(self.trees.values())) if self.trees else None
-            known = self.trees.pop(call.key, None) or TraceTree(call.kinds())
+            known = self.trees.pop(call.key, None)
+            if known is None:
+                known = TraceTree(call.kinds())
+                if self.trees:
+                    before = next(reversed(self.trees.values()))
+                    self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
             self.trees[call.key] = known
-            if before is not None and not known.paths:
-                self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
             if len(self.trees) > SIGNATURES:
                 del self.trees[next(iter(self.trees))]
                 said = (
@@ -290,13 +293,15 @@ class Dispatcher(Looking):
         path.calls += 1
         if built.native is not None:
             flat: tuple[Any, ...] = built.native(*path.native_inputs(inputs))
-            return flat
-        built.write()  # making the text is no part of what running it costs
-        start = time.perf_counter()
-        flat = built.run_python(inputs)
-        path.seconds += time.perf_counter() - start
-        if after and flat[0] == FITS:
-            self._compile(path)
+        else:
+            built.write()  # making the text is no part of what running it costs
+            start = time.perf_counter()
+            flat = built.run_python(inputs)
+            path.seconds += time.perf_counter() - start
+            if after and flat[0] == FITS:
+                self._compile(path)
+        if self._counting and flat[0] == FITS:
+            path.count(inputs)
         return flat
 
     def _compile(self, path: Path) -> None:
@@ -345,11 +350,11 @@ class Dispatcher(Looking):
         failed: Sequence[Failed],
     ) -> Path | None:
         """The path that this capture became, or joined; None where this signature runs on the tape."""
-        if captured.impure is not None or known.on_tape is None:
-            why_not = no_program(known, captured)
-            if why_not is not None:
-                known.on_tape, said, where = why_not
-                self.log.warn(Event("tape", said, self._calls, where))
+        why_not = None if known.on_tape is not None else no_program(known, captured)
+        if why_not is not None:
+            reason, said, where = why_not
+            known.on_tape = reason, where
+            self.log.warn(Event("tape", said, self._calls, where))
         if known.on_tape is not None:
             return None
         why = causes(failed, captured, call.leaves, self._calls)
@@ -367,7 +372,7 @@ class Dispatcher(Looking):
             another_path(known)
             path.split = next((event.where for event in why if event.where is not None), None)
             kinds = f", for {call.kinds_text()}" if call.leaves and len(known.paths) == 1 else ""
-            said = f"a new program{kinds}{_not_joined(apart, failed)}"
+            said = f"a new program{kinds}{not_joined(apart, failed)}"
             self.log.add(Event("capture", said, self._calls, program=path.born + 1))
         return path
 
@@ -432,7 +437,7 @@ class Dispatcher(Looking):
 
     def _finish(self, path: Path, call: Call, flat: Sequence[Any]) -> Any:
         """What the user gets of the results of a program."""
-        if path.entry is None and self.mode != "jvp" and is_decided(path, self.jit):
+        if path.entry is None and self.mode != "jvp" and not self._counting and is_decided(path, self.jit):
             form = Form(
                 self.mode,
                 self.with_value,
@@ -474,14 +479,6 @@ def _link(left: dict[Path, int], path: Path) -> None:
     for other, number in left.items():
         if other is not path:
             other.exits[number] = path
-
-
-def _not_joined(apart: Mapping[Path, str], failed: Sequence[Failed]) -> str:
-    """Why a capture did not join the program that was left for it at a branch or loop."""
-    for path, what in failed:
-        if isinstance(what, int) and path in apart and not asked_straight(path, what):
-            return f"; not joined with program {path.born + 1}: {apart[path]}"
-    return ""
 
 
 @functools.lru_cache(maxsize=256)

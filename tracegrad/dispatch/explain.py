@@ -14,7 +14,6 @@ from tracegrad.dispatch.events import CAUSES, Event, Stats
 from tracegrad.ir.location import Location
 
 WIDTH = 100
-MOST_CAUSES = 2  # of one capture: a person wants to know why, not everything that was not so
 MOST_CALLS = 20
 
 
@@ -91,9 +90,8 @@ def calls(events: Sequence[Event], place: Callable[[Location], str]) -> list[str
 
 def _entry(events: Sequence[Event], place: Callable[[Location], str]) -> str:
     why = [e for e in events if e.kind in CAUSES]
-    said = [f"{'' if e.where is None else place(e.where) + ': '}{e.text}" for e in why[:MOST_CAUSES]]
-    if len(why) > MOST_CAUSES:
-        said.append(f"{len(why) - MOST_CAUSES} more did not fit")
+    # What the program used last assumed: a person wants to know why, not everything that was not so.
+    said = [f"{'' if e.where is None else place(e.where) + ': '}{e.text}" for e in why[:1]]
     done = [_done(e) for e in events if e.kind not in CAUSES]
     return " -> ".join(part for part in ("; ".join(said), "; ".join(done)) if part)
 
@@ -107,6 +105,8 @@ def _done(event: Event) -> str:
         return f"compiled program {event.program}"
     if event.kind == "numpy":
         return f"program {event.program} {event.text}"
+    if event.kind == "tape":
+        return event.text.removesuffix(".")
     return event.text
 
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tracegrad.dispatch.build import Built, function_text
@@ -16,7 +18,6 @@ from tracegrad.dispatch.explain import story
 from tracegrad.dispatch.paths import Home, paths_text
 from tracegrad.dispatch.signature import Signature
 from tracegrad.dispatch.tree import Path, TraceTree
-from tracegrad.ir.location import Location
 from tracegrad.ir.text import text
 
 MOST_PROGRAMS = 4  # in `explain()`
@@ -32,6 +33,9 @@ class Looking:
     trees: dict[Any, TraceTree]
     last: Path | None
     _counter: types.CellType
+    _lock: threading.RLock
+    _counting: bool
+    _forget_entries: Callable[[], None]
 
     def _shown(self) -> Built:
         if self.last is None:
@@ -91,15 +95,29 @@ class Looking:
         home = self._home()
         known = [path for tree in self.trees.values() for path in tree.paths]
         straight = dict.fromkeys(
-            _note(said, where, home) for path in known for said, where in path.captured.notes
+            home.said(said, where) for path in known for said, where in path.captured.notes
         )
         programs = paths_text(self.trees.values(), home, MOST_PROGRAMS)
         return story(self.signature.name, self.stats, programs, list(straight), self.log.events, home.place)
 
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count how often each arm and each loop runs, for `explain()`; calls are slower inside.
+
+        The counts are exact, and those of earlier blocks are added to. Calls outside are not counted: counting in
+        compiled programs would slow all of them down.
+        """
+        with self._lock:
+            self._counting = True
+            for known in self.trees.values():
+                for path in known.paths:
+                    path.entry = None  # made anew by a call outside
+            self._forget_entries()
+        try:
+            yield
+        finally:
+            self._counting = False
+
     def _home(self) -> Home:
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         return Home(None if code is None else code.co_filename, self.signature.name)
-
-
-def _note(said: str, where: Location | None, home: Home) -> str:
-    return said if where is None else f"{home.place(where)}: `{where.text}`: {said}"

@@ -50,7 +50,7 @@ def no_program(tree: TraceTree, captured: Captured) -> tuple[str, str, Location 
     if captured.impure is not None:
         reason, where = captured.impure
         said = f"runs on the tape, without a compiled program: {reason} ({where})."
-        return f"{reason} ({where})", said, where
+        return reason, said, where
     if len(tree.paths) >= config.max_paths:
         split = tree.splits_most()
         most = "" if split is None else f"; most were split off at {split}: `{split.text}`"
@@ -59,7 +59,7 @@ def no_program(tree: TraceTree, captured: Captured) -> tuple[str, str, Location 
     length = sum(1 for _ in all_steps(captured.trace))
     if length > LONG:
         said = f"is {length} steps long without its loops, and runs on the tape: a program would take too long to make."
-        return f"{length} steps", said, None
+        return f"a program of {length} steps would take too long to make", said, None
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.dispatch.build import Built
+from tracegrad.dispatch.tally import Tally
 from tracegrad.errors import Mismatch
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
@@ -42,6 +43,8 @@ class Path:
         The path that took over, the last time the program was left there.
     born : int
         Paths of a function are numbered in the order of their first capture; -1 for one that is in no tree.
+    tally : Tally or None
+        How often its arms and loops ran, while that was asked for.
     split : Location or None
         Where the condition stands whose answer made this path, for a path that is not the first.
     entry : Entry or None
@@ -60,6 +63,13 @@ class Path:
         self.exits: dict[int, Path] = {}
         self.entry: Any = None
         self.split: Location | None = None
+        self.tally: Tally | None = None
+
+    def count(self, inputs: Sequence[Any]) -> None:
+        """A call was answered by this path, and what ran is to be counted."""
+        if self.tally is None:
+            self.tally = Tally()
+        self.tally.add(self.captured.trace, inputs)
 
     def inputs(self, values: Sequence[Any]) -> list[Any] | Read:
         """What the program is called with, from the argument leaves; the read that no longer holds if there is one.
@@ -137,7 +147,7 @@ class TraceTree:
     def __init__(self, kinds: Mapping[str, str]) -> None:
         self.kinds = kinds
         self.paths: list[Path] = []
-        self.on_tape: str | None = None  # why this signature is not compiled any more
+        self.on_tape: tuple[str, Location | None] | None = None  # why it is not compiled any more, and where
         self.new_in_a_row = 0  # captures that became paths of their own, since one fitted or joined
         self.on_tape_for = 0  # calls that run on the tape before the next is captured
         self.needs_trace = False  # on the tape it meets values of an outer recorder
@@ -173,6 +183,7 @@ class TraceTree:
             else:
                 path = Path(joined, make, known.born)
                 path.seconds, path.split, path.grown = known.seconds, known.split, known.grown + 1
+                path.tally = known.tally
                 self.paths[self.paths.index(known)] = path
                 for other in self.paths:
                     other.exits = {k: p for k, p in other.exits.items() if p is not known}
