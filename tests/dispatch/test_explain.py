@@ -270,3 +270,42 @@ def test_a_function_on_the_tape_says_why_once(caplog: pytest.LogCaptureFixture) 
     assert [e.kind for e in remembering.events] == ["tape"]
     assert "on the tape, as line" in remembering.explain()
     assert "`history.append(1.0)`" in remembering.explain()
+
+
+# --- why a loop was not generalised
+
+
+def straight(f: Any, *args: Any) -> str:
+    """What `explain()` says about loops and branches that stay paths."""
+    f(*args)
+    return str(f.explain()).split("Not generalised, so each way through is a program of its own:\n")[1]
+
+
+def test_the_step_that_differs_is_told_with_its_line() -> None:
+    @tg.grad(jit="python")
+    def grows(x: Any) -> Any:
+        s = x
+        for i in range(5):
+            if i == 3:
+                s = np.concatenate([s, s])
+            s = s * 2.0
+        return s.sum()
+
+    told = " ".join(straight(grows, np.ones(2)).split())
+    assert "`for i in range(5):`: its step 4 differs from those before:" in told
+    assert "`if i == 3:`" in told
+
+
+def test_what_outlives_the_loop_is_told_with_its_line() -> None:
+    class State:
+        p: Any = None
+
+    @tg.grad(jit="python")
+    def stores(x: Any) -> Any:
+        state = State()
+        state.p = x
+        for _ in range(3):
+            state.p = state.p * 2.0
+        return state.p
+
+    assert "`state.p = state.p * 2.0`: stores into `.p` of a State" in straight(stores, 1.0)

@@ -17,6 +17,7 @@ from tracegrad.dispatch.tree import Path
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Guard
 from tracegrad.ir.types import type_of
+from tracegrad.ir.unify import WENT_ANOTHER_WAY
 from tracegrad.ir.walk import all_steps
 from tracegrad.tensor.capture import Captured, Leaf
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow
@@ -61,6 +62,8 @@ def not_joined(apart: Mapping[Path, str], failed: Sequence[Failed]) -> str:
     """Why a capture did not join the program that was left for it at a branch or loop."""
     for path, what in failed:
         if isinstance(what, int) and path in apart and not _asked_straight(path, what):
+            if apart[path].startswith(WENT_ANOTHER_WAY):  # two straight paths, which is told anyway
+                return ""
             return f"; not joined with program {path.born + 1}: {apart[path]}"
     return ""
 

@@ -21,6 +21,7 @@ from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.types import ArrayType
 
 Names = dict[Var, Atom]
+WENT_ANOTHER_WAY = "a guard went another way"
 
 
 def unify(
@@ -43,9 +44,12 @@ def unify(
     ------
     Mismatch : they are different programs
     """
+    united = [_step(a, b, names, zeros, alike) for a, b in zip(first, second, strict=False)]
     if len(first) != len(second):
-        raise Mismatch(f"{len(first)} steps and {len(second)}", _last_location(first, second))
-    return [_step(a, b, names, zeros, alike) for a, b in zip(first, second, strict=True)]
+        more = max(first, second, key=len)[len(united)]
+        what = "a condition" if isinstance(more, Guard) else f"`{more.op.name}`"
+        raise Mismatch(f"{what} is there in one alone", more.location)
+    return united
 
 
 def same_atom(a: Atom, b: Atom, names: Mapping[Var, Atom]) -> bool:
@@ -67,11 +71,6 @@ def same_value(a: Any, b: Any) -> bool:
     return bool(a == b and str(a) == str(b)) or (a != a and b != b)
 
 
-def _last_location(*blocks: Sequence[Step]) -> Any:
-    longest = max(blocks, key=len)
-    return longest[min(map(len, blocks))].location if longest else None
-
-
 def _step(a: Step, b: Step, names: Names, zeros: Any, alike: bool) -> Step:
     if isinstance(a, Guard) or isinstance(b, Guard):
         if (
@@ -81,7 +80,7 @@ def _step(a: Step, b: Step, names: Names, zeros: Any, alike: bool) -> Step:
             and same_value(a.expected, b.expected)
         ):
             return a
-        raise Mismatch("a guard went another way", a.location)
+        raise Mismatch(WENT_ANOTHER_WAY, a.location)
     if a.op is not b.op:
         raise Mismatch(f"`{a.op.name}` here and `{b.op.name}` there", a.location)
     if "arms" in a.params:

@@ -187,7 +187,7 @@ class Structures(Running):
                     frame.init = {n: first.next[n] for n in frame.init}
                     frame.first = frame.last = one
                 else:
-                    return self._given_up(frame, one, f"its iterations differ: {found.reason}", place)
+                    return self._given_up(frame, one, _differs(frame, found), place)
         for grown in frame.grown.values():
             grown.push()
         frame.known.append(known_arms([*one.test, *one.steps]))
@@ -330,7 +330,7 @@ class Structures(Running):
             test, _ = match_test(frame.first, self._resolve_iteration(last), frame)
             frame.first = replace(frame.first, test=test, _made=None)
         except Mismatch as found:
-            return self._failed(frame, f"its iterations differ: {found.reason}")
+            return self._failed(frame, _differs(frame, found))
         return True
 
     def _is_a_loop(self, frame: LoopFrame) -> bool:
@@ -477,3 +477,9 @@ class Structures(Running):
         made = Var(type)
         self.recording.steps.append(Instr(zeros, (), (made,), {"shape": type.shape, "dtype": type.dtype}))
         return made
+
+
+def _differs(frame: LoopFrame, found: Mismatch) -> str:
+    """Which step differs from those before it, and in what."""
+    where = "" if found.where is None else f", line {found.where.line}: `{found.where.text}`"
+    return f"its step {frame.offset + frame.count + 1} differs from those before: {found.reason}{where}"
