@@ -489,3 +489,57 @@ def test_an_arm_recorded_for_an_integer_is_not_used_for_a_float():
         h = 1e-6
         assert value == pytest.approx(function(x))
         assert derivative == pytest.approx((function(x + h) - function(x - h)) / (2 * h), rel=1e-6)
+
+
+def test_names_that_begin_to_share_an_array_in_a_loop():
+    def function(x):
+        c = x * 1.0
+        a = 0.5 * x
+        for i in range(3):
+            if a[i] < 0.0:
+                c = a
+                a[0] += 1.0
+        return 0.3 * c.sum()
+
+    points = ([0.66, -1.12, 0.17], [0.36, 1.29, 0.54], [0.36, 1.29, -0.54], [-0.36, 1.29, 0.54])
+    captured(function, *map(np.array, points))
+
+
+def test_an_array_that_has_another_name_is_handed_on_when_its_first_name_is_rebound():
+    def function(x):
+        b = x * 1.0
+        v = b[1:]
+        if x.sum() > 0:
+            b[1] += 1.5
+            b = b + x
+        return b.sum() + 2 * v.sum()
+
+    captured(function, np.array([0.3, 0.2, 0.1]), np.array([-0.3, 0.2, -0.1]), np.array([0.9, 0.2, 0.1]))
+
+
+def test_a_long_loop_is_computed_ahead_and_recorded_once():
+    def function(x):
+        history, total = [x], 0.0
+        for i in range(2000):
+            if i == 1500:
+                x = x * 2.0
+            if total > 3e3:
+                total = total - 1.0
+            x = 0.999 * x + 0.001 * np.sin(0.1 * i)
+            total = total + x * history[-1]
+            history.append(x)
+        return total + sum(history)
+
+    made = captured(function, 1.3, 0.4, -2.0)
+    assert count(made, "loop") == 2
+
+
+def test_the_larger_of_two_numbers_is_a_branch():
+    def function(x):
+        total = 0.0
+        for i in range(5):
+            total += max(0, x - i) * min(x, 3)
+        return total
+
+    made = captured(function, 0.3, 2.5, 5.2, -1.1, 1.7, 4.4)
+    assert made.stats.captures <= 2

@@ -60,6 +60,16 @@ class Handing(Branches):
                 return f"`{label}` holds a {type(leaf).__name__} that changes from step to step"
         return None
 
+    def sharing(self, frame: LoopFrame, held: Mapping[str, Any]) -> tuple[int, ...]:
+        """Which of the arrays that names hold are in one memory: a write to one is a write to all."""
+        leaves: dict[str, Any] = {}
+        for n, v in held.items():
+            if n in frame.shapes:
+                taken_apart(v, n, leaves, self.owned)
+        traced = (self.recording.traced(leaf) for leaf in leaves.values())
+        owners = [owner_of(t.value) for t in traced if t is not None and t.atom.type.shape]
+        return tuple(map(owners.index, owners))
+
     # --- lists that grow -------------------------------------------------------------------------
 
     def begin_list(self, frame: LoopFrame, name: str, items: list[Any]) -> None:

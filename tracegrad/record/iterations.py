@@ -73,6 +73,7 @@ class Iteration:
     next: dict[str, Atom] = field(default_factory=dict)
     pushed: dict[str, Atom] = field(default_factory=dict)
     stop: Atom | None = None
+    sharing: tuple[int, ...] = ()
     _made: set[Var] | None = None
 
     def made(self) -> set[Var]:
@@ -244,6 +245,8 @@ def matched(frame: LoopFrame, one: Iteration) -> Iteration:
     """The first iteration, grown by what this one did for the first time."""
     first = frame.first
     assert first is not None
+    if first.sharing != one.sharing:
+        raise Mismatch("names hold one array that held two, and one is written")
     test, names = match_test(first, one, frame)
     steps = unify(first.steps, one.steps, names, zeros, frame.alike)
     after = dict(first.next)

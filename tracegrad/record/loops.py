@@ -152,6 +152,8 @@ class Structures(Running):
             if n in frame.shapes:
                 out[n] = put_together(v, n, frame.shapes[n], self.in_header(frame, one, n, v))
         self.show_lists(frame, one)
+        if frame.form.written:
+            one.sharing = self.sharing(frame, out)
         return out
 
     # --- the edge between two iterations ---------------------------------------------------------

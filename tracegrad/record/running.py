@@ -70,6 +70,8 @@ class Running(Handing):
             return False
         if frame.form.kind == "for" and frame.items is None:
             return False
+        if len(set(frame.first.sharing)) < len(frame.first.sharing):
+            return False
         large = any(v.type.size > LARGE for v in frame.first.header.values())
         return not large and _SHOWS.isdisjoint(frame.form.loads)
 
