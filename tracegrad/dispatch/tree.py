@@ -202,7 +202,10 @@ def _joined(first: Captured, second: Captured) -> Captured | str:
         or len(first.trace.outputs) != len(second.trace.outputs)
     ):
         return "it returns other things"
-    if first.weak != second.weak:
+    weak = tuple(a and b for a, b in zip(first.weak, second.weak, strict=True))
+    differ = (a != b for a, b in zip(first.weak, second.weak, strict=True))
+    # A float64 of NumPy's is a Python float; a whole number of NumPy's is no int.
+    if any(d and v.type.dtype != np.float64 for d, v in zip(differ, first.trace.outputs, strict=True)):
         return "one returns a Python number where the other returns a NumPy number"
     if not _same_part(first.draws, second.draws):
         return "it draws other random numbers"
@@ -227,7 +230,7 @@ def _joined(first: Captured, second: Captured) -> Captured | str:
     guards = [*first.guards]
     guards.extend(g for g in second.guards if not any(_same_read(g, known) for known in guards))
     notes = (*first.notes, *(n for n in second.notes if n not in first.notes))
-    return replace(second, trace=merged, sources=tuple(sources), guards=tuple(guards), notes=notes)
+    return replace(second, trace=merged, sources=tuple(sources), guards=tuple(guards), notes=notes, weak=weak)
 
 
 def _contradict(first: Captured, second: Captured) -> bool:

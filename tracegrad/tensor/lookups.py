@@ -67,6 +67,8 @@ class Lookups:
         if isinstance(value, TracedArray):
             if not hasattr(value, name) and hasattr(np.ndarray, name):
                 raise unsupported(f"ndarray.{name}")
+            if value.weak and not hasattr(value, name) and hasattr(type(value.value), name):
+                return getattr(self.recording.number(value, type(value.value)), name)
             return getattr(value, name)
         if kind not in WITHOUT_PARTS:
             own = self.own_attribute(value, name)
