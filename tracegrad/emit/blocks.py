@@ -7,6 +7,7 @@ and its kinds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,6 +15,9 @@ from typing import Any, TypeAlias
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const, Instr
 from tracegrad.ir.types import ArrayType
+
+LARGEST_ROOM = 4096  # entries of a buffer that may stay unused
+_MARKED = re.compile(r"^_*tg_(stop|value|returned)\d*")  # names that the marks gave, and not the user
 
 
 @dataclass(eq=False, repr=False)  # values and nodes hold each other
@@ -39,8 +43,8 @@ class Value:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.hint is not None and self.hint.startswith("__tg_"):  # the marks named it: `__tg_stop1`
-            self.hint = self.hint.removeprefix("__tg_").rstrip("0123456789")
+        if self.hint is not None:
+            self.hint = _MARKED.sub(r"\1", self.hint)
 
     @property
     def is_derivative(self) -> bool:
@@ -266,6 +270,22 @@ class Repeat(Node):
     def limited(self) -> bool:
         """Whether the number of iterations is bounded by `limit`."""
         return not (isinstance(self.limit, Const) and self.limit.value == -1)
+
+    @property
+    def room(self) -> int | None:
+        """The length of buffers for its stacks, where that is known before; None where they may have to grow.
+
+        A loop that may be left early does not always come to its limit, which may be more than there is memory for.
+        """
+        if not self.is_for or not isinstance(self.limit, Const):
+            return None
+        limit = int(self.limit.value)
+        return limit if self.steps is None or limit <= LARGEST_ROOM else None
+
+    @property
+    def grows(self) -> bool:
+        """Whether the buffers of its stacks may have to grow."""
+        return self.room is None and (self.steps is not None or not self.is_for)
 
     @property
     def reads(self) -> Sequence[Operand]:

@@ -1,15 +1,13 @@
 """Stop flags that are nothing but a `break`.
 
 A loop that is left early carries a flag, which is asked after the body. Blocks come in; where the flag is set in an arm
-of the last branch of the body, and nobody else reads it, the flag goes and the arm ends with `break`. Where it is a
+of the last branch of the body, the arm ends with `break`, and the flag goes where nobody else reads it. Where it is a
 condition, a branch on that condition does nothing but leave. Begin with `leave_at_once`.
 """
 
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from tracegrad.emit.blocks import Block, Choice, Move, Operand, Push, Repeat, Value
 from tracegrad.ir.trace import Const
@@ -34,35 +32,40 @@ def _leave(node: Repeat, flag: Value) -> None:
     move = node.body.nodes[-1]
     assert isinstance(move, Move)
     source = move.sources[place]
-    if flag.readers or node.finals[place].readers or not isinstance(source, Value):
+    if flag.readers or not isinstance(source, Value):
         return
+    kept = bool(node.finals[place].readers)  # asked after the loop, too
     if source.readers == [move] and _can_leave(node.body, source):
-        _set_leaving(node.body, source)
+        _set_leaving(node.body, source, kept)
     else:
         arms = (Block([Move(None, (), ())]), Block([Move(None, (), ())]))
         choice = Choice(node.location, source, arms, (), leaving=(True, False))
         node.body.nodes.insert(-1, choice)
-        source.readers[source.readers.index(move)] = choice
+        source.readers.append(choice)
+        if not kept:
+            source.readers.remove(move)
     node.stop = None
     _drop_constants(node, move)
+    if kept:
+        return
     node.carried, node.finals = _without(node.carried, place), _without(node.finals, place)
     for moved in (node.enter, move):
         moved.targets, moved.sources = _without(moved.targets, place), _without(moved.sources, place)
 
 
 def _drop_constants(node: Repeat, move: Move) -> None:
-    """A carried bool that is a constant at first, and again wherever the loop goes on, is not set again there."""
+    """A carried number that is a constant at first, and again wherever the loop goes on, is not set again there."""
     choice = _last_choice(node.body)
     if choice is None or choice.leaving not in ((True, False), (False, True)):
         return
     staying = choice.arms[choice.leaving.index(False)].nodes[-1]
     assert isinstance(staying, Move)
     for carried, first, source in zip(node.carried, node.enter.sources, move.sources, strict=True):
-        if source not in choice.outputs or not isinstance(first, Const) or first.dtype != np.bool_:
+        if source not in choice.outputs or not isinstance(first, Const) or first.shape:
             continue
         place = choice.outputs.index(source)
         again = staying.sources[place]
-        if isinstance(again, Const) and bool(again.value) == bool(first.value):
+        if isinstance(again, Const) and again.dtype == first.dtype and repr(again.value) == repr(first.value):
             staying.sources = (*staying.sources[:place], carried, *staying.sources[place + 1 :])
             carried.readers.append(staying)
 
@@ -91,8 +94,8 @@ def _can_leave(block: Block, flag: Operand) -> bool:
     return kinds not in ([True, True], [False, False])
 
 
-def _set_leaving(block: Block, flag: Operand) -> None:
-    """Mark the branches that set the flag, and take the flag from their results."""
+def _set_leaving(block: Block, flag: Operand, kept: bool) -> None:
+    """Mark the branches that set the flag, and take the flag from their results unless it is kept."""
     choice = _last_choice(block)
     assert choice is not None and isinstance(flag, Value)
     place = choice.outputs.index(flag)
@@ -101,14 +104,16 @@ def _set_leaving(block: Block, flag: Operand) -> None:
         move = arm.nodes[-1]
         assert isinstance(move, Move)
         source = move.sources[place]
-        move.targets, move.sources = _without(move.targets, place), _without(move.sources, place)
+        if not kept:
+            move.targets, move.sources = _without(move.targets, place), _without(move.sources, place)
         if isinstance(source, Const):
             leaving.append(bool(source.value))
         else:
             leaving.append(None)
-            _set_leaving(arm, source)
+            _set_leaving(arm, source, kept)
     choice.leaving = (leaving[0], leaving[1])
-    choice.outputs = _without(choice.outputs, place)
+    if not kept:
+        choice.outputs = _without(choice.outputs, place)
 
 
 def _last_choice(block: Block) -> Choice | None:

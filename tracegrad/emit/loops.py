@@ -148,10 +148,10 @@ def _room(node: Repeat, stack: Value, expressions: Expressions) -> ast.expr:
     if stack in node.lists:
         return literal([])
     inner = stack.type.shape[1:]
-    if not node.is_for:
+    if node.grows:
         length = literal(FIRST_ROOM)
-    elif isinstance(node.limit, Const):
-        length = literal(int(node.limit.value))
+    elif node.room is not None:
+        length = literal(node.room)
     else:
         length = expressions.number(node.limit)
     shape = ast.Tuple(elts=[length, *map(literal, inner)], ctx=ast.Load()) if inner else length

@@ -246,7 +246,7 @@ class Writer:
 
     def _repeat(self, node: Repeat) -> list[Line]:
         enter = [Line(x.statement, x.location or node.location) for x in self._move(node.enter, node.copied)]
-        if not node.is_for:
+        if node.grows:
             self._growing.update(s for s in node.stacks if s not in node.lists)
         test = self.block(node.test) if node.test is not None else []
         body = self._leaving(node.body, counting(node))
