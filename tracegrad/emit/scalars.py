@@ -70,8 +70,15 @@ def _differs(node: Node, plain: set[Value], handed: bool) -> bool:
     if not isinstance(node, Compute):
         return False
     if node.instr.op.symbol in DIFFERING and all(isinstance(x, Const) or x in plain for x in node.inputs):
-        return True
+        return not _divides_by_number(node)
     return _is_narrower(node, plain)
+
+
+def _divides_by_number(node: Compute) -> bool:
+    """Whether the divisor is a constant other than 0, by which Python divides as NumPy does."""
+    divisor = node.inputs[-1]
+    divides = node.instr.op.symbol in ("/", "//", "%")
+    return divides and isinstance(divisor, Const) and not divisor.shape and divisor.value != 0
 
 
 def _is_narrower(node: Compute, plain: set[Value]) -> bool:
