@@ -55,6 +55,31 @@ def test_a_block_with_one_bad_option_changes_none() -> None:
     assert (config.max_paths, config.jit) == before
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("64MB", 64_000_000),
+        ("1 GB", 10**9),
+        ("2KiB", 2048),
+        ("1.5kB", 1500),
+        ("17", 17),
+        (4096, 4096),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_sizes(text: str | int | None, size: int | None) -> None:
+    with config.using(loop_memory=text):
+        assert config.loop_memory == size
+
+
+@pytest.mark.parametrize("size", ["64 megabytes", "MB", "-1MB", 0, -5, 1.5, True, "0.1B", [3]])
+def test_a_size_that_is_none_is_refused(size: object) -> None:
+    with pytest.raises(ValueError, match="loop_memory"):
+        config.loop_memory = size
+    assert config.loop_memory is None
+
+
 @pytest.mark.parametrize(("name", "value"), [("jit", "fast"), ("max_paths", 0), ("max_paths", "many")])
 def test_a_value_that_does_not_fit_is_refused_where_it_is_set(name: str, value: object) -> None:
     before = getattr(config, name)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
-Check = Callable[[str], Any]
+Check = Callable[[Any], Any]
 
 
 def _at_least(least: int) -> Check:
@@ -33,6 +35,31 @@ def _one_of(*allowed: str) -> Check:
     return check
 
 
+_UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def number_of_bytes(size: int | str | None) -> int | None:
+    """A size in bytes, `"64MB"` as 64,000,000; None and an empty text stay without a limit.
+
+    Raises
+    ------
+    ValueError : no such unit, or not a positive number
+    TypeError : neither a whole number nor a text
+    """
+    if size is None or size == "":
+        return None
+    if isinstance(size, bool) or not isinstance(size, (int, str)):
+        raise TypeError("a number of bytes or a text such as '64MB' is needed")
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?(\w*)", str(size).strip())
+    if parts is None or parts[2] not in _UNITS:
+        raise ValueError("a number of bytes or a text such as '64MB' is needed")
+    found = int(Fraction(parts[1]) * _UNITS[parts[2]])
+    if found < 1:
+        raise ValueError("at least one byte is needed")
+    return found
+
+
 _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
     "jit": (
         "auto",
@@ -51,6 +78,12 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
         _at_least(1),
         "TRACEGRAD_MAX_RECURSION",
         "depth of user functions calling each other while they are captured",
+    ),
+    "loop_memory": (
+        None,
+        number_of_bytes,
+        "TRACEGRAD_LOOP_MEMORY",
+        "bytes that the loops of a gradient may keep, such as '256MB'; past it they are computed again in segments",
     ),
     "cache_dir": (
         "",

@@ -167,3 +167,19 @@ def test_condition_and_step_of_a_loop_left_early() -> None:
     assert len(step.params["body"].outputs) == step.params["carried"] + 2  # x and cos(x), no condition
     for place, gradient in enumerate(interpret(found, values)[1:]):
         assert gradient == pytest.approx(differences(trace, values, place), rel=1e-6)
+
+
+def test_a_deep_nest_costs_much_and_not_everything() -> None:
+    """What a nest of loops costs to repeat stays below what cannot be kept at all."""
+
+    def program(x: Any, n: Any) -> Any:
+        def level(depth: int) -> Any:
+            if depth == 0:
+                return lambda k, x, n: sin(x)
+            return lambda k, x, n: while_(None, level(depth - 1), {"x": x}, n, limit=n)[0]
+
+        return while_(None, level(9), {"x": x}, n, limit=n)[0]
+
+    trace = capture(program, [SCALAR, np.int64(1)])
+    found = reverse_mode(trace, [0], [0], unit_seed=True)
+    assert interpret(found, [SCALAR, np.int64(1)])[1] == pytest.approx(np.cos(SCALAR))

@@ -24,15 +24,17 @@ _DIVIDING = frozenset(("divide", "floor_divide", "remainder", "fmod", "reciproca
 _SUMMING = frozenset(
     ("sum_to", "sum", "mean", "trace", "max", "min", "any", "all", "prod", "norm", "var", "std")
 )
+_MOST = INFINITE >> 20
 _OFTEN = 100  # steps of a loop whose number of steps is not known
 
 
 def keeping(type: ArrayType) -> int:
     """What a value of this type costs on a stack; infinite where its size is not known."""
-    return INFINITE if -1 in type.shape else max(1, 100 * _bytes(type))
+    return INFINITE if -1 in type.shape else max(1, 100 * bytes_of(type))
 
 
-def _bytes(type: ArrayType) -> int:
+def bytes_of(type: ArrayType) -> int:
+    """The size of a value; 0 where it is not known."""
     return 0 if -1 in type.shape else type.size * type.dtype.itemsize
 
 
@@ -43,9 +45,9 @@ def work(step: Instr) -> int:
     if step.op.name == "loop":
         limit = step.inputs[0]
         steps = int(limit.value) if isinstance(limit, Const) and limit.value >= 0 else _OFTEN
-        return steps * (_LIGHT + _of_trace(step.params["body"]))
-    made = sum(_bytes(v.type) for v in step.outputs)
-    read = sum(_bytes(a.type) for a in step.inputs)
+        return min(_MOST, steps * (_LIGHT + _of_trace(step.params["body"])))
+    made = sum(bytes_of(v.type) for v in step.outputs)
+    read = sum(bytes_of(a.type) for a in step.inputs)
     if step.op.name in _CHEAP:
         return _LIGHT * made
     if step.op.name in _DIVIDING or _is_small_power(step):

@@ -6,10 +6,11 @@ options.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
-from tracegrad.dispatch.dispatcher import Dispatcher, cached_dispatcher
+from tracegrad.dispatch.dispatcher import Dispatcher
 from tracegrad.dispatch.signature import ALL, Wrt
 from tracegrad.errors import ArgumentError
 from tracegrad.record.frames import user_location
@@ -19,14 +20,29 @@ Function = Callable[..., Any]
 
 @overload
 def grad(
-    function: Function, *, argnums: Wrt = ..., has_aux: bool = ..., jit: str | None = ...
+    function: Function,
+    *,
+    argnums: Wrt = ...,
+    has_aux: bool = ...,
+    jit: str | None = ...,
+    memory: int | str | None = ...,
 ) -> Dispatcher: ...
 @overload
 def grad(
-    function: None = ..., *, argnums: Wrt = ..., has_aux: bool = ..., jit: str | None = ...
+    function: None = ...,
+    *,
+    argnums: Wrt = ...,
+    has_aux: bool = ...,
+    jit: str | None = ...,
+    memory: int | str | None = ...,
 ) -> Callable[[Function], Dispatcher]: ...
 def grad(
-    function: Function | None = None, *, argnums: Wrt = 0, has_aux: bool = False, jit: str | None = None
+    function: Function | None = None,
+    *,
+    argnums: Wrt = 0,
+    has_aux: bool = False,
+    jit: str | None = None,
+    memory: int | str | None = None,
 ) -> Any:
     """The gradient of a scalar function.
 
@@ -41,6 +57,10 @@ def grad(
         The function returns `(value, aux)`; the result is then `(gradient, aux)`.
     jit : "auto", "native" or "python", optional
         When to compile; default `tracegrad.config.jit`.
+    memory : int or str, optional
+        Bytes that loops may keep for the gradient, as a number or as `"256MB"`. A loop that would keep more is cut
+        into segments, which are computed again one by one: that takes longer. Default
+        `tracegrad.config.loop_memory`, which has no limit.
 
     Returns
     -------
@@ -53,7 +73,7 @@ def grad(
     Raises
     ------
     NotScalarError : the result is not one real number
-    ArgumentError : an argument cannot be differentiated
+    ArgumentError : an argument cannot be differentiated, an option does not fit
 
     Examples
     --------
@@ -61,19 +81,36 @@ def grad(
     >>> tg.grad(lambda x: x**3)(2.0)
     12.0
     """
-    return _transform(function, "gradient", argnums=argnums, has_aux=has_aux, jit=jit, label="grad")
+    return _transform(
+        function, "gradient", argnums=argnums, has_aux=has_aux, jit=jit, memory=memory, label="grad"
+    )
 
 
 @overload
 def value_and_grad(
-    function: Function, *, argnums: Wrt = ..., has_aux: bool = ..., jit: str | None = ...
+    function: Function,
+    *,
+    argnums: Wrt = ...,
+    has_aux: bool = ...,
+    jit: str | None = ...,
+    memory: int | str | None = ...,
 ) -> Dispatcher: ...
 @overload
 def value_and_grad(
-    function: None = ..., *, argnums: Wrt = ..., has_aux: bool = ..., jit: str | None = ...
+    function: None = ...,
+    *,
+    argnums: Wrt = ...,
+    has_aux: bool = ...,
+    jit: str | None = ...,
+    memory: int | str | None = ...,
 ) -> Callable[[Function], Dispatcher]: ...
 def value_and_grad(
-    function: Function | None = None, *, argnums: Wrt = 0, has_aux: bool = False, jit: str | None = None
+    function: Function | None = None,
+    *,
+    argnums: Wrt = 0,
+    has_aux: bool = False,
+    jit: str | None = None,
+    memory: int | str | None = None,
 ) -> Any:
     """Value and gradient of a scalar function, from one program.
 
@@ -86,12 +123,18 @@ def value_and_grad(
         argnums=argnums,
         has_aux=has_aux,
         jit=jit,
+        memory=memory,
         label="value_and_grad",
         with_value=True,
     )
 
 
-def vjp(function: Function | None = None, *primals: Any, jit: str | None = None) -> Any:
+def vjp(
+    function: Function | None = None,
+    *primals: Any,
+    jit: str | None = None,
+    memory: int | str | None = None,
+) -> Any:
     """The value of a function, and its pullback.
 
     Parameters
@@ -101,6 +144,8 @@ def vjp(function: Function | None = None, *primals: Any, jit: str | None = None)
     *primals
         The arguments, all of them differentiated. Left out, `vjp` is a decorator: the decorated function, called
         with the primals, gives what `vjp(function, *primals)` gives.
+    jit, memory
+        As for `grad`.
 
     Returns
     -------
@@ -109,10 +154,10 @@ def vjp(function: Function | None = None, *primals: Any, jit: str | None = None)
         of the primals: one alone, or a tuple of several. It may be called again.
     """
     if not primals:
-        return _transform(function, "vjp", argnums=ALL, jit=jit, label="vjp")
+        return _transform(function, "vjp", argnums=ALL, jit=jit, memory=memory, label="vjp")
     if function is None:
         raise ArgumentError("`vjp` got primals, but no function.", user_location(), "write vjp(f, x, y)")
-    return cached_dispatcher(function, "vjp", argnums=ALL, jit=jit, label="vjp")(*primals)
+    return _at_once(function, "vjp", jit, memory)(*primals)
 
 
 def jvp(
@@ -145,7 +190,21 @@ def jvp(
             user_location(),
             "write jvp(f, (x, y), (x_dot, y_dot))",
         )
-    return cached_dispatcher(function, "jvp", argnums=ALL, jit=jit, label="jvp")(primals, tangents)
+    return _at_once(function, "jvp", jit)(primals, tangents)
+
+
+def _at_once(function: Function, mode: str, jit: str | None, memory: int | str | None = None) -> Dispatcher:
+    """The dispatcher of a transform that is called with the function each time, `vjp(f, x)`."""
+    try:
+        hash((function, jit, memory))
+    except TypeError:
+        return Dispatcher(function, mode, argnums=ALL, jit=jit, memory=memory, label=mode)
+    return _kept(function, mode, jit, memory)
+
+
+@functools.lru_cache(maxsize=256)
+def _kept(function: Function, mode: str, jit: str | None, memory: int | str | None) -> Dispatcher:
+    return Dispatcher(function, mode, argnums=ALL, jit=jit, memory=memory, label=mode)
 
 
 def _transform(function: Function | None, mode: str, **options: Any) -> Any:

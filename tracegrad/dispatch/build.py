@@ -14,6 +14,7 @@ import numpy as np
 
 from tracegrad.compiler.numba_backend import compile_native, prepare, without_dispatch
 from tracegrad.compiler.python_backend import compile_python
+from tracegrad.config import config
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Guard, Instr, Trace
@@ -35,14 +36,22 @@ class Built:
     seeded : places of the differentiated outputs
     once : bool
         The program will run once: passes that pay later are left out.
+    memory : int or None
+        Bytes that loops may keep for their reverse; None follows `config.loop_memory`.
     """
 
     def __init__(
-        self, mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False
+        self,
+        mode: str,
+        trace: Trace,
+        wrt: Sequence[int],
+        seeded: Sequence[int],
+        once: bool = False,
+        memory: int | None = None,
     ) -> None:
         self.mode = mode
         self.trace = trace
-        self._planned = (wrt, seeded, once)
+        self._planned = (wrt, seeded, once, memory or config.loop_memory)
         self.native: Callable[..., Any] | None = None
         self.native_backward: Callable[..., Any] | None = None
         self.native_text: Source | None = None
@@ -160,11 +169,13 @@ class Built:
         return True
 
 
-def _plan(mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool) -> Plan:
+def _plan(
+    mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool, memory: int | None
+) -> Plan:
     if mode == "gradient":
-        return plan_gradient(trace, wrt, seeded, once)
+        return plan_gradient(trace, wrt, seeded, once, memory)
     if mode == "vjp":
-        return plan_vjp(trace, wrt, seeded, once)
+        return plan_vjp(trace, wrt, seeded, once, memory)
     if mode == "jvp":
         return plan_jvp(trace, wrt, once)
     return plan_value(trace, once)

@@ -32,7 +32,7 @@ from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inlin
 from tracegrad.dispatch.looking import Looking
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
-from tracegrad.dispatch.signature import Call, Signature, Wrt
+from tracegrad.dispatch.signature import Call, Signature, Wrt, checked_options
 from tracegrad.dispatch.taped import replayed, taped_gradient
 from tracegrad.dispatch.tiers import (
     SIGNATURES,
@@ -70,6 +70,8 @@ class Dispatcher(Looking):
         The function returns `(value, aux)`; aux is returned as it is.
     jit : str or None
         "auto", "native" or "python" for this function; None follows `config.jit`.
+    memory : int, str or None
+        Bytes that loops may keep, as a number or as `"64MB"`; None follows `config.loop_memory`.
     label : str
         The transform's name, for messages.
 
@@ -93,18 +95,10 @@ class Dispatcher(Looking):
         with_value: bool = False,
         has_aux: bool = False,
         jit: str | None = None,
+        memory: int | str | None = None,
         label: str = "grad",
     ) -> None:
-        if not callable(function):
-            raise ArgumentError(
-                f"`{label}` got {function!r:.60}, which is no function.",
-                user_location(),
-                f"pass the function itself, `{label}(f)`, and call what comes back",
-            )
-        if jit not in (None, "auto", "native", "python"):
-            raise ArgumentError(
-                f"`{label}` got jit={jit!r:.60}.", user_location(), 'write jit="auto", "native" or "python"'
-            )
+        self.memory = checked_options(function, jit, memory, label)
         functools.update_wrapper(self, function)
         self.function = function
         self.mode = mode
@@ -361,7 +355,15 @@ class Dispatcher(Looking):
         for event in why:
             self.log.add(event)
         path, apart = known.grow(
-            captured, lambda c: Built(self.mode, c.trace, self._wrt_places(c, call), seeded), self._numbers
+            captured,
+            lambda c: Built(
+                self.mode,
+                c.trace,
+                self._wrt_places(c, call),
+                seeded,
+                memory=self.memory,
+            ),
+            self._numbers,
         )
         if apart is None:
             found_again(known)
@@ -378,7 +380,10 @@ class Dispatcher(Looking):
 
     def _on_tape(self, captured: Captured, call: Call, places: Sequence[int], seeded: Sequence[int]) -> Any:
         """One capture's own derivative, interpreted: no slower than define-by-run."""
-        path = Path(captured, lambda c: Built(self.mode, c.trace, places, seeded, once=True))
+        path = Path(
+            captured,
+            lambda c: Built(self.mode, c.trace, places, seeded, True, self.memory),
+        )
         values = [leaf.value for leaf in call.leaves]
         inputs = [
             values[s] if isinstance(s, int) else s.found if isinstance(s, Read) else s
@@ -412,7 +417,15 @@ class Dispatcher(Looking):
         if self.mode == "jvp":
             return push_inline(captured, call, call.tangents)
         single = self._single(call)
-        value, rest = run_inline(self.function, captured, call, self.mode, self.has_aux, self.label)
+        value, rest = run_inline(
+            self.function,
+            captured,
+            call,
+            self.mode,
+            self.has_aux,
+            self.label,
+            self.memory,
+        )
         if self.mode == "value":
             return value
         if callable(rest):
@@ -479,19 +492,3 @@ def _link(left: dict[Path, int], path: Path) -> None:
     for other, number in left.items():
         if other is not path:
             other.exits[number] = path
-
-
-@functools.lru_cache(maxsize=256)
-def _cached(function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str) -> Dispatcher:
-    return Dispatcher(function, mode, argnums=argnums, jit=jit, label=label)
-
-
-def cached_dispatcher(
-    function: Callable[..., Any], mode: str, argnums: Wrt, jit: str | None, label: str
-) -> Dispatcher:
-    """The dispatcher of a transform that is called with the function each time, `vjp(f, x)`."""
-    try:
-        hash(function)
-    except TypeError:
-        return Dispatcher(function, mode, argnums=argnums, jit=jit, label=label)
-    return _cached(function, mode, argnums, jit, label)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracegrad import tree
+from tracegrad.config import config
 from tracegrad.dispatch.results import cotangent_leaves, seeded_outputs, value_tree
 from tracegrad.dispatch.signature import Call
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Trace
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
-from tracegrad.passes.pipeline import optimised, prepared
+from tracegrad.passes.pipeline import optimised, prepared, within
 from tracegrad.passes.residuals import split
 from tracegrad.tensor.capture import Captured, outer_session
 from tracegrad.tensor.draws import Drawn, Given, drawn_value
@@ -25,7 +26,13 @@ from tracegrad.tensor.reads import MISSING, Argument, Read
 
 
 def run_inline(
-    function: Callable[..., Any], captured: Captured, call: Call, mode: str, has_aux: bool, label: str
+    function: Callable[..., Any],
+    captured: Captured,
+    call: Call,
+    mode: str,
+    has_aux: bool,
+    label: str,
+    memory: int | None,
 ) -> tuple[Any, list[Any] | Callable[[Any], list[Any]]]:
     """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to
     them."""
@@ -37,7 +44,8 @@ def run_inline(
     count = len(trace.outputs)
     if mode == "value":
         return value_tree(captured, interpret(optimised(trace), values)), []
-    joint = optimised(reverse_mode(trace, wrt, seeded, unit_seed=mode == "gradient"))
+    budgeted = within(trace, memory or config.loop_memory)
+    joint = optimised(reverse_mode(budgeted, wrt, seeded, unit_seed=mode == "gradient"))
     if mode == "gradient":
         results = interpret(joint, values)
         return value_tree(captured, results[:count]), list(results[count:])

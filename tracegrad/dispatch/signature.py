@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad import tree
+from tracegrad.config import number_of_bytes
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.types import type_of
 from tracegrad.record.frames import user_location
@@ -318,3 +319,27 @@ class _Identity:
 
     def __hash__(self) -> int:
         return id(self.value)
+
+
+def checked_options(function: Any, jit: Any, memory: Any, label: str) -> int | None:
+    """Refuse what no transform can take; returns the option `memory` in bytes.
+
+    Raises
+    ------
+    ArgumentError : not a function, no such way to compile, no such size
+    """
+    if not callable(function):
+        raise ArgumentError(
+            f"`{label}` got {function!r:.60}, which is no function.",
+            user_location(),
+            f"pass the function itself, `{label}(f)`, and call what comes back",
+        )
+    if jit not in (None, "auto", "native", "python"):
+        raise ArgumentError(
+            f"`{label}` got jit={jit!r:.60}.", user_location(), 'write jit="auto", "native" or "python"'
+        )
+    try:
+        return number_of_bytes(memory)
+    except (TypeError, ValueError) as error:
+        said = f"`{label}` got memory={memory!r:.60}: {error}."
+        raise ArgumentError(said, user_location(), 'write memory="256MB", or a number of bytes') from error

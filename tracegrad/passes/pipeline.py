@@ -10,6 +10,7 @@ from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.verify import verify
 from tracegrad.passes.accumulate import accumulate
 from tracegrad.passes.arms import settle_sums
+from tracegrad.passes.checkpoint import checkpointed
 from tracegrad.passes.cse import share
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
@@ -67,6 +68,11 @@ def prepared(trace: Trace, once: bool = False) -> Trace:
     return optimised(trace) if has_control and not once else trace
 
 
+def within(trace: Trace, memory: int | None) -> Trace:
+    """The trace with loops whose reverse keeps no more than these bytes; None: any number."""
+    return trace if memory is None else checkpointed(trace, memory)
+
+
 def plan_value(trace: Trace, once: bool = False) -> Plan:
     """A program that computes what the function computes."""
     trace = optimised(lower_branches(trace), once)
@@ -74,10 +80,13 @@ def plan_value(trace: Trace, once: bool = False) -> Plan:
     return Plan("value", trace, trace, None, len(trace.outputs))
 
 
-def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False) -> Plan:
-    """Value and gradient of the scalar output `seeded[0]`."""
-    joint = optimised(reverse_mode(prepared(trace, once), wrt, seeded, unit_seed=True), once)
+def plan_gradient(
+    trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False, memory: int | None = None
+) -> Plan:
+    """Value and gradient of the scalar output `seeded[0]`; `memory`: bytes that loops may keep, None for any number."""
+    trace = within(prepared(trace, once), memory)
     outputs = len(trace.outputs)
+    joint = optimised(reverse_mode(trace, wrt, seeded, unit_seed=True), once)
     forward, backward = split(joint, outputs, 0)
     return Plan(
         "gradient",
@@ -88,12 +97,15 @@ def plan_gradient(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once:
     )
 
 
-def plan_vjp(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False) -> Plan:
+def plan_vjp(
+    trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False, memory: int | None = None
+) -> Plan:
     """A forward program that keeps residuals, and a backward program that takes a cotangent for each of `seeded`.
 
     The residuals outlive the call, so they have memory that neither the caller nor the results share.
     """
-    joint = optimised(reverse_mode(prepared(trace, once), wrt, seeded), once)
+    trace = within(prepared(trace, once), memory)
+    joint = optimised(reverse_mode(trace, wrt, seeded), once)
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, len(seeded))
     return Plan(
