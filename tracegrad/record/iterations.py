@@ -164,6 +164,7 @@ class LoopFrame:
     around: dict[Var, Any] | None = None
     skipped: bool = False
     next_try: int = 0
+    wait: int = 1
     current: Iteration | None = None
     pending: Iteration | None = None
     broke: bool = False

@@ -20,8 +20,8 @@ from tracegrad.record.handing import Handing
 from tracegrad.record.iterations import LoopFrame
 from tracegrad.record.pins import owner_of
 
-FIRST = 3  # iterations recorded before any is computed
-FEW = 32  # so many are left to Python in any case
+FIRST = 2  # iterations recorded before any is computed
+FEW = 16  # so many are left to Python in any case
 LARGE = 4096  # items of the largest array that may be copied at each write
 _SHOWS = frozenset({"print", "logging", "logger", "log", "warnings", "tqdm", "time"})
 
@@ -54,7 +54,8 @@ class Running(Handing):
             frame.next_try = 2**62
             return held
         done, after = ahead.run(frame.done, most, state, lambda pushed: self._left(frame, pushed))
-        frame.next_try = frame.count + done + (FEW if done else 2 * FEW)
+        frame.wait = 1 if done else 2 * frame.wait  # Python's turn, before another try
+        frame.next_try = frame.count + done + frame.wait
         if not done:
             return held
         frame.count += done
