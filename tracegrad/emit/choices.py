@@ -16,7 +16,7 @@ from tracegrad.ir.location import Location
 
 def as_expression(node: Choice, expressions: Expressions) -> Either | None:
     """The branch as an expression, what its arms compute nested in it; None where statements say it better."""
-    if len(node.outputs) != 1 or node.outputs[0].type.shape:
+    if len(node.outputs) != 1 or node.outputs[0].type.shape or node.leaving is not None:
         return None
     output = node.outputs[0]
     sources: list[Operand] = []

@@ -52,7 +52,7 @@ class Ahead:
 
     def __init__(self, one: Iteration, values: Mapping[Var, Any]) -> None:
         self.one = one
-        self.values: Env = {**values}
+        self.values: Env = dict(values.items())
         self._lines: dict[int, tuple[Any, list[Line]]] = {}
 
     def run(
