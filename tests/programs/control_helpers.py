@@ -268,3 +268,24 @@ def bisected(a, b):
             low = middle
     # one Newton step: bisection alone has no derivative
     return middle - (middle**3 + b * middle - a) / (3 * middle**2 + b)
+
+
+@control(X, np.abs(X), -X, captures=3)
+def names_that_begin_to_share_an_array(x):
+    c = x * 1.0
+    a = 0.5 * x
+    for i in range(3):
+        if a[i] < 0.0:
+            c = a
+            a[0] += 1.0
+    return np.sum(c * c)
+
+
+@control(X, -X, captures=2)
+def written_in_an_arm_and_read_by_a_view(x):
+    b = np.zeros(3)
+    view = b[1:]
+    if x[0] > 0:
+        b[1] += 1.5 * x[0]
+        b = b + x
+    return np.sum(b * b) + np.sum(view) * x[2]
