@@ -153,7 +153,7 @@ def conditional_expressions(x):
     return y + (np.sin(y) if y > 1.2 else np.cos(y))
 
 
-@control(0.5, -0.5, 1.5, 3.0, captures=3)
+@control(0.5, -0.5, 1.5, 3.0, captures=2)
 def and_or_not(x):
     if (x > 0 and x < 1) or not x < 2:
         return x * x

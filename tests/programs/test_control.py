@@ -24,9 +24,7 @@ from tracegrad.ir.verify import verify
 # name: (captures, loops) reached
 NOT_YET: dict[str, tuple[int, int]] = {
     "enumerated_and_zipped": (1, 0),
-    "and_or_not": (4, 0),
     "chained_comparisons": (3, 0),
-    "loop_in_one_arm": (4, 1),
 }
 
 
