@@ -543,3 +543,17 @@ def test_the_larger_of_two_numbers_is_a_branch():
 
     made = captured(function, 0.3, 2.5, 5.2, -1.1, 1.7, 4.4)
     assert made.stats.captures <= 2
+
+
+def test_a_long_loop_that_prints_runs_step_by_step(capsys):
+    def said(k):
+        print("step", int(k))
+
+    def function(x):
+        for k in range(100):
+            x = 0.9 * x + 0.1
+            said(k)
+        return x
+
+    tg.grad(function, jit="python")(2.0)
+    assert capsys.readouterr().out.count("step") == 100

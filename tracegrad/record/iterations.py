@@ -163,6 +163,7 @@ class LoopFrame:
     values: dict[Var, Any] | None = None
     around: dict[Var, Any] | None = None
     skipped: bool = False
+    shows: bool = False
     next_try: int = 0
     wait: int = 1
     current: Iteration | None = None

@@ -23,11 +23,16 @@ from tracegrad.record.pins import owner_of
 FIRST = 2  # iterations recorded before any is computed
 FEW = 16  # so many are left to Python in any case
 LARGE = 4096  # items of the largest array that may be copied at each write
-_SHOWS = frozenset({"print", "logging", "logger", "log", "warnings", "tqdm", "time"})
 
 
 class Running(Handing):
     """The part of `Structures` that lets loops run ahead."""
+
+    def showing(self) -> None:
+        """Something is printed: the loops that are open run step by step."""
+        for frame in self.frames:
+            if isinstance(frame, LoopFrame):
+                frame.shows = True
 
     def watch(self, frame: LoopFrame) -> None:
         """The iteration that begins is the second: what it reads from outside is remembered."""
@@ -74,7 +79,7 @@ class Running(Handing):
         if len(set(frame.first.sharing)) < len(frame.first.sharing):
             return False
         large = any(v.type.size > LARGE for v in frame.first.header.values())
-        return not large and _SHOWS.isdisjoint(frame.form.loads)
+        return not large and not frame.shows
 
     def _prepared(self, frame: LoopFrame) -> Ahead | None:
         """The computation of an iteration; None if a value that it reads was not seen."""

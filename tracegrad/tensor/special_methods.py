@@ -279,6 +279,7 @@ class Operators:
         if function is vars and len(args) == 1:
             return self.attr(value, "__dict__")
         if function is print:
+            self.recording.structures.showing()
             print(*map(self.shown, args))
             return None
         if function is len and len(args) == 1 and type(value) in CONTAINERS:
