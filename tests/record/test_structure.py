@@ -557,3 +557,54 @@ def test_a_long_loop_that_prints_runs_step_by_step(capsys):
 
     tg.grad(function, jit="python")(2.0)
     assert capsys.readouterr().out.count("step") == 100
+
+
+def test_a_while_that_always_returns_in_its_first_step():
+    def function(x):
+        n, w = 0, 0.35
+        while w < 0.5 and (n > 0.5 or n < 0.1) and not x < -0.5:
+            w = w * 1.5 + 0.1
+            return x * 3.0
+        return x * 2.0
+
+    captured(function, 1.29, -0.7, 0.3)
+
+
+def test_an_array_written_in_an_arm_and_seen_through_a_view_or_another_name():
+    def reversed_view(x):
+        c = x * 2
+        a = c
+        if x.sum() > -9:
+            a[0] = a[2]
+            a = a[::-1]
+        return c.sum() + 2 * a[0]
+
+    def shared_in_a_loop(x):
+        a = x * 1.0
+        b = np.zeros(3)
+        if x[1] < 0.5:
+            for _ in range(4):
+                b = a
+            b[1:] = b[:2] * 1.0
+        return (a * b).sum()
+
+    for function in (reversed_view, shared_in_a_loop):
+        captured(function, np.array([0.5, -0.4, 0.2]), np.array([0.5, 0.9, 0.2]))
+
+
+def test_a_loop_that_only_its_break_ends_compiles():
+    def function(x):
+        n = 0
+        while True:
+            x = np.sin(x) * 0.9 + 0.1 * x * x
+            n += 1
+            if x < 0.3:
+                break
+        return x * n
+
+    made = tg.value_and_grad(function, jit="native")
+    for x in (2.0, 1.1, 0.5):
+        value, derivative = made(x)
+        assert value == pytest.approx(function(x), rel=1e-12)
+        assert derivative == pytest.approx((function(x + 1e-6) - function(x - 1e-6)) / 2e-6, rel=1e-6)
+    assert made.stats.compiles == 1

@@ -137,6 +137,9 @@ class Lowering:
             for i, v in enumerate(body.inputs[1 : 1 + n])
         )
         endless = isinstance(limit, Const) and limit.value < 0
+        if endless and test is None and self.native:
+            # Numba finds no type for a number that is counted up both where a `while True` goes on and where it ends.
+            limit, endless = Const(ENDLESS), False
         counter = Value(INTEGER, body.inputs[0].name or "k", counts=True)
         steps: Value | None = None
         if test is not None or endless:
@@ -203,6 +206,9 @@ class Lowering:
             made.maker, made.block = repeat, block
         known[instr.outputs[0]] = limit if steps is None else steps
         known.update(zip(instr.outputs[1:], (*finals, *stacks), strict=True))
+
+
+ENDLESS = 2**62  # more steps than anybody waits for
 
 
 def pack(block: Block) -> None:

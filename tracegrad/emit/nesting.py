@@ -223,8 +223,10 @@ def _kept(reader: Node, value: Value) -> bool:
 
 def _fit(node: Node, expressions: Expressions) -> None:
     """Take nested operands out again, the widest first, until the node's own line is short enough."""
+    # What the arms of a branch compute has no line to go back to.
+    reads = (node.condition,) if isinstance(node, Either) else node.reads
     while True:
-        inner = [r for r in node.reads if isinstance(r, Value) and r.expression is not None]
+        inner = [r for r in reads if isinstance(r, Value) and r.expression is not None]
         wide = [
             r
             for r in inner

@@ -108,20 +108,21 @@ class Branches:
         """An array is written: fail the structures it came into from outside that do not hand it on; and
         guard what must have been taken for names to hold what they hold.
         """
-        atom = substituted(array.atom, self.alias)
+        twins = (reference() for reference in array.twins or ())
+        atoms = {substituted(t.atom, self.alias) for t in (array, *twins) if t is not None}
         for i in range(len(self.frames) - 1, -1, -1):
             frame = self.frames[i]
             if isinstance(frame, Straight):
                 continue
-            if self._is_made_in(i, atom, owned=True):
+            outside = [a for a in atoms if not self._is_made_in(i, a, owned=True)]
+            if not outside:
                 break
             entry = frame.owners.get(owner)
             if entry is None:
-                self.fail(
-                    "an array from outside is written in place", self._outermost_without(owner, i, atom)
-                )
+                without = self._outermost_without(owner, i, outside[0])
+                self.fail("an array from outside is written in place", without)
                 break
-            atom = substituted(entry, self.alias)
+            atoms = {substituted(entry, self.alias)}
         guards, unknown = self.pins.written(array, owner, self.alias)
         self.recording.steps.extend(guards)
         if unknown:
@@ -382,7 +383,8 @@ class Branches:
             if traced is None or owner_of(traced.value) not in frame.owners:
                 continue
             now = self.recording.traced(after.get(n))
-            if now is None or owner_of(now.value) != owner_of(traced.value):
+            whole = now is not None and self.recording.whole_array(now) is now
+            if not whole or owner_of(now.value) != owner_of(traced.value):
                 yield n, traced
 
     def _result(
@@ -401,7 +403,8 @@ class Branches:
         and then the pin asks for what was taken here.
         """
         condition, expected, deep = reached
-        if variable.type.shape and held is traced and owner_of(traced.value) in frame.owners:
+        whole = held is traced and self.recording.whole_array(traced) is traced
+        if variable.type.shape and whole and owner_of(traced.value) in frame.owners:
             self.recording.stands_for(traced, variable)
             return traced
         made = self.recording.renamed(traced, variable)

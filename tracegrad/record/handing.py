@@ -37,7 +37,8 @@ class Handing(Branches):
                 continue
             traced = self.leaf(leaf)
             variable = one.header[label] = Var(traced.atom.type, name_of(label))
-            if variable.type.shape and traced is value and owner_of(traced.value) in frame.owners:
+            whole = traced is value and self.recording.whole_array(traced) is traced
+            if variable.type.shape and whole and owner_of(traced.value) in frame.owners:
                 self.recording.stands_for(traced, variable)
             else:
                 renamed[label] = self.recording.renamed(traced, variable)

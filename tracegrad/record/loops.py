@@ -346,11 +346,13 @@ class Structures(Running):
                 return self._failed(frame, "its condition is not computed from traced values")
             if not asks and limit is None:
                 return self._failed(frame, "it is left early, and how long it may run is not known")
+        if frame.broke and stop is None:
+            if frame.count < 2:
+                return self._flatten(frame)
+            return self._failed(frame, "it is left early on a condition that is not traced")
         runs_on = condition is not None or stop is not None or isinstance(limit, Var)
         if not runs_on and frame.count < 2:
             return self._flatten(frame)
-        if not runs_on and not asks and frame.broke:
-            return self._failed(frame, "it is left early on a condition that is not traced")
         if one is not None and any(
             n in one.next and one.next[n].type != v.type for n, v in one.header.items()
         ):
