@@ -201,8 +201,10 @@ class Branches:
                 break
             steps = frame.outer
         around, self.recording.steps = self.recording.steps, steps
-        yield
-        self.recording.steps = around
+        try:
+            yield
+        finally:
+            self.recording.steps = around
 
     # --- failing ---------------------------------------------------------------------------------
 
@@ -403,14 +405,19 @@ class Branches:
         and then the pin asks for what was taken here.
         """
         condition, expected, deep = reached
-        whole = held is traced and self.recording.whole_array(traced) is traced
-        if variable.type.shape and whole and owner_of(traced.value) in frame.owners:
+        if self.keeps_identity(frame, traced, held):
             self.recording.stands_for(traced, variable)
             return traced
         made = self.recording.renamed(traced, variable)
         if variable.type.shape and condition is not None:
             self.pins.hold(made, condition, expected, deep, frame.location, self._reach(frame.seen))
         return made
+
+    def keeps_identity(self, frame: BranchFrame | LoopFrame, traced: Any, held: Any) -> bool:
+        """Whether a name holds an array that the structure writes: the same object before, inside and after."""
+        if held is not traced or not traced.atom.type.shape:
+            return False
+        return self.recording.whole_array(traced) is traced and owner_of(traced.value) in frame.owners
 
     def _reach(self, seen: Sequence[Any] | None) -> frozenset[int] | None:
         """The memory that the names read in a structure could hold; None if that is not known."""

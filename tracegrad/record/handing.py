@@ -37,8 +37,7 @@ class Handing(Branches):
                 continue
             traced = self.leaf(leaf)
             variable = one.header[label] = Var(traced.atom.type, name_of(label))
-            whole = traced is value and self.recording.whole_array(traced) is traced
-            if variable.type.shape and whole and owner_of(traced.value) in frame.owners:
+            if self.keeps_identity(frame, traced, value):
                 self.recording.stands_for(traced, variable)
             else:
                 renamed[label] = self.recording.renamed(traced, variable)
@@ -61,13 +60,17 @@ class Handing(Branches):
                 return f"`{label}` holds a {type(leaf).__name__} that changes from step to step"
         return None
 
-    def sharing(self, frame: LoopFrame, held: Mapping[str, Any]) -> tuple[int, ...]:
-        """Which of the arrays that names hold are in one memory: a write to one is a write to all."""
+    def leaves_of(self, frame: LoopFrame, held: Mapping[str, Any]) -> dict[str, Any]:
+        """The leaves, by label, of what the loop's names hold."""
         leaves: dict[str, Any] = {}
         for n, v in held.items():
             if n in frame.shapes:
                 taken_apart(v, n, leaves, self.owned)
-        traced = (self.recording.traced(leaf) for leaf in leaves.values())
+        return leaves
+
+    def sharing(self, frame: LoopFrame, held: Mapping[str, Any]) -> tuple[int, ...]:
+        """Which of the arrays that names hold are in one memory: a write to one is a write to all."""
+        traced = map(self.recording.traced, self.leaves_of(frame, held).values())
         owners = [owner_of(t.value) for t in traced if t is not None and t.atom.type.shape]
         return tuple(map(owners.index, owners))
 

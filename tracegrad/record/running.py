@@ -94,10 +94,7 @@ class Running(Handing):
     def _state(self, frame: LoopFrame, held: Mapping[str, Any]) -> dict[str, Any] | None:
         """The values of the header's variables now; None if one is not to be had."""
         assert frame.first is not None
-        leaves: dict[str, Any] = {}
-        for n, v in held.items():
-            if n in frame.shapes:
-                taken_apart(v, n, leaves, self.owned)
+        leaves = self.leaves_of(frame, held)
         for grown in frame.grown.values():
             for label, item in grown.tail():
                 if label in frame.shapes:
