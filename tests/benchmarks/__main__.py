@@ -1,19 +1,23 @@
-"""`python -m tests.benchmarks`: measure, print the tables, and write them with `--write`."""
+"""`python -m tests.benchmarks`: measure, print the tables, and write them with `--write`.
+
+One thread for everybody unless `--threads` says otherwise; then only the large workloads are run. Every library works
+in a process of its own (`worker.py`), asked in turn; gradients are compared before anything is timed. `--processes`
+adds the first gradient of a fresh process, `--capture` what a capture costs, `--control` prints the figures of loops
+and branches, alone.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import numpy as np
-
-from . import capture, control, fresh, report, timing
-from .peers import PEERS, load
-from .workloads import WORKLOADS, Workload
+from . import capture, chart, control, floors, fresh, measuring, report
+from .measuring import Measured
+from .peers import FLOOR, OURS, PEERS, load
+from .processes import Process
+from .workloads import LARGE, WORKLOADS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 
@@ -22,86 +26,116 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def available(names: Sequence[str]) -> dict[str, ModuleType]:
-    """The peers that can be imported; the others are named and left out."""
-    found = {}
+def chosen_ways(names: Sequence[str]) -> list[str]:
+    """`peer.way` for each `peer` or `peer.way`; what cannot be imported is named and left out."""
+    found = []
     for name in names:
+        peer, _, only = name.partition(".")
         try:
-            found[name] = load(name)
+            ways = load(peer).WAYS
         except ImportError as error:
             say(f"skipped {name}: {error}")
+            continue
+        found += [f"{peer}.{way}" for way in ways if only in ("", way)]
     return found
 
 
-def agree(workload: Workload, calls: Mapping[str, Callable[..., Any]]) -> None:
-    """Refuse to time anything before every peer gives the same value and gradient."""
-    for arguments in workload.make():
-        reference: list[Any] = []
-        for name, call in calls.items():
-            value, gradient = call(*arguments)
-            parts = [value, *(gradient if isinstance(gradient, tuple) else (gradient,))]
-            reference = reference or parts
-            for got, wanted in zip(parts, reference, strict=True):
-                np.testing.assert_allclose(got, wanted, rtol=workload.tolerance, atol=1e-12, err_msg=name)
+def warm(chosen: argparse.Namespace) -> list[Measured]:
+    """Every workload by every peer."""
+    peers = [OURS, *(p for p in chosen.peers.split(",") if p != OURS)]
+    if any(WORKLOADS[name].moved for name in chosen.workloads):
+        peers.append(FLOOR)
+    processes = {}
+    for name in chosen_ways(peers):
+        peer, way = name.split(".")
+        processes[name] = Process(peer, way, chosen.threads, chosen.limit)
+    found = []
+    try:
+        for name in chosen.workloads:
+            say(f"timing {name}")
+            measured = measuring.measure(WORKLOADS[name], processes, chosen.rounds, say)
+            found.append(measured)
+            say(floors.gaps([measured]).splitlines()[-1])
+    finally:
+        for process in processes.values():
+            process.end()
+    return found
 
 
-def warm(workload: Workload, peers: Mapping[str, ModuleType], rounds: int) -> str:
-    """Value and gradient once everything is compiled."""
-    built = {name: peer.build(workload) for name, peer in peers.items()}
-    calls = {name: call for name, call in built.items() if call is not None}
-    agree(workload, calls)
-    figures = timing.interleaved(calls, workload.make(), rounds)
-    titles = {name: peers[name].TITLE for name in calls}
-    return report.compared(f"Warm value and gradient: {workload.title}", figures, titles)
-
-
-def cold(peers: Mapping[str, ModuleType], rounds: int) -> str:
+def cold(peers: Sequence[str], rounds: int) -> str:
     """First Rosenbrock gradient of a process."""
-    programs = {name: peer.FRESH for name, peer in peers.items() if hasattr(peer, "FRESH")}
+    programs, titles = {}, {"numpy": "`import numpy` alone"}
+    for peer in dict.fromkeys(way.split(".")[0] for way in chosen_ways(peers)):
+        module = load(peer)
+        if hasattr(module, "FRESH"):
+            programs[peer] = module.FRESH
+            titles[peer] = next(iter(module.WAYS.values()))
     figures = fresh.first_gradients({**programs, "numpy": fresh.NUMPY_ALONE}, rounds)
-    titles = {"numpy": "`import numpy` alone", **{name: peers[name].TITLE for name in programs}}
     return report.compared("First gradient in a fresh process, import included", figures, titles)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--peers", default=",".join(PEERS), help="of " + ", ".join(PEERS))
-    parser.add_argument("--workloads", default="rosenbrock", help="of " + ", ".join(WORKLOADS) + "; or all")
-    parser.add_argument("--rounds", type=int, default=101, help="samples of each warm call (default 101)")
-    parser.add_argument("--processes", type=int, default=5, help="fresh processes a peer; 0 for none")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--peers",
+        default=",".join(PEERS),
+        help="beside tracegrad, of " + ", ".join(PEERS) + "; or jax.jit, torch.eager, ...",
+    )
+    parser.add_argument("--workloads", default="all", help="of " + ", ".join(WORKLOADS) + "; all; or large")
+    parser.add_argument("--threads", type=int, default=1, help="for everybody (default 1)")
+    parser.add_argument("--rounds", type=int, default=31, help="samples of each warm call (default 31)")
+    parser.add_argument(
+        "--limit", type=float, default=150, help="seconds that one answer may take (default 150)"
+    )
+    parser.add_argument("--processes", type=int, default=0, help="fresh processes a peer (default none)")
+    parser.add_argument("--capture", action="store_true", help="also what a capture costs")
     parser.add_argument(
         "--control", nargs="?", const="", metavar="PART", help="the figures of loops and branches, alone"
     )
-    parser.add_argument("--write", metavar="NAME", help="also write docs/benchmarks/NAME.md")
-    return parser.parse_args()
+    parser.add_argument("--write", metavar="NAME", help="also write docs/benchmarks/NAME.md and NAME.svg")
+    chosen = parser.parse_args()
+    if chosen.workloads == "all":
+        chosen.workloads = list(WORKLOADS if chosen.threads == 1 else LARGE)
+    else:
+        chosen.workloads = list(LARGE) if chosen.workloads == "large" else chosen.workloads.split(",")
+    if unknown := [name for name in chosen.workloads if name not in WORKLOADS]:
+        parser.error(f"there is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+    if unknown := [name for name in chosen.peers.split(",") if name.split(".")[0] not in PEERS]:
+        parser.error(f"there is no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    return chosen
 
 
 def main() -> None:
     chosen = arguments()
-    names = list(WORKLOADS) if chosen.workloads == "all" else chosen.workloads.split(",")
-    if unknown := [name for name in names if name not in WORKLOADS]:
-        sys.exit(f"there is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
-    if unknown := [name for name in chosen.peers.split(",") if name not in PEERS]:
-        sys.exit(f"there is no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
-    parts = [f"# Benchmarks\n\n{report.machine()}"]
+    head = f"# Benchmarks\n\n{report.machine()}"
     if chosen.control is not None:
-        print(parts[0], control.figures(chosen.rounds, say, chosen.control), sep="\n")
+        print(head, control.figures(chosen.rounds, say, chosen.control), sep="\n")
         return
-    peers = available(chosen.peers.split(","))
-    for name in names:
-        say(f"timing {name}")
-        parts.append(warm(WORKLOADS[name], peers, chosen.rounds))
-    if "tracegrad" in peers:
+    threads = "one thread" if chosen.threads == 1 else f"{chosen.threads} threads"
+    command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
+    head += f"\nBy `{command}`; {threads} for everybody, medians, in brackets multiples of tracegrad's.\n"
+    measured = warm(chosen)
+    parts = [
+        head,
+        *report.tables(measured),
+        floors.asked(measured),
+        floors.gaps(measured),
+        report.every_way(measured),
+    ]
+    if chosen.capture:
         say("timing capture")
         parts.append(capture.cost(chosen.rounds))
     if chosen.processes:
         say("timing fresh processes")
-        parts.append(cold(peers, chosen.processes))
-    text = "\n".join(parts)
-    print(text)
+        parts.append(cold([OURS, *chosen.peers.split(",")], chosen.processes))
     if chosen.write:
         DOCS.mkdir(parents=True, exist_ok=True)
-        (DOCS / f"{chosen.write}.md").write_text(text, encoding="utf-8")
+        chart.draw(measured, DOCS / f"{chosen.write}.svg")
+        parts.insert(1, f"![bars relative to the fastest]({chosen.write}.svg)\n")
+        (DOCS / f"{chosen.write}.md").write_text("\n".join(parts), encoding="utf-8")
+    print("\n".join(parts))
 
 
 if __name__ == "__main__":

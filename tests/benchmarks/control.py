@@ -1,7 +1,7 @@
 """Control flow: every figure it has to reach, as a ratio or a count, in one run.
 
 `python -m tests.benchmarks --control` prints the table. The programs are those of `tests/programs/reaching.py`; what
-is written by hand is in `peers/hand.py` and `peers/numba_peer.py`. Begin with `figures`.
+is written by hand is in `peers/hand.py` and `peers/hand_loops.py`. Begin with `figures`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.programs.reaching import REACHING, lotka_volterra, tutorial, wanderin
 from tracegrad.config import config
 
 from . import apart, report, timing
-from .peers import hand, numba_peer
+from .peers import hand, hand_loops
 from .peers.rebind import rebind
 from .workloads import branchy
 
@@ -114,7 +114,7 @@ def tutorial_rows() -> list[Row]:
 
 def branchy_rows(rounds: int) -> list[Row]:
     gradient, inputs = ours("branchy"), drawn("branchy", 1000)
-    by_hand = numba.njit(numba_peer.branchy)
+    by_hand = numba.njit(hand_loops.branchy)
     agree(gradient, by_hand, inputs)
     return [
         ("50 steps, four arms, 1,000 inputs", "4 captures", counted(gradient)),

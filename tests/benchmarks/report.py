@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 
-BASE = "tracegrad"
+from .measuring import Figures, Measured
+from .peers import OURS, PEERS
+
+PACKAGES = ("numpy", "numba", "jax", "torch", "autograd", "casadi", "drjit", "warp-lang", "mygrad")
+MEGABYTE = 1e6
 
 
 def seconds(value: float) -> str:
@@ -27,7 +31,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 def compared(title: str, figures: Mapping[str, float], titles: Mapping[str, str]) -> str:
     """Time of each peer, and as a multiple of tracegrad's where tracegrad was measured."""
-    base = figures.get(BASE)
+    base = figures.get(OURS)
     rows = []
     for name, value in sorted(figures.items(), key=lambda item: item[1]):
         ratio = f"{value / base:.2f}" if base else "-"
@@ -35,10 +39,72 @@ def compared(title: str, figures: Mapping[str, float], titles: Mapping[str, str]
     return table(title, ("", "median", "relative to tracegrad"), rows)
 
 
+def matrix(
+    title: str,
+    all_measured: Sequence[Measured],
+    figure: Callable[[Figures], float | None],
+    told: Callable[[float], str],
+) -> str:
+    """One figure of every peer at every workload: of its fastest way, and as a multiple of tracegrad's."""
+    there = {p for m in all_measured for p in m.peers}
+    peers = [p for p in PEERS if p in there]
+    rows = []
+    for measured in all_measured:
+        mine = measured.best(OURS)
+        base = figure(mine[1]) if mine else None
+        cells = []
+        for peer in peers:
+            best = measured.best(peer)
+            value = figure(best[1]) if best else None
+            if value is None:
+                cells.append("-")
+            else:
+                cells.append(told(value) + (f" ({value / base:.2f})" if base and peer != OURS else ""))
+        rows.append((measured.workload.name, *cells))
+    return table(title, ("", *peers), rows)
+
+
+def every_way(all_measured: Sequence[Measured]) -> str:
+    """All ways of all peers: own arrays, from NumPy to NumPy, the value alone; and why some have no figures."""
+    rows = []
+    for measured in all_measured:
+        for name, found in measured.figures.items():
+            cells = (
+                "-" if (t := found.of(kind)) is None else seconds(t) for kind in ("own", "numpy", "value")
+            )
+            rows.append((f"{measured.workload.name}, {name}", *cells, seconds(found.first)))
+        for name, why in measured.failed.items():
+            rows.append(
+                (f"{measured.workload.name}, {name}: {why.replace('|', '/')[:80]}", "-", "-", "-", "-")
+            )
+    columns = ("", "own arrays", "NumPy to NumPy", "value alone", "first call")
+    return table("Every way", columns, rows)
+
+
+def tables(all_measured: Sequence[Measured]) -> list[str]:
+    """What was measured, one table a figure; in brackets multiples of tracegrad's."""
+    parts = [
+        matrix("Value and gradient, warm", all_measured, lambda f: f.warm, seconds),
+        matrix("First call, from definition to gradient", all_measured, lambda f: f.first, seconds),
+        matrix("Value alone, compiled, warm", all_measured, lambda f: f.of("value"), seconds),
+    ]
+    large = [m for m in all_measured if m.workload.moved]
+    if large:
+        parts.append(
+            matrix(
+                "Memory at the peak of a call, MB above what the process held, buffers kept between calls given back",
+                large,
+                lambda f: None if f.peak is None else f.peak / MEGABYTE,
+                lambda megabytes: f"{megabytes:.1f}",
+            )
+        )
+    return parts
+
+
 def machine() -> str:
     """What it ran on; figures without this mean nothing."""
     versions = []
-    for package in ("numpy", "numba", "autograd", "jax"):
+    for package in PACKAGES:
         try:
             versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tests.benchmarks.peers import hand, numba_peer
+from tests.benchmarks.peers import hand, hand_loops
 from tests.benchmarks.peers.rebind import rebind
 from tests.programs.reaching import REACHING, Reaching
 
@@ -103,7 +103,7 @@ def test_compiled_programs_agree(name):
 
 def test_the_references_written_by_hand_agree():
     for name, by_hand in (
-        ("branchy", numba.njit(numba_peer.branchy)),
+        ("branchy", numba.njit(hand_loops.branchy)),
         ("lotka_volterra", hand.lotka_volterra),
     ):
         program, draws = REACHING[name], np.random.default_rng(8)

@@ -1,10 +1,14 @@
-"""One module a library: how it computes value and gradient of a workload, from NumPy values to NumPy
-values.
+"""One module a library: how it computes value and gradient of a workload.
 
-Each module has `TITLE` and `build(workload)`, which returns a callable giving (value, tuple of
-gradients), or None where the library has no idiom for this workload. Importing a module raises
-ImportError where its library is not installed. `FRESH`, where there is one, is a program that computes
-the first Rosenbrock gradient in a process of its own.
+Each module has
+
+- `WAYS`: the names of its ways to do it (compiled or not, one formulation or another) -> their titles;
+- `build(workload, way)`: a `Way` (`way.py`), or None where the library has no idiom for this workload that way;
+- `warm_up(way)`: one trivial gradient, so that what the library does once a process is not charged to a workload;
+- `FRESH`, if it likes: a program that computes the first Rosenbrock gradient in a process of its own.
+
+Importing a module raises ImportError where its library is not installed. `floor_peer` is no library: it moves as
+many bytes as a workload must, and does as much arithmetic.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-PEERS = ("tracegrad", "autograd", "jax", "numba")
+OURS, HAND = "tracegrad", "numba"
+PEERS = (OURS, HAND, "jax", "torch", "autograd", "casadi", "drjit", "warp", "mygrad")
+FLOOR = "floor"
 
 
 def load(name: str) -> ModuleType:

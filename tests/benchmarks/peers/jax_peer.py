@@ -1,7 +1,7 @@
-"""JAX: `jax.jit(jax.value_and_grad(f))` in 64 bits, given NumPy arrays and asked for NumPy arrays.
+"""JAX: `jax.jit(jax.value_and_grad(f))` in 64 bits.
 
-Python loops and branches over traced values are not JAX's idiom; they are written with `lax` here, as
-its users must.
+Array workloads run the NumPy source with `np` rebound to `jax.numpy`. Python loops and branches over traced values
+are not JAX's idiom; they are written with `lax.scan`, and `lax.cond` or `jnp.where`, as its users must.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.scipy.special import erf
 
-from ..workloads import Workload
+from .. import workloads
+from ..workloads import BODY_DT, BODY_EPS2, BODY_STEPS, Workload
 from .rebind import rebind
+from .way import Way
 
 jax.config.update("jax_enable_x64", True)
 
-TITLE = "jax.jit, NumPy to NumPy"
+WAYS = {"jit": "jax.jit", "where": "jax.jit, choices by `where`"}
 
 FRESH = """
 import jax
@@ -35,7 +38,7 @@ np.asarray(gradient)
 """
 
 
-def doubling(x: Any, v: Any) -> Any:
+def while_norm(x: Any, v: Any) -> Any:
     """`lax.while_loop` has no reverse mode: a scan of the largest length, idle after the last trip."""
 
     def step(y: Any, _: Any) -> Any:
@@ -60,18 +63,76 @@ def branchy(x: Any, a: Any, b: Any) -> Any:
     return lax.scan(step, (x, 0.0), None, length=50)[0][1]
 
 
-IN_LAX = {"doubling": doubling, "branchy": branchy}
+def branchy_where(x: Any, a: Any, b: Any) -> Any:
+    def step(carry: Any, _: Any) -> Any:
+        x, s = carry
+        high = jnp.where(a * x > 2.6, 0.3 * x + 0.1 * b, a * x * (1.0 - x))
+        low = jnp.where(x < 0.2, x + 0.25 * jnp.sin(a * x) + 0.1, b * x * x + 0.3)
+        x = jnp.where(x > 0.5, high, low)
+        return (x, s + x * x), None
+
+    return lax.scan(step, (x, 0.0), None, length=50)[0][1]
 
 
-def build(workload: Workload) -> Callable[..., Any]:
-    function = IN_LAX.get(workload.name) or rebind(workload.function, np=jnp)
-    single = len(workload.argnums) == 1
-    compiled = jax.jit(jax.value_and_grad(function, workload.argnums[0] if single else workload.argnums))
+def ode_rk4(theta: Any, u0: Any) -> Any:
+    a, b, c, d = theta
+    h = 0.01
 
-    def call(*arguments: Any) -> Any:
-        value, gradient = compiled(*arguments)
-        if single:
-            return float(value), np.asarray(gradient)
-        return float(value), tuple(np.asarray(g) for g in gradient)
+    def slope(x: Any, y: Any) -> Any:
+        return a * x - b * x * y, d * x * y - c * y
 
-    return call
+    def step(u: Any, _: Any) -> Any:
+        x, y = u
+        k1x, k1y = slope(x, y)
+        k2x, k2y = slope(x + 0.5 * h * k1x, y + 0.5 * h * k1y)
+        k3x, k3y = slope(x + 0.5 * h * k2x, y + 0.5 * h * k2y)
+        k4x, k4y = slope(x + h * k3x, y + h * k3y)
+        x = x + h / 6.0 * (k1x + 2.0 * k2x + 2.0 * k3x + k4x)
+        return (x, y + h / 6.0 * (k1y + 2.0 * k2y + 2.0 * k3y + k4y)), None
+
+    (x, y), _ = lax.scan(step, (u0[0], u0[1]), None, length=1000)
+    return (x - 1.0) ** 2 + (y - 2.0) ** 2
+
+
+def nbody(q: Any, v: Any, m: Any) -> Any:
+    acceleration = rebind(workloads.acceleration, np=jnp)
+
+    def step(carry: Any, _: Any) -> Any:
+        q, v, a = carry
+        v = v + 0.5 * BODY_DT * a
+        q = q + BODY_DT * v
+        a = acceleration(q, m)
+        return (q, v + 0.5 * BODY_DT * a, a), None
+
+    (q, v, _), _ = lax.scan(step, (q, v, acceleration(q, m)), None, length=BODY_STEPS)
+    d = q[None, :, :] - q[:, None, :]
+    r = jnp.sqrt(jnp.sum(d * d, axis=2) + BODY_EPS2)
+    energy = 0.5 * jnp.sum(m[:, None] * v * v) - 0.5 * jnp.sum(m[:, None] * m[None, :] / r)
+    return energy + 0.1 * jnp.sum(q * q)
+
+
+IN_LAX = {f.__name__: f for f in (while_norm, branchy, ode_rk4, nbody)}
+
+
+def warm_up(way: str) -> None:
+    gradient = jax.jit(jax.value_and_grad(lambda x: jnp.sum(jnp.sin(x))))
+    jax.block_until_ready(gradient(jnp.ones(3)))
+
+
+def written(workload: Workload, way: str) -> Callable[..., Any] | None:
+    if way == "where":
+        return branchy_where if workload.name == "branchy" else None
+    return IN_LAX.get(workload.name) or rebind(workload.function, np=jnp, erf=erf)
+
+
+def build(workload: Workload, way: str) -> Way | None:
+    function = written(workload, way)
+    if function is None:
+        return None
+    return Way(
+        jax.jit(jax.value_and_grad(function, workload.argnums)),
+        prepare=lambda arguments: tuple(jnp.asarray(x) for x in arguments),
+        wait=jax.block_until_ready,
+        result=lambda found: (float(found[0]), tuple(np.asarray(g) for g in found[1])),
+        value=jax.jit(function),
+    )

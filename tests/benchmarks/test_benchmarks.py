@@ -1,0 +1,137 @@
+"""The benchmark itself, on little work: whole runs, refusals, and the arithmetic of its tables."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from . import chart, floors, measuring, report
+from .measuring import Figures, Measured
+from .peers import FLOOR, PEERS
+from .processes import Failed, Process
+from .workloads import WORKLOADS
+
+ROSEN = WORKLOADS["rosen2"]
+
+
+def right(arguments):
+    (x,) = arguments
+    a, b = 1.0 - x[0], x[1] - x[0] ** 2
+    return ROSEN.function(x), (np.array([-2 * a - 400 * b * x[0], 200 * b]),)
+
+
+def figures(warm, **more):
+    value = more.pop("value", None)
+    samples = {"numpy": [warm, warm * 2, warm / 2]} | ({"value": [value]} if value else {})
+    return Figures(first=1.0, samples=samples, **more)
+
+
+def invented(name, **ways):
+    return Measured(WORKLOADS[name], {way.replace("_", "."): f for way, f in ways.items()})
+
+
+def test_a_workload_is_measured_by_processes_that_agree():
+    processes = {
+        n: Process(*n.split("."), 1, 120) for n in ("tracegrad.native", "numba.plain", "numba.packed")
+    }
+    try:
+        found = measuring.measure(ROSEN, processes, 2, print)
+    finally:
+        for process in processes.values():
+            process.end()
+    assert list(found.figures) == ["tracegrad.native", "numba.plain"] and not found.failed
+    for measured in found.figures.values():
+        assert measured.first > measured.warm > 0
+        assert [len(s) for s in measured.samples.values()] == [2, 2]
+    assert 0 < found.figures["tracegrad.native"].compiling < found.figures["tracegrad.native"].first
+    assert "rosen2: to hand-written Numba" in floors.asked([found])
+    assert "tracegrad.native" in report.every_way([found])
+
+
+def test_a_process_that_cannot_answer_says_why_and_goes_on():
+    process = Process("numba", "plain", 1, 120)
+    try:
+        with pytest.raises(Failed, match="no_such_workload"):
+            process.ask("build", workload="no_such_workload", results="")
+        assert process.ask("build", workload="branchy", results="/dev/null")["able"]
+        assert process.ask("peak")["bytes"] >= 0
+        process.limit = 0.0
+        with pytest.raises(Failed, match="no answer in 0 s"):
+            process.ask("sample", kind="numpy", seconds=1.0)
+    finally:
+        process.end()
+
+
+def test_gradients_are_compared_before_anything_is_timed():
+    results = [right(x) for x in ROSEN.make()]
+    measuring.differentiated(ROSEN, results)
+    measuring.compare(ROSEN, results, results)
+    wrong = [results[0], (results[1][0], (results[1][1][0] * (1 + 1e-3),))]
+    with pytest.raises(AssertionError):
+        measuring.differentiated(ROSEN, wrong)
+    with pytest.raises(AssertionError):
+        measuring.compare(ROSEN, wrong, results)
+    with pytest.raises(AssertionError, match="shape"):
+        measuring.compare(ROSEN, [(v, (g[:1],)) for v, (g,) in results], results)
+
+
+def test_what_is_asked_is_computed_from_the_medians():
+    fast = invented(
+        "branchy",
+        tracegrad_native=figures(1e-6, value=5e-7, compiling=0.5),
+        numba_plain=figures(1e-6, value=4e-7),
+        jax_jit=figures(9e-6),
+        jax_where=figures(8e-6),
+        autograd_tape=figures(1e-3),
+    )
+    slow = invented(
+        "black_scholes_1m",
+        tracegrad_native=figures(4e-2, compiling=3.0),
+        jax_jit=figures(2e-2),
+        floor_memory=figures(1e-2),
+        floor_arithmetic=figures(2e-2),
+    )
+    table = floors.asked([fast, slow])
+    for line in (
+        "| branchy: times ahead of the best peer, jax.where | at least 1 | 8.00 | yes |",
+        "| black_scholes_1m: times ahead of the best peer, jax.jit | at least 1 | 0.50 | **no** |",
+        "| the same, geometric mean | at least 3 | 2.00 | **no** |",
+        "| branchy: to hand-written Numba | at most 1.15 | 1.00 | yes |",
+        "| branchy: gradient to the fastest compiled value | at most 3 | 2.50 (to our own 2.00) | yes |",
+        "| branchy: first compile, seconds | at most 0.6 | 0.50 | yes |",
+        "| black_scholes_1m: to the floor of arithmetic | at most 1.5 | 2.00 (of 20 ms) | **no** |",
+    ):
+        assert line in table
+    assert [line.split("|")[1].strip() for line in floors.gaps([fast, slow]).splitlines()[4:]] == [
+        "black_scholes_1m",
+        "branchy",
+    ]
+    assert "| branchy | 1 µs | 1 µs (1.00) | 8 µs (8.00) | 1 ms (1000.00) |" in report.tables([fast])[0]
+
+
+def test_the_faster_of_own_arrays_and_numpy_counts():
+    found = Figures(first=1.0, samples={"own": [3.0, 1.0, 2.0], "numpy": [1.5, 9.0, 1.0], "value": [0.1]})
+    assert found.warm == 1.5
+
+
+@pytest.mark.parametrize("peer", (*PEERS, FLOOR))
+def test_every_peer_offers_what_is_asked_of_it(peer):
+    """Read, not imported: the libraries are large, and may be missing."""
+    module = ast.parse(
+        Path(__file__).with_name("peers").joinpath(f"{peer}_peer.py").read_text(encoding="utf-8")
+    )
+    assigned = {ast.unparse(t) for n in module.body if isinstance(n, ast.Assign) for t in n.targets}
+    defined = {n.name: len(n.args.args) for n in module.body if isinstance(n, ast.FunctionDef)}
+    assert "WAYS" in assigned and defined["warm_up"] == 1 and defined["build"] == 2
+
+
+def test_the_plot_is_the_same_for_the_same_figures(tmp_path):
+    pytest.importorskip("matplotlib")
+    measured = [invented("rosen2", tracegrad_native=figures(1e-6), jax_jit=figures(5e-6))]
+    chart.draw(measured, tmp_path / "one.svg")
+    chart.draw(measured, tmp_path / "other.svg")
+    text = (tmp_path / "one.svg").read_text()
+    assert text == (tmp_path / "other.svg").read_text() and "Rosenbrock, 2 variables" in text
