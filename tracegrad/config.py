@@ -35,6 +35,25 @@ def _one_of(*allowed: str) -> Check:
     return check
 
 
+def _yes_or_no(value: bool | str) -> bool:
+    """A bool, or the text of one."""
+    if isinstance(value, bool):
+        return value
+    known = {
+        "1": True,
+        "true": True,
+        "on": True,
+        "yes": True,
+        "0": False,
+        "false": False,
+        "off": False,
+        "no": False,
+    }
+    if str(value).lower() not in known:
+        raise ValueError("True or False is needed")
+    return known[str(value).lower()]
+
+
 _UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -89,9 +108,23 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
         "",
         str,
         "TRACEGRAD_CACHE_DIR",
-        "where emitted modules are kept; empty means the user's cache directory",
+        "where programs are kept for later processes; empty means the user's cache directory",
+    ),
+    "cache": (
+        True,
+        _yes_or_no,
+        "TRACEGRAD_CACHE",
+        "whether programs and machine code are kept for later processes, and those of earlier ones are used",
+    ),
+    "cache_size": (
+        number_of_bytes("1GB"),
+        number_of_bytes,
+        "TRACEGRAD_CACHE_SIZE",
+        "how large the cache directory may grow, such as '200MB'; past it what was not used for longest is dropped",
     ),
 }
+# Where and when, not what: a program is the same whatever these say; `loop_memory` is part of each program's own key.
+_NOT_SHAPING = {"jit", "max_paths", "max_recursion", "loop_memory", "cache_dir", "cache", "cache_size"}
 
 
 class Config:
@@ -133,6 +166,10 @@ class Config:
             yield
         finally:
             self._values.update(before)
+
+    def shaping(self) -> str:
+        """The options that change what a program computes or how: part of the name under which it is kept."""
+        return repr(sorted((k, v) for k, v in self._values.items() if k not in _NOT_SHAPING))
 
     def __repr__(self) -> str:
         rows = [

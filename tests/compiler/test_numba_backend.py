@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.emit.programs import PROGRAMS, capture, joint, pair
-from tracegrad.compiler import source_file
+from tracegrad.compiler import disk_cache
 from tracegrad.compiler.numba_backend import compile_native, prepare
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
@@ -90,7 +88,7 @@ def test_a_pair_of_forward_and_backward(cache: Path) -> None:
 def test_what_numba_refuses_is_a_reason_said_once(
     cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_file, "_said", set())
+    monkeypatch.setattr(disk_cache, "_said", set())
     source = Source("import numpy as np\n\n\ndef f(x):\n    return np.fft.fft(x)\n", ("f",))
     with caplog.at_level(logging.WARNING, "tracegrad"):
         for _ in range(2):
@@ -100,25 +98,3 @@ def test_what_numba_refuses_is_a_reason_said_once(
     assert len(caplog.records) == 1
     reason = compile_native(Source("def f(:\n", ("f",)), "broken")
     assert isinstance(reason, str)
-
-
-def test_machine_code_is_kept_in_a_private_directory_alone(cache: Path) -> None:
-    source = Source("def f(x):\n    return x + 1.0\n", ("f",))
-    assert not isinstance(compile_native(source, "kept", (1.0,)), str)
-    assert list(cache.glob("__pycache__/*.nbi"))
-    os.chmod(cache, 0o777)
-    other = Source("def f(x):\n    return x + 2.0\n", ("f",))
-    assert not isinstance(compile_native(other, "open", (1.0,)), str)
-    assert not [p for p in cache.glob("__pycache__/*.nbi") if "open" in p.name]
-
-
-def test_a_broken_machine_code_file_is_a_miss(cache: Path) -> None:
-    source = Source("def f(x):\n    return x + 3.0\n", ("f",))
-    assert not isinstance(compile_native(source, "miss", (1.0,)), str)
-    for file in cache.glob("__pycache__/*.nbi"):
-        file.write_bytes(file.read_bytes()[:20])
-    for name in [n for n in sys.modules if n.startswith("tracegrad_miss_")]:
-        del sys.modules[name]
-    functions = compile_native(source, "miss", (1.0,))
-    assert not isinstance(functions, str)
-    assert functions["f"](1.0) == 4.0

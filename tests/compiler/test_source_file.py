@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tracegrad.compiler import source_file
+from tracegrad.compiler import disk_cache
+from tracegrad.compiler.disk_cache import directory, is_private
 from tracegrad.compiler.python_backend import compile_python
-from tracegrad.compiler.source_file import directory, is_private, load
+from tracegrad.compiler.source_file import load
 from tracegrad.config import config
 from tracegrad.ir.source import Source
 
@@ -75,7 +76,7 @@ def test_a_failing_text_leaves_no_module(cache: Path) -> None:
 def test_without_a_place_for_files_the_module_lives_in_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_file, "_said", set())
+    monkeypatch.setattr(disk_cache, "_said", set())
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a directory should be")
     with config.using(cache_dir=str(blocked / "cache")), caplog.at_level(logging.WARNING, "tracegrad"):

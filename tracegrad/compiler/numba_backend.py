@@ -5,8 +5,8 @@ A `Source` goes in, compiled functions come out, or the reason why there are non
 reaches the user, the python tier goes on and the log says so once. Begin with `compile_native`.
 
 The meaning is NumPy's: `error_model="numpy"`, and no fast-math flag, so that both tiers agree bit for bit
-wherever they call the same functions. Numba's own disk cache is pickle, so it is used only in a directory
-that nobody else can write to; what goes wrong in it counts as a miss.
+wherever they call the same functions. Machine code is kept on disk by `machine_code.py`; what goes wrong
+there counts as a miss.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tracegrad.compiler.source_file import is_private, load, say_once
+from tracegrad.compiler.disk_cache import say_once
+from tracegrad.compiler.machine_code import MachineCode
+from tracegrad.compiler.source_file import load
 from tracegrad.ir.source import Source
 from tracegrad.ir.types import ArrayType
 
@@ -42,7 +43,7 @@ def compile_native(
     """
     try:
         module = load(source.text, name)
-        _compile_functions(module, source.entries, cached=_may_cache(module))
+        _compile_functions(module, source)
     except Exception as error:  # whatever Numba does, the python tier goes on
         return _failed(name, error)
     functions = {entry: getattr(module, entry) for entry in source.entries}
@@ -55,17 +56,11 @@ def compile_native(
 
 def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
     """Compile for the types of these arguments (values or `ArrayType`s) now; returns the reason if that fails."""
-    import numba
-
     try:
         signature = tuple(map(_numba_type, arguments))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            try:
-                function.compile(signature)
-            except Exception:  # perhaps only the disk cache is broken: once more without it
-                function._cache = numba.core.caching.NullCache()
-                function.compile(signature)
+            function.compile(signature)
     except Exception as error:
         return _failed(function.__name__, error)
     return None
@@ -83,17 +78,15 @@ def without_dispatch(function: Any, arguments: Sequence[Any]) -> Callable[..., A
     return code
 
 
-def _compile_functions(module: ModuleType, entries: Sequence[str], cached: bool) -> None:
+def _compile_functions(module: ModuleType, source: Source) -> None:
     import numba
 
     for name, function in list(vars(module).items()):
         if inspect.isfunction(function) and function.__module__ == module.__name__:
-            setattr(module, name, numba.njit(cache=cached and name in entries, **OPTIONS)(function))
-
-
-def _may_cache(module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and is_private(Path(file).parent)
+            compiled = numba.njit(**OPTIONS)(function)
+            if name in source.entries:
+                compiled._cache = MachineCode(function, source.text, OPTIONS)
+            setattr(module, name, compiled)
 
 
 def _numba_type(argument: Any) -> Any:

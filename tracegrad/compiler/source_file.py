@@ -8,21 +8,15 @@ file can be written, the module lives in memory alone. Begin with `load`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
 import linecache
-import os
 import re
-import stat
 import sys
-import threading
 from pathlib import Path
 from types import ModuleType
 
-from tracegrad.config import config
-
-_said: set[str] = set()
+from tracegrad.compiler.disk_cache import directory, put, say_once
 
 
 def load(text: str, name: str) -> ModuleType:
@@ -58,46 +52,11 @@ def load(text: str, name: str) -> ModuleType:
     return module
 
 
-def directory() -> Path:
-    """Where modules are kept: `config.cache_dir`, or the user's cache directory."""
-    if config.cache_dir:
-        return Path(config.cache_dir)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("tracegrad", appauthor=False))
-
-
-def is_private(path: Path) -> bool:
-    """Whether nobody but the user can write into this directory, so that compiled code found in it can be trusted."""
-    try:
-        status = path.stat()
-    except OSError:
-        return False
-    if not hasattr(os, "getuid"):
-        return True
-    return status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o022
-
-
 def _written(text: str, file_name: str) -> Path | None:
     """The file, holding exactly this text; None where it cannot be written."""
     try:
-        place = directory()
-        path = place / file_name
-        if _holds(path, text):
-            return path
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = place / f".{file_name}.{os.getpid()}.{threading.get_ident()}"
-        try:
-            with open(
-                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-            ) as stream:
-                stream.write(text)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        return path
+        path = directory() / file_name
+        return path if _holds(path, text) else put(file_name, text.encode())
     except OSError as error:
         say_once("files", f"emitted programs are kept in memory, as no file can be written: {error}")
         return None
@@ -108,12 +67,3 @@ def _holds(path: Path, text: str) -> bool:
         return not path.is_symlink() and path.read_text(encoding="utf-8") == text
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def say_once(about: str, message: str) -> None:
-    """A warning in the log "tracegrad", once in a process."""
-    if about not in _said:
-        import logging
-
-        _said.add(about)
-        logging.getLogger("tracegrad").warning(message)

@@ -1,0 +1,79 @@
+"""Numba's machine code in our own cache: what `njit(cache=True)` does, with every file checked before it is unpickled.
+
+In: a function that Numba compiles, and the text it comes from. Out: an object with the protocol of Numba's own caches,
+which a dispatcher asks before it compiles a signature and tells when it has. There is no index to plant or to cut off:
+one file a function and signature, named by everything that machine code depends on (text, signature, processor,
+versions, options), and with the digest that `disk_cache` checks.
+
+Numba's own cache refreshes all of its registries before it loads a file, which imports `scipy.linalg` and most of
+`numba.np`: half a second that a process which compiles nothing does not need. Begin with `MachineCode`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from tracegrad.compiler.disk_cache import CODE, digest_of, drop, read, say_once, versions, write
+from tracegrad.config import config
+
+
+class MachineCode:
+    """The machine code of one function, for each signature; the `_cache` of a Numba dispatcher.
+
+    Parameters
+    ----------
+    function : callable
+        The Python function that is compiled; its module is in `sys.modules`.
+    text : str
+        All the text that is compiled with it.
+    options : dict
+        What it is compiled with.
+    """
+
+    def __init__(self, function: Callable[..., Any], text: str, options: Any) -> None:
+        self._name = function.__name__
+        self._made_of = (function.__module__, function.__qualname__, text, repr(sorted(options.items())))
+        self.cache_path = None  # Numba shows it in its statistics
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """The compiled function for a signature, or None."""
+        from numba.core.compiler import CompileResult
+        from numba.core.runtime import rtsys
+
+        name = self._file(signature, target.codegen())
+        content = read(name)
+        if content is None:
+            return None
+        try:
+            rtsys.initialize(target)  # the memory of arrays; all else of a refresh is needed to compile alone
+            return CompileResult._rebuild(target, *pickle.loads(content))
+        except Exception as error:  # whatever is wrong with it, it can be compiled again
+            say_once("code", f"machine code that was kept cannot be used, and is made again: {error!r}")
+            drop(name)
+            return None
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep a function that was just compiled, where that is possible."""
+        from numba.core.serialize import dumps
+
+        if compiled.library.has_dynamic_globals or any(not part.can_cache for part in compiled.lifted):
+            return
+        try:
+            content = dumps(compiled._reduce())
+        except Exception as error:  # it runs; only the next process has to compile it again
+            say_once("pickle", f"machine code is not kept: {error!r}")
+            return
+        write(self._file(signature, compiled.codegen), content)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def _file(self, signature: Any, codegen: Any) -> str:
+        import llvmlite
+        import numba
+
+        made_with = (versions(), numba.__version__, llvmlite.__version__, config.shaping())
+        for_what = (str(signature), repr(codegen.magic_tuple()))
+        return f"{self._name}.{digest_of(*self._made_of, *for_what, *made_with)}{CODE}"
