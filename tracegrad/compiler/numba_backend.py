@@ -5,12 +5,13 @@ A `Source` goes in, compiled functions come out, or the reason why there are non
 reaches the user, the python tier goes on and the log says so once. Begin with `compile_native`.
 
 The meaning is NumPy's: `error_model="numpy"`, and no fast-math flag, so that both tiers agree bit for bit
-wherever they call the same functions. Machine code is kept on disk by `machine_code.py`; what goes wrong
-there counts as a miss.
+wherever they call the same functions; only sums may take their terms in another order (`kernels.arithmetic`).
+Machine code is kept on disk by `machine_code.py`; what goes wrong there counts as a miss.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.source_file import load
 from tracegrad.ir.source import Source
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.arithmetic import ANY_ORDER
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
@@ -83,10 +85,31 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
 
     for name, function in list(vars(module).items()):
         if inspect.isfunction(function) and function.__module__ == module.__name__:
-            compiled = numba.njit(**OPTIONS)(function)
+            options = dict(OPTIONS)
+            if name in source.entries:
+                options["pipeline_class"] = _apart()
+            elif name in ANY_ORDER:
+                options["fastmath"] = {"reassoc"}
+            compiled = numba.njit(**options)(function)
             if name in source.entries:
                 compiled._cache = MachineCode(function, source.text, OPTIONS)
             setattr(module, name, compiled)
+
+
+@functools.cache
+def _apart() -> Any:
+    """A compiler for functions that write into none of their arguments: what they write lies apart from what they
+    read, so that loops can be vectorised without looking at the addresses."""
+    from numba.core.compiler import Compiler
+
+    class Apart(Compiler):
+        """Numba's own compiler, with a flag that `njit` has no option for."""
+
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.state.flags.noalias = True
+
+    return Apart
 
 
 def _numba_type(argument: Any) -> Any:

@@ -1,57 +1,87 @@
 """Loops over elements as statements of the native text: for a step, for a write into a part, for an entry of a stack.
 
-A node with its operands goes in, lines come out; what stands inside the loops is written by `elements`. Begin with
-`ElementLoops.of`.
+A node with its operands goes in, lines come out; what stands inside the loops is written by `elements`. The sum of
+all elements is taken in blocks of fixed size, whose sums are added in their order: so it depends on the size alone,
+and its error grows with the number of blocks. Begin with `ElementLoops.of`.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from tracegrad.emit.blocks import Compute, Node, Push, Value, Write
 from tracegrad.emit.elements import Elements, item_index, region, subscript, summed_axes
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
+from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.arithmetic import added
 from tracegrad.ops.op import call, literal
+
+BLOCK = 1024  # elements whose sum is one term of a larger sum
+IN_ORDER = 16  # so many terms are added one after the other
+_WIDE = {"float32": "float64", "complex64": "complex128"}  # what the sums of blocks are added in
+
+
+@dataclass
+class _Statements:
+    """What stands around and inside a loop: before it, in each round, around a block of rounds, after it."""
+
+    shape: Sequence[int] = ()
+    before: list[Line] = field(default_factory=list)
+    inside: list[Line] = field(default_factory=list)
+    before_block: list[Line] = field(default_factory=list)
+    after_block: list[Line] = field(default_factory=list)
+    after: list[Line] = field(default_factory=list)
 
 
 class ElementLoops:
-    """Writes the loops of one function; see `Elements` for the parameters."""
+    """Writes the loops of one function.
 
-    def __init__(self, expressions: Expressions, letters: Sequence[str]) -> None:
+    Parameters
+    ----------
+    expressions : Expressions
+        Of the same function.
+    unused : Unused
+        Names for indices and parts of sums.
+    """
+
+    def __init__(self, expressions: Expressions, unused: Unused) -> None:
         self.expressions = expressions
-        self.elements = Elements(expressions, letters)
+        self.unused = unused
+        self.elements = Elements(expressions, unused.letters)
 
     def of(self, nodes: Sequence[Node], growing: Collection[Value]) -> list[Line]:
         """Steps and entries of stacks over one shape, in one loop; `growing` stacks are given room before."""
-        before: list[Line] = []
-        inside: list[Line] = []
-        shape: Sequence[int] = ()
+        loop = _Statements()
         where = nodes[0].location
         for node in nodes:
             if isinstance(node, Push):
-                shape = node.value.type.shape
-                before.extend([make_room(node)] if node.stack in growing else [])
-                inside.append(Line(self._push(node), node.location))
+                loop.shape = node.value.type.shape
+                loop.before.extend([make_room(node)] if node.stack in growing else [])
+                loop.inside.append(Line(self._push(node), node.location))
                 continue
             assert isinstance(node, Compute)
             axes = summed_axes(node.instr)
             result = node.outputs[0]
             if axes is not None:
-                shape = node.inputs[0].type.shape
-                before.extend(self._start(result, where))
-                inside.append(Line(self._add(node, axes), node.location))
+                loop.shape = node.inputs[0].type.shape
+                self._sum(node, axes, loop, where)
                 continue
-            shape = result.type.shape
+            loop.shape = result.type.shape
             if not result.inner and not result.is_buffer:
-                before.append(Line(assign(result.name, zeros(result.type, "np.empty")), where))
-            inside.append(Line(self._store(node), node.location))
-        return [*before, *self._each(shape, inside)]
+                loop.before.append(Line(assign(result.name, zeros(result.type, "np.empty")), where))
+            loop.inside.append(Line(self._store(node), node.location))
+        rounds = self._in_blocks(loop) if loop.after_block else self._each(loop.shape, loop.inside)
+        return [*loop.before, *rounds, *loop.after]
 
     def _store(self, node: Compute) -> ast.stmt:
         """One element of the result."""
@@ -63,30 +93,67 @@ class ElementLoops:
         place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
         return ast.Assign(targets=[place], value=element)
 
-    def _start(self, result: Value, where: Location | None) -> Sequence[Line]:
-        """A sum before anything is added."""
-        if result.type.shape and not result.is_buffer:
+    # --- sums ---------------------------------------------------------------------------------------------------------
+
+    def _sum(self, node: Compute, axes: Sequence[int], loop: _Statements, where: Location | None) -> None:
+        """A sum over some axes, or over all."""
+        result = node.outputs[0]
+        if result.type.shape:
+            loop.before.extend(self._cleared(result, where))
+            place = self._summed_place(node, axes)
+            loop.inside.append(Line(self._add(place, node), node.location))
+            return
+        zero = self._zero(result.type.dtype)
+        if math.prod(loop.shape) <= BLOCK:
+            loop.before.append(Line(assign(result.name, zero), where))
+            loop.inside.append(
+                Line(self._add(ast.Name(id=result.name, ctx=ast.Store()), node), node.location)
+            )
+            return
+        dtype = result.type.dtype
+        wide = np.dtype(_WIDE.get(dtype.name, dtype))
+        whole = result.name if wide == dtype else self.unused.like(f"{result.name}_whole")
+        part = self.unused.like(f"{result.name}_part")
+        loop.before.append(Line(assign(whole, self._zero(wide)), where))
+        loop.before_block.append(Line(assign(part, zero), where))
+        loop.inside.append(Line(self._add(ast.Name(id=part, ctx=ast.Store()), node), node.location))
+        loop.after_block.append(Line(_increased(whole, ast.Name(id=part, ctx=ast.Load())), where))
+        if wide != dtype:
+            narrow = call(f"np.{dtype.name}", ast.Name(id=whole, ctx=ast.Load()))
+            loop.after.append(Line(assign(result.name, narrow), where))
+
+    def _zero(self, dtype: np.dtype) -> ast.expr:
+        return self.expressions.constant(dtype.type(0), ArrayType((), dtype))
+
+    def _cleared(self, result: Value, where: Location | None) -> Sequence[Line]:
+        """An array of sums before anything is added."""
+        if not result.is_buffer:
             return [Line(assign(result.name, zeros(result.type)), where)]
-        zero = self.expressions.constant(result.type.dtype.type(0), ArrayType((), result.type.dtype))
-        if not result.type.shape:
-            return [Line(assign(result.name, zero), where)]
         index = self.elements.indices(result.type.shape)
         place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
-        clear = Line(ast.Assign(targets=[place], value=zero), where)
+        clear = Line(ast.Assign(targets=[place], value=self._zero(result.type.dtype)), where)
         return self._each(result.type.shape, [clear])
 
-    def _add(self, node: Compute, axes: Sequence[int]) -> ast.stmt:
-        """One element is added to its sum; the elements come in the order they have in memory."""
+    def _summed_place(self, node: Compute, axes: Sequence[int]) -> ast.Subscript:
+        """The sum that an element is a term of."""
         result, given = node.outputs[0], node.inputs[0].type.shape
         index = self.elements.indices(given)
-        place: ast.Name | ast.Subscript = ast.Name(id=result.name, ctx=ast.Store())
-        if result.type.shape:
-            kept = [p for k, p in enumerate(index) if k not in axes]
-            if len(kept) != len(result.type.shape):  # the axes stay, with one element
-                lead = len(given) - len(result.type.shape)
-                kept = [literal(0) if k in axes else p for k, p in enumerate(index) if k >= lead]
-            place = subscript(ast.Name(id=result.name, ctx=ast.Load()), kept, store=True)
-        return ast.AugAssign(target=place, op=ast.Add(), value=self.elements.at(node.inputs[0], index))
+        kept = [p for k, p in enumerate(index) if k not in axes]
+        if len(kept) != len(result.type.shape):  # the axes stay, with one element
+            lead = len(given) - len(result.type.shape)
+            kept = [literal(0) if k in axes else p for k, p in enumerate(index) if k >= lead]
+        return subscript(ast.Name(id=result.name, ctx=ast.Load()), kept, store=True)
+
+    def _add(self, place: ast.Name | ast.Subscript, node: Compute) -> ast.stmt:
+        """One element is added to its sum; where there are many, in the order that suits the machine."""
+        given, dtype = node.inputs[0].type.shape, node.outputs[0].type.dtype
+        element = self.elements.at(node.inputs[0], self.elements.indices(given))
+        if isinstance(place, ast.Name) and math.prod(given) > IN_ORDER and dtype.kind in "fc":
+            self.expressions.kernels[added] = None
+            return assign(place.id, call(added.__name__, ast.Name(id=place.id, ctx=ast.Load()), element))
+        return ast.AugAssign(target=place, op=ast.Add(), value=element)
+
+    # --- other places -------------------------------------------------------------------------------------------------
 
     def write(self, node: Write, sets: bool) -> list[Line]:
         """`x[1:] = y` or `x[1:] += y`, element by element."""
@@ -115,11 +182,50 @@ class ElementLoops:
         place = subscript(stack, [entry, *index], store=True)
         return ast.Assign(targets=[place], value=self.elements.at(node.value, index))
 
-    def _each(self, shape: Sequence[int], inside: Sequence[Line]) -> Sequence[Line]:
-        """The statements for each index of a shape."""
-        for n, letter in reversed(list(zip(shape, self.elements.letters, strict=False))):
+    # --- rounds -------------------------------------------------------------------------------------------------------
+
+    def _each(self, shape: Sequence[int], inside: Sequence[Line], first: int = 0) -> Sequence[Line]:
+        """The statements for each index of a shape, from axis `first` on."""
+        axes = list(zip(shape, self.elements.letters, strict=False))[first:]
+        for n, letter in reversed(axes):
             if n != 1:
-                target = ast.Name(id=letter, ctx=ast.Store())
-                head = ast.For(target=target, iter=call("range", literal(n)), body=[], orelse=[])
-                inside = [Line(head, inside[0].location, body=inside)]
+                inside = [_for(letter, literal(n), inside)]
         return inside
+
+    def _in_blocks(self, loop: _Statements) -> Sequence[Line]:
+        """The statements for each index, in blocks of about `BLOCK` elements along one axis.
+
+        An index is a start and what is counted from there: so the compiler knows that it is not negative.
+        """
+        shape = loop.shape
+        axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= BLOCK)
+        length, rounds = shape[axis], max(1, BLOCK // math.prod(shape[axis + 1 :]))
+        start, place = self.unused.like("start"), self.elements.letters[len(shape)]
+        index = ast.BinOp(
+            left=ast.Name(id=start, ctx=ast.Load()), op=ast.Add(), right=ast.Name(id=place, ctx=ast.Load())
+        )
+        until: ast.expr = literal(rounds)
+        if length % rounds:
+            left = ast.BinOp(left=literal(length), op=ast.Sub(), right=ast.Name(id=start, ctx=ast.Load()))
+            until = call("min", until, left)
+        inner = self._each(shape, loop.inside, axis + 1)
+        first = Line(assign(self.elements.letters[axis], index), inner[0].location)
+        block = [*loop.before_block, _for(place, until, [first, *inner]), *loop.after_block]
+        lines: Sequence[Line] = [_for(start, (literal(0), literal(length), literal(rounds)), block)]
+        for n, letter in reversed(list(zip(shape[:axis], self.elements.letters, strict=False))):
+            if n != 1:
+                lines = [_for(letter, literal(n), lines)]
+        return lines
+
+
+def _for(name: str, until: ast.expr | Sequence[ast.expr], inside: Sequence[Line]) -> Line:
+    """`for name in range(until):`."""
+    limits = [until] if isinstance(until, ast.expr) else until
+    target = ast.Name(id=name, ctx=ast.Store())
+    head = ast.For(target=target, iter=call("range", *limits), body=[], orelse=[])
+    return Line(head, inside[0].location, body=list(inside))
+
+
+def _increased(name: str, term: ast.expr) -> ast.stmt:
+    """`name += term`."""
+    return ast.AugAssign(target=ast.Name(id=name, ctx=ast.Store()), op=ast.Add(), value=term)

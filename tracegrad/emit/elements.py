@@ -58,7 +58,7 @@ def _is_known(atom: Atom) -> bool:
 
 
 def summed_axes(instr: Instr) -> tuple[int, ...] | None:
-    """The axes of a sum that is a loop: of few elements, or of rows, which are added side by side."""
+    """The axes of a sum that is a loop: of few elements, of all, or of rows, which are added side by side."""
     if instr.op.name not in ("sum", "sum_to") or not instr.inputs[0].shape or not _is_known(instr.inputs[0]):
         return None
     given, out = instr.inputs[0].shape, instr.outputs[0]
@@ -69,8 +69,8 @@ def summed_axes(instr: Instr) -> tuple[int, ...] | None:
     else:
         lead = len(given) - len(out.shape)
         axes = tuple(k for k, n in enumerate(given) if k < lead or out.shape[k - lead] != n)
-    rows = bool(out.shape) and axes == tuple(range(len(axes)))
-    return axes if rows or math.prod(given[k] for k in axes) < FEW else None
+    leading = axes == tuple(range(len(axes)))
+    return axes if leading or math.prod(given[k] for k in axes) < FEW else None
 
 
 def is_view(instr: Instr) -> bool:

@@ -18,6 +18,7 @@ from tracegrad.emit.indices import checked_slots
 from tracegrad.emit.logic import joined, negated
 from tracegrad.ir.trace import Const, Instr, dtype_token
 from tracegrad.ir.types import ArrayType, is_weak, promote
+from tracegrad.kernels.items import checked
 from tracegrad.ops.op import call, dotted, literal
 
 _PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
@@ -40,7 +41,7 @@ class Expressions:
     def __init__(self, native: bool, careful: bool = False) -> None:
         self.native = native
         self.careful = careful
-        self.checks = False  # whether an index is checked
+        self.kernels: dict[Any, None] = {}  # called beside those that steps name, in order
         self.mentions: dict[Value, list[ast.Name]] = {}
         self.written: dict[Compute | Item | Either, ast.expr] = {}
 
@@ -103,8 +104,9 @@ class Expressions:
         found = [self.operand(x, 1 + k, instr) for k, x in enumerate(operands)]
         if not self.native or kernel_of(instr) is not None:
             return found
-        found, checked = checked_slots(instr, operands, found)
-        self.checks = self.checks or checked
+        found, any_checked = checked_slots(instr, operands, found)
+        if any_checked:
+            self.kernels[checked] = None
         return found
 
     # --- conditions ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tracegrad.emit.fusion import fuse
 from tracegrad.emit.leaving import leave_at_once
 from tracegrad.emit.lifetimes import walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
-from tracegrad.emit.names import give_names, identifier, index_letters
+from tracegrad.emit.names import Unused, give_names, identifier
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
@@ -31,6 +31,7 @@ from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps
+from tracegrad.kernels.arithmetic import added
 from tracegrad.kernels.items import checked
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import literal
@@ -111,8 +112,9 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
         entries: tuple[str, ...] = (f"{name}_forward", f"{name}_backward")
     else:
         entries = (name + {"value": "", "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
-    reserved = (*entries, *(k.__name__ for k in _kernels(traces, checks=True)))
-    functions, checks = [], False
+    reserved = (*entries, *(k.__name__ for k in _kernels(traces, (checked, added))))
+    functions: list[tuple[str, list[str], list[Line]]] = []
+    called: dict[Any, None] = {}
     for entry, trace in zip(entries, traces, strict=True):
         function = _Function(trace, len(trace.outputs), True, reserved)
         if trace is backward:
@@ -123,13 +125,13 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
             types = [a.type for a in trace.outputs]
             lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
         functions.append((entry, [v.name for v in function.inputs], lines))
-        checks = checks or function.expressions.checks
+        called.update(function.expressions.kernels)
     what = {
         "gradient": ", value and gradient",
         "jvp": ", value and tangent",
         "vjp": " and its derivative",
     }.get(kind, "")
-    kernels = _kernels(traces, checks)
+    kernels = _kernels(traces, tuple(called))
     return _module(forward, backward, f"{what}, for Numba", functions, entries, kernels)
 
 
@@ -162,11 +164,11 @@ class _Function:
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
         give_names(self.inputs, nodes, groups, reserved, decided, native)
         self.expressions.give_names()
-        self.letters = index_letters(self.inputs, nodes, reserved)
+        self.unused = Unused(self.inputs, nodes, reserved)
 
     def lines(self, leave: Callable[[int], ast.stmt] | None, finish: Finish) -> list[Line]:
         """The body; without `leave`, what the forward function checked is not checked again."""
-        return Writer(self.expressions, leave, finish, self.letters).block(self.block)
+        return Writer(self.expressions, leave, finish, self.unused).block(self.block)
 
     def residual_names(self) -> list[str | None]:
         """The names of the residuals, for the backward function; a name is used once."""
@@ -296,8 +298,8 @@ def _not_native(trace: Trace) -> list[str]:
     return reasons
 
 
-def _kernels(traces: Sequence[Trace], checks: bool) -> list[Any]:
-    """The kernels that traces call, and what those call, callees first; with `checks`, the one that checks an index."""
+def _kernels(traces: Sequence[Trace], others: Sequence[Any]) -> list[Any]:
+    """The kernels that traces call, and `others`, and what all those call, callees first."""
     found: dict[Any, None] = {}
 
     def visit(function: Any) -> None:
@@ -313,6 +315,6 @@ def _kernels(traces: Sequence[Trace], checks: bool) -> list[Any]:
         kernel = called_kernel(step) if isinstance(step, Instr) else None
         if kernel is not None:
             visit(kernel[0])
-    if checks:
-        visit(checked)
+    for other in others:
+        visit(other)
     return list(found)

@@ -174,11 +174,21 @@ def _assigned(nodes: Iterable[Node]) -> Iterable[Value]:
                 yield value
 
 
-def index_letters(inputs: Iterable[Value], nodes: Iterable[Node], reserved: Iterable[str]) -> list[str]:
-    """Names for the indices of an element, of which no value has one."""
-    taken = {*reserved, *(v.name for v in inputs), *(v.name for v in _assigned(nodes))}
-    letters = [*"ijklmnpqrst", *(f"index_{k}" for k in range(64))]
-    return [letter for letter in letters if letter not in taken]
+class Unused:
+    """Names that no value of a function has: `letters` for the indices of an element, others by `like`."""
+
+    def __init__(self, inputs: Iterable[Value], nodes: Iterable[Node], reserved: Iterable[str]) -> None:
+        self.taken = {*RESERVED, *reserved, *(v.name for v in inputs), *(v.name for v in _assigned(nodes))}
+        letters = [*"ijklmnpqrst", *(f"index_{k}" for k in range(64))]
+        self.letters = [letter for letter in letters if letter not in self.taken]
+
+    def like(self, name: str) -> str:
+        """The name, with a number where a value has it; the same one each time."""
+        found, k = name, 0
+        while found in self.taken:
+            k += 1
+            found = f"{name}_{k}"
+        return found
 
 
 def _name_next(node: Repeat, groups: Groups) -> None:

@@ -34,6 +34,7 @@ from tracegrad.emit.leaving import leaving_choice
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.logic import negated
 from tracegrad.emit.loops import assign, counting, write_loop, write_push
+from tracegrad.emit.names import Unused
 from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
@@ -52,8 +53,8 @@ class Writer:
         From the number of a side exit to the statement that leaves; None where guards were checked before.
     finish : callable
         From the results and residuals to the expression that is returned.
-    letters : sequence of str
-        Names for the indices of loops over elements.
+    unused : Unused
+        Names that no value has, for the indices of loops over elements.
     """
 
     def __init__(
@@ -61,12 +62,12 @@ class Writer:
         expressions: Expressions,
         leave: Callable[[int], ast.stmt] | None,
         finish: Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr],
-        letters: Sequence[str],
+        unused: Unused,
     ) -> None:
         self.expressions = expressions
         self.leave = leave
         self.finish = finish
-        self.loops = ElementLoops(expressions, letters)
+        self.loops = ElementLoops(expressions, unused)
         self._zeroed: dict[Value, frozenset[tuple[int, ...]]] = {}
         self._growing: set[Value] = set()
 
