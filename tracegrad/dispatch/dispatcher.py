@@ -48,6 +48,7 @@ from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
 from tracegrad.record.frames import user_location
+from tracegrad.record.known import KnownLoops
 from tracegrad.record.tape import NotOnTape
 from tracegrad.tensor.capture import Captured, capture, is_capturing, under_way
 from tracegrad.tensor.draws import put_back
@@ -115,6 +116,7 @@ class Dispatcher(Looking):
         self._lock = threading.RLock()
         self._numbers = itertools.count()
         self._counting = False
+        self._loops = KnownLoops()
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         """While there is no entry, or none that may be asked; later the entry of a path stands here."""
@@ -410,7 +412,7 @@ class Dispatcher(Looking):
         return self._returned(captured, call, [FITS, *flat])
 
     def _captured(self, call: Call) -> Captured:
-        return capture(self.function, call.leaves, call.rebuild, self.signature.name)
+        return capture(self.function, call.leaves, call.rebuild, self.signature.name, self._loops)
 
     def _inline(self, captured: Captured, call: Call) -> Any:
         """The call as part of what is being recorded: a capture around it, or a graph of eager tensors."""

@@ -24,6 +24,7 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
 from tracegrad.record.edges import DEPTH, UNDEFINED, put_together, readable, taken_apart
 from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
+from tracegrad.record.known import KnownLoops
 from tracegrad.record.pins import Pins, owner_of, parts_of
 
 MANY = 1000  # objects looked at to say whose memory a name may hold
@@ -38,10 +39,12 @@ class Branches:
     ----------
     recording : Recording
         Whose `steps` list is swapped while a block is open.
+    known : KnownLoops
+        Loops of earlier recordings of the same function; `found` are those of this one.
     """
 
-    def __init__(self, recording: Any) -> None:
-        self.recording = recording
+    def __init__(self, recording: Any, known: KnownLoops) -> None:
+        self.recording, self.known, self.found = recording, known, KnownLoops()
         self.frames: list[Frame] = []
         self.alias: dict[Var, Atom] = {}
         self.reasons: list[tuple[str, Location | None]] = []

@@ -7,6 +7,7 @@ structure that fails, its steps one after the other (`flushed`). Begin with `Loo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -134,7 +135,8 @@ class LoopFrame:
     shapes, objects : shape of what each name holds, and what that was at entry
     alike : whether an arm that one iteration took is what any other would do there
     known : the arms that each iteration took; None of one that was computed and not recorded
-    values : what an iteration reads from outside
+    values, around, watches : what an iteration reads from outside; the same for the loop around it; whether this is
+        being written down
     at, item : number and item of the iteration that a `for` begins
     owners : atoms of arrays it may write, by memory
     items : what a `for` runs over, when its length and its items are known by their number
@@ -162,6 +164,7 @@ class LoopFrame:
     item: Any = None
     values: dict[Var, Any] | None = None
     around: dict[Var, Any] | None = None
+    watches: bool = False
     skipped: bool = False
     shows: bool = False
     next_try: int = 0
@@ -223,12 +226,14 @@ class LoopFrame:
 Frame = Straight | BranchFrame | LoopFrame
 
 
-def match_test(first: Iteration, one: Iteration, frame: LoopFrame) -> tuple[list[Step], dict[Var, Atom]]:
+def match_test(
+    first: Iteration, one: Iteration, frame: LoopFrame, outside: Mapping[Var, Atom] | None = None
+) -> tuple[list[Step], dict[Var, Atom]]:
     outputs = [a for a in (one.condition, one.stop, *one.results()) if a is not None]
     free = free_variables([*one.test, *one.steps], outputs)
     if any(v in made for v in free for made in (first.made(), frame.last.made() if frame.last else ())):
         raise Mismatch("a value of the step before is used that is not handed on by a name")
-    names: dict[Var, Atom] = {one.counter: first.counter}
+    names: dict[Var, Atom] = {**(outside or {}), one.counter: first.counter}
     for n, v in one.header.items():
         if n in first.header and first.header[n].type != v.type:
             raise Mismatch(f"`{n}` changes its shape or dtype")
@@ -243,13 +248,25 @@ def match_test(first: Iteration, one: Iteration, frame: LoopFrame) -> tuple[list
     return test, names
 
 
-def matched(frame: LoopFrame, one: Iteration) -> Iteration:
-    """The first iteration, grown by what this one did for the first time."""
+def matched(frame: LoopFrame, one: Iteration, outside: Mapping[Var, Atom] | None = None) -> Iteration:
+    """The first iteration, grown by what this one did for the first time.
+
+    Parameters
+    ----------
+    frame : LoopFrame
+    one : Iteration
+    outside : dict of Var to Atom, optional
+        What the first one calls the variables that this one reads from outside, where it calls them otherwise.
+
+    Raises
+    ------
+    Mismatch : they do different things
+    """
     first = frame.first
     assert first is not None
     if first.sharing != one.sharing:
         raise Mismatch("names hold one array that held two, and one is written")
-    test, names = match_test(first, one, frame)
+    test, names = match_test(first, one, frame, outside)
     steps = unify(first.steps, one.steps, names, zeros, frame.alike)
     after = dict(first.next)
     for n, a in first.next.items():

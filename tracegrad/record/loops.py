@@ -33,7 +33,7 @@ from tracegrad.record.branches import holds_arrays, name_of, tracked_names
 from tracegrad.record.edges import UNDEFINED, put_together, root_of, taken_apart
 from tracegrad.record.iterations import Iteration, LoopFrame, Straight, match_test, matched, promoted
 from tracegrad.record.pins import owner_of
-from tracegrad.record.running import Running
+from tracegrad.record.running import FIRST, Running
 
 COUNTER = array_type((), int)
 LITERAL_ZEROS = 16  # an array of at most so many items that no iteration made is written as a constant
@@ -78,8 +78,7 @@ class Structures(Running):
             again = self.frames[-1]
             if again is frame:
                 held = self._open_iteration(frame, held)
-                if frame.count == 1:
-                    self.watch(frame)
+                self.watch(frame)
             elif frame.pending is not None:
                 self.recording.steps.extend(frame.pending.steps)
         return tuple(held[n] for n in form.names)
@@ -162,8 +161,7 @@ class Structures(Running):
         """What the next iteration gets is known; compare with the first. False if the loop became straight."""
         one, place = frame.current, len(self.frames) - 1
         assert one is not None
-        if frame.count == 1 and self.recording.watched is not None:
-            self.watched(frame)
+        self.watched(frame)
         self.restore_lists(frame)
         reason = self._handed_on(frame, one, held)
         one = self._resolve_iteration(one)
@@ -375,6 +373,8 @@ class Structures(Running):
         """Write the loop step; returns the values of its names."""
         recording, one = self.recording, frame.first or frame.current
         assert one is not None
+        if frame.count >= FIRST:
+            self.found.add(frame)
         recording.steps = frame.outer
         init, carried = dict(frame.init), dict(one.header)
         after = frame.form.after

@@ -28,6 +28,7 @@ from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.ops.index import zeros
 from tracegrad.ops.op import Op
 from tracegrad.record.frames import user_location
+from tracegrad.record.known import KnownLoops
 from tracegrad.record.loops import Structures
 from tracegrad.record.writes import Writes
 
@@ -47,9 +48,11 @@ class Recording(Writes):
         `make(data, recorder=..., atom=..., weak=..., requires_grad=...)`: the class of traced values.
     level : int
         Higher than that of every recorder whose values may be met inside; theirs become inputs.
+    loops : KnownLoops, optional
+        Those of earlier recordings of the same function.
     """
 
-    def __init__(self, make: Callable[..., Any], level: int) -> None:
+    def __init__(self, make: Callable[..., Any], level: int, loops: KnownLoops | None = None) -> None:
         super().__init__()
         self.make = make
         self.level = level
@@ -57,7 +60,7 @@ class Recording(Writes):
         self.inputs: list[Var] = []
         self.lifted: dict[int, tuple[Any, Any]] = {}
         self.hoisted: dict[Var, np.ndarray[Any, Any]] = {}
-        self.structures = Structures(self)
+        self.structures = Structures(self, KnownLoops() if loops is None else loops)
         self.impure: tuple[str, Location | None] | None = None
         self.watched: dict[Var, Any] | None = None  # values that steps read, while somebody wants them
         self.finished = False  # what is left of its values is only looked at from here on

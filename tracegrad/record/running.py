@@ -20,7 +20,7 @@ from tracegrad.record.handing import Handing
 from tracegrad.record.iterations import LoopFrame
 from tracegrad.record.pins import owner_of
 
-FIRST = 2  # iterations recorded before any is computed
+FIRST = 2  # iterations recorded before any is computed; of a loop that is known, one
 FEW = 16  # so many are left to Python in any case
 LARGE = 4096  # items of the largest array that may be copied at each write
 
@@ -35,17 +35,22 @@ class Running(Handing):
                 frame.shows = True
 
     def watch(self, frame: LoopFrame) -> None:
-        """The iteration that begins is the second: what it reads from outside is remembered."""
-        frame.around, self.recording.watched = self.recording.watched, {}
+        """An iteration begins. If others may be computed after it, what it reads from outside is remembered."""
+        if frame.count == FIRST - 1 or (frame.count == 0 and frame.location in self.known):
+            frame.around, self.recording.watched = self.recording.watched, {}
+            frame.watches = True
 
     def watched(self, frame: LoopFrame) -> None:
-        """The second iteration is over."""
+        """That iteration is over."""
+        if not frame.watches or self.recording.watched is None:
+            return
+        frame.watches = False
         found = self.recording.watched
         self.recording.watched = frame.around
-        if frame.around is not None and found is not None:
+        if frame.around is not None:
             frame.around.update(found)
         frame.around = None
-        named = ((substituted(v, self.alias), value) for v, value in (found or {}).items())
+        named = ((substituted(v, self.alias), value) for v, value in found.items())
         frame.values = {v: value for v, value in named if isinstance(v, Var)}
 
     def run_ahead(self, frame: LoopFrame, held: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +77,9 @@ class Running(Handing):
         return {n: self._with_state(frame, n, v, after) for n, v in held.items()}
 
     def _may_run(self, frame: LoopFrame) -> bool:
-        if not frame.alike or frame.first is None or frame.count < FIRST or frame.values is None:
+        if not frame.alike or frame.first is None or frame.values is None:
+            return False
+        if frame.count < FIRST and (frame.offset or not self.known.has(frame)):
             return False
         if frame.form.kind == "for" and frame.items is None:
             return False

@@ -20,6 +20,7 @@ from tracegrad.errors import ArgumentError, TracegradError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Trace, Var
 from tracegrad.record.frames import raised_at
+from tracegrad.record.known import KnownLoops
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
 from tracegrad.record.tape import Tape
@@ -129,6 +130,7 @@ def capture(
     leaves: Sequence[Leaf],
     rebuild: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]],
     name: str,
+    loops: KnownLoops,
 ) -> Captured:
     """Run a function once and record it.
 
@@ -141,6 +143,8 @@ def capture(
         From leaves back to positional and keyword arguments.
     name : str
         What the trace is called.
+    loops : KnownLoops
+        Those of earlier captures of this function; its own come to them.
 
     Returns
     -------
@@ -150,7 +154,7 @@ def capture(
     ------
     Whatever the function raises; nothing is kept then.
     """
-    recording = Recording(TracedArray, len(_running.sessions) + 1)
+    recording = Recording(TracedArray, len(_running.sessions) + 1, loops)
     with _session(recording) as session:
         places: dict[Any, int] = {}
         given: list[Any] = []
@@ -170,7 +174,9 @@ def capture(
         args, keywords = rebuild(given)
         returned = session.call(function, args, keywords)
         flat, structure = tree.flatten(session.reads.deep(returned))
-        return _captured(recording, session, places, flat, structure, name)
+        captured = _captured(recording, session, places, flat, structure, name)
+        loops.update(recording.structures.found)
+        return captured
 
 
 def run_taped(
