@@ -186,6 +186,14 @@ def enumerated_and_zipped(x, w):
     return total
 
 
+@control(X, captures=1, loops=1)
+def numbered_from_three(x):
+    total = 0.0
+    for i, (a, b) in enumerate(zip(x, x[::-1], strict=True), start=3):
+        total += i * np.sin(a * b)
+    return total
+
+
 @control(X, captures=1, loops=2)
 def reversed_items(x):
     y = 0.5

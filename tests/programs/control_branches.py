@@ -160,7 +160,7 @@ def and_or_not(x):
     return 5 * np.sin(x)
 
 
-@control(0.5, -0.5, 1.5, captures=2)
+@control(0.5, -0.5, 1.5, captures=3)  # true; false at the first comparison; false at the second
 def chained_comparisons(x):
     y = 3 * x
     if 0 < x < 1 < 2 * x + 1:

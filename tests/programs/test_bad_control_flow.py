@@ -247,6 +247,20 @@ def test_an_empty_argument_is_iterated_over():
     assert twice(function, 2.0, np.ones((1, 3))) == (11.0, 4.0)
 
 
+def test_a_strict_zip_of_unequal_lengths_raises_what_python_raises():
+    def function(x, y):
+        s = 0.0
+        for a, b in zip(x, y, strict=True):
+            s = s + a * b
+        return s
+
+    compiled = tg.value_and_grad(function)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"zip\(\) argument 2 is shorter than argument 1"):
+            compiled(np.ones(4), np.ones(3))
+    assert compiled(np.ones(3), np.full(3, 2.0))[0] == 6.0
+
+
 # A carried value that becomes something else in the third step.
 
 

@@ -279,8 +279,13 @@ class Marks(Lookups, Operators, Edges):
             folded = fold_of(function, tuple(map(self.whole, args)), self.session.run)
             if folded is not None:
                 return folded
-        if is_in(function, LATER) and args and not keywords and all(map(self._is_plain_iterable, args)):
-            return self.session.sequences.later(function, tuple(map(self.whole, args)))
+        if (
+            is_in(function, LATER)
+            and args
+            and LATER[function].issuperset(keywords)
+            and all(map(self._is_plain_iterable, args))
+        ):
+            return self.session.sequences.later(function, tuple(map(self.whole, args)), keywords)
         function = self._of_contents(function)
         objects = self._use_of_objects(function)
         args = tuple(self.reads.contents(a, objects) for a in args)

@@ -20,7 +20,7 @@ from tracegrad.record.edges import Shape, put_together, taken_apart
 from tracegrad.tensor.standins import is_traced
 
 LARGE = 64  # arrays with more items than this, in a list, are not copied into one array
-LATER = {zip, enumerate, reversed, range}
+LATER = {zip: {"strict"}, enumerate: {"start"}, reversed: set(), range: set()}  # with the keywords they know
 _LISTED = (
     itertools.product,
     itertools.combinations,
@@ -158,8 +158,10 @@ class Later:
     Python's own.
     """
 
-    def __init__(self, function: Callable[..., Any], parts: tuple[Any, ...]) -> None:
-        self.function, self.parts = function, parts
+    def __init__(
+        self, function: Callable[..., Any], parts: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> None:
+        self.function, self.parts, self.keywords = function, parts, keywords
         self._iterator: Iterator[Any] | None = None
 
     @property
@@ -169,7 +171,8 @@ class Later:
 
     def __iter__(self) -> Iterator[Any]:
         if self._iterator is None:
-            self._iterator = iter(self.function(*map(_iterable, self.parts)))
+            keywords = {n: _iterable(v) for n, v in self.keywords.items()}
+            self._iterator = iter(self.function(*map(_iterable, self.parts), **keywords))
         return self._iterator
 
     def __next__(self) -> Any:
@@ -229,8 +232,8 @@ class Sequences:
             return self._later(value)
         return None
 
-    def later(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """`zip(...)`, `enumerate(...)`, `reversed(...)`, `range(...)` in a clone."""
+    def later(self, function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """`zip(...)`, `enumerate(...)`, `reversed(...)`, `range(...)` in a clone, with keywords that they know."""
         if function is range:
             if not any(is_traced(a) and isinstance(a.atom, Var) for a in args):
                 return range(*(a.__index__() if is_traced(a) else a for a in args))
@@ -238,7 +241,7 @@ class Sequences:
             return TracedRange(start, stop, step.__index__() if is_traced(step) else step)
         if function is reversed and isinstance(args[0], Later):
             return reversed(args[0].function())  # an error, as Python words it
-        return Later(function, args)
+        return Later(function, args, keywords)
 
     def table(self, value: Any) -> Items | None:
         """The table of a list that is read at a traced index: made outside the loops that read it."""
@@ -281,8 +284,8 @@ class Sequences:
     def _later(self, value: Later) -> Items | None:
         function, parts = value.function, value.parts
         if function is enumerate:
-            part = self.of(parts[0])
-            start = parts[1] if len(parts) > 1 else 0
+            part = self.of(parts[0]) if len(parts) + len(value.keywords) <= 2 else None
+            start = parts[1] if len(parts) > 1 else value.keywords.get("start", 0)
             return None if part is None else Numbered(part, start)
         found = [self.of(part) for part in parts]
         known = [part for part in found if part is not None]
@@ -291,6 +294,8 @@ class Sequences:
         if function is reversed:
             return Backwards(known[0])
         length: Any = min(p.count for p in known)
+        if value.keywords.get("strict") and any(is_traced(p.length) or p.count != length for p in known):
+            return None  # Python's own says which is the shorter
         if any(is_traced(p.length) for p in known):
             length = known[0].length
             for part in known[1:]:
