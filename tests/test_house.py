@@ -144,13 +144,13 @@ def test_no_import_of_our_own_inside_a_function(file: str) -> None:
 @pytest.mark.parametrize(
     ("package", "only_in"),
     [
-        ("numba", {"compiler/numba_backend.py", "compiler/machine_code.py"}),
-        ("llvmlite", {"compiler/machine_code.py"}),
-        ("astor", {"emit/printer.py"}),
+        ("numba", "compiler/"),
+        ("llvmlite", "compiler/"),
+        ("astor", "emit/printer.py"),
     ],
 )
-def test_a_package_with_few_doors(package: str, only_in: set[str]) -> None:
-    assert {file for file in files() if package in foreign_imports(file)} <= only_in
+def test_a_package_with_one_place(package: str, only_in: str) -> None:
+    assert all(file.startswith(only_in) for file in files() if package in foreign_imports(file))
 
 
 @pytest.mark.parametrize("file", sorted(read_house()))

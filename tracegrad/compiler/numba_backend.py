@@ -68,16 +68,17 @@ def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
     return None
 
 
-def without_dispatch(function: Any, arguments: Sequence[Any]) -> Callable[..., Any]:
-    """The machine code of a function compiled for these arguments, without the look at their types before it.
+def machine_code(
+    function: Any, arguments: Sequence[Any]
+) -> tuple[int, tuple[tuple[str, int | None, str], ...]]:
+    """Where the machine code stands that was compiled for these arguments, and what it returns.
 
-    Programs of one text share a function, which then is compiled for the types of each.
-
-    It reads its arguments as what it was compiled for, whatever they are: the caller has checked them, dtype and
-    layout of arrays included.
+    Programs of one text share a function, which then is compiled for the types of each. Of each result there are
+    its dtype, its dimensions (None for a number) and its layout.
     """
-    code: Callable[..., Any] = function.overloads[tuple(map(_numba_type, arguments))].entry_point
-    return code
+    compiled = function.overloads[tuple(map(_numba_type, arguments))]
+    address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return address, tuple(map(_passed, compiled.signature.return_type))
 
 
 def _compile_functions(module: ModuleType, source: Source) -> None:
@@ -119,6 +120,15 @@ def _numba_type(argument: Any) -> Any:
         scalar = numba.from_dtype(argument.dtype)
         return numba.types.Array(scalar, argument.ndim, "C") if argument.shape else scalar
     return numba.typeof(argument)
+
+
+def _passed(kind: Any) -> tuple[str, int | None, str]:
+    """A type of Numba's in words."""
+    import numba
+
+    if isinstance(kind, numba.types.Array):
+        return str(numba.np.numpy_support.as_dtype(kind.dtype)), kind.ndim, kind.layout
+    return str(numba.np.numpy_support.as_dtype(numba.types.unliteral(kind))), None, "C"
 
 
 def _failed(name: str, error: Exception) -> str:

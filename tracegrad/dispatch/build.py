@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.compiler.numba_backend import compile_native, prepare, without_dispatch
+from tracegrad.compiler.numba_backend import compile_native, machine_code, prepare
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
 from tracegrad.emit.module import emit_array, emit_native
@@ -125,12 +125,14 @@ class Built:
         return seconds
 
     @functools.cached_property
-    def direct(self) -> Callable[..., Any]:
-        """The native program for arguments whose types were checked already."""
+    def machine_code(self) -> tuple[int, tuple[tuple[str, int | None, str], ...]]:
+        """Where the native program stands, and what it returns: dtype, dimensions and layout of each result."""
         assert self.native is not None
-        return without_dispatch(self.native, self._native_types())
+        return machine_code(self.native, self.native_types)
 
-    def _native_types(self) -> list[ArrayType]:
+    @property
+    def native_types(self) -> list[ArrayType]:
+        """What the native program takes."""
         return [v.type for v in (self.plan.forward if self.mode == "vjp" else self.plan.joint).inputs]
 
     def native_source(self) -> Source | None:
@@ -153,7 +155,7 @@ class Built:
         source = self.native_source()
         if source is None:
             return False
-        made = compile_native(source, self.trace.name, self._native_types())
+        made = compile_native(source, self.trace.name, self.native_types)
         if isinstance(made, str):
             self.reasons = [made]
             return False

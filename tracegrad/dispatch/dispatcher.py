@@ -26,10 +26,11 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.causes import Failed, causes, not_joined, other_arguments
-from tracegrad.dispatch.entry import MISS, UNASKED, Exit, Form, make_entry
+from tracegrad.dispatch.entry import make_entry
 from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inline, without_tensors
 from tracegrad.dispatch.looking import Looking
+from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call, Signature, Wrt, checked_options
@@ -112,6 +113,7 @@ class Dispatcher(Looking):
         self.trees: dict[Any, TraceTree] = {}
         self.last: Path | None = None
         self._counter = types.CellType(0)
+        self._through = np.zeros(1, np.int64)
         self._recent: list[Path] = []
         self._lock = threading.RLock()
         self._numbers = itertools.count()
@@ -173,7 +175,8 @@ class Dispatcher(Looking):
         self.last = path
         if path.entry is not None and (not self._recent or self._recent[0] is not path):
             self._recent = [path, *(p for p in self._recent if p is not path)][:RECENT]
-            type(self).__call__ = path.entry.answering(self._left, self._counter)  # type: ignore[method-assign]
+            entry = path.entry.answering(self._left, self._counter, self._through)
+            type(self).__call__ = entry  # type: ignore[method-assign]
 
     def _forget_entries(self) -> None:
         """The programs behind them are out of date."""

@@ -16,18 +16,20 @@ import functools
 import os
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tracegrad.compiler.door import Table, open_door
+from tracegrad.compiler.passage import Passage
 from tracegrad.config import config
 from tracegrad.dispatch.nested import apart, together
+from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form, flat, positions, straight
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.reading import Reading, module_of
 from tracegrad.dispatch.results import gradient_leaf, plain
 from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
-from tracegrad.dispatch.tree import Path, own
+from tracegrad.dispatch.tree import Path
 from tracegrad.ir.trace import Atom
 from tracegrad.tensor.capture import Leaf, Static, under_way
 from tracegrad.tensor.draws import Drawn, put_back
@@ -38,44 +40,8 @@ FILE = os.path.join(
 )  # ours, when lines of the user's are sought
 
 
-class Exit:
-    """Where an entry was left: at the guard with this number of this path, or before its program ran."""
-
-    __slots__ = ("number", "path")
-
-    def __init__(self, path: Path | None, number: int) -> None:
-        self.path, self.number = path, number
-
-
-MISS = Exit(None, -1)  # the call is not one that the path may serve
-UNASKED = Exit(None, -2)  # a capture is under way somewhere: nothing was looked at
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What the user gets of a program's results.
-
-    Attributes
-    ----------
-    mode : "value", "gradient" or "vjp"
-    with_value, has_aux : bool
-    single : bool
-        One argument is differentiated: its derivative stands alone, not in a tuple.
-    seeded : outputs that have a cotangent, for "vjp"
-    undecided : bool
-        The path is not compiled because the configuration says so, which may change.
-    """
-
-    mode: str
-    with_value: bool
-    has_aux: bool
-    single: bool
-    seeded: tuple[int, ...]
-    undecided: bool
-
-
 class Entry:
-    """The generated function of one path.
+    """The fast way of one path, from a call to what the user gets.
 
     Attributes
     ----------
@@ -83,24 +49,40 @@ class Entry:
         `ask(*args, **keywords)` returns what the user gets, or an `Exit`.
     """
 
-    def __init__(self, function: types.FunctionType, spread: Callable[..., Any] | None) -> None:
-        self._function, self._spread = function, spread
-        self.ask: Callable[..., Any] = functools.partial(
-            self._with({"left": lambda exit, *given: exit, "under_way": (), "calls": 0}), None
-        )
+    def __init__(
+        self,
+        function: types.FunctionType,
+        spread: Callable[..., Any] | None,
+        door: tuple[Passage, Table] | None,
+    ) -> None:
+        self._function, self._spread, self._door = function, spread, door
+        self._answering: Callable[..., Any] | None = None
+        alone = {"left": lambda exit, *given: exit, "under_way": (), "calls": 0}
+        self.ask: Callable[..., Any] = functools.partial(self._with(alone), None)
+        if door is not None:
+            self.ask = open_door(door[0], door[1].answering(by_name=self.ask))
 
-    def answering(self, left: Callable[..., Any], calls: types.CellType) -> types.FunctionType:
-        """The function as the `__call__` of a class.
+    def answering(
+        self, left: Callable[..., Any], calls: types.CellType, through: np.ndarray[Any, Any]
+    ) -> Callable[..., Any]:
+        """The same as the `__call__` of a class.
 
         Parameters
         ----------
         left : callable
-            `left(exit, args, keywords)` answers where this function does not.
-        calls : cell of an int, counted up at each call
+            `left(exit, args, keywords)` answers where this does not.
+        calls : cell of an int, counted up at each call that goes through Python
+        through : array of one int, counted up at each other
         """
-        spread = self._spread
-        go_on = left if spread is None else lambda exit, *given: left(exit, *spread(*given))
-        return self._with({"left": go_on, "under_way": under_way, "calls": calls})
+        if self._answering is None:
+            spread = self._spread
+            go_on = left if spread is None else lambda exit, *given: left(exit, *spread(*given))
+            self._answering = self._with({"left": go_on, "under_way": under_way, "calls": calls})
+            if self._door is not None:
+                by_name = functools.partial(self._answering, None)
+                table = self._door[1].answering(left, by_name, under_way, through)
+                self._answering = open_door(self._door[0], table)
+        return self._answering
 
     def _with(self, cells: dict[str, Any]) -> types.FunctionType:
         made, found = self._function, []
@@ -127,7 +109,8 @@ def make_entry(path: Path, call: Call, form: Form, parameters: Sequence[Paramete
     parameters : sequence of Parameter, or None
         How the user's function may be called; None where that is not known: then arguments stay where they are given.
     """
-    writer = _Writer(path, call, form, parameters)
+    door = None if path.built.native is None else straight(path, call, form, parameters)
+    writer = _Writer(path, call, form, parameters, door)
     text = writer.text()
     made: dict[str, Any] = {}
     exec(compile(text, FILE, "exec"), made)
@@ -140,7 +123,7 @@ def make_entry(path: Path, call: Call, form: Form, parameters: Sequence[Paramete
         function.__closure__,
     )
     in_its_module.__kwdefaults__ = function.__kwdefaults__
-    return Entry(in_its_module, None if parameters is None else _spread(parameters))
+    return Entry(in_its_module, None if parameters is None else _spread(parameters), door)
 
 
 def _spread(parameters: Sequence[Parameter]) -> Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -164,27 +147,39 @@ def _spread(parameters: Sequence[Parameter]) -> Callable[..., tuple[tuple[Any, .
 class _Writer:
     """The lines of one entry, and the objects they name."""
 
-    def __init__(self, path: Path, call: Call, form: Form, parameters: Sequence[Parameter] | None) -> None:
-        self.path, self.call, self.form, self.parameters = path, call, form, parameters
+    def __init__(
+        self,
+        path: Path,
+        call: Call,
+        form: Form,
+        parameters: Sequence[Parameter] | None,
+        door: tuple[Passage, Table] | None,
+    ) -> None:
+        self.path, self.call, self.form, self.parameters, self.door = path, call, form, parameters, door
         self.native = path.built.native is not None
         self.lines: list[str] = []
         self.scope: dict[str, Any] = {}
         self.found: dict[int, str] = {}
         self.out: Callable[[int], str] = str
         self.leaves: dict[int, str] = {}  # leaf -> its name here
-        self.given: dict[int, str] = {}  # leaf -> what the program is called with
         self.globals = module_of((*path.captured.guards, *path.captured.sources))
 
     def text(self) -> str:
         """`def make(...)`, which makes `entry`: checks, the call of the program, the results."""
         for name, value in (("left", None), ("under_way", ()), ("calls", 0)):
             self.scope[OURS + name] = value
-        head = self._arguments()
-        if self.form.undecided:
-            self.lines.append(f"if {self._named('config', config)}.jit != 'python': {self.otherwise}")
-        for place, leaf in enumerate(self.call.leaves):
-            self._leaf(self.leaves[place], place, leaf)
-        self._run(self._inputs())
+        head = self._head_of_any() if self.parameters is None else self._head(self.parameters)
+        if self.door is not None:
+            order = positions(self.call, self.parameters) or ()
+            self._through_the_door(self.door, [self.names[w] for w in order])
+        else:
+            self._take_apart()
+            if self.form.undecided:
+                self.lines.append(f"if {self._named('config', config)}.jit != 'python': {self.otherwise}")
+            for place, leaf in enumerate(self.call.leaves):
+                if not self.native or leaf.role == "static" or self.path.maker is not None:
+                    self._leaf(self.leaves[place], place, leaf)
+            self._run(self._inputs())
         inner = "".join(f"        {line}\n" for line in self.lines)
         return (
             f"def make({', '.join(self.scope)}):\n    def entry({head}):\n        nonlocal {OURS}calls\n"
@@ -207,9 +202,8 @@ class _Writer:
 
     # --- arguments
 
-    def _arguments(self) -> str:
-        """The parameters; arguments are taken apart into leaves."""
-        head = self._head_of_any() if self.parameters is None else self._head(self.parameters)
+    def _take_apart(self) -> None:
+        """Arguments become leaves."""
         for k, (w, (structure, places)) in enumerate(self.call.spans.items()):
             if structure is None:
                 self.leaves[places[0]] = self.names[w]
@@ -219,7 +213,6 @@ class _Writer:
                 value = f"{OURS}tree_{k}"
                 self.lines.append(f"{value} = {self.names[w]}")
                 self.lines.extend(apart(value, structure, inner, self.otherwise, self._named))
-        return head
 
     def _head(self, parameters: Sequence[Parameter]) -> str:
         """The user's parameters; whether an argument came by name or by position does not matter then."""
@@ -260,9 +253,8 @@ class _Writer:
         return f"{OURS}self, /, *{args}, **{given}"
 
     def _leaf(self, name: str, place: int, leaf: Leaf) -> None:
-        """The check of one leaf, and its conversion to what the program takes."""
+        """The check of one leaf."""
         value = leaf.value
-        self.given[place] = name
         if leaf.role == "static":
             found = self._named("static", value)
             if by_identity(value):
@@ -277,12 +269,10 @@ class _Writer:
                 f"{self._type(name)} is {array} and ({name}.dtype is {dtype} or {name}.dtype == {dtype}) "
                 f"and {name}.shape == {value.shape!r}"
             )
-            if self.native:
-                self.given[place] = self._as_native(name, f"{OURS}n{place}", value)
         else:
-            self._number(name, place, leaf, type(value))
+            self._number(name, leaf, type(value))
 
-    def _number(self, name: str, place: int, leaf: Leaf, kind: type) -> None:
+    def _number(self, name: str, leaf: Leaf, kind: type) -> None:
         found = self._named("kind", kind)
         if kind is int:
             self._unless(f"{self._type(name)} is {found} and {-INT_RANGE} < {name} < {INT_RANGE}")
@@ -292,21 +282,6 @@ class _Writer:
             self.lines.append(f"    {name} = {found}({name})")
         else:
             self._unless(f"{self._type(name)} is {found}")
-            if self.native and kind is np.float64:
-                self.given[place] = f"{OURS}n{place}"
-                self.lines.append(f"{OURS}n{place} = {self._named('float', float)}({name})")
-
-    def _as_native(self, name: str, made: str, value: np.ndarray[Any, Any]) -> str:
-        """Numba compiles anew for every layout, so it gets one: a copy where the array is laid out otherwise."""
-        if value.ndim:
-            self.lines.append(
-                f"{made} = {name} if {name}.flags.carray else {self._named('own', own)}({name})"
-            )
-        else:
-            self.lines.append(
-                f"{made} = {name}[()]" if value.dtype != np.float64 else f"{made} = {name}.item()"
-            )
-        return made
 
     # --- what was read outside
 
@@ -323,73 +298,47 @@ class _Writer:
         )
         if maker is not None:
             needs = [reading.at(s) if isinstance(s, Read) else self.leaves[s] for s in maker.needs]
-            save = not self.native or bool(self.path.built.guards)
-            made, drawn = (
-                f"{OURS}made",
-                f"{self._named('make', maker.make)}(({''.join(n + ', ' for n in needs)}), {save})",
-            )
+            made = f"{OURS}made"
+            drawn = f"{self._named('make', maker.make)}(({''.join(n + ', ' for n in needs)}), True)"
             self.lines += [f"{made} = {drawn}", f"if {made} is None: {self.otherwise}"]
         for source in captured.sources:
             if isinstance(source, int):
-                given.append(self.given[source])
+                given.append(self.leaves[source])
             elif isinstance(source, Read):
-                name = reading.at(source)
-                if self.native and isinstance(source.found, np.ndarray):
-                    name = self._as_native(name, f"{OURS}native_{len(given)}", source.found)
-                elif self.native:
-                    name = self._as_number(name, source.found)
-                given.append(name)
+                given.append(reading.at(source))
             elif isinstance(source, Drawn):
-                given.append(self._drawn(source, f"{OURS}drawn_{len(given)}"))
-            else:
+                item = "" if source.item is None else f"[{source.item}]"
+                given.append(f"{OURS}made[0][{source.number}]{item}")
+            elif not self.native:
                 given.append(self._named("constant", source))
         return given
-
-    def _drawn(self, source: Drawn, name: str) -> str:
-        """A random number, or an array of them."""
-        form = self.path.captured.draws[source.number].form
-        kind, dtype, shape = form if source.item is None else form[source.item]
-        item = "" if source.item is None else f"[{source.item}]"
-        self.lines.append(f"{name} = {OURS}made[0][{source.number}]{item}")
-        if not self.native:
-            return name
-        if kind is np.ndarray:
-            return self._as_native(name, f"{name}_native", np.empty(shape, dtype))
-        return self._as_number(name, kind(0))
-
-    def _as_number(self, name: str, like: Any) -> str:
-        """A NumPy number as what the native program takes."""
-        if not isinstance(like, np.generic):
-            return name
-        kind = float if like.dtype == np.float64 else int if like.dtype == np.int64 else None
-        return name if kind is None else f"{self._named('number', kind)}({name})"
 
     # --- results
 
     def _run(self, given: Sequence[str]) -> None:
         """The call of the program, its side exits, and what the user gets."""
-        captured, built = self.path.captured, self.path.built
-        exits = tuple(Exit(self.path, number) for number in range(len(built.guards)))
-        out = f"{OURS}out"
         if self.native:
-            call = f"{self._named('program', built.direct)}({', '.join(given)})"
-        else:
-            call = f"{self._named('program', built.run_python)}(({''.join(g + ', ' for g in given)}))"
-        count = 1 + len(captured.trace.outputs) + sum(len(places) for _, places in self.call.groups)
-        if self.native and self.form.mode != "vjp":
-            parts = [
-                f"{out}_{k}"
-                for k in range(count if self.form.mode == "gradient" else 1 + len(captured.trace.outputs))
-            ]
-            self._called(f"{''.join(part + ', ' for part in parts)}= {call}")
-            code, self.out = parts[0], parts.__getitem__
-        else:
-            self._called(f"{out} = {call}")
-            code, self.out = f"{out}[0]", lambda k: f"{out}[{k}]"
+            sources = [s for s in self.path.captured.sources if isinstance(s, (int, Read, Drawn))]
+            self._through_the_door(flat(self.path, self.call, self.form, sources), given)
+            return
+        exits = tuple(Exit(self.path, number) for number in range(len(self.path.built.guards)))
+        out = f"{OURS}out"
+        self._called(
+            f"{out} = {self._named('program', self.path.built.run_python)}(({''.join(g + ', ' for g in given)}))"
+        )
+        self.out = lambda k: f"{out}[{k}]"
         if exits:
-            left = self.left_at.format(f"{self._named('exits', exits)}[{code}]")
-            self.lines.append(f"if {code} != -1: {self._put_back()}{left}")
+            left = self.left_at.format(f"{self._named('exits', exits)}[{out}[0]]")
+            self.lines.append(f"if {out}[0] != -1: {self._put_back()}{left}")
         self.lines.append(f"return {self._result()}")
+
+    def _through_the_door(self, door: tuple[Passage, Table], given: Sequence[str]) -> None:
+        """The call of the native program; what comes back is what the user gets, or an exit."""
+        out = f"{OURS}out"
+        self.lines.append(f"{out} = {self._named('door', open_door(*door))}({', '.join(given)})")
+        left = self.left_at.format(out)
+        self.lines.append(f"if {self._type(out)} is {self._named('Exit', Exit)}: {self._put_back()}{left}")
+        self.lines.append(f"return {out}")
 
     def _called(self, statement: str) -> None:
         """The call; one that raises after random numbers were drawn is left to who draws them one by one."""
@@ -436,30 +385,12 @@ class _Writer:
         """A result as the user's own function would have returned it."""
         if atom.type.shape:
             return text
-        if not self.native:
-            return f"{self._named('plain', plain)}({text}, {self._named('type', atom.type)}, {weak})"
-        if weak:
-            return text
-        return self._scalar(text, atom.type.dtype.type)
-
-    def _scalar(self, text: str, kind: type[np.generic]) -> str:
-        """A number as a NumPy scalar: one times a float is that very float, for half the price of the constructor."""
-        if issubclass(kind, np.floating):
-            return f"{self._named('one', kind(1))} * {text}"
-        return f"{self._named('kind', kind)}({text})"
+        return f"{self._named('plain', plain)}({text}, {self._named('type', atom.type)}, {weak})"
 
     def _gradient(self, text: str, leaf: Leaf) -> str:
         """A gradient in the kind of its argument."""
         value = leaf.value
-        if not self.native:
-            like = np.empty((), value.dtype) if isinstance(value, np.ndarray) and not value.ndim else value
-            if isinstance(value, np.ndarray) and value.ndim:
-                like = np.broadcast_to(np.zeros((), value.dtype), value.shape)  # keeps no data alive
-            return f"{self._named('gradient_leaf', gradient_leaf)}({text}, {self._named('like', like)})"
-        if isinstance(value, np.ndarray):
-            if value.ndim:
-                return text
-            return f"{self._named('array', np.array)}({text}, {self._named('dtype', value.dtype)})"
-        if isinstance(value, np.generic):
-            return self._scalar(text, type(value))
-        return text
+        like = np.empty((), value.dtype) if isinstance(value, np.ndarray) and not value.ndim else value
+        if isinstance(value, np.ndarray) and value.ndim:
+            like = np.broadcast_to(np.zeros((), value.dtype), value.shape)  # keeps no data alive
+        return f"{self._named('gradient_leaf', gradient_leaf)}({text}, {self._named('like', like)})"

@@ -12,6 +12,8 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from tracegrad.dispatch.build import Built, function_text
 from tracegrad.dispatch.events import Event, Log, Stats
 from tracegrad.dispatch.explain import story
@@ -33,6 +35,7 @@ class Looking:
     trees: dict[Any, TraceTree]
     last: Path | None
     _counter: types.CellType
+    _through: np.ndarray[Any, Any]
     _lock: threading.RLock
     _counting: bool
     _forget_entries: Callable[[], None]
@@ -72,7 +75,7 @@ class Looking:
 
     @property
     def _calls(self) -> int:
-        count: int = self._counter.cell_contents
+        count: int = self._counter.cell_contents + int(self._through[0])
         return count
 
     @property

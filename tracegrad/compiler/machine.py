@@ -1,0 +1,185 @@
+"""Machine code a step at a time: loads, calls, references, and where a door leaves. `unboxing.py`, `boxing.py` and
+`door_code.py` are written with these.
+
+What is relied on of CPython and NumPy is their stable interface: an object ends its head with its type, the fields of
+an array follow in the order of `PyArrayObject_fields`, and functions of NumPy's are called by their address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.ir as ir
+import numba
+import numpy as np
+from numba.core import cgutils
+
+from tracegrad.compiler.passage import BUILTINS, KINDS, Passage
+
+HEAD = object.__basicsize__  # bytes before the first field of an object; its type comes last in them
+DATA, NDIM, SHAPE, DESCR, FLAGS = HEAD, HEAD + 8, HEAD + 16, HEAD + 40, HEAD + 48
+
+BYTE, INT32, WORD, DOUBLE, NOTHING = (
+    ir.IntType(8),
+    ir.IntType(32),
+    ir.IntType(64),
+    ir.DoubleType(),
+    ir.VoidType(),
+)
+POINTER = BYTE.as_pointer()
+NULL = ir.Constant(POINTER, None)
+
+
+def numba_type(kind: str, ndim: int | None, layout: Any = "C") -> Any:
+    """Numba's type of a number, or of an array."""
+    scalar = numba.from_dtype(np.dtype(kind))
+    return scalar if ndim is None else numba.types.Array(scalar, ndim, layout)
+
+
+class Machine:
+    """One function, on its way.
+
+    Attributes
+    ----------
+    leaves : list of (Numba's type, value), the numbers and arrays found so far
+    held : where references stand that the call gives back at its end
+    result, exit : where the answer stands, or why there is none
+    end, leaving, failed, missed : blocks
+        Where the function ends; where it leaves, for the exit in `exit`; where an error of Python's is set; where
+        something is not what the passage says.
+    """
+
+    def __init__(self, context: Any, builder: Any, passage: Passage, given: Sequence[Any]) -> None:
+        self.context, self.builder, self.passage = context, builder, passage
+        self.api = context.get_python_api(builder)
+        keeper, self.args, self.keywords = given
+        self.table = builder.bitcast(
+            self._load(self._call("PyTuple_GetItem", POINTER, keeper, self._number(0)), DATA, POINTER),
+            WORD.as_pointer(),
+        )
+        self.leaves: list[Any] = []
+        self.held: list[Any] = []
+        self.result = self._space(POINTER)
+        self.exit = self._space(POINTER)
+        self.returns = numba.types.Tuple([numba_type(*output) for output in passage.outputs])
+        self.end, self.leaving, self.failed, self.missed = (
+            builder.append_basic_block(name) for name in ("end", "leaving", "failed", "missed")
+        )
+
+    def _number(self, value: int, kind: Any = WORD) -> Any:
+        return ir.Constant(kind, value)
+
+    def _space(self, kind: Any) -> Any:
+        return cgutils.alloca_once(self.builder, kind)
+
+    def _slot(self, number: Any) -> Any:
+        index = self._number(number) if isinstance(number, int) else number
+        return self.builder.load(self.builder.gep(self.table, [index]))
+
+    def _object(self, number: Any) -> Any:
+        return self.builder.inttoptr(self._slot(number), POINTER)
+
+    def _at(self, pointer: Any, offset: int, kind: Any) -> Any:
+        there = self.builder.gep(pointer, [self._number(offset)])
+        return self.builder.bitcast(there, kind.as_pointer())
+
+    def _load(self, pointer: Any, offset: int, kind: Any) -> Any:
+        return self.builder.load(self._at(pointer, offset, kind))
+
+    def _call(self, name: str, result: Any, *given: Any) -> Any:
+        kind = ir.FunctionType(result, [g.type for g in given])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), given)
+
+    def _call_objects(self, *given: Any) -> Any:
+        kind = ir.FunctionType(POINTER, [POINTER], var_arg=True)
+        name = "PyObject_CallFunctionObjArgs"
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [*given, NULL])
+
+    def _call_at(self, slot: int, result: Any, *given: Any) -> Any:
+        """A C function whose address stands in the table."""
+        kind = ir.FunctionType(result, [g.type for g in given])
+        return self.builder.call(self.builder.inttoptr(self._slot(slot), kind.as_pointer()), given)
+
+    def _item(self, name: str, container: Any, number: int) -> Any:
+        return self._call(name, POINTER, container, self._number(number))
+
+    def _there(self, pointer: Any) -> Any:
+        return cgutils.is_not_null(self.builder, pointer)
+
+    def _same(self, one: Any, other: Any) -> Any:
+        return self.builder.icmp_unsigned("==", one, other)
+
+    def _not(self, value: Any, number: int) -> Any:
+        return self.builder.icmp_unsigned("!=", value, self._number(number))
+
+    def _type(self, value: Any) -> Any:
+        return self._load(value, HEAD - 8, WORD)
+
+    def _is(self, value: Any, slot: int) -> Any:
+        return self._same(self._type(value), self._slot(slot))
+
+    def _else(self, condition: Any, block: Any) -> None:
+        """Go on where the condition holds."""
+        following = self.builder.append_basic_block()
+        self.builder.cbranch(condition, following, block).set_weights([99, 1])
+        self.builder.position_at_end(following)
+
+    def _unless(self, condition: Any) -> None:
+        self._else(condition, self.missed)
+
+    def _leave(self, slot: int) -> None:
+        self.builder.store(self._object(slot), self.exit)
+        self.builder.branch(self.leaving)
+
+    def _keep(self, value: Any) -> None:
+        self._call("Py_IncRef", NOTHING, value)
+
+    def _give_back(self, value: Any) -> None:
+        """Drop a reference; there may be none."""
+        self._call("Py_DecRef", NOTHING, value)
+
+    def _hold(self, value: Any) -> None:
+        """Give this reference back at the end."""
+        space = self._space(POINTER)
+        self.builder.store(value, space)
+        self.held.append(space)
+
+    def _seldom(self, condition: Any) -> Any:
+        return cgutils.if_unlikely(self.builder, condition)
+
+    def _looked_up(self, where: Any, key: Any) -> Any:
+        """What a name of a module, a cell or a context variable holds now, or NULL; a reference nobody gives back."""
+        builder, found = self.builder, self._space(POINTER)
+        builder.store(NULL, found)
+        where = where if where.type == POINTER else builder.inttoptr(where, POINTER)
+        is_cell, is_variable = (self._same(key, self._number(k)) for k in KINDS)
+        of_name, of_cell, of_variable, known = (
+            builder.append_basic_block(n) for n in ("name", "cell", "variable", "known")
+        )
+        other = builder.append_basic_block("other")
+        builder.cbranch(is_cell, of_cell, other)
+        with builder.goto_block(other):
+            builder.cbranch(is_variable, of_variable, of_name)
+        with builder.goto_block(of_cell):
+            builder.store(self._call("PyCell_Get", POINTER, where), found)
+            self._give_back(builder.load(found))
+            builder.branch(known)
+        with builder.goto_block(of_variable):
+            self._call("PyContextVar_Get", INT32, where, NULL, found)
+            self._give_back(builder.load(found))
+            builder.branch(known)
+        builder.position_at_end(of_name)
+        name = builder.inttoptr(key, POINTER)
+        builder.store(self._call("PyDict_GetItemWithError", POINTER, where, name), found)
+        with self._seldom(builder.not_(self._there(builder.load(found)))):
+            builtins = self._object(BUILTINS)
+            builder.store(self._call("PyDict_GetItemWithError", POINTER, builtins, name), found)
+        builder.branch(known)
+        builder.position_at_end(known)
+        return builder.load(found)
+
+    def _drop(self, outputs: Any) -> None:
+        """What the program returned is not needed any more."""
+        self.context.nrt.decref(self.builder, self.returns, outputs)
