@@ -104,6 +104,12 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
         "TRACEGRAD_LOOP_MEMORY",
         "bytes that the loops of a gradient may keep, such as '256MB'; past it they are computed again in segments",
     ),
+    "contract": (
+        True,
+        _yes_or_no,
+        "TRACEGRAD_CONTRACT",
+        "whether machine code may fuse a multiplication and an addition, which rounds once instead of twice",
+    ),
     "cache_dir": (
         "",
         str,

@@ -4,8 +4,9 @@ compiled.
 A `Source` goes in, compiled functions come out, or the reason why there are none: a failure of Numba never
 reaches the user, the python tier goes on and the log says so once. Begin with `compile_native`.
 
-The meaning is NumPy's: `error_model="numpy"`, and no fast-math flag, so that both tiers agree bit for bit
-wherever they call the same functions; only sums may take their terms in another order (`kernels.arithmetic`).
+The meaning is NumPy's: `error_model="numpy"`, and of the fast-math flags only `contract`, without which
+(`config.contract`) both tiers agree bit for bit wherever they call the same functions, and `reassoc` for the
+additions of sums (`kernels.arithmetic`).
 Machine code is kept on disk by `machine_code.py`; what goes wrong there counts as a miss.
 """
 
@@ -23,7 +24,7 @@ from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.source_file import load
 from tracegrad.ir.source import Source
 from tracegrad.ir.types import ArrayType
-from tracegrad.kernels.arithmetic import ANY_ORDER
+from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
@@ -87,10 +88,13 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
     for name, function in list(vars(module).items()):
         if inspect.isfunction(function) and function.__module__ == module.__name__:
             options = dict(OPTIONS)
+            relaxed = {"contract"} if source.contract and name not in EXACT else set()
+            if name in ANY_ORDER:
+                relaxed.add("reassoc")
+            if relaxed:
+                options["fastmath"] = relaxed
             if name in source.entries:
                 options["pipeline_class"] = _apart()
-            elif name in ANY_ORDER:
-                options["fastmath"] = {"reassoc"}
             compiled = numba.njit(**options)(function)
             if name in source.entries:
                 compiled._cache = MachineCode(function, source.text, OPTIONS)

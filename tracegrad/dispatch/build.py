@@ -20,7 +20,7 @@ from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Guard, Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps, guards
-from tracegrad.passes.pipeline import Plan, plan_gradient, plan_jvp, plan_value, plan_vjp
+from tracegrad.passes.pipeline import Plan, for_loops, plan_gradient, plan_jvp, plan_value, plan_vjp
 
 FITS = -1
 
@@ -52,6 +52,7 @@ class Built:
         self.mode = mode
         self.trace = trace
         self._planned = (wrt, seeded, once, memory or config.loop_memory)
+        self.contract = config.contract
         self.native: Callable[..., Any] | None = None
         self.native_backward: Callable[..., Any] | None = None
         self.native_text: Source | None = None
@@ -139,9 +140,11 @@ class Built:
         """The text for Numba; None, with `reasons` set, where an op has no native form."""
         if self.native_text is None and self.reasons is None:
             if self.mode == "vjp":
-                made = emit_native("vjp", self.plan.forward, self.plan.backward)
+                assert self.plan.backward is not None
+                halves = for_loops(self.plan.forward), for_loops(self.plan.backward)
+                made = emit_native("vjp", *halves, contract=self.contract)
             else:
-                made = emit_native(self.plan.kind, self.plan.joint)
+                made = emit_native(self.plan.kind, for_loops(self.plan.joint), contract=self.contract)
             if isinstance(made, Source):
                 self.native_text = made
             else:

@@ -2,8 +2,9 @@
 
 Blocks whose nested values are decided go in; afterwards steps over the same shape stand in one `Fused` node. A
 step joins the last loop of its shape if it reads what that loop makes at the very element that is made there, and
-nothing that is made after it. Arrays that only their own loop reads become numbers (`Value.inner`). The order of the
-arithmetic stays, and so does every digit. Begin with `fuse`.
+nothing that is made after it; a loop whose results nobody has read yet moves down to where it can be joined. Arrays
+that only their own loop reads become numbers (`Value.inner`). The order of the arithmetic stays, and so does every
+digit. Begin with `fuse`.
 
 The conditions are those of loop fusion and array contraction in Allen and Kennedy, Optimizing Compilers for Modern
 Architectures, Morgan Kaufmann 2001, chapter 8.
@@ -26,9 +27,10 @@ from tracegrad.emit.blocks import (
     Push,
     Repeat,
     Value,
+    Write,
 )
 from tracegrad.emit.elements import is_view, source_index, spread_index, summed_axes
-from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.lifetimes import leaves, walk
 from tracegrad.ir.trace import Const
 from tracegrad.ops.op import literal
 
@@ -37,8 +39,9 @@ Place = tuple[str, ...] | None  # the index of an element as text; None for the 
 
 def fuse(block: Block) -> None:
     """Fuse the loops of a block, and of the blocks in it."""
-    placed: list[Node] = []
+    placed: list[Node | None] = []  # None where a loop has moved down from
     made: dict[Value, int] = {}  # where in `placed` a value is made
+    stands: dict[Node, int] = {}  # where in `placed` a node stands, itself or in what it holds
     last: dict[tuple[int, ...], int] = {}  # the last loop over each shape
     for node in block.nodes:
         shape = loop_shape(node)
@@ -48,17 +51,28 @@ def fuse(block: Block) -> None:
                     fuse(inner)
             last.clear()
         at = last.get(shape) if shape is not None else None
-        if at is not None and _may_join(node, placed[at], at, made):
-            group = placed[at]
-            placed[at] = Fused(None, [*(group.nodes if isinstance(group, Fused) else [group]), node])
-        else:
-            at = len(placed)
-            placed.append(node)
-            if shape is not None:
-                last[shape] = at
+        members = [] if at is None else _members(placed[at])
+        if at is not None and not _may_join(node, members, at, made):
+            if _may_move_down(members, placed[at + 1 :], at, stands) and _may_join(
+                node, members, len(placed), made
+            ):
+                placed[at], at = None, len(placed)
+                placed.append(None)
+                stands.update((member, at) for member in members)
+                made.update((value, at) for member in members for value in member.makes)
+            else:
+                at = None
+        if at is None:
+            at, members = len(placed), []
+            placed.append(None)
+        members = [*members, node]
+        placed[at] = Fused(None, members) if len(members) > 1 else node
+        if shape is not None:
+            last[shape] = at
         made.update((value, at) for value in node.makes if value.expression is None)
-    block.nodes = placed
-    for node in placed:
+        stands.update((inner, at) for inner in walk(Block([node])))
+    block.nodes = [node for node in placed if node is not None]
+    for node in block.nodes:
         if isinstance(node, Fused):
             _contract(node)
 
@@ -78,8 +92,23 @@ def loop_shape(node: Node) -> tuple[int, ...] | None:
     return None
 
 
-def _may_join(node: Node, loop: Node, at: int, made: dict[Value, int]) -> bool:
-    members = loop.nodes if isinstance(loop, Fused) else [loop]
+def _members(loop: Node | None) -> list[Node]:
+    assert loop is not None
+    return loop.nodes if isinstance(loop, Fused) else [loop]
+
+
+def _may_move_down(
+    members: Sequence[Node], after: Sequence[Node | None], at: int, stands: dict[Node, int]
+) -> bool:
+    """Whether nothing that stands after a loop reads what it makes, or writes into what it reads."""
+    made = (value for member in members for value in member.makes)
+    if any(stands.get(reader, at) > at for value in made for reader in _statements(value)):
+        return False
+    written = {node.source for node in after if isinstance(node, Write)}
+    return not written or not any(value in written for member in members for value, _ in _read(member))
+
+
+def _may_join(node: Node, members: Sequence[Node], at: int, made: dict[Value, int]) -> bool:
     results = {value: _place_made(member) for member in members for value in member.makes}
     for value, place in _read(node):
         if value in results:

@@ -12,6 +12,7 @@ import inspect
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tracegrad.emit.blocks import Return, Value
@@ -88,7 +89,9 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
     return _module(forward, backward, what, functions, entries)
 
 
-def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Source | list[str]:
+def emit_native(
+    kind: str, forward: Trace, backward: Trace | None = None, contract: bool = True
+) -> Source | list[str]:
     """Text that Numba compiles, or the reasons why it cannot.
 
     Parameters
@@ -96,6 +99,8 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
     kind : "value", "gradient", "jvp" or "vjp"
         For "vjp" `forward` is the forward program, with `backward` beside it; for the others it is the
         whole program.
+    contract : bool
+        Whether a multiplication and an addition may be fused; the head of the text says where not.
 
     Returns
     -------
@@ -132,7 +137,8 @@ def emit_native(kind: str, forward: Trace, backward: Trace | None = None) -> Sou
         "vjp": " and its derivative",
     }.get(kind, "")
     kernels = _kernels(traces, tuple(called))
-    return _module(forward, backward, f"{what}, for Numba", functions, entries, kernels)
+    what += ", for Numba" if contract else ", for Numba, without fused multiply-add"
+    return replace(_module(forward, backward, what, functions, entries, kernels), contract=contract)
 
 
 class _Function:

@@ -12,3 +12,4 @@ class Source:
     text: str
     entries: tuple[str, ...]
     line_map: tuple[tuple[int, int], ...] = ()
+    contract: bool = True  # native text: whether a multiplication and an addition may be fused

@@ -17,6 +17,7 @@ from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, own_outputs
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify
+from tracegrad.passes.spell_out import spell_out
 
 ROUNDS = 8  # each round makes the trace smaller or more canonical; few traces need more than three
 
@@ -71,6 +72,11 @@ def prepared(trace: Trace, once: bool = False) -> Trace:
 def within(trace: Trace, memory: int | None) -> Trace:
     """The trace with loops whose reverse keeps no more than these bytes; None: any number."""
     return trace if memory is None else checkpointed(trace, memory)
+
+
+def for_loops(trace: Trace) -> Trace:
+    """The same program as the native text writes it: what can be a loop over elements is made of such steps."""
+    return drop_unused(share(spell_out(trace)))
 
 
 def plan_value(trace: Trace, once: bool = False) -> Plan:

@@ -1,0 +1,81 @@
+"""Reductions written as sums give what NumPy's give."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.trace import Instr, Trace
+from tracegrad.ir.types import array_type
+from tracegrad.ir.verify import verify
+from tracegrad.ops.linalg import dot, matmul
+from tracegrad.ops.op import Op
+from tracegrad.ops.reduce import logsumexp, mean, norm, std, var
+from tracegrad.ops.symbol import Builder
+from tracegrad.passes.spell_out import spell_out
+
+
+def one_step(op: Op, *values: Any, **params: Any) -> Trace:
+    builder = Builder()
+    inputs = [builder.input(array_type(v.shape, v.dtype), f"x{k}") for k, v in enumerate(values)]
+    return builder.trace(inputs, [op(*inputs, **params)])
+
+
+def names(trace: Trace) -> list[str]:
+    return [step.op.name for step in trace.steps if isinstance(step, Instr)]
+
+
+def both(trace: Trace, *values: Any) -> tuple[Any, Any]:
+    spelled = spell_out(trace)
+    verify(spelled)
+    assert [v.type for v in spelled.outputs] == [v.type for v in trace.outputs]
+    assert "sum" in names(spelled)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return interpret(spelled, values)[0], interpret(trace, values)[0]
+
+
+@pytest.mark.parametrize("op", [mean, norm, var, std, logsumexp])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (1,)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_over_all_axes(op: Op, dtype: Any, shape: tuple[int, ...], keepdims: bool) -> None:
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    more = {"ddof": 0} if op in (var, std) else {}
+    trace = one_step(op, x, axis=tuple(range(len(shape))), keepdims=keepdims, **more)
+    found, wanted = both(trace, x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5 if dtype == np.float32 else 1e-14, atol=1e-7)
+
+
+@pytest.mark.parametrize("op", [mean, var])
+def test_over_few_elements_of_one_axis(op: Op) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 7))
+    more = {"ddof": 1} if op is var else {}
+    np.testing.assert_allclose(*both(one_step(op, x, axis=(1,), keepdims=True, **more), x), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[np.inf, 1.0], [-np.inf, -np.inf], [-np.inf, 2.0], [np.nan, 1.0], [1e308, 1e308], [-1e308, 0.0]],
+)
+def test_logsumexp_of_extremes(values: list[float]) -> None:
+    x = np.array(values)
+    np.testing.assert_allclose(*both(one_step(logsumexp, x, axis=(0,), keepdims=False), x), rtol=1e-15)
+
+
+@pytest.mark.parametrize("op", [dot, matmul])
+def test_inner_products(op: Op) -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 9))
+    np.testing.assert_allclose(*both(one_step(op, x, y), x, y), rtol=1e-14)
+
+
+def test_what_is_no_loop_stays() -> None:
+    x = np.ones((3, 500))
+    trace = one_step(var, x, axis=(1,), keepdims=False, ddof=0)
+    assert names(spell_out(trace)) == ["var"]
+    whole = one_step(mean, np.ones(4, np.int64), axis=(0,), keepdims=False)
+    assert names(spell_out(whole)) == ["mean"]

@@ -1,0 +1,105 @@
+"""Reductions in the terms of sums and elementwise steps, which become one loop with what stands around them.
+
+For native text alone: the readable text says `np.mean(x)`, as a person does. A trace comes in, and one with the same
+meaning goes out. Begin with `spell_out`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from tracegrad.ir.trace import Const, Instr, Trace, Var
+from tracegrad.ir.walk import map_nested
+from tracegrad.ops.arithmetic import add, divide, multiply, subtract
+from tracegrad.ops.compare import isfinite, where
+from tracegrad.ops.elementary import exp, log, sqrt
+from tracegrad.ops.op import Op
+from tracegrad.ops.reduce import max_, mean, sum_
+from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
+
+FEW = 128  # elements whose sum is a loop along any axis
+
+
+def spell_out(trace: Trace) -> Trace:
+    """Write means, norms, variances, logsumexp and inner products as sums, in the trace and in those it holds.
+
+    Preserves the types of all values, and their values up to rounding.
+    """
+    steps = tuple(
+        map_nested(step, spell_out) if isinstance(step, Instr) and step.op.family == "control" else step
+        for step in trace.steps
+    )
+    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
+    return rewrite(Trace(trace.inputs, steps, trace.outputs, trace.name) if changed else trace, _rules_for)
+
+
+def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
+    return _RULES.get(op.name, ())
+
+
+def _reduction(spelled: Callable[[Any, dict[str, Any], int, Instr], Term | None]) -> tuple[Rule, ...]:
+    """A rule for a reduction of real numbers to a loop: over all axes, or few elements."""
+
+    def rule(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+        x = step.inputs[0]
+        axes = {"axis": step.params["axis"], "keepdims": step.params["keepdims"]}
+        if isinstance(x, Const) or x.dtype.kind != "f" or not x.shape or -1 in x.shape or not x.type.size:
+            return None
+        count = math.prod(x.shape[k] for k in axes["axis"])
+        if len(axes["axis"]) != len(x.shape) and count >= FEW:
+            return None
+        return spelled(x, axes, count, step)
+
+    return (rule,)
+
+
+def _mean(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
+    return expression(divide, expression(sum_, x, **axes), Const(float(count)))
+
+
+def _norm(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
+    return expression(sqrt, expression(sum_, expression(multiply, x, x), **axes))
+
+
+def _variance(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
+    """In two passes, as NumPy takes it."""
+    off = expression(subtract, x, expression(mean, x, axis=axes["axis"], keepdims=count != x.type.size))
+    total = expression(sum_, expression(multiply, off, off), **axes)
+    return expression(divide, total, Const(float(count - step.params["ddof"])))
+
+
+def _deviation(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
+    return expression(sqrt, _variance(x, axes, count, step))
+
+
+def _logsumexp(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term | None:
+    """With the largest element taken out where it is finite, so that nothing overflows."""
+    if count != x.type.size:
+        return None
+    found = expression(max_, x, axis=axes["axis"], keepdims=False)
+    largest = expression(where, expression(isfinite, found), found, Const(0.0))
+    total = expression(sum_, expression(exp, expression(subtract, x, largest)), **axes)
+    return expression(add, expression(log, total), largest)
+
+
+def _inner(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """x @ y of vectors -> sum(x * y)"""
+    x, y = step.inputs
+    vectors = len(x.shape) == len(y.shape) == 1 and x.dtype == y.dtype and x.dtype.kind == "f"
+    if not vectors or isinstance(x, Const) or isinstance(y, Const) or -1 in (*x.shape, *y.shape):
+        return None
+    return expression(sum_, expression(multiply, x, y), axis=(0,), keepdims=False)
+
+
+_RULES: dict[str, tuple[Rule, ...]] = {
+    "mean": _reduction(_mean),
+    "norm": _reduction(_norm),
+    "var": _reduction(_variance),
+    "std": _reduction(_deviation),
+    "logsumexp": _reduction(_logsumexp),
+    "matmul": (_inner,),
+    "dot": (_inner,),
+}
