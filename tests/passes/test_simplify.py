@@ -90,6 +90,14 @@ STRUCTURE = [
         "a = transpose(m, axes=(1, 0)); b = transpose(a, axes=(1, 0)); c = transpose(m, axes=(0, 1)); b, c",
         "m, m",
     ),
+    (
+        "t = transpose(m, axes=(1, 0)); a = matmul(t, m); b = transpose(a, axes=(1, 0)); b",
+        "_1 = transpose(m, axes=(1, 0)); b = matmul(_1, m); b",
+    ),
+    (
+        "a = matmul(m, v); o = outer(a, v); b = transpose(o, axes=(1, 0)); b",
+        "a = matmul(m, v); o = outer(a, v); b = transpose(o, axes=(1, 0)); b",
+    ),
     ("a = sum_to(m, shape=(3,)); b = sum_to(a, shape=()); b", "b = sum_to(m, shape=()); b"),
     ("a = reshape(m, shape=(6,)); b = reshape(a, shape=(3, 2)); b", "b = reshape(m, shape=(3, 2)); b"),
     (

@@ -236,7 +236,7 @@ class Expressions:
         if instr.op.name in ("astype", "getitem", "zeros_like", "copy"):
             return found
         same = all(a.type.dtype == type.dtype or is_weak(getattr(a, "value", None)) for a in instr.inputs)
-        if instr.op.family == "elementwise" and same and type.dtype.kind in "fc":
+        if instr.op.family in ("elementwise", "bilinear") and same and type.dtype.kind in "fc":
             return found
         if not type.shape:
             return call(f"np.{type.dtype.name}", found)

@@ -62,7 +62,7 @@ def nest(block: Block, expressions: Expressions) -> None:
         _fit(node, expressions)
         if isinstance(node, (Compute, Item, Either)) and len(node.makes) == 1:
             if expressions.native and _is_lens(node, places):
-                node.makes[0].expression = expressions.of(node)
+                node.makes[0].expression = _seen_through(node, expressions)
                 continue
             echo = (
                 _is_echo(node, places)
@@ -115,17 +115,45 @@ def _may_nest(
 
 
 def _is_lens(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
-    """A view that only loops over elements read, in native text: they read its source, at other indices."""
+    """A view that loops over elements read, in native text: they read its source, at other indices.
+
+    The transpose of a matrix may be read by products of matrices, too, which take it as it lies in memory.
+    """
     if not isinstance(node, Compute) or not is_view(node.instr):
         return False
     source, value = node.inputs[0], node.outputs[0]
-    if value.hint is not None and not value.is_derivative:
+    flipped = _is_flipped_matrix(node)
+    if value.hint is not None and not value.is_derivative and not flipped:
         return False
     if isinstance(source, Value):
         named = source.expression is None or _is_nested_view(source)
         if not named or any(passes_write(node, reader, places) for reader in value.readers):
             return False
-    return bool(value.readers) and all(r in places and _has_elements(r, value) for r in value.readers)
+    return bool(value.readers) and all(
+        r in places and (_has_elements(r, value) or (flipped and _multiplies_matrices(r)))
+        for r in value.readers
+    )
+
+
+def _seen_through(node: Compute | Item | Either, expressions: Expressions) -> ast.expr:
+    """What stands where a view is read: `x.T` for a product; loops look through it themselves."""
+    if isinstance(node, Compute) and _is_flipped_matrix(node):
+        return ast.Attribute(value=expressions.read(node.inputs[0]), attr="T", ctx=ast.Load())
+    return expressions.of(node)
+
+
+def _is_flipped_matrix(node: Compute) -> bool:
+    """`x.T` of a matrix in memory of its own."""
+    source = node.inputs[0]
+    flips = node.instr.op.name == "transpose" and node.instr.params["axes"] == (1, 0)
+    return flips and isinstance(source, Value) and source.expression is None
+
+
+def _multiplies_matrices(reader: Node) -> bool:
+    """Whether a node is a product of a matrix and a matrix or vector, neither one computed in its loops."""
+    if not isinstance(reader, Compute) or reader.loop or reader.instr.op.name not in ("matmul", "dot"):
+        return False
+    return all(x.type.ndim <= 2 for x in reader.inputs)
 
 
 def _is_nested_view(value: Value) -> bool:

@@ -1,7 +1,7 @@
 """Products of vectors and matrices for compiled programs. `zero` says in which dtype to add; shapes are static.
 
-Small ones are plain loops, which cost nothing to call; large ones go through BLAS by `np.dot`, on contiguous
-copies where the arrays are not.
+Small ones are plain loops, which cost nothing to call; large products of two matrices, or of one and a vector, are
+written as they are, and go through BLAS.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -51,11 +51,6 @@ def matrix_product(x, y, zero):
             for j in range(y.shape[1]):
                 out[i, j] += x[i, k] * y[k, j]
     return out
-
-
-def blas_product(x, y):
-    """`x @ y` of matrices and vectors by BLAS."""
-    return np.dot(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
 
 def batched_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):

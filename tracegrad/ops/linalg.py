@@ -73,13 +73,15 @@ def _native_product(instr: Instr) -> Any:
     x, y = instr.inputs
     out = instr.outputs[0]
     zero = out.dtype.type(0)
-    if out.dtype.kind == "b" or not x.type.size or not y.type.size:
+    if out.dtype.kind == "b":
         return False
     if x.ndim > 2 or y.ndim > 2:
+        if not x.type.size or not y.type.size:
+            return False
         return (kernels.batched_product, *_stacks(x, y), tuple(out.shape), zero)
     steps = math.prod(x.shape) * (y.shape[1] if y.ndim == 2 else 1)
     if steps > 4096 and x.dtype == y.dtype and x.dtype.kind == "f":
-        return (kernels.blas_product,)
+        return True
     if x.ndim == 1:
         return (kernels.dot_vectors if y.ndim == 1 else kernels.vector_times_matrix, zero)
     return (kernels.matrix_times_vector if y.ndim == 1 else kernels.matrix_product, zero)

@@ -80,6 +80,20 @@ def identity_transpose(step: Instr, made: Made, counts: Counter[Var]) -> Term | 
     return inner.inputs[0] if both == order else expression(step.op, inner.inputs[0], axes=both)
 
 
+def transposed_product(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """transpose(transpose(x) @ y) -> transpose(y) @ x, and so for `x @ transpose(y)`, where nobody else reads it"""
+    inner = made.get(step.inputs[0])  # type: ignore[arg-type]
+    if inner is None or inner.op.name not in ("matmul", "dot") or counts[inner.outputs[0]] > 1:
+        return None
+    if not all(isinstance(a, Var) and a.type.ndim == 2 for a in inner.inputs):
+        return None
+    sources = [made.get(a) for a in inner.inputs]  # type: ignore[arg-type]
+    if not any(s is not None and s.op is step.op for s in sources):
+        return None
+    left, right = (expression(step.op, a, axes=(1, 0)) for a in reversed(inner.inputs))
+    return expression(inner.op, left, right)
+
+
 def same_again(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """sum_to(sum_to(x)) -> sum_to(x); so for reshape and broadcast_to: only the last shape counts"""
     inner = made.get(step.inputs[0])  # type: ignore[arg-type]
@@ -187,6 +201,7 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("subtract", subtract_zeros),
     *((name, keeps_type) for name in ("sum_to", "broadcast_to", "reshape", "astype")),
     ("transpose", identity_transpose),
+    ("transpose", transposed_product),
     *((name, same_again) for name in ("sum_to", "broadcast_to", "reshape")),
     ("sum_to", sum_of_repeated),
     *((name, sum_of_negative) for name in ("sum_to", "sum", "mean")),

@@ -1,0 +1,113 @@
+"""Products of matrices in native text: what goes to BLAS as it lies in memory, and the same values for every layout."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import tracegrad as tg
+
+SIZES = [(1, 1, 1), (2, 3, 4), (1, 40, 50), (40, 1, 50), (40, 50, 1), (33, 40, 35), (0, 3, 4), (3, 0, 4)]
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "reversed": lambda x: np.ascontiguousarray(x[::-1, ::-1])[::-1, ::-1],
+    "every other": lambda x: np.repeat(np.repeat(x, 2, axis=0), 2, axis=1)[::2, ::2],
+    "unaligned": lambda x: unaligned(x),
+    "read-only": lambda x: read_only(x),
+}
+
+
+def unaligned(x):
+    raw = np.zeros(x.nbytes + 1, np.uint8)
+    found = raw[1:].view(x.dtype).reshape(x.shape)
+    found[...] = x
+    return found
+
+
+def read_only(x):
+    found = x.copy()
+    found.flags.writeable = False
+    return found
+
+
+def plain(a, b):
+    return np.sum(np.tanh(a @ b))
+
+
+def flipped(a, b):
+    return np.sum(np.sin(b.T @ a.T))
+
+
+def named(a, b):
+    a_flipped = a.T
+    return np.sum((a_flipped @ a) ** 2) + np.sum(np.dot(a, b))
+
+
+def with_vectors(a, b):
+    return np.sum(np.cos((a @ b) @ np.ones(b.shape[1]))) + np.sum(np.tanh(a[:, 0] @ a))
+
+
+def read_twice(a, b):
+    c = b.T
+    return np.sum(c * c + 1.0) + np.sum((c @ a.T) ** 2)
+
+
+def drawn(sizes, dtype=np.float64):
+    m, k, n = sizes
+    g = np.random.default_rng(7)
+    return g.uniform(-1, 1, (m, k)).astype(dtype), g.uniform(-1, 1, (k, n)).astype(dtype)
+
+
+def agree(function, arguments, tolerance):
+    native = tg.value_and_grad(function, argnums=(0, 1), jit="native")
+    python = tg.value_and_grad(function, argnums=(0, 1), jit="python")
+    (value, bars), (wanted, wanted_bars) = native(*arguments), python(*arguments)
+    assert native.stats.compiles == 1, native.explain()
+    np.testing.assert_allclose(value, function(*arguments), rtol=tolerance)
+    np.testing.assert_allclose(value, wanted, rtol=tolerance)
+    for bar, wanted_bar in zip(bars, wanted_bars, strict=True):
+        assert bar.dtype == wanted_bar.dtype and bar.shape == wanted_bar.shape
+        np.testing.assert_allclose(bar, wanted_bar, rtol=tolerance, atol=tolerance * 10)
+    return native
+
+
+@pytest.mark.parametrize(
+    ("function", "sizes"),
+    [(plain, s) for s in SIZES]
+    + [(f, s) for f in (flipped, with_vectors, read_twice, named) for s in ((2, 3, 4), (33, 40, 35))]
+    + [(flipped, (0, 3, 4)), (named, (3, 0, 4)), (with_vectors, (40, 40, 1))],
+    ids=lambda x: x.__name__ if callable(x) else str(x),
+)
+def test_products_of_every_size_have_numpys_values_and_gradients(function, sizes):
+    if function is with_vectors:
+        sizes = (sizes[1], *sizes[1:])  # `a` is square
+    agree(function, drawn(sizes), 1e-10)
+
+
+@pytest.mark.parametrize("function", (plain, flipped, read_twice))
+def test_products_of_float32_stay_float32(function):
+    native = agree(function, drawn((33, 40, 35), np.float32), 1e-4)
+    assert "float64" not in native.native_source
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_products_of_arrays_in_any_layout_have_numpys_values(layout):
+    a, b = drawn((33, 40, 35))
+    made = tg.value_and_grad(plain, argnums=(0, 1), jit="native")
+    made(a, b)
+    value, bars = made(LAYOUTS[layout](a), LAYOUTS[layout](b))
+    wanted, wanted_bars = tg.value_and_grad(plain, argnums=(0, 1), jit="python")(a, b)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    for bar, wanted_bar in zip(bars, wanted_bars, strict=True):
+        np.testing.assert_allclose(bar, wanted_bar, rtol=1e-10)
+
+
+@pytest.mark.parametrize("function", (plain, named))
+def test_no_transpose_is_copied_for_a_product(function):
+    native = agree(function, drawn((33, 40, 35)), 1e-10)
+    lines = native.native_source.splitlines()
+    assert sum(".T" in line for line in lines) >= 1
+    assert not any(re.search(r"\[(\w+), (\w+)\] = \w+\[\2, \1\]$", line) for line in lines)
