@@ -14,6 +14,7 @@ import pytest
 
 _CACHE_VARIABLE = "TRACEGRAD_CACHE_DIR"
 _OWN_CACHE = "PYTEST_XDIST_WORKER" not in os.environ
+os.environ["TRACEGRAD_CACHE"] = "code"  # tests count captures; those of the cache itself switch it on
 if _OWN_CACHE:
     os.environ[_CACHE_VARIABLE] = tempfile.mkdtemp(prefix="tracegrad-tests-")
 

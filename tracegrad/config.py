@@ -117,10 +117,10 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
         "where programs are kept for later processes; empty means the user's cache directory",
     ),
     "cache": (
-        True,
-        _yes_or_no,
+        "all",
+        _one_of("all", "code", "none"),
         "TRACEGRAD_CACHE",
-        "whether programs and machine code are kept for later processes, and those of earlier ones are used",
+        "what is kept on disk and used by later processes: whole programs, machine code alone, or nothing",
     ),
     "cache_size": (
         number_of_bytes("1GB"),

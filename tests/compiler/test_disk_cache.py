@@ -25,7 +25,7 @@ from tracegrad.ir.source import Source
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     place = tmp_path / "cache"
     monkeypatch.setattr(disk_cache, "_said", set())
-    with config.using(cache_dir=str(place), cache=True):
+    with config.using(cache_dir=str(place), cache="all"):
         yield place
 
 
@@ -134,14 +134,14 @@ def test_the_error_of_a_full_disk_is_the_one_simulated() -> None:
 
 def test_a_place_where_nothing_can_be_written_costs_only_the_next_process(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with config.using(cache_dir=str(tmp_path / "file" / "cache"), cache=True):
+    with config.using(cache_dir=str(tmp_path / "file" / "cache"), cache="all"):
         assert not write("a.program", CONTENT)
         assert read("a.program") is None
 
 
 def test_switched_off_nothing_is_written_or_read(cache: Path) -> None:
     write("a.program", CONTENT)
-    with config.using(cache=False):
+    with config.using(cache="none"):
         assert read("a.program") is None
         assert not write("b.program", CONTENT)
     assert [p.name for p in cache.iterdir()] == ["a.program"]
@@ -157,7 +157,7 @@ def test_processes_that_write_at_once_leave_one_whole_file(cache: Path) -> None:
         "    found = read('a.program')\n"
         "    assert found is not None and len(set(found)) == 1 and len(found) == 50_000\n"
     )
-    environment = {**os.environ, "TRACEGRAD_CACHE_DIR": str(cache), "TRACEGRAD_CACHE": "1"}
+    environment = {**os.environ, "TRACEGRAD_CACHE_DIR": str(cache), "TRACEGRAD_CACHE": "code"}
     running = [subprocess.Popen([sys.executable, "-c", script, letter], env=environment) for letter in "ab"]
     assert [process.wait() for process in running] == [0, 0]
     assert [p.name for p in cache.iterdir()] == ["a.program"]
@@ -277,7 +277,7 @@ def test_a_process_that_loaded_machine_code_can_still_compile(cache: Path) -> No
         "print(made('def f(x):\\n    return np.exp(x) * 0.0 + x\\n'),"
         " made('def f(x):\\n    return np.dot(x, x) * x\\n'))\n"
     )
-    environment = {**os.environ, "TRACEGRAD_CACHE_DIR": str(cache), "TRACEGRAD_CACHE": "1"}
+    environment = {**os.environ, "TRACEGRAD_CACHE_DIR": str(cache), "TRACEGRAD_CACHE": "code"}
     ones = "[1.0, 1.0, 1.0]"
     for loaded in (False, True):
         if loaded:  # the second text has to be compiled again

@@ -29,7 +29,7 @@ def compiled(function: Callable[..., Any], *args: Any, transform: Any = tg.value
     """The function, transformed with respect to all arguments and called once in machine code."""
     wrt = {} if transform is tg.jit or len(args) == 1 else {"argnums": tuple(range(len(args)))}
     made = transform(function, jit="native", **wrt)
-    with tg.config.using(cache=False):  # code that was read from a file cannot be looked into
+    with tg.config.using(cache="none"):  # code that was read from a file cannot be looked into
         made(*args)
     return made
 

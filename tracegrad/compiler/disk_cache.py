@@ -62,7 +62,7 @@ def _is_ours(status: os.stat_result) -> bool:
 
 def is_usable() -> bool:
     """Whether programs may be kept and read: the option is on, and the directory is the user's alone."""
-    if not config.cache:
+    if config.cache == "none":
         return False
     place = directory()
     if place.exists() and not is_private(place):

@@ -69,6 +69,11 @@ def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
     return None
 
 
+def was_loaded(function: Any) -> bool:
+    """Whether the machine code of a function was found on disk, all of it."""
+    return bool(function.stats.cache_hits) and not function.stats.cache_misses
+
+
 def machine_code(
     function: Any, arguments: Sequence[Any]
 ) -> tuple[int, tuple[tuple[str, int | None, str], ...]]:
@@ -97,7 +102,7 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
                 options["pipeline_class"] = _apart()
             compiled = numba.njit(**options)(function)
             if name in source.entries:
-                compiled._cache = MachineCode(function, source.text, OPTIONS)
+                compiled._cache = MachineCode(function, source.text, {**OPTIONS, "contract": source.contract})
             setattr(module, name, compiled)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tracegrad.compiler.numba_backend import compile_native, machine_code, prepare
+from tracegrad.compiler.numba_backend import compile_native, machine_code, prepare, was_loaded
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
 from tracegrad.emit.module import emit_array, emit_native
@@ -25,13 +26,39 @@ from tracegrad.passes.pipeline import Plan, for_loops, plan_gradient, plan_jvp, 
 FITS = -1
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What must be known of a program to call it; of one that was kept on disk all that is looked at.
+
+    Attributes
+    ----------
+    name : str
+    inputs, bars : tuple of ArrayType
+        What the program takes; what its backward function takes.
+    outputs, gradients : int
+        How many results there are, and how many values the backward function gives.
+    guards : int
+        How many side exits there are.
+    seconds : float
+        What compiling may take.
+    """
+
+    name: str
+    inputs: tuple[ArrayType, ...]
+    bars: tuple[ArrayType, ...]
+    outputs: int
+    gradients: int
+    guards: int
+    seconds: float
+
+
 class Built:
     """One program in its tiers.
 
     Parameters
     ----------
     mode : "value", "gradient", "vjp" or "jvp"
-    trace : Trace
+    trace : Trace, or callable that makes it when it is first asked for
     wrt : places of the differentiated inputs
     seeded : places of the differentiated outputs
     once : bool
@@ -43,20 +70,38 @@ class Built:
     def __init__(
         self,
         mode: str,
-        trace: Trace,
+        trace: Trace | Callable[[], Trace],
         wrt: Sequence[int],
         seeded: Sequence[int],
         once: bool = False,
         memory: int | None = None,
     ) -> None:
         self.mode = mode
-        self.trace = trace
+        self._trace = trace
         self._planned = (wrt, seeded, once, memory or config.loop_memory)
         self.contract = config.contract
         self.native: Callable[..., Any] | None = None
         self.native_backward: Callable[..., Any] | None = None
         self.native_text: Source | None = None
         self.reasons: list[str] | None = None  # why there is no native program; None while nobody asked
+        self.was_kept = False  # the machine code was found on disk
+
+    @functools.cached_property
+    def trace(self) -> Trace:
+        return self._trace() if callable(self._trace) else self._trace
+
+    @functools.cached_property
+    def outline(self) -> Outline:
+        plan = self.plan
+        return Outline(
+            self.trace.name,
+            tuple(v.type for v in (plan.forward if self.mode == "vjp" else plan.joint).inputs),
+            () if plan.backward is None else tuple(v.type for v in plan.backward.inputs),
+            plan.outputs,
+            0 if plan.backward is None else len(plan.backward.outputs),
+            len(self.guards),
+            self._compile_seconds(),
+        )
 
     @functools.cached_property
     def plan(self) -> Plan:
@@ -77,7 +122,7 @@ class Built:
 
     @functools.cached_property
     def _functions(self) -> list[Callable[..., Any]]:
-        return list(compile_python(self.source, self.trace.name).values())
+        return list(compile_python(self.source, self.outline.name).values())
 
     def write(self) -> None:
         """Make the readable text and its functions now."""
@@ -97,26 +142,25 @@ class Built:
             results, residuals = self.forward(*map(_as_numpy, inputs))
             if results is None and not isinstance(residuals, tuple):
                 return (residuals,)
-            flat = (results,) if self.plan.outputs == 1 else tuple(results)
+            flat = (results,) if self.outline.outputs == 1 else tuple(results)
             if self.mode == "gradient":
-                assert self.backward is not None and self.plan.backward is not None
+                assert self.backward is not None
                 gradients = self.backward(residuals)
-                several = len(self.plan.backward.outputs) != 1
+                several = self.outline.gradients != 1
                 return (FITS, *flat, *(gradients if several else (gradients,)))
             return (FITS, *flat, *residuals)
 
     def pull_python(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
         """Gradients from residuals and cotangents, for "vjp"."""
-        assert self.backward is not None and self.plan.backward is not None
+        assert self.backward is not None
         with np.errstate(all="ignore"):
             gradients = self.backward(tuple(residuals), *cotangents)
-        return gradients if len(self.plan.backward.outputs) != 1 else (gradients,)
+        return gradients if self.outline.gradients != 1 else (gradients,)
 
     # --- the native tier
     # ----------------------------------------------------------------------------------------------------
 
-    @functools.cached_property
-    def compile_seconds(self) -> float:
+    def _compile_seconds(self) -> float:
         """What compiling may take, from what was measured: BLAS calls and loops over arrays are what costs."""
         seconds = 0.5
         for step in all_steps(self.plan.joint):
@@ -129,12 +173,7 @@ class Built:
     def machine_code(self) -> tuple[int, tuple[tuple[str, int | None, str], ...]]:
         """Where the native program stands, and what it returns: dtype, dimensions and layout of each result."""
         assert self.native is not None
-        return machine_code(self.native, self.native_types)
-
-    @property
-    def native_types(self) -> list[ArrayType]:
-        """What the native program takes."""
-        return [v.type for v in (self.plan.forward if self.mode == "vjp" else self.plan.joint).inputs]
+        return machine_code(self.native, self.outline.inputs)
 
     def native_source(self) -> Source | None:
         """The text for Numba; None, with `reasons` set, where an op has no native form."""
@@ -158,18 +197,18 @@ class Built:
         source = self.native_source()
         if source is None:
             return False
-        made = compile_native(source, self.trace.name, self.native_types)
+        made = compile_native(source, self.outline.name, self.outline.inputs)
         if isinstance(made, str):
             self.reasons = [made]
             return False
         functions = list(made.values())
         if len(functions) > 1:
-            assert self.plan.backward is not None
-            reason = prepare(functions[1], [v.type for v in self.plan.backward.inputs])
+            reason = prepare(functions[1], self.outline.bars)
             if reason is not None:
                 self.reasons = [reason]
                 return False
             self.native_backward = functions[1]
+        self.was_kept = all(map(was_loaded, functions))
         self.native = functions[0]
         return True
 

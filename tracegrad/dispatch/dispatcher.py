@@ -25,18 +25,17 @@ import numpy as np
 
 from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built
-from tracegrad.dispatch.causes import Failed, causes, not_joined, other_arguments
+from tracegrad.dispatch.causes import Failed, causes, not_joined
 from tracegrad.dispatch.entry import make_entry
 from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inline, without_tensors
-from tracegrad.dispatch.looking import Looking
+from tracegrad.dispatch.keeping import Keeping
 from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call, Signature, Wrt, checked_options
 from tracegrad.dispatch.taped import replayed, taped_gradient
 from tracegrad.dispatch.tiers import (
-    SIGNATURES,
     another_path,
     fits_first,
     found_again,
@@ -58,7 +57,7 @@ from tracegrad.tensor.reads import Read
 RECENT = 8  # entries of so many paths are tried, before a call is looked up in the general way
 
 
-class Dispatcher(Looking):
+class Dispatcher(Keeping):
     """A transformed function.
 
     Parameters
@@ -207,25 +206,6 @@ class Dispatcher(Looking):
         found = self._run_known(known, call, left, failed)
         return self._capture(known, call, left, failed) if found is MISS else found
 
-    def _tree(self, call: Call) -> TraceTree:
-        """The tree of this signature; the one not used for longest makes room for it."""
-        with self._lock:
-            known = self.trees.pop(call.key, None)
-            if known is None:
-                known = TraceTree(call.kinds())
-                if self.trees:
-                    before = next(reversed(self.trees.values()))
-                    self.log.add(other_arguments(before.kinds, known.kinds, self._calls))
-            self.trees[call.key] = known
-            if len(self.trees) > SIGNATURES:
-                del self.trees[next(iter(self.trees))]
-                said = (
-                    f"was called with {SIGNATURES} kinds of arguments, and forgets the oldest; arguments that are not "
-                    "numbers or arrays are part of the kind, and so are shapes."
-                )
-                self.log.warn(Event("signatures", said, self._calls))
-            return known
-
     def _primals_and_tangents(
         self, args: tuple[Any, ...], keywords: dict[str, Any]
     ) -> tuple[tuple[Any, ...], Any]:
@@ -273,6 +253,7 @@ class Dispatcher(Looking):
                     with self._lock:
                         known.touch(path)
                         found_again(known)
+                    self._keep(known, path)
                     return self._finish(path, call, flat)
                 put_back(saved)
                 code = left[path] = flat[0]
@@ -308,11 +289,13 @@ class Dispatcher(Looking):
             if path.tier_decided:  # another thread was here
                 return
             path.entry = None
-            if path.built.compile():
+            if not path.built.compile():
+                said, kind = f"stays NumPy: {'; '.join(path.built.reasons or ())}", "numpy"
+            elif path.ready and path.built.was_kept:
+                said, kind = "the machine code was kept by an earlier process", "load"
+            else:
                 self.log.compiles += 1
                 said, kind = "the native program is ready", "compile"
-            else:
-                said, kind = f"stays NumPy: {'; '.join(path.built.reasons or ())}", "numpy"
             self.log.add(Event(kind, said, self._calls, program=path.born + 1))
             path.tier_decided = True
 
@@ -325,7 +308,7 @@ class Dispatcher(Looking):
         seeded = self._seeded(captured)
         with self._lock:
             self.log.captures += 1
-            path = self._grown(known, captured, call, seeded, failed)
+            path = self._grown(known, captured, call, failed)
         if path is None:
             return self._on_tape(captured, call, places, seeded)
         _link(left, path)
@@ -338,6 +321,7 @@ class Dispatcher(Looking):
         if flat[0] != FITS:
             # The program disagrees with its own capture in the last bit of a condition: the capture is the truth.
             return self._on_tape(captured, call, places, seeded)
+        self._keep(known, path)
         return self._finish(path, call, flat)
 
     def _grown(
@@ -345,7 +329,6 @@ class Dispatcher(Looking):
         known: TraceTree,
         captured: Captured,
         call: Call,
-        seeded: Sequence[int],
         failed: Sequence[Failed],
     ) -> Path | None:
         """The path that this capture became, or joined; None where this signature runs on the tape."""
@@ -359,17 +342,7 @@ class Dispatcher(Looking):
         why = causes(failed, captured, call.leaves, self._calls)
         for event in why:
             self.log.add(event)
-        path, apart = known.grow(
-            captured,
-            lambda c: Built(
-                self.mode,
-                c.trace,
-                self._wrt_places(c, call),
-                seeded,
-                memory=self.memory,
-            ),
-            self._numbers,
-        )
+        path, apart = known.grow(captured, lambda c: self._built(c, call), self._numbers)
         if apart is None:
             found_again(known)
             self._forget_entries()
@@ -382,6 +355,10 @@ class Dispatcher(Looking):
             said = f"a new program{kinds}{not_joined(apart, failed)}"
             self.log.add(Event("capture", said, self._calls, program=path.born + 1))
         return path
+
+    def _built(self, captured: Captured, call: Call) -> Built:
+        places, seeded = self._wrt_places(captured, call), self._seeded(captured)
+        return Built(self.mode, lambda: captured.trace, places, seeded, memory=self.memory)
 
     def _on_tape(self, captured: Captured, call: Call, places: Sequence[int], seeded: Sequence[int]) -> Any:
         """One capture's own derivative, interpreted: no slower than define-by-run."""
@@ -468,13 +445,13 @@ class Dispatcher(Looking):
         self._use(path)
         if self.mode == "vjp":
             captured = path.captured
-            count = 1 + len(captured.trace.outputs)
+            count = 1 + len(captured.outputs)
             template = Template(path, call, self._seeded(captured), self._single(call))
             return value_tree(captured, flat[1:count]), Pullback(template, flat[count:])
         return self._returned(path.captured, call, flat)
 
     def _returned(self, captured: Captured, call: Call, flat: Sequence[Any]) -> Any:
-        count = 1 + len(captured.trace.outputs)
+        count = 1 + len(captured.outputs)
         value = value_tree(captured, flat[1:count])
         if self.mode == "jvp":
             return value, value_tree(captured, flat[count:])

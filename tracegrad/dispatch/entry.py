@@ -30,7 +30,7 @@ from tracegrad.dispatch.reading import Reading, module_of
 from tracegrad.dispatch.results import gradient_leaf, plain
 from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path
-from tracegrad.ir.trace import Atom
+from tracegrad.ir.types import ArrayType
 from tracegrad.tensor.capture import Leaf, Static, under_way
 from tracegrad.tensor.draws import Drawn, put_back
 from tracegrad.tensor.reads import MISSING, Read
@@ -118,7 +118,7 @@ def make_entry(path: Path, call: Call, form: Form, parameters: Sequence[Paramete
     in_its_module = types.FunctionType(
         function.__code__,
         writer.globals,
-        path.captured.trace.name,
+        path.captured.name,
         function.__defaults__,
         function.__closure__,
     )
@@ -321,7 +321,7 @@ class _Writer:
             sources = [s for s in self.path.captured.sources if isinstance(s, (int, Read, Drawn))]
             self._through_the_door(flat(self.path, self.call, self.form, sources), given)
             return
-        exits = tuple(Exit(self.path, number) for number in range(len(self.path.built.guards)))
+        exits = tuple(Exit(self.path, number) for number in range(self.path.built.outline.guards))
         out = f"{OURS}out"
         self._called(
             f"{out} = {self._named('program', self.path.built.run_python)}(({''.join(g + ', ' for g in given)}))"
@@ -358,13 +358,13 @@ class _Writer:
         leaves = [
             self._named("constant", r.value)
             if isinstance(r, Static)
-            else self._output(self.out(1 + r), captured.trace.outputs[r], captured.weak[r])
+            else self._output(self.out(1 + r), captured.outputs[r], captured.weak[r])
             for r in captured.results
         ]
         value = together(captured.structure, leaves, self._named)
         if form.mode == "value":
             return value
-        count = 1 + len(captured.trace.outputs)
+        count = 1 + len(captured.outputs)
         if form.mode == "vjp":
             pullback = self._named("Pullback", Pullback)
             template = self._named("template", Template(self.path, self.call, form.seeded, form.single))
@@ -381,11 +381,11 @@ class _Writer:
             return f"{gradient}, {value}[1]"
         return gradient
 
-    def _output(self, text: str, atom: Atom, weak: bool) -> str:
+    def _output(self, text: str, type: ArrayType, weak: bool) -> str:
         """A result as the user's own function would have returned it."""
-        if atom.type.shape:
+        if type.shape:
             return text
-        return f"{self._named('plain', plain)}({text}, {self._named('type', atom.type)}, {weak})"
+        return f"{self._named('plain', plain)}({text}, {self._named('type', type)}, {weak})"
 
     def _gradient(self, text: str, leaf: Leaf) -> str:
         """A gradient in the kind of its argument."""

@@ -25,6 +25,7 @@ class Stats:
     captures: int
     compiles: int
     side_exits: int
+    loads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Event:
     kind : str
         Why a call was captured: "side exit" (a condition went another way), "changed" (something outside is not
         what it was), "arguments" (of other types). What was done: "capture" (a new program), "merge" (the capture
-        joined a program), "compile", "numpy" (a program that Numba does not compile), "tape", "signatures".
+        joined a program), "compile", "numpy" (a program that Numba does not compile), "load" (programs, or the machine
+        code of one, from the disk cache), "not kept" there, "tape", "signatures".
     text : str
     call : int
         Which call of the function it was, from 1.
@@ -67,6 +69,7 @@ class Log:
         self.captures = 0
         self.compiles = 0
         self.side_exits = 0
+        self.loads = 0
         self._said: set[str] = set()
 
     def add(self, event: Event) -> None:

@@ -55,12 +55,13 @@ def story(
 
 
 def counts(stats: Stats) -> str:
-    """`12 calls, 2 captures, 1 compile, 1 side exit`."""
+    """`12 calls, 2 captures, 1 compile, 1 side exit`; and what was loaded, if anything was."""
     named = (
         ("call", stats.calls),
         ("capture", stats.captures),
         ("compile", stats.compiles),
         ("side exit", stats.side_exits),
+        *((("load", stats.loads),) if stats.loads else ()),
     )
     return ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for word, number in named)
 

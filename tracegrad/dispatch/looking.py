@@ -80,8 +80,9 @@ class Looking:
 
     @property
     def stats(self) -> Stats:
-        """Counts: calls, captures, compiles, side exits."""
-        return Stats(self._calls, self.log.captures, self.log.compiles, self.log.side_exits)
+        """Counts: calls, captures, compiles, side exits, programs loaded from the disk cache."""
+        log = self.log
+        return Stats(self._calls, log.captures, log.compiles, log.side_exits, log.loads)
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -25,7 +25,7 @@ from tracegrad.dispatch.nested import is_plain, laid_open
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.signature import Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path, as_native
-from tracegrad.ir.trace import Atom
+from tracegrad.ir.types import ArrayType
 from tracegrad.tensor.capture import Leaf, Static
 from tracegrad.tensor.draws import Drawn
 from tracegrad.tensor.reads import MISSING, Read, holds
@@ -135,7 +135,7 @@ class _Passing:
     def __init__(self, path: Path, call: Call, form: Form) -> None:
         self.path, self.call, self.form = path, call, form
         self.address, self.outputs = path.built.machine_code
-        exits = tuple(Exit(path, number) for number in range(len(path.built.guards)))
+        exits = tuple(Exit(path, number) for number in range(path.built.outline.guards))
         self.table = Table(self.address, exits, MISS, UNASKED, holds)
         self.known: dict[tuple[int, ...], int] = {}
         self.leaves: dict[int, int] = {}  # key of a source -> number of its leaf
@@ -145,7 +145,7 @@ class _Passing:
     ) -> tuple[Passage, Table]:
         """All of it; guards come last in a table."""
         inputs: list[tuple[bool, int, str, int | None]] = []
-        for source, type in zip(self.path.captured.sources, self.path.built.native_types, strict=True):
+        for source, type in zip(self.path.captured.sources, self.path.built.outline.inputs, strict=True):
             number, is_leaf = self.leaves.get(_key(source)), True
             if number is None:
                 value = np.ascontiguousarray(as_native(source, type.dtype), type.dtype)
@@ -235,13 +235,13 @@ class _Passing:
             [
                 ("constant", self._slot(r.value))
                 if isinstance(r, Static)
-                else self._output(1 + r, captured.trace.outputs[r], captured.weak[r])
+                else self._output(1 + r, captured.outputs[r], captured.weak[r])
                 for r in captured.results
             ],
         )
         if form.mode == "value":
             return value
-        count = 1 + len(captured.trace.outputs)
+        count = 1 + len(captured.outputs)
         if form.mode == "vjp":
             template = Template(self.path, self.call, form.seeded, form.single)
             residuals = (self._residual(k) for k in range(count, len(self.outputs)))
@@ -283,11 +283,11 @@ class _Passing:
             return leaves[value.number]
         return (type(value).__name__, *(self._built(v, leaves) for v in value))
 
-    def _output(self, number: int, atom: Atom, weak: bool) -> Tree:
+    def _output(self, number: int, type: ArrayType, weak: bool) -> Tree:
         """A result as the user's own function would have returned it."""
-        if atom.type.shape:
+        if type.shape:
             return self._array(number)
-        return ("plain", number) if weak else self._scalar(number, atom.type.dtype)
+        return ("plain", number) if weak else self._scalar(number, type.dtype)
 
     def _array(self, number: int) -> Tree:
         return ("array", number, self._slot(np.dtype(self.outputs[number][0])))

@@ -38,14 +38,13 @@ class Template:
         self.groups = [
             (structure, [_like(call.leaves[p].value) for p in places]) for structure, places in call.groups
         ]
-        assert self.built.plan.backward is not None
-        self.backward = self.built.plan.backward
-        self.dtypes = [v.type.dtype for v in self.backward.inputs]
+        self.dtypes = [bar.dtype for bar in self.built.outline.bars]
 
     def pull(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
         """Flat gradients, in the tier that left the residuals."""
         if any(getattr(bar, "recorder", None) is not None for bar in cotangents):
-            return interpret(self.backward, [*self._stacked(residuals), *cotangents])
+            assert self.built.plan.backward is not None
+            return interpret(self.built.plan.backward, [*self._stacked(residuals), *cotangents])
         if self.native is None:
             return self.built.pull_python(residuals, cotangents)
         given = (*residuals, *cotangents)
@@ -55,8 +54,8 @@ class Template:
     def _stacked(self, residuals: Sequence[Any]) -> list[Any]:
         """Residuals as arrays, also where the readable text appends them to lists."""
         return [
-            np.array(r, v.type.dtype).reshape((len(r), *v.type.shape[1:])) if isinstance(r, list) else r
-            for r, v in zip(residuals, self.backward.inputs, strict=False)
+            np.array(r, t.dtype).reshape((len(r), *t.shape[1:])) if isinstance(r, list) else r
+            for r, t in zip(residuals, self.built.outline.bars, strict=False)
         ]
 
 

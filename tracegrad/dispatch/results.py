@@ -35,7 +35,7 @@ def seeded_outputs(
     NotScalarError : a gradient is asked of a result that is not one real number
     """
     if mode == "vjp":
-        return tuple(i for i, a in enumerate(captured.trace.outputs) if a.type.is_inexact)
+        return tuple(i for i, a in enumerate(captured.outputs) if a.is_inexact)
     if mode != "gradient":
         return ()
     returned = tree.unflatten(captured.structure, captured.results)
@@ -62,7 +62,7 @@ def seeded_outputs(
             definition(function),
             "return the number to differentiate",
         )
-    kind = captured.trace.outputs[first].type
+    kind = captured.outputs[first]
     if kind.shape or not kind.is_inexact:
         what = f"an array of shape {kind.shape}" if kind.shape else f"a number of type {kind.dtype}"
         raise NotScalarError(
@@ -89,9 +89,7 @@ def plain(value: Any, type: ArrayType, weak: bool) -> Any:
 def value_tree(captured: Captured, outputs: Sequence[Any]) -> Any:
     """The function's result from the outputs of its program."""
     leaves = [
-        r.value
-        if isinstance(r, Static)
-        else plain(outputs[r], captured.trace.outputs[r].type, captured.weak[r])
+        r.value if isinstance(r, Static) else plain(outputs[r], captured.outputs[r], captured.weak[r])
         for r in captured.results
     ]
     return tree.unflatten(captured.structure, leaves)
@@ -163,7 +161,7 @@ def cotangent_leaves(captured: Captured, seeded: Sequence[int], cotangent: Any) 
     out: list[Any] = []
     for place in seeded:
         given = flat[captured.results.index(place)]
-        type = captured.trace.outputs[place].type
+        type = captured.outputs[place]
         if getattr(given, "recorder", None) is None:
             given = np.asarray(given, type.dtype)
         if given.shape != type.shape:

@@ -26,18 +26,21 @@ def wants_native(path: Path, jit: str | None) -> bool:
     more than twice the best choice was paid (the ski-rental rule).
     """
     choice = jit or config.jit
+    if choice == "auto" and path.ready:
+        return True
     if choice != "auto" or path.calls < 1:
         return choice == "native"
-    expected = path.built.compile_seconds
+    expected = path.built.outline.seconds
     return path.seconds >= expected or (expected <= PATIENCE and path.calls > path.grown)
 
 
 def fits_first(path: Path, jit: str | None) -> bool:
     """Whether the readable text is tried once more before compiling: a call that leaves it would make it grow.
 
-    Not where that takes long itself.
+    Not where that takes long itself, and not where nothing is to be compiled.
     """
-    return (jit or config.jit) == "auto" and path.seconds <= 0.1 * path.calls * path.built.compile_seconds
+    waits = (jit or config.jit) == "auto" and not path.ready
+    return waits and path.seconds <= 0.1 * path.calls * path.built.outline.seconds
 
 
 def is_decided(path: Path, jit: str | None) -> bool:

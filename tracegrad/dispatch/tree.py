@@ -49,10 +49,13 @@ class Path:
         Where the condition stands whose answer made this path, for a path that is not the first.
     entry : Entry or None
         The generated fast way from a call to the result (`entry.py`), once the tier is decided.
+    ready : bool
+        An earlier process decided its tier, and kept the machine code if there is any.
     """
 
     def __init__(self, captured: Captured, make: Maker, born: int = -1) -> None:
-        self.captured = replace(captured, drawn=())  # what was drawn in one run is no part of the program
+        # What was drawn in one run is no part of the program.
+        self.captured = replace(captured, drawn=()) if captured.drawn else captured
         self.maker = Redraw(captured.draws) if captured.draws else None
         self.born = born
         self.built = make(captured)
@@ -64,6 +67,7 @@ class Path:
         self.entry: Any = None
         self.split: Location | None = None
         self.tally: Tally | None = None
+        self.ready = False
 
     def count(self, inputs: Sequence[Any]) -> None:
         """A call was answered by this path, and what ran is to be counted."""
@@ -120,9 +124,8 @@ class Path:
 
     def native_inputs(self, inputs: Sequence[Any]) -> list[Any]:
         """Inputs in the types the native program was compiled for."""
-        return [
-            as_native(x, v.type.dtype) for x, v in zip(inputs, self.built.plan.joint.inputs, strict=False)
-        ]
+        types = self.built.outline.inputs
+        return [as_native(x, t.dtype) for x, t in zip(inputs, types, strict=False)]
 
 
 def as_native(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -151,6 +154,7 @@ class TraceTree:
         self.new_in_a_row = 0  # captures that became paths of their own, since one fitted or joined
         self.on_tape_for = 0  # calls that run on the tape before the next is captured
         self.needs_trace = False  # on the tape it meets values of an outer recorder
+        self.shelf: Any = None  # its programs on disk
 
     def candidates(self) -> list[Path]:
         """The paths to try, the one used last first; few of them where a call will most likely fit none."""
@@ -230,7 +234,17 @@ def _joined(first: Captured, second: Captured) -> Captured | str:
     guards = [*first.guards]
     guards.extend(g for g in second.guards if not any(_same_read(g, known) for known in guards))
     notes = (*first.notes, *(n for n in second.notes if n not in first.notes))
-    return replace(second, trace=merged, sources=tuple(sources), guards=tuple(guards), notes=notes, weak=weak)
+    genuine = (*first.genuine, *second.genuine)
+    return replace(
+        second,
+        trace=merged,
+        sources=tuple(sources),
+        guards=tuple(guards),
+        notes=notes,
+        weak=weak,
+        genuine=tuple({(id(g.root), g.path): g for g in genuine}.values()),
+        shows=first.shows or second.shows,
+    )
 
 
 def _contradict(first: Captured, second: Captured) -> bool:

@@ -32,7 +32,7 @@ from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
 from tracegrad.ir.types import WEAK, ArrayType
 
 LARGEST = 1000
-"""Arrays with more items than this are written by shape alone, and such a text cannot be parsed."""
+"""Arrays with more items than this are written by shape alone; such a text is parsed with the arrays beside it."""
 
 _ARMS = ("true", "false")
 _BUILTIN_TYPES = {t.__name__: t for t in WEAK}
@@ -42,7 +42,7 @@ _DTYPE = re.compile(r"[biufc]\d+$|[SU]\d+$")
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def text(trace: Trace, locations: bool = False) -> str:
+def text(trace: Trace, locations: bool = False, arrays: list[np.ndarray[Any, Any]] | None = None) -> str:
     """The trace as text, without a last newline.
 
     Parameters
@@ -50,8 +50,10 @@ def text(trace: Trace, locations: bool = False) -> str:
     trace : Trace
     locations : bool
         Add to each step the user's line it comes from.
+    arrays : list, optional
+        Gets the arrays that are too large to be written out; the text says their places in it.
     """
-    return "\n".join(_lines(trace, "", locations))
+    return "\n".join(_Writer(locations, arrays).lines(trace, ""))
 
 
 class _Names:
@@ -74,44 +76,84 @@ class _Names:
         return found
 
 
-def _lines(trace: Trace, lead: str, locations: bool) -> Iterator[str]:
-    names = _Names()
-    inputs = ", ".join(f"{names[v]}: {v.type}" for v in trace.inputs)
-    yield f"trace{'' if trace.name == 'f' else ' ' + trace.name}({inputs}):"
-    indent = lead + "  "
-    for step in trace.steps:
-        where = f"  # {_where(step.location)}" if locations and step.location else ""
-        if isinstance(step, Guard):
-            sign = "is" if isinstance(step.expected, (bool, np.bool_)) else "=="
-            expected = bool(step.expected) if sign == "is" else step.expected
-            yield f"{indent}guard {_atom(step.condition, names)} {sign} {_value(expected)}{where}"
-        else:
-            yield from _instr_lines(step, names, indent, where, locations)
-    outputs = ", ".join(_atom(a, names) for a in trace.outputs)
-    yield f"{indent}return {outputs}".rstrip()
+class _Writer:
+    def __init__(self, locations: bool, arrays: list[np.ndarray[Any, Any]] | None) -> None:
+        self.locations, self.arrays = locations, arrays
 
+    def lines(self, trace: Trace, lead: str) -> Iterator[str]:
+        names = _Names()
+        inputs = ", ".join(f"{names[v]}: {v.type}" for v in trace.inputs)
+        yield f"trace{'' if trace.name == 'f' else ' ' + trace.name}({inputs}):"
+        indent = lead + "  "
+        for step in trace.steps:
+            where = f"  # {_where(step.location)}" if self.locations and step.location else ""
+            if isinstance(step, Guard):
+                sign = "is" if isinstance(step.expected, (bool, np.bool_)) else "=="
+                expected = self.value(bool(step.expected) if sign == "is" else step.expected)
+                yield f"{indent}guard {self.atom(step.condition, names)} {sign} {expected}{where}"
+            else:
+                yield from self.instr(step, names, indent, where)
+        outputs = ", ".join(self.atom(a, names) for a in trace.outputs)
+        yield f"{indent}return {outputs}".rstrip()
 
-def _instr_lines(step: Instr, names: _Names, indent: str, where: str, locations: bool) -> Iterator[str]:
-    arguments = [_atom(a, names) for a in step.inputs]
-    blocks: list[tuple[str, Trace | None]] = []
-    for key, value in step.params.items():
-        if isinstance(value, Trace):
-            blocks.append((key, value))
-        elif key == "arms":
-            blocks.extend(zip(_ARMS, value, strict=True))
-        else:
-            arguments.append(f"{key}={_value(value)}")
-    as_computed = _computed_types(step) == tuple(v.type for v in step.outputs)
-    results = ", ".join(names[v] if as_computed else f"{names[v]}: {v.type}" for v in step.outputs)
-    colon = ":" if blocks else ""
-    yield f"{indent}{results}{' ' if results else ''}= {step.op.name}({', '.join(arguments)}){colon}{where}"
-    for key, inner in blocks:
-        if inner is None:
-            yield f"{indent}  {key} = None"
-        else:
-            first, *rest = _lines(inner, indent + "  ", locations)
-            yield f"{indent}  {key} = {first}"
-            yield from rest
+    def instr(self, step: Instr, names: _Names, indent: str, where: str) -> Iterator[str]:
+        arguments = [self.atom(a, names) for a in step.inputs]
+        blocks: list[tuple[str, Trace | None]] = []
+        for key, value in step.params.items():
+            if isinstance(value, Trace):
+                blocks.append((key, value))
+            elif key == "arms":
+                blocks.extend(zip(_ARMS, value, strict=True))
+            else:
+                arguments.append(f"{key}={self.value(value)}")
+        as_computed = _computed_types(step) == tuple(v.type for v in step.outputs)
+        results = ", ".join(names[v] if as_computed else f"{names[v]}: {v.type}" for v in step.outputs)
+        colon = ":" if blocks else ""
+        yield f"{indent}{results}{' ' if results else ''}= {step.op.name}({', '.join(arguments)}){colon}{where}"
+        for key, inner in blocks:
+            if inner is None:
+                yield f"{indent}  {key} = None"
+            else:
+                first, *rest = self.lines(inner, indent + "  ")
+                yield f"{indent}  {key} = {first}"
+                yield from rest
+
+    def atom(self, atom: Atom, names: _Names) -> str:
+        return names[atom] if isinstance(atom, Var) else self.value(atom.value)
+
+    def value(self, value: Any) -> str:
+        """A constant or a static parameter."""
+        if isinstance(value, np.ndarray):
+            items = self._items(value)
+            return f"{value.dtype.str[1:]}[{','.join(map(str, value.shape))}]({items})"
+        if isinstance(value, np.generic):
+            return f"{value.dtype.str[1:]}({self.value(value.item())})"
+        if isinstance(value, np.dtype):
+            return value.str[1:]
+        if isinstance(value, complex):
+            return f"complex({self.value(value.real)}, {self.value(value.imag)})"
+        if type(value) is tuple:
+            return f"({', '.join(map(self.value, value))}{',' if len(value) == 1 else ''})"
+        if isinstance(value, list):
+            return f"[{', '.join(map(self.value, value))}]"
+        if isinstance(value, slice):
+            return f"slice({self.value(value.start)}, {self.value(value.stop)}, {self.value(value.step)})"
+        if isinstance(value, type):
+            return value.__name__
+        if value is Ellipsis:
+            return "..."
+        if dataclasses.is_dataclass(value):
+            parts = (self.value(getattr(value, field.name)) for field in dataclasses.fields(value))
+            return f"{type(value).__name__}({', '.join(parts)})"
+        return repr(value)
+
+    def _items(self, value: np.ndarray[Any, Any]) -> str:
+        if value.size <= LARGEST:
+            return self.value(value.tolist())
+        if self.arrays is None:
+            return "..."
+        self.arrays.append(value)
+        return f"array({len(self.arrays) - 1})"
 
 
 def _computed_types(step: Instr) -> Any:
@@ -125,41 +167,15 @@ def _where(location: Location) -> str:
     return f"{location.file}:{location.line}, in {location.function}"
 
 
-def _atom(atom: Atom, names: _Names) -> str:
-    return names[atom] if isinstance(atom, Var) else _value(atom.value)
-
-
-def _value(value: Any) -> str:
-    """A constant or a static parameter."""
-    if isinstance(value, np.ndarray):
-        items = _value(value.tolist()) if value.size <= LARGEST else "..."
-        return f"{value.dtype.str[1:]}[{','.join(map(str, value.shape))}]({items})"
-    if isinstance(value, np.generic):
-        return f"{value.dtype.str[1:]}({_value(value.item())})"
-    if isinstance(value, np.dtype):
-        return value.str[1:]
-    if isinstance(value, complex):
-        return f"complex({_value(value.real)}, {_value(value.imag)})"
-    if type(value) is tuple:
-        return f"({', '.join(map(_value, value))}{',' if len(value) == 1 else ''})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, slice):
-        return f"slice({_value(value.start)}, {_value(value.stop)}, {_value(value.step)})"
-    if isinstance(value, type):
-        return value.__name__
-    if value is Ellipsis:
-        return "..."
-    if dataclasses.is_dataclass(value):
-        parts = (_value(getattr(value, field.name)) for field in dataclasses.fields(value))
-        return f"{type(value).__name__}({', '.join(parts)})"
-    return repr(value)
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def parse(text: str, ops: Mapping[str, Any], classes: Sequence[type] = ()) -> Trace:
+def parse(
+    text: str,
+    ops: Mapping[str, Any],
+    classes: Sequence[type] = (),
+    arrays: Sequence[np.ndarray[Any, Any]] = (),
+) -> Trace:
     """The trace that `text` describes.
 
     Parameters
@@ -169,22 +185,27 @@ def parse(text: str, ops: Mapping[str, Any], classes: Sequence[type] = ()) -> Tr
     ops : mapping of name to op
     classes : sequence of type
         Dataclasses that occur among parameters, such as `Slot` of an index.
+    arrays : sequence
+        The large arrays that stand beside the text.
 
     Raises
     ------
     InternalError : the text is not a trace
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    trace, rest = _Parser(ops, {c.__name__: c for c in classes}).trace(lines, 0)
+    trace, rest = _Parser(ops, {c.__name__: c for c in classes}, arrays).trace(lines, 0)
     if rest != len(lines):
         raise InternalError(f"the text goes on after the trace: {lines[rest]!r}")
     return trace
 
 
 class _Parser:
-    def __init__(self, ops: Mapping[str, Any], classes: Mapping[str, type]) -> None:
+    def __init__(
+        self, ops: Mapping[str, Any], classes: Mapping[str, type], arrays: Sequence[np.ndarray[Any, Any]]
+    ) -> None:
         self.ops = ops
         self.classes = classes
+        self.arrays = arrays
 
     def trace(self, lines: Sequence[str], at: int) -> tuple[Trace, int]:
         """The trace whose head is line `at`, and the number of the line after it."""
@@ -284,7 +305,12 @@ class _Parser:
             name = node.func.id  # type: ignore[attr-defined]
             if _DTYPE.match(name) or name == "b1":
                 return np.dtype(name).type(arguments[0])
-            makers = {"slice": slice, "complex": complex, **self.classes}
+            makers: dict[str, Any] = {
+                "slice": slice,
+                "complex": complex,
+                "array": self.arrays.__getitem__,
+                **self.classes,
+            }
             if name in makers:
                 return makers[name](*arguments)
         raise InternalError(f"cannot be read as a value: {ast.unparse(node)}")

@@ -28,8 +28,11 @@ LARGE = 4096  # items of the largest array that may be copied at each write
 class Running(Handing):
     """The part of `Structures` that lets loops run ahead."""
 
+    shown = False  # something was printed
+
     def showing(self) -> None:
         """Something is printed: the loops that are open run step by step."""
+        self.shown = True
         for frame in self.frames:
             if isinstance(frame, LoopFrame):
                 frame.shows = True

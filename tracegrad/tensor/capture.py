@@ -8,6 +8,7 @@ everything it read from outside an input or a guard, values of an outer capture 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from tracegrad import tree
 from tracegrad.errors import ArgumentError, TracegradError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Trace, Var
+from tracegrad.ir.types import ArrayType
 from tracegrad.record.frames import raised_at
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.linearize import linearize
@@ -42,7 +44,7 @@ class Leaf:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Captured:
     """What one run left.
 
@@ -65,6 +67,10 @@ class Captured:
         Why a later call could differ in a way no guard sees.
     notes : tuple of (str, Location)
         Why loops and branches were not generalised.
+    genuine : tuple of Read
+        What was looked up in modules nobody is expected to change, `np.exp`; asked by a later process alone.
+    shows : bool
+        Something was printed.
     """
 
     trace: Trace
@@ -78,6 +84,18 @@ class Captured:
     weak: tuple[bool, ...]
     impure: tuple[str, Location | None] | None
     notes: tuple[tuple[str, Location | None], ...]
+    genuine: tuple[Read, ...] = ()
+    shows: bool = False
+
+    @functools.cached_property
+    def name(self) -> str:
+        """What the trace is called."""
+        return self.trace.name
+
+    @functools.cached_property
+    def outputs(self) -> tuple[ArrayType, ...]:
+        """The types of the outputs of the trace."""
+        return tuple(atom.type for atom in self.trace.outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +305,8 @@ def _captured(
         weak,
         recording.impure,
         notes,
+        tuple(session.reads.genuine.values()),
+        recording.structures.shown,
     )
 
 

@@ -45,7 +45,7 @@ class Lookups:
         value = getattr(builtins, name, MISSING)
         if value is MISSING:
             raise NameError(f"name {name!r} is not defined", name=name)
-        return value
+        return self.reads.stable(builtins, name, value)
 
     def is_builtin(self, name: str) -> bool:
         """Whether a global name is the builtin one."""
@@ -63,7 +63,7 @@ class Lookups:
         """An attribute; of an object from outside it is a read. A property of a user's class runs as a marked clone."""
         kind = type(value)
         if kind is types.ModuleType and is_stable(value.__name__):
-            return getattr(value, name)
+            return self.reads.stable(value, name, getattr(value, name))
         if isinstance(value, TracedArray):
             if not hasattr(value, name) and hasattr(np.ndarray, name):
                 raise unsupported(f"ndarray.{name}")
@@ -124,7 +124,7 @@ class Lookups:
         package = self.globals.get("__package__")
         full = importlib.util.resolve_name("." * level + module, package) if level else module
         if is_stable(full):
-            return value
+            return self.reads.stable(sys.modules[full], name, value) if name else value
         if not name:
             return self.reads.read(value, sys.modules, (("item", full),))
         holder = sys.modules[full]

@@ -68,8 +68,8 @@ class Read:
     """One access path and what the capture found there.
 
     `kind`: "input", "value", "identity", "type", "length", "keys", "form", "contents" of an array, "alias" of the
-    read that it found, or "calm" (`calm_errors`). `root` is the object the path starts at; for an argument it is
-    `Argument(i)`.
+    read that it found, "calm" (`calm_errors`), or "genuine" (`Reads.stable`). `root` is the object the path starts
+    at; for an argument it is `Argument(i)`.
     """
 
     root: Any = field(repr=False)
@@ -201,6 +201,7 @@ class Reads:
         self.recording = recording
         self.guards: list[Read] = []
         self.inputs: dict[Any, Read] = {}  # Var -> where its value comes from
+        self.genuine: dict[Any, Read] = {}  # what was looked up in modules that nobody changes
         self._memo: dict[Hashable, tuple[Any, Any]] = {}
         self._paths: dict[int, tuple[Any, Any, tuple[Step, ...]]] = {}
         self._roots: list[Any] = []
@@ -263,6 +264,11 @@ class Reads:
                     )
                 else:
                     self.guards.append(Read(cls, (("attr", name),), "identity", found))
+
+    def stable(self, module: Any, name: str, value: Any) -> Any:
+        """What a module has that computes as NumPy does: nothing is guarded, another process looks once."""
+        self.genuine[id(module), name] = Read(module, (("attr", name),), "genuine", value)
+        return value
 
     def absent(self, root: Any, path: tuple[Step, ...]) -> None:
         """Guard that there is nothing at the end of a path."""
@@ -421,6 +427,9 @@ class Unread(Reads):
 
     def member(self, cls: type, name: str, found: Any) -> None:
         """Nothing is guarded."""
+
+    def stable(self, module: Any, name: str, value: Any) -> Any:
+        return value
 
     def contents(self, value: Any, objects: str = "parts") -> Any:
         return value
