@@ -18,6 +18,7 @@ from tracegrad.passes.lower import lower_branches, own_outputs
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify
 from tracegrad.passes.spell_out import spell_out
+from tracegrad.passes.unroll import unroll
 
 ROUNDS = 8  # each round makes the trace smaller or more canonical; few traces need more than three
 
@@ -76,6 +77,9 @@ def within(trace: Trace, memory: int | None) -> Trace:
 
 def for_loops(trace: Trace) -> Trace:
     """The same program as the native text writes it: what can be a loop over elements is made of such steps."""
+    written_out = unroll(trace)
+    if written_out is not trace:
+        trace = optimised(written_out)
     return drop_unused(share(spell_out(trace)))
 
 

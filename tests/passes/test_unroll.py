@@ -1,0 +1,109 @@
+"""Short loops over large arrays, written out, compute what the loops compute; other loops stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracegrad as tg
+from tests.emit.kernel_patterns import assert_packed, compiled, numbers
+
+LONG = numbers(3000)
+TABLE = numbers(4, 3000, seed=2)
+
+
+def damped(x: Any) -> Any:
+    y = x
+    for _ in range(4):
+        y = np.sqrt(y * y + x) / (1.0 + y)
+    return np.sum(y * y)
+
+
+def counted(x: Any) -> Any:
+    y = x
+    for k in range(5):
+        y = y / (1.0 + k) + x
+    return np.sum(y * y)
+
+
+def rows_of_a_table(x: Any) -> Any:
+    y = x
+    for k in range(4):
+        y = y * TABLE[k] + x
+    return np.sum(y * y)
+
+
+def two_loops(x: Any) -> Any:
+    y = x
+    for _ in range(3):
+        y = np.sqrt(y + x)
+    for _ in range(2):
+        y = y * y + x
+    return np.mean(y)
+
+
+@pytest.mark.parametrize("function", [damped, counted, rows_of_a_table, two_loops])
+def test_value_and_gradient(function: Callable[..., Any]) -> None:
+    native = compiled(function, LONG)
+    assert not re.search(r"^ *for k in", native.native_source, re.MULTILINE)
+    assert native.native_source.count("range(0, 3000") == 1
+    assert_packed(native, 8)
+    (value, bar), (wanted, wanted_bar) = native(LONG), tg.value_and_grad(function, jit="python")(LONG)
+    np.testing.assert_allclose(value, wanted, rtol=1e-13)
+    np.testing.assert_allclose(bar, wanted_bar, rtol=1e-12)
+
+
+def test_a_second_derivative() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(tg.grad(damped)(x) ** 2)
+
+    native, readable = tg.grad(f, jit="native")(LONG), tg.grad(f, jit="python")(LONG)
+    np.testing.assert_allclose(native, readable, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [17, 100])
+def test_long_loops_stay(steps: int) -> None:
+    def f(x: Any) -> Any:
+        for _ in range(steps):
+            x = np.sqrt(x + 1.0)
+        return np.sum(x)
+
+    native = compiled(f, LONG)
+    assert f"range({steps})" in native.native_source
+    np.testing.assert_allclose(native(LONG)[1], tg.grad(f, jit="python")(LONG), rtol=1e-12)
+
+
+def test_small_arrays_stay_in_their_loop() -> None:
+    native = compiled(damped, LONG[:5].copy())
+    assert "range(4)" in native.native_source
+
+
+def test_products_of_matrices_stay_in_their_loop() -> None:
+    matrix = numbers(40, 40) / 40
+
+    def f(x: Any) -> Any:
+        y = x
+        for _ in range(3):
+            y = np.dot(matrix, y) + x
+        return np.sum(y * y)
+
+    x = numbers(40, 40, seed=3)
+    native = compiled(f, x)
+    assert "range(3)" in native.native_source
+    np.testing.assert_allclose(native(x)[1], tg.grad(f, jit="python")(x), rtol=1e-12)
+
+
+def test_a_loop_whose_entries_are_a_result() -> None:
+    def f(x: Any) -> Any:
+        kept = []
+        for _ in range(3):
+            x = np.sqrt(x + 1.0)
+            kept.append(x)
+        return np.stack(kept)
+
+    native = compiled(f, LONG, transform=tg.jit)
+    np.testing.assert_allclose(native(LONG), f(LONG), rtol=1e-14)

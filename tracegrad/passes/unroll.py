@@ -1,0 +1,126 @@
+"""Loops of few iterations over large arrays, written out: their steps become one loop over the elements.
+
+`for _ in range(4): y = np.tanh(y)` passes four times over `y`, and its derivative keeps every `y`. Written out, the
+four steps of one element follow each other in registers, and so do those of its derivative. For native text alone. A
+trace comes in, and one with the same values goes out. Begin with `unroll`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tracegrad.ir.close import substitute, substituted
+from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
+from tracegrad.ops.index import getitem
+from tracegrad.passes.rewrite import inlined
+
+ROUNDS = 16  # iterations at most
+STEPS = 256  # steps at most, when written out
+LARGE = 1024  # elements of an array from which memory counts more than compiling
+_SUMS = ("sum", "sum_to", "broadcast_to", "expand_dims", "reshape", "astype", "getitem")
+
+
+def unroll(trace: Trace) -> Trace:
+    """Write out the loops over elementwise steps of large arrays.
+
+    What such a loop stacks, and another one takes slice by slice, goes there directly. Preserves every value.
+    """
+    chosen = _chosen(trace)
+    if not chosen:
+        return trace
+    stands: dict[Var, Atom] = {}
+    entries: dict[Var, list[Atom]] = {}
+    steps: list[Step] = []
+    for step in trace.steps:
+        step = substitute(step, stands)
+        if not isinstance(step, Instr) or step.outputs[0] not in chosen:
+            steps.append(step)
+            continue
+        written, finals, stacked = _written_out(step, entries)
+        steps.extend(written)
+        n = step.params["carried"]
+        stands[step.outputs[0]] = Const(np.int64(_rounds(step)))
+        stands.update(zip(step.outputs[1 : 1 + n], finals, strict=True))
+        entries.update(zip(step.outputs[1 + n :], stacked, strict=True))
+    outputs = tuple(substituted(a, stands) for a in trace.outputs)
+    return replace(trace, steps=tuple(steps), outputs=outputs)
+
+
+def _rounds(step: Instr) -> int:
+    limit = step.inputs[0]
+    assert isinstance(limit, Const)
+    return int(limit.value)
+
+
+def _chosen(trace: Trace) -> set[Var]:
+    """The loops to write out, by their first outputs: what one of them stacks, only others of them read."""
+    loops = {s.outputs[0]: s for s in trace.steps if isinstance(s, Instr) and _is_short(s)}
+    while True:
+        readers: dict[Var, list[Instr | None]] = {}
+        for step in trace.steps:
+            instr = step if isinstance(step, Instr) and step.outputs[0] in loops else None
+            end = len(step.inputs) - (instr.params["sliced"] if instr is not None else 0)
+            for k, atom in enumerate(step.inputs):
+                if isinstance(atom, Var):
+                    readers.setdefault(atom, []).append(instr if k >= end else None)
+        for atom in trace.outputs:
+            if isinstance(atom, Var):
+                readers.setdefault(atom, []).append(None)
+        kept = {
+            key: step
+            for key, step in loops.items()
+            if all(
+                reader is not None and _rounds(reader) == _rounds(step)
+                for stack in step.outputs[1 + step.params["carried"] :]
+                for reader in readers.get(stack, ())
+            )
+        }
+        if len(kept) == len(loops):
+            return set(kept)
+        loops = kept
+
+
+def _is_short(step: Instr) -> bool:
+    """Whether it is a loop of few elementwise steps over large arrays, with a known number of iterations."""
+    params, limit = step.params, step.inputs[0] if step.inputs else None
+    if step.op.name != "loop" or params["condition"] is not None or params["stop"] is not None:
+        return False
+    if not isinstance(limit, Const) or not 0 < int(limit.value) <= ROUNDS:
+        return False
+    body = params["body"].steps
+    if len(body) * int(limit.value) > STEPS or not all(isinstance(s, Instr) for s in body):
+        return False
+    large = any(v.type.shape and -1 not in v.shape and v.type.size >= LARGE for s in body for v in s.outputs)
+    return large and all(s.op.family == "elementwise" or s.op.name in _SUMS for s in body)
+
+
+def _written_out(
+    step: Instr, entries: Mapping[Var, Sequence[Atom]]
+) -> tuple[list[Step], Sequence[Atom], list[list[Atom]]]:
+    """The steps of all iterations, the final carried values, and what would have been stacked."""
+    params = step.params
+    n, end = params["carried"], len(step.inputs) - params["sliced"]
+    rounds = _rounds(step)
+    carried: Sequence[Atom] = step.inputs[1 : 1 + n]
+    invariants, sliced = step.inputs[1 + n : end], step.inputs[end:]
+    steps: list[Step] = []
+    stacked: list[list[Atom]] = [[Const(0)] * rounds for _ in step.outputs[1 + n :]]
+    for k in reversed(range(rounds)) if params["reverse"] else range(rounds):
+        slices = []
+        for place, source in enumerate(sliced):
+            if isinstance(source, Var) and source in entries:
+                slices.append(entries[source][k])
+                continue
+            item = Var(params["body"].inputs[end - len(step.inputs) + place].type)
+            index = {"index": (k,)}
+            steps.append(Instr(getitem, (source,), (item,), index, step.location))
+            slices.append(item)
+        inner, outputs = inlined(params["body"], (Const(np.int64(k)), *carried, *invariants, *slices))
+        steps.extend(inner)
+        carried = outputs[:n]
+        for stack, value in zip(stacked, outputs[n:], strict=True):
+            stack[k] = value
+    return steps, carried, stacked
