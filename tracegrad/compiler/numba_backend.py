@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from tracegrad.compiler.disk_cache import say_once
+from tracegrad.compiler.instructions import register
 from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.source_file import load
 from tracegrad.ir.source import Source
@@ -113,9 +114,10 @@ def _apart() -> Any:
     from numba.core.compiler import Compiler
 
     class Apart(Compiler):
-        """Numba's own compiler, with a flag that `njit` has no option for."""
+        """Numba's own compiler, with a flag that `njit` has no option for; it knows the vector functions."""
 
         def __init__(self, *args: Any) -> None:
+            register()
             super().__init__(*args)
             self.state.flags.noalias = True
 

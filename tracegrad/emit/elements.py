@@ -19,7 +19,7 @@ import numpy as np
 from tracegrad.emit.blocks import Compute, Item, Operand, Value
 from tracegrad.emit.expressions import Expressions, kernel_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
-from tracegrad.ir.types import ArrayType
+from tracegrad.ir.types import ArrayType, is_weak
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import call, literal
 
@@ -44,8 +44,27 @@ def scalar_step(instr: Instr) -> Instr | None:
         return None
     outputs = tuple(Var(ArrayType((), v.dtype)) for v in instr.outputs)
     found = Instr(instr.op, tuple(map(_element_of, instr.inputs)), outputs, instr.params, instr.location)
+    if vector_of(found) is not None:
+        return found
     native = instr.op.native(found) if callable(instr.op.native) else instr.op.native
     return None if native is False else found
+
+
+def vector_of(step: Instr) -> Any:
+    """The vector function that computes this step of one element, if there is one."""
+    if step.op.vector is None or step.outputs[0].dtype not in (np.float32, np.float64):
+        return None
+    exponent = step.inputs[1] if step.op.name == "power" else None
+    if isinstance(exponent, Const) and float(2 * exponent.value).is_integer():
+        return None  # products and roots are faster
+    same = all(a.dtype == step.outputs[0].dtype or is_weak(getattr(a, "value", None)) for a in step.inputs)
+    return step.op.vector if same else None
+
+
+def vector_function(instr: Instr) -> Any:
+    """The vector function that the native text calls for this step, if it calls one."""
+    step = scalar_step(instr)
+    return None if step is None else vector_of(step)
 
 
 def _element_of(atom: Atom) -> Atom:
@@ -104,7 +123,9 @@ def called_kernel(instr: Instr) -> tuple[Any, ...] | None:
     if not has_loop(instr):
         return kernel_of(instr)
     step = scalar_step(instr)
-    return None if step is None or step.op.name in ("where", "clip") else kernel_of(step)
+    if step is None or step.op.name in ("where", "clip") or vector_of(step) is not None:
+        return None
+    return kernel_of(step)
 
 
 def is_light(node: ast.expr) -> bool:
@@ -166,6 +187,9 @@ class Elements:
             return ast.IfExp(test=inputs[0], body=inputs[1], orelse=inputs[2])
         if step.op.name == "clip":
             return call("np.minimum", call("np.maximum", *inputs[:2]), inputs[2])
+        function = vector_of(step)
+        if function is not None:
+            return call(function.__name__, *inputs)
         if step.op.name in _EXACT:
             return self.expressions.cast(call(_EXACT[step.op.name], *inputs), step)
         return self.expressions.combine(step, inputs)

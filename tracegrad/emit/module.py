@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from tracegrad.emit.blocks import Return, Value
-from tracegrad.emit.elements import called_kernel, has_loop
+from tracegrad.emit.elements import called_kernel, has_loop, vector_function
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.fusion import fuse
 from tracegrad.emit.leaving import leave_at_once
@@ -113,11 +113,13 @@ def emit_native(
     if reasons:
         return reasons
     name = identifier(forward.name)
+    vectors = {function.__name__ for function in _vector_functions(traces)}
     if kind == "vjp":
         entries: tuple[str, ...] = (f"{name}_forward", f"{name}_backward")
     else:
-        entries = (name + {"value": "", "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
-    reserved = (*entries, *(k.__name__ for k in _kernels(traces, (checked, added))))
+        alone = "_value" if name in vectors else ""
+        entries = (name + {"value": alone, "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
+    reserved = (*entries, *vectors, *(k.__name__ for k in _kernels(traces, (checked, added))))
     functions: list[tuple[str, list[str], list[Line]]] = []
     called: dict[Any, None] = {}
     for entry, trace in zip(entries, traces, strict=True):
@@ -234,13 +236,30 @@ def _imports(traces: Sequence[Trace], kernels: Sequence[str], native: bool) -> l
     lines = {"import numpy as np"}
     for trace in traces:
         for step in all_steps(trace):
-            if isinstance(step, Instr) and step.op.imports and not (native and called_kernel(step)):
-                lines.add(step.op.imports)
+            if not isinstance(step, Instr) or (native and (called_kernel(step) or vector_function(step))):
+                continue
+            lines.update([step.op.imports] if step.op.imports else [])
     if any("math." in text for text in kernels):
         lines.add("import math")
+    named: dict[str, list[str]] = {}
+    for function in _vector_functions(traces) if native else ():
+        named.setdefault(function.__module__, []).append(function.__name__)
+    lines.update(f"from {module} import {', '.join(sorted(names))}" for module, names in named.items())
     return sorted(
-        lines, key=lambda line: (not line.startswith("import math"), line != "import numpy as np", line)
+        lines,
+        key=lambda line: (
+            not line.startswith("import math"),
+            line != "import numpy as np",
+            line.startswith("from"),
+            line,
+        ),
     )
+
+
+def _vector_functions(traces: Sequence[Trace]) -> list[Any]:
+    """The vector functions that traces call in native text, each once."""
+    steps = (step for trace in traces for step in all_steps(trace) if isinstance(step, Instr))
+    return [f for f in dict.fromkeys(map(vector_function, steps)) if f is not None]
 
 
 def _file(traces: Sequence[Trace]) -> str | None:

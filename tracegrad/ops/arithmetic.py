@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Const
+from tracegrad.kernels import powers
 from tracegrad.ops.compare import equal, greater, sign, trunc, where
 from tracegrad.ops.elementary import log
 from tracegrad.ops.families import away_from_zero, elementwise, positive
@@ -59,7 +60,7 @@ negative: Op = elementwise(np.negative, lambda z, x: -1, symbol="neg")
 positive_: Op = elementwise(np.positive, lambda z, x: 1, name="positive")
 stop_gradient: Op = elementwise(np.positive, passes_zero=True, name="stop_gradient", callee="np.positive")
 """The same value, which counts as a constant for derivatives."""
-power: Op = elementwise(np.power, _power_partials, domain=positive, symbol="**")
+power: Op = elementwise(np.power, _power_partials, domain=positive, symbol="**", vector=powers.power)
 floor_divide: Op = elementwise(np.floor_divide, passes_zero=True, domain=away_from_zero, symbol="//")
 remainder: Op = elementwise(
     np.remainder, lambda z, x, y: (1, -floor_divide(x, y)), domain=((0.2, 0.9), (1.0, 2.0)), symbol="%"

@@ -11,18 +11,23 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.kernels import exponential, logarithm, trigonometric
 from tracegrad.ops.compare import equal, less, where
 from tracegrad.ops.families import above_one, away_from_zero, elementwise, positive, unit
 from tracegrad.ops.op import Op
 
-exp: Op = elementwise(np.exp, lambda z, x: z)
-exp2: Op = elementwise(np.exp2, lambda z, x: z * math.log(2))
-expm1: Op = elementwise(np.expm1, lambda z, x: z + 1)
-log: Op = elementwise(np.log, lambda z, x: 1 / x, domain=positive)
-log2: Op = elementwise(np.log2, lambda z, x: 1 / (x * math.log(2)), domain=positive)
-log10: Op = elementwise(np.log10, lambda z, x: 1 / (x * math.log(10)), domain=positive)
-log1p: Op = elementwise(np.log1p, lambda z, x: 1 / (1 + x), domain=positive)
-logaddexp: Op = elementwise(np.logaddexp, lambda z, x, y: (exp(x - z), exp(y - z)))
+exp: Op = elementwise(np.exp, lambda z, x: z, vector=exponential.exp)
+exp2: Op = elementwise(np.exp2, lambda z, x: z * math.log(2), vector=exponential.exp2)
+expm1: Op = elementwise(np.expm1, lambda z, x: z + 1, vector=exponential.expm1)
+log: Op = elementwise(np.log, lambda z, x: 1 / x, domain=positive, vector=logarithm.log)
+log2: Op = elementwise(np.log2, lambda z, x: 1 / (x * math.log(2)), domain=positive, vector=logarithm.log2)
+log10: Op = elementwise(
+    np.log10, lambda z, x: 1 / (x * math.log(10)), domain=positive, vector=logarithm.log10
+)
+log1p: Op = elementwise(np.log1p, lambda z, x: 1 / (1 + x), domain=positive, vector=logarithm.log1p)
+logaddexp: Op = elementwise(
+    np.logaddexp, lambda z, x, y: (exp(x - z), exp(y - z)), vector=logarithm.logaddexp
+)
 logaddexp2: Op = elementwise(np.logaddexp2, lambda z, x, y: (exp2(x - z), exp2(y - z)))
 
 sqrt: Op = elementwise(np.sqrt, lambda z, x: 0.5 / z, domain=positive)
@@ -37,9 +42,9 @@ def _hypot_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
 hypot: Op = elementwise(np.hypot, _hypot_partials, domain=away_from_zero)
 
-sin: Op = elementwise(np.sin, lambda z, x: cos(x))
-cos: Op = elementwise(np.cos, lambda z, x: -sin(x))
-tan: Op = elementwise(np.tan, lambda z, x: 1 + z * z, domain=unit)
+sin: Op = elementwise(np.sin, lambda z, x: cos(x), vector=trigonometric.sin)
+cos: Op = elementwise(np.cos, lambda z, x: -sin(x), vector=trigonometric.cos)
+tan: Op = elementwise(np.tan, lambda z, x: 1 + z * z, domain=unit, vector=trigonometric.tan)
 arcsin: Op = elementwise(np.arcsin, lambda z, x: 1 / sqrt(1 - x * x), domain=unit)
 arccos: Op = elementwise(np.arccos, lambda z, x: -1 / sqrt(1 - x * x), domain=unit)
 arctan: Op = elementwise(np.arctan, lambda z, x: 1 / (1 + x * x))
@@ -47,9 +52,9 @@ arctan2: Op = elementwise(
     np.arctan2, lambda z, y, x: (x / (x * x + y * y), -y / (x * x + y * y)), domain=away_from_zero
 )
 
-sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x))
-cosh: Op = elementwise(np.cosh, lambda z, x: sinh(x))
-tanh: Op = elementwise(np.tanh, lambda z, x: 1 - z * z)
+sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x), vector=exponential.sinh)
+cosh: Op = elementwise(np.cosh, lambda z, x: sinh(x), vector=exponential.cosh)
+tanh: Op = elementwise(np.tanh, lambda z, x: 1 - z * z, vector=exponential.tanh)
 arcsinh: Op = elementwise(np.arcsinh, lambda z, x: 1 / sqrt(x * x + 1))
 arccosh: Op = elementwise(np.arccosh, lambda z, x: 1 / sqrt(x * x - 1), domain=above_one)
 arctanh: Op = elementwise(np.arctanh, lambda z, x: 1 / (1 - x * x), domain=unit)

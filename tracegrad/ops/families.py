@@ -115,6 +115,7 @@ def elementwise(
     callee: str = "",
     imports: str = "",
     native: Any = True,
+    vector: Callable[..., Any] | None = None,
     emit: Callable[..., Any] | None = None,
 ) -> Op:
     """Declare an op that works element by element, with broadcasting.
@@ -175,6 +176,7 @@ def elementwise(
         callee=callee,
         imports=imports,
         native=native,
+        vector=vector,
         family="elementwise",
         partials=partials,
         symbol=symbol,

@@ -50,6 +50,9 @@ class Op:
     native : callable or bool
         True where Numba compiles the array text as it stands; False where it does not; or `native(instr)` that returns
         one of them, or `(kernel, *static)`: a function of the room `kernels` to call with the inputs and `static`.
+    vector : callable or None
+        A function of the room `kernels` for one element, float64 or float32, which loops over elements call: several
+        elements are computed at once. Scalar code does not: one number alone is faster in the C library.
     view : bool
         The result may share memory with the first input.
     """
@@ -69,6 +72,7 @@ class Op:
         "result_type",
         "sample",
         "symbol",
+        "vector",
         "view",
         "vjp",
         "why",
@@ -88,6 +92,7 @@ class Op:
         callee: str = "",
         imports: str = "",
         native: Any = True,
+        vector: Callable[..., Any] | None = None,
         view: bool = False,
         n_outputs: int = 1,
         family: str = "general",
@@ -110,6 +115,7 @@ class Op:
         self.emit = emit or self._call
         self.imports = imports
         self.native = native
+        self.vector = vector
         self.view = view
         self.n_outputs = n_outputs
         self.family = family

@@ -17,6 +17,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import promote
 from tracegrad.kernels import elements as kernels
+from tracegrad.kernels import exponential, normal
 from tracegrad.ops.elementary import exp, log, log1p
 from tracegrad.ops.families import anywhere, elementwise, positive, unit
 from tracegrad.ops.op import Op
@@ -50,6 +51,7 @@ def special(
     domain: Any = anywhere,
     one: Callable[..., Any] | None = None,
     each: Callable[..., Any] | None = None,
+    vector: Callable[..., Any] | None = None,
 ) -> Op:
     """Declare `scipy.special.<name>`; `one` and `each` are its kernels for a scalar and for an array."""
 
@@ -74,6 +76,7 @@ def special(
         callee=f"scipy.special.{name}",
         imports="import scipy.special",
         native=native,
+        vector=vector,
     )
 
 
@@ -81,8 +84,10 @@ def _kernels(name: str) -> dict[str, Callable[..., Any]]:
     return {"one": getattr(kernels, f"{name}_of"), "each": getattr(kernels, f"{name}_each")}
 
 
-erf: Op = special("erf", lambda z, x: _TWO_OVER_ROOT_PI * exp(-x * x), **_kernels("erf"))
-erfc: Op = special("erfc", lambda z, x: -_TWO_OVER_ROOT_PI * exp(-x * x), **_kernels("erfc"))
+erf: Op = special("erf", lambda z, x: _TWO_OVER_ROOT_PI * exp(-x * x), vector=normal.erf, **_kernels("erf"))
+erfc: Op = special(
+    "erfc", lambda z, x: -_TWO_OVER_ROOT_PI * exp(-x * x), vector=normal.erfc, **_kernels("erfc")
+)
 erfcx: Op = special("erfcx", lambda z, x: 2 * x * z - _TWO_OVER_ROOT_PI, **_kernels("erfcx"))
 erfinv: Op = special("erfinv", lambda z, x: exp(z * z) / _TWO_OVER_ROOT_PI, domain=unit, **_kernels("erfinv"))
 erfcinv: Op = special(
@@ -95,7 +100,7 @@ ndtri: Op = special(
     "ndtri", lambda z, x: _ROOT_TWO_PI * exp(0.5 * z * z), domain=_INSIDE, **_kernels("ndtri")
 )
 
-expit: Op = special("expit", lambda z, x: z * (1 - z), **_kernels("expit"))
+expit: Op = special("expit", lambda z, x: z * (1 - z), vector=exponential.sigmoid, **_kernels("expit"))
 logit: Op = special("logit", lambda z, x: 1 / (x * (1 - x)), domain=_INSIDE, **_kernels("logit"))
 log_expit: Op = special("log_expit", lambda z, x: expit(-x), **_kernels("log_expit"))
 

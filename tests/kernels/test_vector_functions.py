@@ -1,0 +1,261 @@
+"""Vector functions: right to the stated digits over the whole range, packed, the same in plain Python."""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numba
+import numpy as np
+import pytest
+from llvmlite import binding
+
+from tests.kernels.samples import around, error_in_ulp, everywhere, quarter_turns, within
+from tracegrad.compiler.instructions import register
+from tracegrad.kernels import exponential, instructions, logarithm, normal, powers, trigonometric
+
+PACKED = re.compile(r"\tvfn?m(?:add|sub)\d+pd\t.*%[yz]mm")
+
+
+def bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For mpmath, which would compute e**1e300: nothing changes beyond 2000."""
+    return lambda x: function(min(max(x, mpmath.mpf(-2000)), mpmath.mpf(2000)))
+
+
+def many_digits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """For the trigonometric functions of large numbers."""
+
+    def computed(x: Any) -> Any:
+        with mpmath.workprec(1200):
+            return function(x) if mpmath.isfinite(x) else mpmath.nan
+
+    return computed
+
+
+def two_to(x: Any) -> Any:
+    return mpmath.mpf(2) ** x
+
+
+def log_to(base: int) -> Callable[..., Any]:
+    return lambda x: mpmath.log(x) / mpmath.log(base)
+
+
+def exact_sigmoid(x: Any) -> Any:
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def exact_softplus(x: Any) -> Any:
+    return x + mpmath.log1p(mpmath.exp(-x)) if x > 0 else mpmath.log1p(mpmath.exp(x))
+
+
+LARGEST_EXPONENT, LEAST_NORMAL, LEAST = 709.782712893384, -708.3964185322641, -745.1332191019412
+Case = tuple[Callable[..., Any], float, list[Any]]
+UNARY: dict[Any, Case] = {  # the exact function, the units of the last place allowed, where to look closely
+    exponential.exp: (
+        bounded(mpmath.exp),
+        1,
+        [within(-746, 711), within(-1, 1), around(LARGEST_EXPONENT, LEAST_NORMAL, LEAST)],
+    ),
+    exponential.exp2: (
+        bounded(two_to),
+        2,
+        [within(-1076, 1025), within(-1, 1), around(1024.0, -1022.0, -1074.0, 0.5)],
+    ),
+    exponential.expm1: (
+        bounded(mpmath.expm1),
+        2,
+        [within(-40, 711), within(-1, 1), around(LARGEST_EXPONENT, 0.35, -0.35)],
+    ),
+    exponential.sinh: (
+        bounded(mpmath.sinh),
+        2,
+        [within(-711, 711), within(-3, 3), around(710.4758600739439, 0.3466)],
+    ),
+    exponential.cosh: (
+        bounded(mpmath.cosh),
+        2,
+        [within(-711, 711), within(-3, 3), around(710.4758600739439, 0.3466)],
+    ),
+    exponential.tanh: (bounded(mpmath.tanh), 2, [within(-20, 20), within(-1, 1), around(0.55, 19.06, 22.0)]),
+    exponential.sigmoid: (
+        bounded(exact_sigmoid),
+        2,
+        [within(-745, 40), within(-5, 5), around(LEAST_NORMAL, 36.7)],
+    ),
+    logarithm.log: (mpmath.log, 1, [within(0, 3), around(1.0, 2 / 3, 4 / 3, 1e-308)]),
+    logarithm.log1p: (mpmath.log1p, 2, [within(-1, 3), around(-1.0, -1 / 3, 1 / 3, 1.0)]),
+    logarithm.log2: (log_to(2), 2, [within(0, 3), around(1.0, 2 / 3, 4 / 3, 1024.0)]),
+    logarithm.log10: (log_to(10), 2, [within(0, 3), around(1.0, 2 / 3, 4 / 3, 1000.0)]),
+    logarithm.softplus: (exact_softplus, 2, [within(-745, 40), within(-5, 5), around(LEAST_NORMAL, 36.7)]),
+    trigonometric.sin: (many_digits(mpmath.sin), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
+    trigonometric.cos: (many_digits(mpmath.cos), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
+    trigonometric.tan: (many_digits(mpmath.tan), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
+    normal.erf: (bounded(mpmath.erf), 2, [within(-6, 6), within(-1, 1), around(0.89, 5.9, 5.95)]),
+    normal.erfc: (bounded(mpmath.erfc), 2, [within(-6, 6), within(0, 28), around(0.85, 0.83, 26.54, 27.22)]),
+}
+BINARY = (powers.power, logarithm.logaddexp)
+each_unary = pytest.mark.parametrize("function", UNARY, ids=lambda f: f.__name__)
+
+
+def has_wide_registers() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64") and bool(
+        binding.get_host_cpu_features().get("avx2")
+    )
+
+
+class Loops:
+    """`out[i] = f(x[i])`, compiled once for all tests."""
+
+    def __init__(self) -> None:
+        register()
+        self.compiled: dict[Any, Any] = {}
+
+    def __call__(self, function: Any) -> Any:
+        def unary(x: Any, out: Any) -> None:
+            for i in range(x.size):
+                out[i] = function(x[i])
+
+        def binary(x: Any, y: Any, out: Any) -> None:
+            for i in range(x.size):
+                out[i] = function(x[i], y[i])
+
+        if function not in self.compiled:
+            self.compiled[function] = numba.njit(error_model="numpy")(binary if function in BINARY else unary)
+        return self.compiled[function]
+
+    def values(self, function: Any, *arrays: Any) -> Any:
+        out = np.empty_like(arrays[0])
+        self(function)(*arrays, out)
+        return out
+
+
+@pytest.fixture(scope="module")
+def loops() -> Loops:
+    return Loops()
+
+
+def test_every_vector_function_is_tested() -> None:
+    assert set(instructions.VECTOR_FUNCTIONS) == {*UNARY, *BINARY}
+
+
+def worst_of(given: Any, found: Any, exact: Callable[..., Any], dtype: Any = np.float64) -> tuple[float, Any]:
+    """The largest error in units of the last place, and where it is."""
+    worst: tuple[float, Any] = (0.0, None)
+    with mpmath.workprec(120), np.errstate(all="ignore"):
+        for x, y in zip(given, found, strict=True):
+            value = exact(*map(mpmath.mpf, x)) if isinstance(x, tuple) else exact(mpmath.mpf(float(x)))
+            if math.isnan(x if not isinstance(x, tuple) else 0.0):
+                value = mpmath.nan
+            error = error_in_ulp(y, value if isinstance(value, mpmath.mpf) else mpmath.nan, dtype)
+            if error > worst[0]:
+                worst = (error, (x, y))
+    return worst
+
+
+@each_unary
+def test_error_over_the_whole_range(function: Any, loops: Loops) -> None:
+    exact, limit, places = UNARY[function]
+    given = np.concatenate([everywhere(), *places])
+    error, where = worst_of(given, loops.values(function, given), exact)
+    assert error <= limit, f"{error:.3f} ulp at {where}"
+
+
+@each_unary
+def test_error_of_float32(function: Any, loops: Loops) -> None:
+    exact, _, places = UNARY[function]
+    with np.errstate(all="ignore"):
+        given = np.concatenate([everywhere()[::3], *(p[::4] for p in places)]).astype(np.float32)
+    error, where = worst_of(given, loops.values(function, given), exact, np.float32)
+    assert error <= 0.6, f"{error:.3f} ulp at {where}"
+
+
+@each_unary
+def test_plain_python_says_the_same(function: Any, loops: Loops) -> None:
+    given = np.concatenate([within(0.01, 3.0, 20), within(5.0, 25.0, 10)])
+    assert [function(x) for x in given.tolist()] == loops.values(function, given).tolist()
+    assert type(function(np.float32(0.5))) is np.float32
+
+
+ODD = (
+    exponential.expm1,
+    exponential.sinh,
+    exponential.tanh,
+    logarithm.log1p,
+    trigonometric.sin,
+    trigonometric.tan,
+)
+
+
+@pytest.mark.parametrize("function", [*ODD, normal.erf], ids=lambda f: f.__name__)
+def test_signs_of_zero(function: Any, loops: Loops) -> None:
+    zeros = np.array([0.0, -0.0])
+    assert np.signbit(loops.values(function, zeros)).tolist() == [False, True]
+
+
+SPECIAL = [0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 5e-324, 1e-300, 1e300, 2.0**52 + 1, 2.0**53 + 2, math.inf]
+
+
+def test_special_cases_of_power(loops: Loops) -> None:
+    places = np.array([*SPECIAL, *(-x for x in SPECIAL), math.nan])
+    x, y = map(np.ravel, np.meshgrid(places, places))
+    with np.errstate(all="ignore"):
+        expected = np.power(x, y)
+    found = loops.values(powers.power, x, y)
+    np.testing.assert_allclose(found, expected, rtol=5e-16, atol=0)
+    zero = expected == 0
+    np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(expected[zero]))
+
+
+def test_error_of_power(loops: Loops) -> None:
+    x = np.concatenate([within(0.5, 2), np.exp(within(-600, 600)), 1 + within(-1e-4, 1e-4)])
+    with np.errstate(all="ignore"):
+        y = np.concatenate([within(-20, 20), within(-744, 709), within(-744, 709)])
+        y[600:] /= np.log(x[600:])
+    error, where = worst_of(
+        list(zip(x.tolist(), y.tolist(), strict=True)), loops.values(powers.power, x, y), mpmath.power
+    )
+    assert error <= 2, f"{error:.3f} ulp at {where}"
+
+
+def test_logaddexp_is_numpys(loops: Loops) -> None:
+    places = np.array([*SPECIAL, *(-x for x in SPECIAL), math.nan, 700.0, -745.0])
+    x, y = map(np.ravel, np.meshgrid(places, places))
+    with np.errstate(all="ignore"):
+        expected = np.logaddexp(x, y)
+    np.testing.assert_allclose(loops.values(logarithm.logaddexp, x, y), expected, rtol=5e-16, atol=0)
+
+
+def test_far_arguments_beside_others_in_one_register(loops: Loops) -> None:
+    given = np.tile([0.5, 1e22, -2.0, math.inf, 3.0, -1e300, 7.0], 9)
+    with np.errstate(all="ignore"):
+        expected = np.sin(given)
+    np.testing.assert_allclose(loops.values(trigonometric.sin, given), expected, rtol=3e-16)
+
+
+def test_contraction_of_the_caller_changes_nothing(loops: Loops) -> None:
+    function = exponential.expm1
+
+    @numba.njit(error_model="numpy", fastmath={"contract"})
+    def contracted(x: Any, out: Any) -> None:
+        for i in range(x.size):
+            out[i] = function(x[i])
+
+    given = within(-3, 3)
+    out = np.empty_like(given)
+    contracted(given, out)
+    np.testing.assert_array_equal(out, loops.values(function, given))
+
+
+@pytest.mark.parametrize("function", [*UNARY, *BINARY], ids=lambda f: f.__name__)
+def test_loops_are_in_packed_instructions(function: Any, loops: Loops) -> None:
+    if not has_wide_registers():
+        pytest.skip("the processor has no AVX2, or is none of x86-64")
+    loop = loops(function)
+    array = numba.float64[::1]
+    count = len(loop.py_func.__code__.co_varnames) - 1
+    loop.compile((array,) * count)
+    assert PACKED.search(loop.inspect_asm(loop.signatures[0]))

@@ -1,0 +1,95 @@
+"""Powers and the cube root, without a branch, so that LLVM computes several elements at once.
+
+Numbers go in, a number comes out; the special cases are those of C's `pow` (ISO C, annex F.10.4.4), as NumPy has them.
+Begin with `power`.
+
+x**y = e**(y log x), where an error of the logarithm counts up to 745 times: so it is a sum of two numbers, right to 65
+bits, from log((1 + s) / (1 - s)) = 2 s + 2/3 s**3 + ... whose first two terms are such sums (Dekker, Numerische
+Mathematik 18, 1971).
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from tracegrad.kernels.exponential import EXP, LN2_HIGH, LN2_LOW, LOG2_E, SHIFT, halves
+from tracegrad.kernels.instructions import choose, floor, fused, polynomial, vector, with_sign
+from tracegrad.kernels.logarithm import INFINITY, NAN, parts
+
+ROOT_HALF_BITS = 0x3FE6A09E667F3BCD
+TWO_THIRDS = 0.6666666666666666
+TWO_THIRDS_REST = 3.700743415417188e-17
+
+# (2 atanh(s) / s - 2 - 2/3 s**2) / s**4 in s**2, |s| <= 0.1716; error 2**-70 relative to 2 s
+LOG_TAIL = (
+    0.4,
+    0.2857142857142689,
+    0.22222222222715327,
+    0.18181818106283446,
+    0.1538462215562365,
+    0.13332961820191241,
+    0.11777198113104743,
+    0.10280305248641018,
+    0.12018187722457604,
+)
+
+
+def log_in_two(x):
+    """log(x) of a positive number, and what is missing in it."""
+    e, f = parts(x, ROOT_HALF_BITS)
+    whole = 2.0 + f
+    inverse = 1.0 / whole
+    s = f * inverse
+    s_rest = (fused(-s, whole, f) - s * (f - (whole - 2.0))) * inverse
+    square = s * s
+    square_rest = fused(s, s, -square) + 2.0 * s * s_rest
+    third = square * TWO_THIRDS
+    tail = square * square * polynomial(square, LOG_TAIL)
+    tail = fused(square, TWO_THIRDS, -third) + fused(square, TWO_THIRDS_REST, square_rest * TWO_THIRDS) + tail
+    factor = third + tail
+    factor_rest = tail - (factor - third)
+    more = s * factor
+    more_rest = fused(s, factor, -more) + fused(s, factor_rest, s_rest * (2.0 + factor))
+    twos = e * LN2_HIGH
+    first = twos + 2.0 * s
+    first_rest = 2.0 * s - (first - twos)
+    second = first + more
+    rest = (more - (second - first)) + (first_rest + fused(e, LN2_LOW, more_rest))
+    found = second + rest
+    return found, rest - (found - second)
+
+
+def exp_of_two(x, rest):
+    """e**(x + rest), with a small rest."""
+    inside = choose(x > 710.0, 710.0, choose(x < -746.0, -746.0, x))
+    rest = choose(inside == x, rest, 0.0)
+    t = fused(inside, LOG2_E, SHIFT)
+    n = t - SHIFT
+    high = fused(-n, LN2_HIGH, inside)
+    low = n * LN2_LOW
+    r = high - low
+    rest = ((high - r) - low) + rest
+    square = r * r
+    curve = polynomial(r, EXP)
+    rest = fused(rest, fused(square, curve, r), rest)
+    one = 1.0 + r
+    near, far = halves(t)
+    return (one + fused(square, curve, rest + (r - (one - 1.0)))) * near * far
+
+
+@vector
+def power(x, y):
+    """x**y."""
+    size = abs(x)
+    logarithm, missing = log_in_two(size)
+    product = y * logarithm
+    found = exp_of_two(product, fused(y, logarithm, -product) + y * missing)
+    at_end = choose((size == INFINITY) ^ (y < 0.0), INFINITY, 0.0)
+    ordinary = (size > 0.0) & (size < INFINITY)
+    found = choose(ordinary, found, at_end)
+    found = choose(size == 1.0, 1.0, found)
+    whole = floor(y) == y
+    odd = whole & (floor(0.5 * y) != 0.5 * y)
+    found = choose((x < 0.0) & (ordinary & (floor(y) != y)), NAN, choose(odd, with_sign(found, x), found))
+    found = choose((x == x) & (y == y), found, NAN)
+    return choose((y == 0.0) | (x == 1.0), 1.0, found)
