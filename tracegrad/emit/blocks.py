@@ -34,6 +34,7 @@ class Value:
     inner: bool = (
         False  # an array of which only one element at a time is needed: written as a number, see `fusion`
     )
+    dropped: int = 0  # so many leading axes it does not have, as it lives inside of the loops over them
     pushed: Any = None  # of a stack without a name: what is pushed onto it
     is_buffer: bool = False  # an array that has its memory from before the loop, see `buffers`
     depth: int = 0
@@ -50,6 +51,11 @@ class Value:
     def is_derivative(self) -> bool:
         """Whether a sweep named it, and not the user."""
         return self.hint is not None and self.hint.endswith(("_bar", "_dot"))
+
+    @property
+    def memory(self) -> ArrayType:
+        """What is stored of it at a time."""
+        return ArrayType(self.type.shape[self.dropped :], self.type.dtype) if self.dropped else self.type
 
 
 Operand: TypeAlias = Value | Const
@@ -141,6 +147,18 @@ class Fused(Node):
     """Steps and entries of stacks in one loop over elements; these nodes read and make, not this one."""
 
     nodes: list[Node]
+
+
+@dataclass(eq=False)
+class Nest(Fused):
+    """Loops with a leading axis in common as one loop over that axis, with the loops over the other axes inside.
+
+    `nodes` are all steps, in order; `parts` are what stands inside, nests of the next axis among them.
+    """
+
+    axis: int
+    length: int
+    parts: list[Node]
 
 
 @dataclass(eq=False)

@@ -7,28 +7,31 @@ Begin with `hoist`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Node, Repeat, Value
+from tracegrad.emit.blocks import Block, Node, Repeat, Value
 from tracegrad.emit.lifetimes import Groups, walk
 from tracegrad.emit.memory import Memory
+from tracegrad.emit.reuse import makers
 
 
-def hoist(inputs: Sequence[Value], block: Block, groups: Groups) -> None:
+def hoist(block: Block, memory: Memory, groups: Groups) -> None:
     """Move the memory of what loops make out of them, as far as it may go."""
-    nodes = list(walk(block))
-    loops = [n for n in nodes if isinstance(n, Repeat)]
-    if not loops:
-        return
+    loops = [n for n in walk(block) if isinstance(n, Repeat)]
     sharers: dict[Value | None, list[Value]] = {}
-    memory = Memory(inputs, nodes)
     for value in memory.values:
         for owner in memory.owners(value):
             sharers.setdefault(owner, []).append(value)
     inside = {loop: {v for n in walk(loop.body) for v in _made(n)} for loop in loops}
-    for node, around in _makers(block, ()):
+    for node, _, around in makers(block, ()):
         value = node.outputs[0]
-        if value.inner or value.expression is not None or not value.type.shape or len(groups.of(value)) > 1:
+        if (
+            value.is_buffer
+            or value.inner
+            or value.expression is not None
+            or not value.type.shape
+            or len(groups.of(value)) > 1
+        ):
             continue
         outermost: Repeat | None = None
         for loop in reversed(around):
@@ -47,17 +50,3 @@ def _made(node: Node) -> Iterable[Value]:
     yield from node.makes
     if isinstance(node, Repeat):
         yield from node.carried
-
-
-def _makers(block: Block, loops: tuple[Repeat, ...]) -> Iterable[tuple[Compute, tuple[Repeat, ...]]]:
-    """Every loop over elements with the loops around it, outermost first."""
-    for node in block.nodes:
-        if isinstance(node, Compute) and node.loop:
-            yield node, loops
-        elif isinstance(node, Fused):
-            yield from ((n, loops) for n in node.nodes if isinstance(n, Compute))
-        elif isinstance(node, Choice):
-            for arm in node.arms:
-                yield from _makers(arm, loops)
-        elif isinstance(node, Repeat):
-            yield from _makers(node.body, (*loops, node))

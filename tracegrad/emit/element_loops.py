@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import math
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tracegrad.emit.blocks import Compute, Node, Push, Value, Write
+from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Push, Value, Write
 from tracegrad.emit.elements import Elements, item_index, region, subscript, summed_axes
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
@@ -33,10 +34,12 @@ _WIDE = {"float32": "float64", "complex64": "complex128"}  # what the sums of bl
 
 @dataclass
 class _Statements:
-    """What stands around and inside a loop: before it, in each round, around a block of rounds, after it."""
+    """What stands around and inside a loop: before it, inside 0, 1, ... of those around it; in each round; around a
+    block of rounds; after it."""
 
+    depth: int = 0
     shape: Sequence[int] = ()
-    before: list[Line] = field(default_factory=list)
+    before: dict[int, list[Line]] = field(default_factory=lambda: defaultdict(list))
     inside: list[Line] = field(default_factory=list)
     before_block: list[Line] = field(default_factory=list)
     after_block: list[Line] = field(default_factory=list)
@@ -61,12 +64,38 @@ class ElementLoops:
 
     def of(self, nodes: Sequence[Node], growing: Collection[Value]) -> list[Line]:
         """Steps and entries of stacks over one shape, in one loop; `growing` stacks are given room before."""
-        loop = _Statements()
+        loop = self._statements(nodes, growing, 0)
+        rounds = self._in_blocks(loop) if loop.after_block else self._each(loop.shape, loop.inside)
+        return [*loop.before[0], *rounds, *loop.after]
+
+    def nest(self, nest: Nest, growing: Collection[Value]) -> list[Line]:
+        """Loops inside of one over the axes they have in common."""
+        lines, before = self._part(nest, growing, 0)
+        return [*before[0], *lines]
+
+    def _part(
+        self, part: Node, growing: Collection[Value], depth: int
+    ) -> tuple[Sequence[Line], dict[int, list[Line]]]:
+        """The lines of what stands inside so many loops, and for each number of loops what stands before it there."""
+        if not isinstance(part, Nest):
+            loop = self._statements(part.nodes if isinstance(part, Fused) else [part], growing, depth)
+            return self._each(loop.shape, loop.inside, depth), loop.before
+        inside: list[Line] = []
+        before: dict[int, list[Line]] = defaultdict(list)
+        for inner in part.parts:
+            lines, needed = self._part(inner, growing, depth + 1)
+            inside.extend([*needed.pop(depth + 1, ()), *lines])
+            for k, first in needed.items():
+                before[k].extend(first)
+        return [_for(self.elements.letters[part.axis], literal(part.length), inside)], before
+
+    def _statements(self, nodes: Sequence[Node], growing: Collection[Value], depth: int) -> _Statements:
+        loop = _Statements(depth)
         where = nodes[0].location
         for node in nodes:
             if isinstance(node, Push):
                 loop.shape = node.value.type.shape
-                loop.before.extend([make_room(node)] if node.stack in growing else [])
+                loop.before[0].extend([make_room(node)] if node.stack in growing else [])
                 loop.inside.append(Line(self._push(node), node.location))
                 continue
             assert isinstance(node, Compute)
@@ -78,45 +107,44 @@ class ElementLoops:
                 continue
             loop.shape = result.type.shape
             if not result.inner and not result.is_buffer:
-                loop.before.append(Line(assign(result.name, zeros(result.type, "np.empty")), where))
+                loop.before[0].append(Line(assign(result.name, zeros(result.memory, "np.empty")), where))
             loop.inside.append(Line(self._store(node), node.location))
-        rounds = self._in_blocks(loop) if loop.after_block else self._each(loop.shape, loop.inside)
-        return [*loop.before, *rounds, *loop.after]
+        return loop
 
     def _store(self, node: Compute) -> ast.stmt:
         """One element of the result."""
         result = node.outputs[0]
         index = self.elements.indices(result.type.shape)
         element = self.elements.of(node, index)
-        if result.inner:
-            return assign(result.name, element)
-        place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
-        return ast.Assign(targets=[place], value=element)
+        return ast.Assign(targets=[self._place(result, index)], value=element)
+
+    def _place(self, result: Value, index: Sequence[ast.expr]) -> ast.Name | ast.Subscript:
+        """Where an element of a result is stored."""
+        if result.inner or not result.type.shape:
+            return ast.Name(id=result.name, ctx=ast.Store())
+        array = ast.Name(id=result.name, ctx=ast.Load())
+        return subscript(array, index[result.dropped :], store=True)
 
     # --- sums ---------------------------------------------------------------------------------------------------------
 
     def _sum(self, node: Compute, axes: Sequence[int], loop: _Statements, where: Location | None) -> None:
         """A sum over some axes, or over all."""
         result = node.outputs[0]
-        if result.type.shape:
-            loop.before.extend(self._cleared(result, where))
-            place = self._summed_place(node, axes)
-            loop.inside.append(Line(self._add(place, node), node.location))
-            return
         zero = self._zero(result.type.dtype)
-        if math.prod(loop.shape) <= BLOCK:
-            loop.before.append(Line(assign(result.name, zero), where))
-            loop.inside.append(
-                Line(self._add(ast.Name(id=result.name, ctx=ast.Store()), node), node.location)
-            )
+        place = self._summed_place(node, axes)
+        if result.type.shape or math.prod(loop.shape) <= BLOCK:
+            around = min([loop.depth, *(k for k in axes if loop.shape[k] != 1)])
+            loop.before[around].extend(self._cleared(node, axes, around, loop, where))
+            loop.inside.append(Line(self._add(place, node, axes), node.location))
             return
         dtype = result.type.dtype
         wide = np.dtype(_WIDE.get(dtype.name, dtype))
         whole = result.name if wide == dtype else self.unused.like(f"{result.name}_whole")
         part = self.unused.like(f"{result.name}_part")
-        loop.before.append(Line(assign(whole, self._zero(wide)), where))
+        loop.before[0].append(Line(assign(whole, self._zero(wide)), where))
         loop.before_block.append(Line(assign(part, zero), where))
-        loop.inside.append(Line(self._add(ast.Name(id=part, ctx=ast.Store()), node), node.location))
+        part_place = ast.Name(id=part, ctx=ast.Store())
+        loop.inside.append(Line(self._add(part_place, node, axes), node.location))
         loop.after_block.append(Line(_increased(whole, ast.Name(id=part, ctx=ast.Load())), where))
         if wide != dtype:
             narrow = call(f"np.{dtype.name}", ast.Name(id=whole, ctx=ast.Load()))
@@ -125,16 +153,22 @@ class ElementLoops:
     def _zero(self, dtype: np.dtype) -> ast.expr:
         return self.expressions.constant(dtype.type(0), ArrayType((), dtype))
 
-    def _cleared(self, result: Value, where: Location | None) -> Sequence[Line]:
-        """An array of sums before anything is added."""
-        if not result.is_buffer:
-            return [Line(assign(result.name, zeros(result.type)), where)]
-        index = self.elements.indices(result.type.shape)
-        place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
+    def _cleared(
+        self, node: Compute, axes: Sequence[int], around: int, loop: _Statements, where: Location | None
+    ) -> Sequence[Line]:
+        """Sums before anything is added, inside so many loops."""
+        result, given = node.outputs[0], node.inputs[0].type.shape
+        array = bool(result.type.shape) and not result.inner
+        if array and not result.is_buffer and not around:
+            return [Line(assign(result.name, zeros(result.memory)), where)]
+        if array and not result.is_buffer:
+            loop.before[0].append(Line(assign(result.name, zeros(result.memory, "np.empty")), where))
+        place = self._summed_place(node, axes)
         clear = Line(ast.Assign(targets=[place], value=self._zero(result.type.dtype)), where)
-        return self._each(result.type.shape, [clear])
+        kept = [1 if k in axes else n for k, n in enumerate(given)]
+        return self._each(kept, [clear], around)
 
-    def _summed_place(self, node: Compute, axes: Sequence[int]) -> ast.Subscript:
+    def _summed_place(self, node: Compute, axes: Sequence[int]) -> ast.Name | ast.Subscript:
         """The sum that an element is a term of."""
         result, given = node.outputs[0], node.inputs[0].type.shape
         index = self.elements.indices(given)
@@ -142,13 +176,14 @@ class ElementLoops:
         if len(kept) != len(result.type.shape):  # the axes stay, with one element
             lead = len(given) - len(result.type.shape)
             kept = [literal(0) if k in axes else p for k, p in enumerate(index) if k >= lead]
-        return subscript(ast.Name(id=result.name, ctx=ast.Load()), kept, store=True)
+        return self._place(result, kept)
 
-    def _add(self, place: ast.Name | ast.Subscript, node: Compute) -> ast.stmt:
+    def _add(self, place: ast.Name | ast.Subscript, node: Compute, axes: Sequence[int]) -> ast.stmt:
         """One element is added to its sum; where there are many, in the order that suits the machine."""
         given, dtype = node.inputs[0].type.shape, node.outputs[0].type.dtype
         element = self.elements.at(node.inputs[0], self.elements.indices(given))
-        if isinstance(place, ast.Name) and math.prod(given) > IN_ORDER and dtype.kind in "fc":
+        many = math.prod(given[k] for k in axes) > IN_ORDER
+        if isinstance(place, ast.Name) and many and dtype.kind in "fc":
             self.expressions.kernels[added] = None
             return assign(place.id, call(added.__name__, ast.Name(id=place.id, ctx=ast.Load()), element))
         return ast.AugAssign(target=place, op=ast.Add(), value=element)

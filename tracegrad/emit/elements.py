@@ -165,7 +165,7 @@ class Elements:
         if operand.inner:
             return self.expressions.name(operand)
         if operand.expression is None:
-            return subscript(self.expressions.name(operand), own)
+            return subscript(self.expressions.name(operand), own[operand.dropped :])
         if isinstance(maker, Item):
             return subscript(self.expressions.read(maker.stack), [self.expressions.read(maker.index), *own])
         assert isinstance(maker, Compute)

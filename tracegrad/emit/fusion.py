@@ -102,15 +102,15 @@ def _may_move_down(
 ) -> bool:
     """Whether nothing that stands after a loop reads what it makes, or writes into what it reads."""
     made = (value for member in members for value in member.makes)
-    if any(stands.get(reader, at) > at for value in made for reader in _statements(value)):
+    if any(stands.get(reader, at) > at for value in made for reader in reading_statements(value)):
         return False
     written = {node.source for node in after if isinstance(node, Write)}
-    return not written or not any(value in written for member in members for value, _ in _read(member))
+    return not written or not any(value in written for member in members for value, _ in places_read(member))
 
 
 def _may_join(node: Node, members: Sequence[Node], at: int, made: dict[Value, int]) -> bool:
-    results = {value: _place_made(member) for member in members for value in member.makes}
-    for value, place in _read(node):
+    results = {value: place_made(member) for member in members for value in member.makes}
+    for value, place in places_read(node):
         if value in results:
             if place is None or place != results[value]:
                 return False
@@ -119,23 +119,35 @@ def _may_join(node: Node, members: Sequence[Node], at: int, made: dict[Value, in
     return True
 
 
-def _place_made(node: Node) -> Place:
+def place_made(node: Node) -> Place:
     """The element a loop makes in one round; None for a sum, which is there only after the last round."""
     if isinstance(node, Compute) and summed_axes(node.instr) is None:
-        return _text(_index(node.outputs[0].type.shape))
+        return index_text(axes_index(node.outputs[0].type.shape))
     return None
 
 
-def _read(node: Node) -> Iterable[tuple[Value, Place]]:
+def summed_place(node: Compute) -> tuple[str, ...]:
+    """The element of a sum that a loop adds to in one round."""
+    axes, out = summed_axes(node.instr), node.outputs[0].type.shape
+    index = index_text(axes_index(node.inputs[0].type.shape))
+    assert axes is not None
+    kept = tuple(p for k, p in enumerate(index) if k not in axes)
+    if len(kept) == len(out):
+        return kept
+    lead = len(index) - len(out)  # the axes stay, with one element
+    return tuple("0" if k in axes else p for k, p in enumerate(index) if k >= lead)
+
+
+def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
     """The named values a loop reads in one round, and at which element."""
     if isinstance(node, Push):
-        yield from _read_at(node.value, _index(node.value.type.shape))
+        yield from _read_at(node.value, axes_index(node.value.type.shape))
         return
     assert isinstance(node, Compute)
     if summed_axes(node.instr) is not None:
-        yield from _read_at(node.inputs[0], _index(node.inputs[0].type.shape))
+        yield from _read_at(node.inputs[0], axes_index(node.inputs[0].type.shape))
     else:
-        yield from _inputs_at(node, _index(node.outputs[0].type.shape))
+        yield from _inputs_at(node, axes_index(node.outputs[0].type.shape))
 
 
 def _read_at(operand: Operand, index: Sequence[ast.expr]) -> Iterable[tuple[Value, Place]]:
@@ -144,7 +156,7 @@ def _read_at(operand: Operand, index: Sequence[ast.expr]) -> Iterable[tuple[Valu
     maker = operand.maker
     own = spread_index(operand.type.shape, index)
     if operand.expression is None:
-        yield operand, _text(own) if own else None
+        yield operand, index_text(own) if own else None
     elif own and isinstance(maker, Compute):
         yield from _inputs_at(maker, own)
     else:
@@ -164,11 +176,11 @@ def _inputs_at(node: Compute, index: Sequence[ast.expr]) -> Iterable[tuple[Value
         yield from _read_at(operand, index)
 
 
-def _index(shape: Sequence[int]) -> list[ast.expr]:
+def axes_index(shape: Sequence[int]) -> list[ast.expr]:
     return [literal(0) if n == 1 else ast.Name(id=f"axis_{k}", ctx=ast.Load()) for k, n in enumerate(shape)]
 
 
-def _text(index: Sequence[ast.expr]) -> tuple[str, ...]:
+def index_text(index: Sequence[ast.expr]) -> tuple[str, ...]:
     return tuple(map(ast.unparse, index))
 
 
@@ -176,18 +188,18 @@ def _contract(loop: Fused) -> None:
     """An array that is read nowhere else is a number."""
     members = set(loop.nodes)
     for node in loop.nodes:
-        if _place_made(node) is None or not node.makes:
+        if place_made(node) is None or not node.makes:
             continue
         value = node.makes[0]
-        readers = list(_statements(value))
+        readers = list(reading_statements(value))
         if readers and all(r in members and not isinstance(r, Push) for r in readers):
             value.inner = True
 
 
-def _statements(value: Value) -> Iterable[Node]:
+def reading_statements(value: Value) -> Iterable[Node]:
     """The statements that read a value, themselves or in what is nested in them."""
     for reader in value.readers:
         if isinstance(reader, (Compute, Either, Item)) and reader.makes[0].expression is not None:
-            yield from _statements(reader.makes[0])
+            yield from reading_statements(reader.makes[0])
         else:
             yield reader

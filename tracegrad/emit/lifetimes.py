@@ -173,6 +173,12 @@ class Groups:
         return True
 
 
+def other_name(a: Value, b: Value) -> bool:
+    """Whether the user named both, and not alike: what the user calls by two names keeps them."""
+    named = not (a.hint is None or b.hint is None or a.is_derivative or b.is_derivative)
+    return named and a.hint != b.hint
+
+
 def overlap(a: Value, b: Value) -> bool:
     """Whether both are needed at some position."""
     start, end = max(a.start, b.start), min(a.end, b.end)

@@ -39,7 +39,7 @@ def write_loop(
     lines = list(enter)
     inside = list(body)
     for buffer in node.buffers:
-        lines.append(Line(assign(buffer.name, zeros(buffer.type, "np.empty")), where))
+        lines.append(Line(assign(buffer.name, zeros(buffer.memory, "np.empty")), where))
     for stack in node.stacks:
         lines.append(Line(assign(stack.name, _room(node, stack, expressions)), where))
     if node.steps is not None and _is_counted(node):

@@ -9,7 +9,7 @@ and again. A write works in place if the memory was made here and no value neede
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracegrad.emit.blocks import (
     Block,
@@ -25,20 +25,14 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
-from tracegrad.emit.lifetimes import Groups, leaves, live_at, walk
+from tracegrad.emit.lifetimes import Groups, leaves, live_at
 from tracegrad.ir.trace import Const
 
 
-def write_in_place(inputs: Sequence[Value], block: Block, groups: Groups) -> None:
+def write_in_place(block: Block, memory: Memory, groups: Groups) -> None:
     """Decide for every write in a block, in the order of the text."""
-    nodes = list(walk(block))
-    writes = [n for n in nodes if isinstance(n, Write)]
-    if not writes:
-        return
-    memory = Memory(inputs, nodes)
-    loops = dict(_loops_around(block, ()))
-    for write in writes:
-        if not _fits(write, memory) and not _fits_after_copy(write, loops[write], memory):
+    for write, loops in _loops_around(block, ()):
+        if not _fits(write, memory) and not _fits_after_copy(write, loops, memory):
             memory.change({write.output: []})
             continue
         if not write.loop:  # all operands are read before the place is written
@@ -87,14 +81,19 @@ def _is_small_view(value: Value, array: Value) -> bool:
 
 def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: Memory) -> bool:
     """Whether it fits once a loop around it starts with a copy: the outermost loop that will do."""
-    if not isinstance(write.source, Value):
-        return False
-    before = memory.upstream(write.source)
+    return isinstance(write.source, Value) and after_copy(
+        write.source, loops, memory, lambda: _fits(write, memory)
+    )
+
+
+def after_copy(array: Value, loops: Sequence[Repeat], memory: Memory, fits: Callable[[], bool]) -> bool:
+    """Let the outermost loop that will do start with a copy of what the array may share, so that it fits."""
+    before = memory.upstream(array)
     for loop in loops:
         for carried in loop.carried:
             if carried in before and carried not in loop.copied:
                 memory.copy_at_entry(loop, carried)
-                if _fits(write, memory):
+                if fits():
                     return True
                 memory.share_at_entry(loop, carried)
     return False
@@ -122,7 +121,7 @@ class Memory:
     def __init__(self, inputs: Sequence[Value], nodes: Sequence[Node]) -> None:
         self.sources = _sources(nodes)
         made = (v for n in nodes for v in _made(n))
-        self.values = sorted((v for v in (*inputs, *made) if v.type.shape), key=lambda v: v.start)
+        self.values = [v for v in (*inputs, *made) if v.type.shape]
         self._refresh()
 
     def _refresh(self) -> None:
@@ -156,23 +155,25 @@ class Memory:
     def shared_after(self, write: Write, owners: Iterable[Value | None]) -> set[Value]:
         """The values other than its result that are needed after a write and may use memory of these owners."""
         at = write.output.start if write.loop else write.output.start + 2
-        return {value for owner in owners for value in self._shared_at(owner, at, write)}
+        return {v for owner in owners for v in self.needed(owner, at) if v is not write.output}
 
-    def _shared_at(self, owner: Value | None, at: int, write: Write) -> Iterable[Value]:
+    def needed(self, owner: Value | None, at: int) -> Iterable[Value]:
+        """The values that are needed after a position and may use the memory of this owner.
+
+        They are asked for in the order of the text, between changes: what ended before is forgotten.
+        """
         if self._sharing is None:
             self._sharing = {}
-            for value in self.values:
+            for value in sorted(self.values, key=lambda value: value.start):
                 for maker in self.owners(value):
                     self._sharing.setdefault(maker, []).append(value)
         kept = self._sharing.get(owner, [])
         begun = bisect_right(kept, at, key=lambda value: value.start)
-        if (
-            begun > _MANY
-        ):  # writes come in the order of the text: what ended before one has ended before the next
-            kept[:begun] = [v for v in kept[:begun] if v.end > write.output.start]
+        if begun > _MANY:
+            kept[:begun] = [v for v in kept[:begun] if v.end > at - _STEP]
             begun = bisect_right(kept, at, key=lambda value: value.start)
         for value in kept[:begun]:
-            if value is not write.output and value.expression is None and live_at(value, at):
+            if value.expression is None and live_at(value, at):
                 yield value
 
     def change(self, sources: Mapping[Value, list[Value | None]]) -> None:
@@ -194,6 +195,7 @@ class Memory:
 
 
 _MANY = 16  # values that share memory before those that ended are forgotten
+_STEP = 4  # a node stands at one of so many positions
 
 
 def _made(node: Node) -> Iterable[Value]:

@@ -24,6 +24,7 @@ from tracegrad.emit.lifetimes import walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
 from tracegrad.emit.names import Unused, give_names, identifier
 from tracegrad.emit.nesting import nest
+from tracegrad.emit.nests import nest_loops
 from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.statements import Writer
@@ -168,6 +169,7 @@ class _Function:
         nest(self.block, self.expressions)
         if native:
             fuse(self.block)
+            nest_loops(self.block)
         groups = measure(self.inputs, self.block, native)
         decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
         give_names(self.inputs, nodes, groups, reserved, decided, native)

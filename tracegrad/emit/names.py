@@ -97,7 +97,7 @@ class Names:
         if name in self.reserved:
             return False
         if self.typed and any(
-            (p.type, p.inner) != (group[0].type, group[0].inner) for p in self.holders.get(name, ())[:1]
+            (p.memory, p.inner) != (group[0].memory, group[0].inner) for p in self.holders.get(name, ())[:1]
         ):
             return False
         if min(v.start for v in group) >= self.last_end.get(name, -2):

@@ -19,6 +19,7 @@ from tracegrad.emit.blocks import (
     Fused,
     Item,
     Move,
+    Nest,
     Node,
     Operand,
     Pack,
@@ -82,6 +83,8 @@ class Writer:
             return self._write(node)
         if isinstance(node, Pack):
             return self._pack(node)
+        if isinstance(node, Nest):
+            return self.loops.nest(node, self._growing)
         if isinstance(node, Fused):
             return self.loops.of(node.nodes, self._growing)
         if isinstance(node, Check):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracegrad.emit.blocks import Block, Choice, Move, Repeat, Value
+from tracegrad.emit.blocks import Block, Choice, Move, Repeat, Value, Write
 from tracegrad.emit.buffers import hoist
-from tracegrad.emit.lifetimes import Groups, live, walk
-from tracegrad.emit.memory import write_in_place
+from tracegrad.emit.lifetimes import Groups, live, other_name, walk
+from tracegrad.emit.memory import Memory, write_in_place
+from tracegrad.emit.reuse import reuse
 from tracegrad.ir.trace import Const
 
 
@@ -21,9 +22,13 @@ def measure(inputs: Sequence[Value], block: Block, native: bool) -> Groups:
     live(inputs, block)
     groups = Groups()
     nodes = list(walk(block))
-    write_in_place(inputs, block, groups)
-    if native:
-        hoist(inputs, block, groups)
+    loops = any(isinstance(node, Repeat) for node in nodes)
+    if any(isinstance(node, Write) for node in nodes) or (native and loops):
+        memory = Memory(inputs, nodes)
+        write_in_place(block, memory, groups)
+        if native and loops:
+            reuse(block, memory, groups)
+            hoist(block, memory, groups)
     for node in nodes:
         if isinstance(node, Repeat):
             for value, final in zip(node.carried, node.finals, strict=True):
@@ -47,11 +52,6 @@ def _join_moved(move: Move, groups: Groups, inputs: set[Value]) -> None:
         foreign = source in inputs or any(v in inputs for v in groups.of(source))
         if foreign and source.hint != target.hint:
             continue
-        if _both_named(source, target) and source.hint != target.hint:
+        if other_name(source, target):
             continue
         groups.join(target, source)
-
-
-def _both_named(a: Value, b: Value) -> bool:
-    """Whether the user named both: what the user calls by two names keeps them."""
-    return not (a.hint is None or b.hint is None or a.is_derivative or b.is_derivative)

@@ -13,8 +13,9 @@ from typing import Any
 
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ops.arithmetic import add
-from tracegrad.ops.families import broadcast_to
+from tracegrad.ops.families import broadcast_to, sum_to
 from tracegrad.ops.index import Slot, getitem, index_add, index_set
+from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import stack
 from tracegrad.passes.rewrite import Made, Rule, Term, constant_key, expression
 from tracegrad.passes.structure import is_zeros
@@ -217,12 +218,32 @@ def read_of_stack(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 
 def read_of_repeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """broadcast_to(s, shape)[1] -> s, for one number s and an index that is surely inside"""
+    """broadcast_to(s, shape)[1] -> s, for one number s and an index that is surely inside, and for what is repeated"""
     maker = _made_by(step.inputs[0], made, broadcast_to)
-    if maker is None or maker.inputs[0].shape or not _is_static(step.params["index"]):
+    if maker is None or not _is_static(step.params["index"]):
         return None
+    repeated = maker.inputs[0]
+    if repeated.shape:
+        lead = maker.outputs[0].ndim - repeated.ndim
+        parts = _whole(step.params["index"], maker.outputs[0].ndim)
+        taken = lead and None not in parts and all(type(part) is int for part in parts[:lead])
+        same = taken and all(part == slice(None) for part in parts[lead:])
+        return repeated if same and step.outputs[0].shape == repeated.shape else None
     shape = step.outputs[0].shape
     return expression(broadcast_to, maker.inputs[0], shape=shape) if shape else maker.inputs[0]
+
+
+def read_of_sum(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """sum_to(x, (n, 1))[:, 0] -> sum(x, axis=1), where nobody else reads the sum"""
+    maker = _made_by(step.inputs[0], made, sum_to)
+    if maker is None or counts[maker.outputs[0]] > 1 or maker.inputs[0].ndim != maker.outputs[0].ndim:
+        return None
+    given, out = maker.inputs[0].shape, maker.outputs[0].shape
+    axes = tuple(k for k, n in enumerate(given) if out[k] != n)
+    index = step.params["index"]
+    if None in index or _whole(index, len(out)) != [0 if k in axes else slice(None) for k in range(len(out))]:
+        return None
+    return expression(sum_, maker.inputs[0], axis=axes, keepdims=False)
 
 
 # --- writes -----------------------------------------------------------------------------------------------------------
@@ -236,6 +257,24 @@ def write_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | No
     if step.op is index_add and not is_zeros(target, made):
         return expression(add, target, value)
     return value if value.type == target.type else expression(broadcast_to, value, shape=target.type.shape)
+
+
+def write_with_new_axes(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """index_add(a, [:, None], v) -> a + v[:, 0]; index_set(a, [:, None], v) -> v[:, 0]; v has all the new axes"""
+    target, value = step.inputs[0], step.inputs[-1]
+    index = _whole(step.params["index"], target.ndim) if None in step.params["index"] else []
+    if not index or not all(part is None or part == slice(None) for part in index):
+        return None
+    lengths = iter(target.shape)
+    if value.shape != tuple(1 if part is None else next(lengths) for part in index):
+        return None
+    places = [0 if part is None else part for part in index]
+    while places[-1] == slice(None):
+        places.pop()
+    part = expression(getitem, value, index=tuple(places))
+    if step.op is index_add and not is_zeros(target, made):
+        return expression(add, target, part)
+    return part if value.dtype == target.dtype else None
 
 
 def write_what_is_there(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -317,9 +356,12 @@ ITEMS: tuple[tuple[str, Rule], ...] = (
     ("getitem", read_after_write),
     ("getitem", read_of_stack),
     ("getitem", read_of_repeated),
+    ("getitem", read_of_sum),
     ("getitem", read_of_read),
     ("index_set", write_everything),
     ("index_add", write_everything),
+    ("index_set", write_with_new_axes),
+    ("index_add", write_with_new_axes),
     ("index_set", write_what_is_there),
     ("index_add", write_what_is_there),
     ("index_set", write_sum),

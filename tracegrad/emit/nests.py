@@ -1,0 +1,181 @@
+"""Loops over elements with a leading axis in common, as one loop over that axis with the others inside.
+
+Blocks with fused loops go in. What reads the results of another loop row by row stands in the same round of a loop over
+the rows: so a program that works on rows, or on pairs, goes through memory once, and what lives inside of one row needs
+the memory of a row, or is a number. Inside, the same is done for the next axis. The order of the arithmetic stays.
+Begin with `nest_loops`.
+
+Loop fusion at the outer levels of a nest and array contraction: Allen and Kennedy, Optimizing Compilers for Modern
+Architectures, Morgan Kaufmann 2001, chapter 8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value
+from tracegrad.emit.element_loops import BLOCK
+from tracegrad.emit.elements import is_view, summed_axes
+from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements, summed_place
+from tracegrad.emit.lifetimes import leaves
+
+SMALL = 1024  # elements of loops that are put together even where one reads nothing of the other
+FAR = 32  # statements between a loop and one that joins it
+ROW = 8  # elements of a row that is worth a loop of its own
+
+
+@dataclass(eq=False)
+class _Group:
+    """Nodes that are one loop, or one other node."""
+
+    nodes: list[Node]
+
+
+def nest_loops(block: Block) -> None:
+    """Nest the loops of a block, and of the blocks in it."""
+    for node in block.nodes:
+        if isinstance(node, (Choice, Repeat)):
+            for inner in node.arms if isinstance(node, Choice) else (node.test, node.body):
+                if inner is not None:
+                    nest_loops(inner)
+    block.nodes = _gathered(block.nodes, 0)
+    for node in block.nodes:
+        if isinstance(node, Nest):
+            _contract(node)
+
+
+def _gathered(nodes: Sequence[Node], axis: int) -> list[Node]:
+    """Loops of the same length along an axis as nests; inside of loops over the axes before it."""
+    groups: list[_Group] = []
+    made: dict[Value, _Group] = {}
+    last: dict[int, _Group] = {}  # the last group of each length
+    for node in nodes:
+        if isinstance(node, (Choice, Repeat)):
+            last.clear()
+        shape = _shape(node)
+        length = shape[axis] if len(shape) > axis and shape[axis] > 1 else None
+        group = last.get(length) if length is not None else None
+        if group is None or not _may_join(node, group, groups, made, axis):
+            group = _Group([])
+            groups.append(group)
+            if length is not None:
+                last[length] = group
+        group.nodes.append(node)
+        made.update((v, group) for step in _steps(node) for v in step.makes if v.expression is None)
+    return [g.nodes[0] if len(g.nodes) == 1 else _nest(g.nodes, axis) for g in groups]
+
+
+def _nest(group: Sequence[Node], axis: int) -> Nest:
+    steps = [step for node in group for step in _steps(node)]
+    return Nest(None, steps, axis, _shape(group[0])[axis], _gathered(group, axis + 1))
+
+
+def _steps(node: Node) -> Sequence[Node]:
+    return node.nodes if isinstance(node, Fused) else (node,)
+
+
+def _shape(node: Node) -> tuple[int, ...]:
+    """The shape a loop runs over; () for other nodes, and for loops that run over blocks."""
+    first = _steps(node)[0]
+    shape = loop_shape(first) or ()
+    if (
+        isinstance(first, Compute)
+        and first.loop
+        and first.outputs[0].expression is None
+        and is_view(first.instr)
+    ):
+        shape = first.outputs[0].type.shape
+        return shape if math.prod(shape) <= SMALL else ()
+    for step in _steps(node):
+        whole = isinstance(step, Compute) and not step.outputs[0].type.shape
+        if whole and math.prod(shape) > BLOCK:
+            return ()
+    return shape
+
+
+def _may_join(node: Node, group: _Group, groups: list[_Group], made: dict[Value, _Group], axis: int) -> bool:
+    """Whether a loop may run inside of the group's loop over an axis: it reads what the group makes row by row.
+
+    What else it reads is made before the group, or moved there.
+    """
+    results = {v: _place(step) for member in group.nodes for step in _steps(member) for v in step.makes}
+    flows, others = False, []
+    for value, place in _reads(node):
+        if value in results:
+            flows = True
+            if not _same_row(place, results[value], axis):
+                return False
+        elif value in made:
+            others.append(made[value])
+    shapes = [_shape(node), *map(_shape, group.nodes)]
+    rows = flows and max(math.prod(shape[axis + 1 :]) for shape in shapes) >= ROW
+    return (rows or max(map(math.prod, shapes)) <= SMALL) and _before(others, group, groups, made)
+
+
+def _before(wanted: Sequence[_Group], group: _Group, groups: list[_Group], made: dict[Value, _Group]) -> bool:
+    """Whether what is wanted is made before a group, if need be by moving there what does not depend on it."""
+    later = list(takewhile(lambda other: other is not group, reversed(groups[-FAR:])))
+    if len(later) == FAR:
+        return False
+    waiting = [g for g in wanted if g in later]
+    moved: set[_Group] = set()
+    while waiting:
+        found = waiting.pop()
+        if found in moved:
+            continue
+        moved.add(found)
+        sources = [made[v] for n in found.nodes for v, _ in _reads(n) if v in made]
+        if group in sources or not all(map(_may_move, found.nodes)):
+            return False
+        waiting.extend(g for g in sources if g in later)
+    if moved:
+        at = groups.index(group)
+        groups[at:] = [*(g for g in groups[at:] if g in moved), *(g for g in groups[at:] if g not in moved)]
+    return True
+
+
+def _may_move(node: Node) -> bool:
+    """Whether it computes elements or a number, and does nothing else."""
+    return all(
+        isinstance(step, Compute) and (step.loop or step.instr.op.family == "elementwise")
+        for step in _steps(node)
+    )
+
+
+def _reads(node: Node) -> Iterable[tuple[Value, Sequence[str] | None]]:
+    """The named values that a node reads, and for loops at which element."""
+    for step in _steps(node):
+        if isinstance(step, Push) or (isinstance(step, Compute) and step.loop):
+            yield from places_read(step)
+        else:
+            yield from ((value, None) for operand in step.reads for value in leaves(operand))
+
+
+def _place(step: Node) -> Sequence[str] | None:
+    """The element of its result that a loop makes, or adds to, in one round."""
+    if isinstance(step, Compute) and summed_axes(step.instr) is not None:
+        return summed_place(step)
+    return place_made(step)
+
+
+def _same_row(read: Sequence[str] | None, made: Sequence[str] | None, axis: int) -> bool:
+    row = [f"axis_{k}" for k in range(axis + 1)]
+    return read is not None and made is not None and list(read[: axis + 1]) == list(made[: axis + 1]) == row
+
+
+def _contract(nest: Nest) -> None:
+    """What only one round of the loop reads has no axis for the rounds."""
+    steps = set(nest.nodes)
+    for step in nest.nodes:
+        for value in step.makes:
+            readers = list(reading_statements(value))
+            if value.inner or not value.type.shape or not readers or not steps.issuperset(readers):
+                continue
+            value.dropped = nest.axis + 1
+            value.inner = all(n == 1 for n in value.memory.shape)
+    for part in nest.parts:
+        if isinstance(part, Nest):
+            _contract(part)
