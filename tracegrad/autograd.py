@@ -2,6 +2,7 @@
 Variable` works.
 """
 
+from tracegrad import wiring  # noqa: F401 - the wires have to be there before the first tensor
 from tracegrad.api.autograd import (
     Function,
     FunctionContext,
