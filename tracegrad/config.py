@@ -110,6 +110,12 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
         "TRACEGRAD_CONTRACT",
         "whether machine code may fuse a multiplication and an addition, which rounds once instead of twice",
     ),
+    "reuse_memory": (
+        number_of_bytes("256MB"),
+        number_of_bytes,
+        "TRACEGRAD_REUSE_MEMORY",
+        "bytes of large results and of room to work in that are kept for the next call, once nobody sees them",
+    ),
     "cache_dir": (
         "",
         str,
@@ -130,7 +136,16 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
     ),
 }
 # Where and when, not what: a program is the same whatever these say; `loop_memory` is part of each program's own key.
-_NOT_SHAPING = {"jit", "max_paths", "max_recursion", "loop_memory", "cache_dir", "cache", "cache_size"}
+_NOT_SHAPING = {
+    "jit",
+    "max_paths",
+    "max_recursion",
+    "loop_memory",
+    "reuse_memory",
+    "cache_dir",
+    "cache",
+    "cache_size",
+}
 
 
 class Config:

@@ -55,8 +55,8 @@ class Boxing(Unboxing):
             self._make(("tuple", *parts), lambda made: self.builder.store(made, space))
             called = self._call("PyObject_CallObject", POINTER, self._object(slot), self.builder.load(space))
             place(self._made(called))
-        elif kind == "constant":
-            made = self._object(rest[0])
+        elif kind in ("constant", "given"):
+            made = self._object(rest[0]) if kind == "constant" else self.rooms[rest[0]]
             self._keep(made)
             place(made)
         else:

@@ -20,6 +20,7 @@ import numpy as np
 from tracegrad.compiler import passage as words
 from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.passage import Passage
+from tracegrad.compiler.pool import take
 from tracegrad.compiler.source_file import load
 
 _NEW_FROM_DESCR, _NEW_COPY = 94, 85  # places in the table of NumPy's C functions
@@ -49,6 +50,7 @@ class Table:
             (words.LIST, list),
             (words.DICT, dict),
             (words.NDARRAY, np.ndarray),
+            (words.TAKE, take),
         ):
             self.put(slot, value)
 

@@ -121,6 +121,10 @@ class Code(Boxing):
             for (is_leaf, number, _, _), kind in zip(self.passage.inputs, kinds, strict=True)
         ]
         returns = self.returns = numba.types.Tuple([numba_type(*output) for output in self.passage.outputs])
+        for place in self.passage.memory:
+            wanted, array = self.room(*place)
+            kinds.append(wanted)
+            given.append(array)
         kind = call_conv.get_function_type(returns, kinds)
         program = builder.inttoptr(self._slot(PROGRAM), kind.as_pointer())
         thread = self._space(POINTER)

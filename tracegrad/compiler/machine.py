@@ -43,6 +43,7 @@ class Machine:
     Attributes
     ----------
     leaves : list of (Numba's type, value), the numbers and arrays found so far
+    rooms : the arrays that the program writes into
     held : where references stand that the call gives back at its end
     result, exit : where the answer stands, or why there is none
     end, leaving, failed, missed : blocks
@@ -59,6 +60,7 @@ class Machine:
             WORD.as_pointer(),
         )
         self.leaves: list[Any] = []
+        self.rooms: list[Any] = []
         self.held: list[Any] = []
         self.result = self._space(POINTER)
         self.exit = self._space(POINTER)

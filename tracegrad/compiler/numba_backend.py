@@ -93,7 +93,7 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
 
     for name, function in list(vars(module).items()):
         if inspect.isfunction(function) and function.__module__ == module.__name__:
-            options = dict(OPTIONS)
+            options = {**OPTIONS, "no_cfunc_wrapper": True}  # nobody calls it as a C function
             relaxed = {"contract"} if source.contract and name not in EXACT else set()
             if name in ANY_ORDER:
                 relaxed.add("reassoc")
@@ -101,6 +101,8 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
                 options["fastmath"] = relaxed
             if name in source.entries:
                 options["pipeline_class"] = _apart()
+            else:
+                options["no_cpython_wrapper"] = True
             compiled = numba.njit(**options)(function)
             if name in source.entries:
                 compiled._cache = MachineCode(function, source.text, {**OPTIONS, "contract": source.contract})

@@ -9,7 +9,8 @@ Trees of arguments: `("array", dtype, ndim, slot)` with dtype and sizes in the t
 
 Trees of results, where `k` is an output of the program: `("array", k, slot of the dtype)`, `("plain", k)` a number of
 Python's, `("scalar", k, dtype, slot)` with its type and what allocates it, `("truth", k, slot)` with both truth values,
-`("zero_dimensional", k, dtype, slot)`, `("constant", slot)`, `("call", slot, *trees)`; containers as above.
+`("zero_dimensional", k, dtype, slot)`, `("given", k)` the memory with that number, `("constant", slot)`,
+`("call", slot, *trees)`; containers as above.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ from typing import Any
     NDARRAY,
     NEW_ARRAY,
     NEW_COPY,
+    TAKE,
     FIRST,
-) = range(22)
+) = range(23)
 KINDS_OF = {"tuple": TUPLE, "list": LIST, "dict": DICT}
 KINDS = CELL, VARIABLE = 1, 2  # in place of a name: what is looked up is no module
 COPIED = 1 << 14  # bytes of a result that are copied rather than wrapped
@@ -60,6 +62,8 @@ class Passage:
     inputs : tuple of (True, leaf, dtype, ndim) or (False, slot, dtype, ndim)
         The parameters of the program; `ndim` is None for a number. One that is no leaf is a constant: its address,
         and its sizes, stand in the table.
+    memory : tuple of (dtype, ndim, slot)
+        Arrays that the program writes into, its last parameters: what `TAKE` is called with, and the sizes.
     outputs : tuple of (dtype, ndim or None, layout)
         What the program returns, the code of its exit first.
     results : tree
@@ -68,5 +72,6 @@ class Passage:
     arguments: tuple[Any, ...]
     reads: tuple[tuple[int, int, Any], ...]
     inputs: tuple[tuple[bool, int, str, int | None], ...]
+    memory: tuple[tuple[str, int, int], ...]
     outputs: tuple[tuple[str, int | None, str], ...]
     results: Any

@@ -23,7 +23,7 @@ from tracegrad.compiler.machine import (
     Machine,
     numba_type,
 )
-from tracegrad.compiler.passage import FLOAT, INT, KINDS_OF, NDARRAY, NEW_COPY
+from tracegrad.compiler.passage import FLOAT, INT, KINDS_OF, NDARRAY, NEW_COPY, TAKE
 
 USABLE = 0x0101  # contiguous and aligned
 INT_RANGE = 2**31
@@ -162,6 +162,15 @@ class Unboxing(Machine):
         if isinstance(kind, numba.types.Array):
             return self._native_array(name, data, [self._slot(slot + 1 + k) for k in range(kind.ndim)])[1]
         return self._element(name, data)[1]
+
+    def room(self, kind: str, ndim: int, slot: int) -> Any:
+        """An array that the program writes into; the call keeps it until it ends, a result beyond that."""
+        array = self._call("PyObject_CallObject", POINTER, self._object(TAKE), self._object(slot))
+        self._else(self._there(array), self.failed)
+        self._hold(array)
+        self.rooms.append(array)
+        sizes = [self._slot(slot + 1 + k) for k in range(ndim)]
+        return self._native_array(kind, self._load(array, DATA, POINTER), sizes)
 
     def cast(self, leaf: Any, kind: Any) -> Any:
         found, value = leaf

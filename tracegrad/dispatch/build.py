@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from tracegrad.compiler.numba_backend import compile_native, machine_code, prepare, was_loaded
+from tracegrad.compiler.pool import take
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
 from tracegrad.emit.module import emit_array, emit_native
-from tracegrad.ir.source import Source
+from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Guard, Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps, guards
@@ -173,7 +174,29 @@ class Built:
     def machine_code(self) -> tuple[int, tuple[tuple[str, int | None, str], ...]]:
         """Where the native program stands, and what it returns: dtype, dimensions and layout of each result."""
         assert self.native is not None
-        return machine_code(self.native, self.outline.inputs)
+        return machine_code(self.native, self._parameters)
+
+    @property
+    def _parameters(self) -> list[ArrayType]:
+        return [*self.outline.inputs, *(ArrayType(shape, dtype) for dtype, shape, _ in self.memory)]
+
+    @property
+    def memory(self) -> tuple[Memory, ...]:
+        """The arrays that the native program writes into, its last parameters."""
+        source = self.native_source()
+        return () if source is None else source.memory
+
+    def run_native(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Results, and gradients or residuals after them."""
+        assert self.native is not None
+        arrays = [take(dtype, shape) for dtype, shape, _ in self.memory]
+        flat = list(self.native(*inputs, *arrays))
+        outputs = {
+            output: a for (_, _, output), a in zip(self.memory, arrays, strict=True) if output is not None
+        }
+        for output in sorted(outputs):
+            flat.insert(1 + output, outputs[output])
+        return tuple(flat)
 
     def native_source(self) -> Source | None:
         """The text for Numba; None, with `reasons` set, where an op has no native form."""
@@ -197,7 +220,7 @@ class Built:
         source = self.native_source()
         if source is None:
             return False
-        made = compile_native(source, self.outline.name, self.outline.inputs)
+        made = compile_native(source, self.outline.name, self._parameters)
         if isinstance(made, str):
             self.reasons = [made]
             return False

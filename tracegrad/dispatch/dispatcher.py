@@ -272,7 +272,7 @@ class Dispatcher(Keeping):
             self._compile(path)
         path.calls += 1
         if built.native is not None:
-            flat: tuple[Any, ...] = built.native(*path.native_inputs(inputs))
+            flat = built.run_native(path.native_inputs(inputs))
         else:
             built.write()  # making the text is no part of what running it costs
             start = time.perf_counter()

@@ -25,6 +25,7 @@ from tracegrad.dispatch.nested import is_plain, laid_open
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.signature import Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path, as_native
+from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 from tracegrad.tensor.capture import Leaf, Static
 from tracegrad.tensor.draws import Drawn
@@ -139,6 +140,8 @@ class _Passing:
         self.table = Table(self.address, exits, MISS, UNASKED, holds)
         self.known: dict[tuple[int, ...], int] = {}
         self.leaves: dict[int, int] = {}  # key of a source -> number of its leaf
+        memory = path.built.memory
+        self.given = {1 + output: k for k, (_, _, output) in enumerate(memory) if output is not None}
 
     def finished(
         self, arguments: tuple[Tree, ...], reads: tuple[tuple[int, int, Tree], ...], guards: Sequence[Read]
@@ -152,10 +155,11 @@ class _Passing:
                 number, is_leaf = self.table.array(value.reshape(type.shape)), False
             inputs.append((is_leaf, number, type.dtype.name, len(type.shape) or None))
         results = self._results()
+        memory = tuple(map(self._room, self.path.built.memory))
         met = {(id(g.root), g.path, g.kind, id(g.found)): g for g in guards}
         for guard in met.values():
             self._guard(guard)
-        passage = Passage(arguments, reads, tuple(inputs), self.outputs, results)
+        passage = Passage(arguments, reads, tuple(inputs), memory, self.outputs, results)
         return passage, self.table
 
     def _slot(self, *values: Any) -> int:
@@ -164,6 +168,13 @@ class _Passing:
         if key not in self.known:
             self.known[key] = self.table.objects(*values)
         return self.known[key]
+
+    def _room(self, memory: Memory) -> tuple[str, int, int]:
+        """An array that the program writes into."""
+        dtype, shape, _ = memory
+        slot = self.table.objects((dtype, shape))
+        self.table.numbers(*shape)
+        return dtype.name, len(shape), slot
 
     # --- arguments
 
@@ -244,7 +255,7 @@ class _Passing:
         count = 1 + len(captured.outputs)
         if form.mode == "vjp":
             template = Template(self.path, self.call, form.seeded, form.single)
-            residuals = (self._residual(k) for k in range(count, len(self.outputs)))
+            residuals = (self._residual(k) for k in range(count, len(self.outputs) + len(self.given)))
             pullback = (
                 "call",
                 self._slot(Pullback),
@@ -287,18 +298,26 @@ class _Passing:
         """A result as the user's own function would have returned it."""
         if type.shape:
             return self._array(number)
-        return ("plain", number) if weak else self._scalar(number, type.dtype)
+        return ("plain", self._native(number)) if weak else self._scalar(number, type.dtype)
+
+    def _native(self, number: int) -> int:
+        """Where the program returns an output; it does not return those it is given memory for."""
+        return number - sum(given < number for given in self.given)
 
     def _array(self, number: int) -> Tree:
-        return ("array", number, self._slot(np.dtype(self.outputs[number][0])))
+        if number in self.given:
+            return ("given", self.given[number])
+        native = self._native(number)
+        return ("array", native, self._slot(np.dtype(self.outputs[native][0])))
 
     def _residual(self, number: int) -> Tree:
-        return ("plain", number) if self.outputs[number][1] is None else self._array(number)
+        is_array = number in self.given or self.outputs[self._native(number)][1] is not None
+        return self._array(number) if is_array else ("plain", self._native(number))
 
     def _scalar(self, number: int, dtype: np.dtype[Any]) -> Tree:
         if dtype.kind == "b":
-            return ("truth", number, self._slot(np.True_, np.False_))
-        return ("scalar", number, dtype.name, self.table.allocator(dtype.type))
+            return ("truth", self._native(number), self._slot(np.True_, np.False_))
+        return ("scalar", self._native(number), dtype.name, self.table.allocator(dtype.type))
 
     def _gradient(self, number: int, leaf: Leaf) -> Tree:
         """A gradient in the kind of its argument."""
@@ -306,5 +325,7 @@ class _Passing:
         if isinstance(value, np.ndarray):
             if value.ndim:
                 return self._array(number)
-            return ("zero_dimensional", number, value.dtype.name, self._slot(value.dtype))
-        return self._scalar(number, value.dtype) if isinstance(value, np.generic) else ("plain", number)
+            return ("zero_dimensional", self._native(number), value.dtype.name, self._slot(value.dtype))
+        if isinstance(value, np.generic):
+            return self._scalar(number, value.dtype)
+        return ("plain", self._native(number))

@@ -19,6 +19,7 @@ from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.elements import called_kernel, has_loop, vector_function
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.fusion import fuse
+from tracegrad.emit.given import give
 from tracegrad.emit.leaving import leave_at_once
 from tracegrad.emit.lifetimes import walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
@@ -29,7 +30,7 @@ from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.statements import Writer
 from tracegrad.emit.variables import measure
-from tracegrad.ir.source import Source
+from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps
@@ -107,7 +108,8 @@ def emit_native(
     -------
     Source or list of str
         Functions return flat tuples: a code, which is -1 or the number of the side exit, then all outputs of
-        the trace; the backward function of "vjp", called with residuals and cotangents, the gradients alone.
+        the trace but those they are given memory for; the backward function of "vjp", called with residuals and
+        cotangents, the gradients alone.
     """
     traces = [t for t in (forward, backward) if t is not None]
     reasons = list(dict.fromkeys(reason for t in traces for reason in _not_native(t)))
@@ -123,6 +125,7 @@ def emit_native(
     reserved = (*entries, *vectors, *(k.__name__ for k in _kernels(traces, (checked, added))))
     functions: list[tuple[str, list[str], list[Line]]] = []
     called: dict[Any, None] = {}
+    memory: tuple[Memory, ...] = ()
     for entry, trace in zip(entries, traces, strict=True):
         function = _Function(trace, len(trace.outputs), True, reserved)
         if trace is backward:
@@ -132,7 +135,11 @@ def emit_native(
         else:
             types = [a.type for a in trace.outputs]
             lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
-        functions.append((entry, [v.name for v in function.inputs], lines))
+        parameters = [v.name for v in function.inputs]
+        if kind != "vjp":
+            lines, given, memory = give(lines)
+            parameters += given
+        functions.append((entry, parameters, lines))
         called.update(function.expressions.kernels)
     what = {
         "gradient": ", value and gradient",
@@ -141,7 +148,9 @@ def emit_native(
     }.get(kind, "")
     kernels = _kernels(traces, tuple(called))
     what += ", for Numba" if contract else ", for Numba, without fused multiply-add"
-    return replace(_module(forward, backward, what, functions, entries, kernels), contract=contract)
+    return replace(
+        _module(forward, backward, what, functions, entries, kernels), contract=contract, memory=memory
+    )
 
 
 class _Function:
