@@ -157,7 +157,11 @@ def _multiplies_matrices(reader: Node) -> bool:
 
 
 def _is_nested_view(value: Value) -> bool:
-    return isinstance(value.maker, Compute) and is_view(value.maker.instr)
+    """Whether it looks at a named array, through views alone."""
+    if not isinstance(value.maker, Compute) or not is_view(value.maker.instr):
+        return False
+    source = value.maker.inputs[0]
+    return not isinstance(source, Value) or source.expression is None or _is_nested_view(source)
 
 
 def _has_elements(reader: Node, value: Value) -> bool:

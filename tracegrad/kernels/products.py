@@ -53,17 +53,37 @@ def matrix_product(x, y, zero):
     return out
 
 
-def batched_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
-    """`x @ y` for stacks of matrices: `grown` has a vector as a matrix, `full` the batch that both share."""
+def batched_product(x, y, x_stack, y_stack, x_step, y_step, shape, zero):
+    """`x @ y` for stacks of matrices; a step is 0 where all have the same matrix."""
+    left = np.ascontiguousarray(x).reshape(x_stack)
+    right = np.ascontiguousarray(y).reshape(y_stack)
+    count = max(left.shape[0], right.shape[0])
+    out = np.full((count, left.shape[1], right.shape[2]), zero)
+    for b in range(count):
+        p, q, product = left[b * x_step], right[b * y_step], out[b]
+        for i in range(p.shape[0]):
+            for k in range(p.shape[1]):
+                for j in range(q.shape[1]):
+                    product[i, j] += p[i, k] * q[k, j]
+    return out.reshape(shape)
+
+
+def batched_blas_product(x, y, x_stack, y_stack, x_step, y_step, shape):
+    """As `batched_product`, one call of BLAS for each pair."""
+    left = np.ascontiguousarray(x).reshape(x_stack)
+    right = np.ascontiguousarray(y).reshape(y_stack)
+    count = max(left.shape[0], right.shape[0])
+    out = np.empty((count, left.shape[1], right.shape[2]), x.dtype)
+    for b in range(count):
+        np.dot(left[b * x_step], right[b * y_step], out[b])
+    return out.reshape(shape)
+
+
+def spread_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
+    """`x @ y` for stacks that broadcast: `grown` has a vector as a matrix, `full` the batch that both share."""
     left = stack_of(x, x_grown, x_full)
     right = stack_of(y, y_grown, y_full)
-    out = np.full((left.shape[0], left.shape[1], right.shape[2]), zero)
-    for b in range(left.shape[0]):
-        for i in range(left.shape[1]):
-            for k in range(left.shape[2]):
-                for j in range(right.shape[2]):
-                    out[b, i, j] += left[b, i, k] * right[b, k, j]
-    return out.reshape(shape)
+    return batched_product(left, right, left.shape, right.shape, 1, 1, shape, zero)
 
 
 def stack_of(x, grown, full):

@@ -20,6 +20,8 @@ from tracegrad.ops.op import Op, call, literal
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import diagonal_length, diagonal_transpose, expand_dims, reshape, transpose, tril
 
+CALLED = 4096  # multiplications that are worth a call of BLAS
+
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
@@ -69,6 +71,21 @@ def _stacks(x: Any, y: Any) -> tuple[tuple[int, ...], ...]:
     return x_grown, y_grown, (*lead, *x_grown[-2:]), (*lead, *y_grown[-2:])
 
 
+def _native_stack(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
+    """A product of stacks: each with its own matrices or one for all, or any broadcast of them."""
+    x_grown, y_grown, x_full, y_full = _stacks(x, y)
+    zero, shape = out.dtype.type(0), tuple(out.shape)
+    counts = [math.prod(grown[:-2]) for grown in (x_grown, y_grown)]
+    if any(n not in (1, math.prod(x_full[:-2])) for n in counts):
+        return (kernels.spread_product, x_grown, y_grown, x_full, y_full, shape, zero)
+    stacks = [(n, *grown[-2:]) for n, grown in zip(counts, (x_grown, y_grown), strict=True)]
+    static = (*stacks, *(int(n > 1) for n in counts), shape)
+    same = x.dtype == y.dtype == out.dtype and out.dtype.kind == "f"
+    if same and math.prod(x_full[-2:]) * y_full[-1] > CALLED:
+        return (kernels.batched_blas_product, *static)
+    return (kernels.batched_product, *static, zero)
+
+
 def _native_product(instr: Instr) -> Any:
     x, y = instr.inputs
     out = instr.outputs[0]
@@ -78,9 +95,9 @@ def _native_product(instr: Instr) -> Any:
     if x.ndim > 2 or y.ndim > 2:
         if not x.type.size or not y.type.size:
             return False
-        return (kernels.batched_product, *_stacks(x, y), tuple(out.shape), zero)
+        return _native_stack(x, y, out)
     steps = math.prod(x.shape) * (y.shape[1] if y.ndim == 2 else 1)
-    if steps > 4096 and x.dtype == y.dtype and x.dtype.kind == "f":
+    if steps > CALLED and x.dtype == y.dtype and x.dtype.kind == "f":
         return True
     if x.ndim == 1:
         return (kernels.dot_vectors if y.ndim == 1 else kernels.vector_times_matrix, zero)

@@ -18,13 +18,12 @@ from tracegrad.ops.compare import isfinite, where
 from tracegrad.ops.elementary import exp, log, sqrt
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
+from tracegrad.passes.products import FEW, contraction, matrices, needless_copy, outer_products
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
-
-FEW = 128  # elements whose sum is a loop along any axis
 
 
 def spell_out(trace: Trace) -> Trace:
-    """Write means, norms, variances, logsumexp and inner products as sums, in the trace and in those it holds.
+    """Write means, norms, variances, logsumexp and small products as sums, in the trace and in those it holds.
 
     Preserves the types of all values, and their values up to rounding.
     """
@@ -85,21 +84,15 @@ def _logsumexp(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term | 
     return expression(add, expression(log, total), largest)
 
 
-def _inner(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """x @ y of vectors -> sum(x * y)"""
-    x, y = step.inputs
-    vectors = len(x.shape) == len(y.shape) == 1 and x.dtype == y.dtype and x.dtype.kind == "f"
-    if not vectors or isinstance(x, Const) or isinstance(y, Const) or -1 in (*x.shape, *y.shape):
-        return None
-    return expression(sum_, expression(multiply, x, y), axis=(0,), keepdims=False)
-
-
 _RULES: dict[str, tuple[Rule, ...]] = {
     "mean": _reduction(_mean),
     "norm": _reduction(_norm),
     "var": _reduction(_variance),
     "std": _reduction(_deviation),
     "logsumexp": _reduction(_logsumexp),
-    "matmul": (_inner,),
-    "dot": (_inner,),
+    "matmul": (matrices,),
+    "dot": (matrices,),
+    "outer": (outer_products,),
+    "einsum": (contraction,),
+    "copy": (needless_copy,),
 }

@@ -1,0 +1,171 @@
+"""Products as loops and as products of matrices give what NumPy's give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tracegrad.ir.interpret import interpret
+from tracegrad.ir.trace import Instr, Trace
+from tracegrad.ir.types import ArrayType, array_type
+from tracegrad.ir.verify import verify
+from tracegrad.ops.linalg import dot, einsum, matmul, outer
+from tracegrad.ops.op import Op
+from tracegrad.ops.shape import copy, reshape
+from tracegrad.ops.symbol import Builder
+from tracegrad.passes.pipeline import for_loops
+from tracegrad.passes.spell_out import spell_out
+
+
+def one_step(op: Op, *values: Any, **params: Any) -> Trace:
+    builder = Builder()
+    inputs = [builder.input(array_type(v.shape, v.dtype), f"x{k}") for k, v in enumerate(values)]
+    return builder.trace(inputs, [op(*inputs, **params)])
+
+
+def names(trace: Trace) -> list[str]:
+    return [step.op.name for step in trace.steps if isinstance(step, Instr)]
+
+
+def spelled(op: Op, *shapes: tuple[int, ...], dtype: Any = np.float64, **params: Any) -> list[str]:
+    """The ops that the step becomes; its value and type are checked."""
+    g = np.random.default_rng(0)
+    values = [g.uniform(-1, 1, shape).astype(dtype) for shape in shapes]
+    trace = one_step(op, *values, **params)
+    written = for_loops(trace)
+    verify(written)
+    assert [v.type for v in written.outputs] == [v.type for v in trace.outputs]
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    found, wanted = interpret(written, values)[0], interpret(trace, values)[0]
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+    return names(written)
+
+
+@pytest.mark.parametrize("op", [matmul, dot])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "shapes",
+    [((5,), (5,)), ((2, 3), (3, 4)), ((8, 8), (8, 8)), ((30, 20), (20,)), ((20,), (20, 30))],
+    ids=str,
+)
+def test_small_products_are_sums(op: Op, dtype: Any, shapes: Any) -> None:
+    found = spelled(op, *shapes, dtype=dtype)
+    assert found[-1] == "sum" and "multiply" in found and op.name not in found
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((2, 3, 4), (2, 4, 2)), ((3, 4), (2, 4, 2)), ((2, 1, 3, 2), (3, 2, 2)), ((2, 3, 4), (4, 2))],
+    ids=str,
+)
+def test_stacks_of_tiny_matrices_are_sums_of_broadcast_products(shapes: Any) -> None:
+    found = spelled(matmul, *shapes)
+    assert found[-1] == "sum" and "matmul" not in found
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((9, 2), (2, 2)), ((300, 400), (400,)), ((400,), (400, 300)), ((9, 3, 10), (9, 10, 4))],
+    ids=str,
+)
+def test_larger_products_stay(shapes: Any) -> None:
+    assert spelled(matmul, *shapes) == ["matmul"]
+
+
+def test_a_stack_times_one_matrix_is_one_product() -> None:
+    assert spelled(matmul, (4, 5, 20), (20, 3)) == ["reshape", "matmul", "reshape"]
+
+
+def test_an_empty_stack_and_numbers_of_other_kinds_stay() -> None:
+    assert spelled(matmul, (0, 5, 20), (20, 3)) == ["matmul"]
+    assert spelled(matmul, (2, 3), (3, 2), dtype=np.int64) == ["matmul"]
+    assert spelled(matmul, (2, 0), (0, 2)) == ["expand_dims", "expand_dims", "multiply", "sum"]
+
+
+def test_an_outer_product_is_a_product_of_elements() -> None:
+    assert spelled(outer, (3,), (4,)) == ["expand_dims", "multiply"]
+
+
+LARGE = [
+    ("ij,jk->ik", (20, 30), (30, 25), ["matmul"]),
+    ("ij,kj->ik", (20, 30), (25, 30), ["transpose", "matmul"]),
+    ("ji,jk->ik", (30, 20), (30, 25), ["transpose", "matmul"]),
+    ("ij,jk->ki", (20, 30), (30, 25), ["transpose", "transpose", "matmul"]),
+    ("ijk,kl->ijl", (4, 5, 30), (30, 25), ["reshape", "matmul", "reshape"]),
+    ("ijk,jkl->il", (10, 5, 6), (5, 6, 25), ["reshape", "reshape", "matmul"]),
+    ("ijk,kjl->il", (10, 5, 6), (6, 5, 25), ["reshape", "transpose", "reshape", "matmul"]),
+    ("bij,bjk->bik", (3, 10, 30), (3, 30, 20), ["matmul"]),
+    ("bij,bkj->bik", (3, 10, 30), (3, 20, 30), ["transpose", "matmul"]),
+    ("abij,abjk->abik", (3, 2, 10, 30), (3, 2, 30, 20), ["reshape", "reshape", "matmul", "reshape"]),
+    ("ij,j->i", (200, 300), (300,), ["matmul"]),
+    ("ij,ijk->k", (20, 30), (20, 30, 10), ["reshape", "reshape", "matmul"]),
+    ("ikl,jkl->ij", (20, 5, 6), (25, 5, 6), ["reshape", "reshape", "transpose", "matmul"]),
+]
+
+
+@pytest.mark.parametrize(("subscripts", "left", "right", "wanted"), LARGE, ids=[case[0] for case in LARGE])
+def test_large_contractions_are_products_of_matrices(
+    subscripts: str, left: Any, right: Any, wanted: list[str]
+) -> None:
+    assert spelled(einsum, left, right, subscripts=subscripts) == wanted
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "left", "right"),
+    [
+        ("ij,jk->ik", (2, 3), (3, 4)),
+        ("ij,jk->ki", (2, 3), (3, 4)),
+        ("bij,jb->bi", (2, 3, 4), (4, 2)),
+        ("ij,ij->ij", (70, 80), (70, 80)),
+        ("ij,ji->ij", (70, 80), (80, 70)),
+        ("i,j->ji", (70,), (80,)),
+        ("ij,jk->k", (3, 4), (4, 5)),
+        ("ij,ij->", (3, 4), (3, 4)),
+        (",i->i", (), (4,)),
+    ],
+)
+def test_small_contractions_are_sums_of_elements(subscripts: str, left: Any, right: Any) -> None:
+    found = spelled(einsum, left, right, subscripts=subscripts)
+    assert "einsum" not in found or left == ()
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes"),
+    [
+        ("ij,jk->k", ((30, 40), (40, 50))),
+        ("ii,ij->j", ((90, 90), (90, 90))),
+        ("ij,ij->", ((1, 3), (2, 3))),
+        ("ibj,bjk->ibk", ((10, 3, 30), (3, 30, 20))),
+        ("ij->j", ((3, 4),)),
+        ("ij,jk->ik", ((0, 4), (4, 5))),
+    ],
+)
+def test_other_contractions_stay(subscripts: str, shapes: Any) -> None:
+    assert spelled(einsum, *shapes, subscripts=subscripts) == ["einsum"]
+
+
+def test_three_operands_are_contracted_in_the_cheapest_order() -> None:
+    shapes = ((30, 40), (40, 50), (50,))
+    assert "einsum" not in spelled(einsum, *shapes, subscripts="ij,jk,k->i")
+    written = spell_out(
+        one_step(einsum, *(np.ones(s) for s in ((9, 5), (5, 7), (7, 2))), subscripts="ij,jk,kl->il")
+    )
+    between = next(
+        step.outputs[0] for step in written.steps if isinstance(step, Instr) and step.op.name == "sum"
+    )
+    assert between.shape == (5, 2)
+
+
+def test_a_product_that_nobody_else_reads_is_not_copied() -> None:
+    builder = Builder()
+    x = builder.input(ArrayType((20, 30), np.dtype(np.float64)), "x")
+    y = builder.input(ArrayType((30, 40), np.dtype(np.float64)), "y")
+    z = x @ y
+    assert "copy" not in names(for_loops(builder.trace([x, y], [copy(reshape(z, shape=(10, 80)))])))
+    builder = Builder()
+    x = builder.input(ArrayType((20, 30), np.dtype(np.float64)), "x")
+    y = builder.input(ArrayType((30, 40), np.dtype(np.float64)), "y")
+    z = x @ y
+    assert "copy" in names(for_loops(builder.trace([x, y], [copy(z), z])))

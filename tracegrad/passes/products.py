@@ -1,0 +1,197 @@
+"""Products of arrays as the native text computes them: tiny ones as loops, large ones as products of two matrices.
+
+A step comes in, a term goes out: sums of products, which join the loops around them, or reshaped `matmul`, which BLAS
+computes; None where the step stays as it is. All sizes are known, so the way is chosen once. Begin with `matrices`,
+then see `contraction` for `einsum`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracegrad.ir.trace import Instr, Var
+from tracegrad.ops.arithmetic import multiply
+from tracegrad.ops.linalg import CALLED, dot, einsum, matmul
+from tracegrad.ops.reduce import sum_
+from tracegrad.ops.shape import expand_dims, reshape, transpose
+from tracegrad.passes.rewrite import Made, Term, expression
+
+TINY = 8  # a side of matrices whose product is a loop
+FEW = 128  # elements whose sum is a loop along any axis
+
+
+def _is_real(step: Instr) -> bool:
+    """Arrays of one dtype of floats, of known sizes."""
+    kinds = {a.dtype for a in step.inputs}
+    arrays = all(isinstance(a, Var) and a.shape and -1 not in a.shape for a in step.inputs)
+    return arrays and len(kinds) == 1 and step.outputs[0].dtype.kind == "f"
+
+
+def matrices(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """x @ y of vectors, tiny matrices, a matrix and a short vector -> sums of products; a stack @ a matrix -> of two"""
+    x, y = step.inputs
+    if not _is_real(step):
+        return None
+    if x.type.ndim == 1 and y.type.ndim == 1:
+        return expression(sum_, expression(multiply, x, y), axis=(0,), keepdims=False)
+    if x.type.ndim > 2 and y.type.ndim == 2 and max(x.shape[-1], *y.shape) > TINY and x.type.size:
+        rows = expression(reshape, x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+        return expression(reshape, expression(matmul, rows, y), shape=tuple(step.outputs[0].shape))
+    if y.type.ndim == 1:
+        if x.shape[-1] >= FEW or x.type.size > CALLED:
+            return None
+        return _summed(expression(multiply, x, y), x.type.ndim - 1)
+    if x.type.ndim == 1:
+        if y.type.ndim > 2 or y.type.size > CALLED:
+            return None
+        return _summed(expression(multiply, expression(expand_dims, x, axis=(1,)), y), 0)
+    if max(*x.shape[-2:], *y.shape[-2:]) > TINY:
+        return None
+    ndim = step.outputs[0].type.ndim
+    left = expression(expand_dims, x, axis=(x.type.ndim,))
+    right = expression(expand_dims, y, axis=(y.type.ndim - 2,))
+    return _summed(expression(multiply, left, right), ndim - 1)
+
+
+def _summed(products: Term, axis: int) -> Term:
+    return expression(sum_, products, axis=(axis,), keepdims=False)
+
+
+def outer_products(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """outer(x, y) -> x as a column * y"""
+    if not _is_real(step):
+        return None
+    x, y = step.inputs
+    return expression(multiply, expression(expand_dims, x, axis=(1,)), y)
+
+
+def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """copy(x @ y) -> x @ y, where nobody else reads it; so through a change of its shape"""
+    (x,) = step.inputs
+    source: Any = x
+    while (inner := made.get(source)) is not None and counts[source] <= 1:
+        if inner.op in (matmul, dot):
+            return x
+        if inner.op is not reshape:
+            return None
+        source = inner.inputs[0]
+    return None
+
+
+# --- einsum -----------------------------------------------------------------------------------------------------------
+
+
+def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """einsum of two -> elements, or matmul of them as matrices, where the letters allow; of three, two and then one"""
+    inputs, _, output = step.params["subscripts"].partition("->")
+    terms = inputs.split(",")
+    if not _is_real(step) or any(not a.type.size for a in step.inputs):
+        return None
+    if any(len(set(term)) != len(term) for term in terms):
+        return None
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, step.inputs, strict=True):
+        for letter, n in zip(term, x.shape, strict=True):
+            if sizes.setdefault(letter, n) != n:
+                return None
+    if len(terms) == 3:
+        return _in_two_steps(step.inputs, terms, output, sizes)
+    if len(terms) != 2:
+        return None
+    found = _as_elements(step.inputs, terms, output, sizes)
+    return _as_matrices(step.inputs, terms, output, sizes) if found is None else found
+
+
+def _in_two_steps(
+    operands: Sequence[Any], terms: Sequence[str], output: str, sizes: Mapping[str, int]
+) -> Term:
+    """The pair whose product is cheapest, all told, and then the third; the first such pair."""
+
+    def work(*letters: str) -> int:
+        return math.prod(sizes[letter] for letter in set("".join(letters)))
+
+    def between(i: int, j: int, k: int) -> str:
+        return "".join(a for a in dict.fromkeys(terms[i] + terms[j]) if a in output + terms[k])
+
+    orders = [(0, 1, 2), (0, 2, 1), (1, 2, 0)]
+    i, j, k = min(orders, key=lambda o: work(terms[o[0]], terms[o[1]]) + work(between(*o), terms[o[2]]))
+    kept = between(i, j, k)
+    pair = expression(einsum, operands[i], operands[j], subscripts=f"{terms[i]},{terms[j]}->{kept}")
+    return expression(einsum, pair, operands[k], subscripts=f"{kept},{terms[k]}->{output}")
+
+
+def _as_elements(
+    operands: Sequence[Any], terms: Sequence[str], output: str, sizes: Mapping[str, int]
+) -> Term | None:
+    """A sum over few products of elements, or a product of elements alone: a loop over all letters."""
+    summed = [a for a in sizes if a not in output]
+    count = math.prod(sizes[a] for a in summed)
+    if count >= FEW or (summed and math.prod(sizes.values()) > CALLED):
+        return None
+    order = [*output, *summed]
+    factors: list[Any] = []
+    for x, term in zip(operands, terms, strict=True):
+        letters = [a for a in order if a in term]
+        if letters != list(term):
+            x = expression(transpose, x, axes=tuple(term.index(a) for a in letters))
+        missing = tuple(k for k, a in enumerate(order) if a not in term)
+        factors.append(expression(expand_dims, x, axis=missing) if missing else x)
+    found = expression(multiply, *factors)
+    return (
+        expression(sum_, found, axis=tuple(range(len(output), len(order))), keepdims=False)
+        if summed
+        else found
+    )
+
+
+def _as_matrices(
+    operands: Sequence[Any], terms: Sequence[str], output: str, sizes: Mapping[str, int]
+) -> Term | None:
+    """One product of matrices or vectors, or of stacks: rows from one operand, columns from the other."""
+    (x, y), (left, right) = operands, terms
+    own = [[k for k, a in enumerate(output) if a not in other] for other in (right, left)]
+    if own[0] and own[1] and own[1][0] < own[0][0]:
+        x, y, left, right = y, x, right, left  # what comes first in the result is rows
+    stack = [a for a in output if a in left and a in right]
+    summed = [a for a in left if a in right and a not in output]
+    rows = [a for a in output if a in left and a not in right]
+    columns = [a for a in output if a in right and a not in left]
+    alone = len(sizes) > len(stack) + len(summed) + len(rows) + len(columns)  # summed in one operand
+    if alone or not summed or list(output[: len(stack)]) != stack:
+        return None
+    first = _matrix(x, left, stack, (rows, summed), sizes)
+    second = _matrix(y, right, stack, (summed, columns), sizes)
+    found: Term = expression(matmul, first, second)
+    letters = [*stack, *rows, *columns]
+    if len(stack) > 1 or not _is_axis(rows, stack) or not _is_axis(columns, stack):
+        found = expression(reshape, found, shape=tuple(sizes[a] for a in letters))
+    if letters != list(output):
+        found = expression(transpose, found, axes=tuple(letters.index(a) for a in output))
+    return found
+
+
+def _is_axis(letters: Sequence[str], stack: Sequence[str]) -> bool:
+    """Whether letters are an axis of `matmul` as they are: one letter, or none, of a vector."""
+    return len(letters) == 1 or not (letters or stack)
+
+
+def _matrix(
+    x: Any, term: str, stack: Sequence[str], groups: Sequence[Sequence[str]], sizes: Mapping[str, int]
+) -> Term:
+    """An operand as vector, matrix or stack of matrices; flipped afterwards if its letters come the other way round."""
+    first, second = groups
+    flipped = bool(first and second) and list(term) == [*stack, *second, *first]
+    order = [*stack, *second, *first] if flipped else [*stack, *first, *second]
+    if list(term) != order:
+        x = expression(transpose, x, axes=tuple(term.index(a) for a in order))
+    if len(stack) > 1 or not _is_axis(first, stack) or not _is_axis(second, stack):
+        lead = (math.prod(sizes[a] for a in stack),) if stack else ()
+        axes = [math.prod(sizes[a] for a in group) for group in groups if group or stack]
+        x = expression(reshape, x, shape=(*lead, *(reversed(axes) if flipped else axes)))
+    if flipped:
+        lead_axes = range(min(len(stack), 1))
+        x = expression(transpose, x, axes=(*lead_axes, len(lead_axes) + 1, len(lead_axes)))
+    return x
