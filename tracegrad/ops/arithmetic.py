@@ -11,7 +11,7 @@ from tracegrad.ir.trace import Const
 from tracegrad.kernels import powers
 from tracegrad.ops.compare import equal, greater, sign, trunc, where
 from tracegrad.ops.elementary import log
-from tracegrad.ops.families import away_from_zero, elementwise, positive
+from tracegrad.ops.families import anywhere, away_from_zero, elementwise, positive
 from tracegrad.ops.op import Op
 
 
@@ -69,6 +69,7 @@ fmod: Op = elementwise(np.fmod, lambda z, x, y: (1, -trunc(x / y)), domain=((0.2
 copysign: Op = elementwise(
     np.copysign, lambda z, x, y: (sign(x) * copysign(1.0, y), None), domain=away_from_zero
 )
+ldexp: Op = elementwise(np.ldexp, lambda z, x, n: (power(2.0, n), None), domain=(anywhere, (-2, 3)))
 float_power: Op = elementwise(np.float_power, _power_partials, domain=positive)
 reciprocal: Op = elementwise(np.reciprocal, lambda z, x: -z * z, domain=away_from_zero)
 square: Op = elementwise(np.square, lambda z, x: 2 * x)

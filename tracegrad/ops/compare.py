@@ -7,6 +7,7 @@ stays there. Begin with `where`.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,7 +43,21 @@ floor: Op = elementwise(np.floor, passes_zero=True)
 ceil: Op = elementwise(np.ceil, passes_zero=True)
 rint: Op = elementwise(np.rint, passes_zero=True)
 trunc: Op = elementwise(np.trunc, passes_zero=True)
+nextafter: Op = elementwise(np.nextafter, passes_zero=True)
+spacing: Op = elementwise(np.spacing, passes_zero=True, native=False)
 heaviside: Op = elementwise(np.heaviside, passes_zero=True, native=False)
+exponent: Op = elementwise(
+    lambda x: np.frexp(x)[1],
+    passes_zero=True,
+    domain=(case((3,)), case((2, 3)), case(())),
+    name="exponent",
+    dtype=lambda token: np.dtype(np.int32),
+    emit=lambda inputs, instr: ast.Subscript(
+        value=call("np.frexp", inputs[0]), slice=literal(1), ctx=ast.Load()
+    ),
+    native=False,
+)
+"""The power of two that `np.frexp` splits off."""
 absolute: Op = elementwise(np.absolute, lambda z, x: sign(x), callee="np.abs")
 
 

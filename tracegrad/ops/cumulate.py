@@ -1,4 +1,5 @@
-"""Along an axis without losing it: running sums and products, and the order that sorts.
+"""Along an axis without losing it: running sums and products, the order that sorts, where numbers fall among sorted
+ones, convolution.
 
 `axis` is one non-negative axis. Begin with `cumsum`.
 """
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Instr
-from tracegrad.ir.types import ArrayType
+from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import reductions as kernels
 from tracegrad.ops.compare import where
-from tracegrad.ops.families import case, cast, linear
+from tracegrad.ops.families import bilinear, case, cast, linear
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.reduce import Axes, dtype_after, products_of_others, row_order, sum_
 from tracegrad.ops.shape import expand_dims, flip, memory_blocks, transpose
@@ -113,3 +114,52 @@ argsort: Op = Op(
     sample=_ALONG,
 )
 """Stable, so that ties come out the same in every tier."""
+
+searchsorted: Op = Op(
+    "searchsorted",
+    np.searchsorted,
+    result_type=lambda a, v, side: ArrayType(v.shape, np.dtype(np.int64)),
+    passes_zero=True,
+    emit=lambda inputs, instr: call(
+        "np.searchsorted", *inputs, **({"side": "right"} if instr.params["side"] == "right" else {})
+    ),
+    sample=(
+        case(np.array([0.1, 0.5, 0.9]), (4,), side="left"),
+        case(np.array([0.1, 0.5, 0.9]), (2, 3), side="right"),
+        case(np.array([0.1, 0.5, 0.9]), (), side="left"),
+    ),
+)
+"""Where numbers `v` belong among the sorted numbers `a`."""
+
+
+def _convolved_type(x: Any, y: Any, mode: str) -> ArrayType:
+    n, m = x.shape[0], y.shape[0]
+    return ArrayType((n + m - 1 if mode == "full" else n - m + 1,), promote(x.dtype, y.dtype))
+
+
+def _convolve_vjp(g: Any, x: Any, y: Any, mode: str) -> tuple[Any, Any]:
+    """Each cotangent is a convolution with the other input turned around."""
+    if mode == "full":
+        return _valid(g, flip(y, axis=(0,))), _valid(g, flip(x, axis=(0,)))
+    return (
+        convolve(g, flip(y, axis=(0,)), mode="full"),
+        flip(_valid(x, flip(g, axis=(0,))), axis=(0,)),
+    )
+
+
+def _valid(long: Any, short: Any) -> Any:
+    return convolve(long, short, mode="valid")
+
+
+convolve: Op = bilinear(
+    np.convolve,
+    _convolve_vjp,
+    result_type=_convolved_type,
+    sample=(
+        case((4,), (3,), mode="full"),
+        case((2,), (4,), mode="full"),
+        case((4,), (2,), mode="valid"),
+        case((3,), (3,), mode="valid"),
+    ),
+)
+"""Of two vectors, neither empty; with `mode="valid"` the first is the longer one."""

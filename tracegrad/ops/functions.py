@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ops import numpy_choosing, numpy_decompositions, numpy_making, numpy_nan  # noqa: F401 (they answer)
 from tracegrad.ops.numpy_elementwise import clip, round, special_functions, where
 from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, operand, value
 from tracegrad.ops.numpy_linalg import dot, einsum, linalg_norm, matmul, trace

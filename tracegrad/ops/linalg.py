@@ -306,7 +306,7 @@ einsum: Op = Op(
 # --- equations and decompositions -------------------------------------------------------------------------------------
 
 
-def _definite(*shape: int) -> Any:
+def definite(*shape: int) -> Any:
     """A sample: symmetric, positive definite, well conditioned."""
 
     def draw(generator: np.random.Generator) -> Any:
@@ -316,26 +316,26 @@ def _definite(*shape: int) -> Any:
     return draw
 
 
-def _regular(*shape: int) -> Any:
+def regular(*shape: int) -> Any:
     """A sample: well conditioned, not symmetric."""
     return lambda generator: generator.uniform(-1, 1, shape) + 3 * np.eye(shape[-1])
 
 
-def _square(x: Any) -> None:
+def check_square(x: Any) -> None:
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise np.linalg.LinAlgError(
             f"the last two axes of an array of shape {x.shape} are not a square matrix"
         )
 
 
-def _float_dtype(*inputs: Any) -> np.dtype[Any]:
+def float_dtype(*inputs: Any) -> np.dtype[Any]:
     dtype = promote(*(x.dtype for x in inputs))
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
 def _solve_type(a: Any, b: Any) -> ArrayType:
-    _square(a)
-    dtype = _float_dtype(a, b)
+    check_square(a)
+    dtype = float_dtype(a, b)
     if (b.shape[-1] if b.ndim == 1 else b.shape[-2]) != a.shape[-1]:
         raise ValueError(f"solve: {b.shape} does not fit {a.shape}")
     if b.ndim == 1:
@@ -395,19 +395,19 @@ solve: Op = Op(
     callee="np.linalg.solve",
     native=_native_lapack(kernels.solution, kernels.solutions),
     sample=(
-        case(_regular(3, 3), (3,)),
-        case(_regular(3, 3), (3, 2)),
-        case(_regular(2, 3, 3), (2, 3, 2)),
-        case(_regular(2, 3, 3), (3, 2)),
-        case(_regular(3, 3), (2, 3, 2)),
-        case(_regular(2, 3, 3), (3,)),
+        case(regular(3, 3), (3,)),
+        case(regular(3, 3), (3, 2)),
+        case(regular(2, 3, 3), (2, 3, 2)),
+        case(regular(2, 3, 3), (3, 2)),
+        case(regular(3, 3), (2, 3, 2)),
+        case(regular(2, 3, 3), (3,)),
     ),
 )
 
 
 def _square_type(x: Any) -> ArrayType:
-    _square(x)
-    return ArrayType(x.shape, _float_dtype(x))
+    check_square(x)
+    return ArrayType(x.shape, float_dtype(x))
 
 
 inv: Op = Op(
@@ -418,13 +418,13 @@ inv: Op = Op(
     jvp=lambda tangents, z, x: cast(-(z @ tangents[0] @ z), z.dtype),
     callee="np.linalg.inv",
     native=_native_lapack(kernels.inverse, kernels.inverses),
-    sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
+    sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
 
 def _scalar_type(x: Any) -> ArrayType:
-    _square(x)
-    return ArrayType(x.shape[:-2], _float_dtype(x))
+    check_square(x)
+    return ArrayType(x.shape[:-2], float_dtype(x))
 
 
 def _on_matrix(g: Any) -> Any:
@@ -445,7 +445,7 @@ det: Op = Op(
     jvp=lambda tangents, z, x: cast(z * _trace_of_product(inv(x), tangents[0]), z.dtype),
     callee="np.linalg.det",
     native=_native_lapack(kernels.determinant, kernels.determinants),
-    sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
+    sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 """Its derivative needs the inverse: of a singular matrix NumPy's `LinAlgError` is raised."""
 
@@ -458,11 +458,11 @@ slogdet: Op = Op(
     callee="np.linalg.slogdet",
     n_outputs=2,
     native=_native_lapack(kernels.log_determinant, kernels.log_determinants),
-    sample=(case(_regular(3, 3)), case(_regular(2, 2, 2))),
+    sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
 
-def _halved(x: Any) -> Any:
+def halved(x: Any) -> Any:
     """The lower triangle with half the diagonal."""
     return 0.5 * (tril(x, k=0) + tril(x, k=-1))
 
@@ -470,13 +470,13 @@ def _halved(x: Any) -> Any:
 def _cholesky_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     """Murray, Differentiation of the Cholesky decomposition, 2016, equation 10, for the triangle that is read."""
     upper = adjoint(z)
-    inner = solve(upper, adjoint(solve(upper, _halved(upper @ g))))
-    return (cast(_halved(inner + adjoint(inner)), x.dtype),)
+    inner = solve(upper, adjoint(solve(upper, halved(upper @ g))))
+    return (cast(halved(inner + adjoint(inner)), x.dtype),)
 
 
 def _cholesky_jvp(tangents: Any, z: Any, x: Any) -> Any:
     change = tril(tangents[0], k=0) + adjoint(tril(tangents[0], k=-1))
-    return cast(z @ _halved(solve(z, adjoint(solve(z, change)))), z.dtype)
+    return cast(z @ halved(solve(z, adjoint(solve(z, change)))), z.dtype)
 
 
 cholesky: Op = Op(
@@ -487,6 +487,6 @@ cholesky: Op = Op(
     jvp=_cholesky_jvp,
     callee="np.linalg.cholesky",
     native=_native_lapack(kernels.cholesky_factor, kernels.cholesky_factors),
-    sample=(case(_definite(3, 3)), case(_definite(2, 2, 2))),
+    sample=(case(definite(3, 3)), case(definite(2, 2, 2))),
 )
 """NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""

@@ -14,8 +14,9 @@ import numpy as np
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops import compare as c
 from tracegrad.ops import special
-from tracegrad.ops.arithmetic import floor_divide, remainder
+from tracegrad.ops.arithmetic import floor_divide, ldexp, remainder
 from tracegrad.ops.elementary import exp, sinc
+from tracegrad.ops.index import zeros_like
 from tracegrad.ops.numpy_forms import (
     FUNCTIONS,
     answers,
@@ -26,7 +27,7 @@ from tracegrad.ops.numpy_forms import (
     refuse_keywords,
     value,
 )
-from tracegrad.ops.numpy_reduce import logsumexp
+from tracegrad.ops.numpy_reduce import all, logsumexp
 from tracegrad.ops.op import REGISTRY, Op
 from tracegrad.ops.reduce import spread
 from tracegrad.ops.shape import copy
@@ -116,11 +117,62 @@ def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
     return floor_divide(value(x1), value(x2)), remainder(value(x1), value(x2))
 
 
+@answers(np.modf)
+def modf(x: Any) -> tuple[Any, Any]:
+    x = operand(x)
+    whole = c.trunc(x)
+    return c.where(c.isinf(x), 0.0, x - whole), whole
+
+
+@answers(np.frexp)
+def frexp(x: Any) -> tuple[Any, Any]:
+    x = operand(x)
+    exponent = c.exponent(x)
+    return ldexp(x, -exponent), exponent
+
+
 @answers(np.isclose)
-def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> Any:
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     a, b = operand(a), operand(b)
     near = c.less_equal(c.absolute(a - b), atol + rtol * c.absolute(b))
-    return c.logical_or(c.logical_and(near, c.isfinite(b)), c.equal(a, b))
+    found = c.logical_or(c.logical_and(near, c.isfinite(b)), c.equal(a, b))
+    return c.logical_or(found, c.logical_and(c.isnan(a), c.isnan(b))) if equal_nan else found
+
+
+@answers(np.allclose)
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    return all(isclose(a, b, rtol, atol, equal_nan))
+
+
+@answers(np.array_equal)
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    a1, a2 = operand(a1), operand(a2)
+    if a1.shape != a2.shape:
+        return False
+    same = c.equal(a1, a2)
+    if equal_nan and a1.dtype.kind == a2.dtype.kind == "f":
+        same = c.logical_or(same, c.logical_and(c.isnan(a1), c.isnan(a2)))
+    return all(same)
+
+
+@answers(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    a1, a2 = operand(a1), operand(a2)
+    try:
+        np.broadcast_shapes(a1.shape, a2.shape)
+    except ValueError:
+        return False
+    return all(c.equal(a1, a2))
+
+
+@answers(np.isposinf)
+def isposinf(x: Any) -> Any:
+    return c.equal(operand(x), np.inf)
+
+
+@answers(np.isneginf)
+def isneginf(x: Any) -> Any:
+    return c.equal(operand(x), -np.inf)
 
 
 @answers(np.real, np.conjugate)
@@ -131,6 +183,36 @@ def real(val: Any) -> Any:
             "complex numbers are not recorded yet.", None, "keep real and imaginary parts apart"
         )
     return val
+
+
+@answers(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    return real(a)
+
+
+@answers(np.imag)
+def imag(val: Any) -> Any:
+    return zeros_like(real(val))
+
+
+@answers(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    return c.where(c.less(real(z), 0), 180.0 if deg else np.pi, 0.0)
+
+
+@answers(np.iscomplex)
+def iscomplex(x: Any) -> Any:
+    return zeros_like(c.equal(real(x), 0))
+
+
+@answers(np.isreal)
+def isreal(x: Any) -> Any:
+    return c.logical_not(iscomplex(x))
+
+
+@answers(np.i0)
+def i0(x: Any) -> Any:
+    return special.i0(operand(x))
 
 
 def _with_total(x: Any, axis: Any) -> tuple[Any, Any]:

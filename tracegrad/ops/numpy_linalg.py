@@ -39,6 +39,19 @@ def matmul(x1: Any, x2: Any) -> Any:
     return linalg.matmul(operand(x1), operand(x2))
 
 
+if hasattr(np, "matvec"):  # NumPy 2.2
+
+    @answers(np.matvec)
+    def matvec(x1: Any, x2: Any) -> Any:
+        x1, x2 = operand(x1), operand(x2)
+        return linalg.matmul(x1, x2) if x2.ndim < 2 else linalg.matmul(x1, x2[..., None])[..., 0]
+
+    @answers(np.vecmat)
+    def vecmat(x1: Any, x2: Any) -> Any:
+        x1, x2 = operand(x1), operand(x2)
+        return linalg.matmul(x1, x2) if x1.ndim < 2 else linalg.matmul(x1[..., None, :], x2)[..., 0, :]
+
+
 @answers(np.dot)
 def dot(a: Any, b: Any) -> Any:
     a, b = operand(a), operand(b)

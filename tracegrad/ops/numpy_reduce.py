@@ -77,18 +77,26 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 
 @answers(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
+    a = operand(a)
     if weights is None:
-        return mean(a, axis, keepdims=keepdims)
-    a, weights = operand(a), operand(weights)
+        found = mean(a, axis, keepdims=keepdims)
+        return (found, found * 0 + a.size / found.size) if returned else found
+    weights = operand(weights)
     if weights.shape != a.shape:
         if weights.ndim != 1 or axis is None or isinstance(axis, tuple):
             raise TypeError("Axis must be specified when shapes of a and weights differ.")
         k = axis_number(axis, a.ndim)
+        if weights.shape[0] != a.shape[k]:
+            raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
         weights = reshape(weights, shape=tuple(weights.shape[0] if j == k else 1 for j in range(a.ndim)))
         total = sum(weights)
-        return divide(sum(multiply(a, weights), axis, keepdims=keepdims), total)
-    return divide(sum(multiply(a, weights), axis, keepdims=keepdims), sum(weights, axis, keepdims=keepdims))
+    else:
+        total = sum(weights, axis, keepdims=keepdims)
+    found = divide(sum(multiply(a, weights), axis, keepdims=keepdims), total)
+    return (found, found * 0 + total) if returned else found
 
 
 def _arg_extreme(op: Any, a: Any, axis: Any, keepdims: bool) -> Any:

@@ -167,8 +167,8 @@ class Writes:
         return traced
 
     def remember_view(self, traced: Any, args: Sequence[Any], op: Op, params: Mapping[str, Any]) -> None:
-        base = args[0]
-        if not np.may_share_memory(traced.value, base.value):
+        base = self.traced(args[0])  # none where a plain array is indexed by a traced one
+        if base is None or not np.may_share_memory(traced.value, base.value):
             return
         number = id(traced)
         self._views[number] = (weakref.ref(traced), base, op, tuple(args[1:]), params)

@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ops.index import read as read_item
-from tracegrad.tensor.callables import LOCKS, has_traced, is_stable, plain_key
+from tracegrad.ops.numpy_making import concatenated
+from tracegrad.tensor.callables import LOCKS, has_traced, holds_traced, is_stable, plain_key
 from tracegrad.tensor.numpy_protocol import unsupported
 from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
 from tracegrad.tensor.special_methods import WITHOUT_PARTS
 from tracegrad.tensor.standins import is_traced
 from tracegrad.tensor.traced import TracedArray
+
+_JOINS = (type(np.r_), type(np.c_))
 
 
 class Lookups:
@@ -96,6 +99,8 @@ class Lookups:
             return value[key]
         if isinstance(value, np.ndarray):
             return read_item(value, key) if has_traced(key) else value[key]
+        if isinstance(value, _JOINS) and holds_traced(key if isinstance(key, tuple) else (key,)):
+            return concatenated(value, key)
         if isinstance(value, CONTAINERS):
             if type(value) in (list, tuple) and is_traced(key):
                 row = self.from_table(value, key)

@@ -231,7 +231,8 @@ class Marks(Lookups, Operators, Edges):
         traced = holds_traced(args) or holds_traced(keywords.values())
         ours = our_op(function) if traced and "out" not in keywords else None
         if ours is not None:
-            return strong(ours(*(self.reads.contents(x) for x in args), **keywords))
+            args = tuple(self._users_views(self.reads.contents(x)) for x in args)
+            return strong(ours(*args, **keywords))
         drawn = self.session.draws.call(function, args, keywords)
         if drawn is not MISSING:
             return drawn
@@ -366,6 +367,10 @@ class Marks(Lookups, Operators, Edges):
     def _users_view(self, value: Any) -> Any:
         """A function of the user's that calls through the marks, for NumPy; what is NumPy's own stays."""
         return self.callable_view(value) if is_users(value) else value
+
+    def _users_views(self, value: Any) -> Any:
+        """The same for an argument that may be a list of functions."""
+        return [self._users_view(v) for v in value] if type(value) is list else self._users_view(value)
 
     def unseen(self, value: Any) -> Any:
         """A value that code without marks gets from outside: a container is read, a callable called with marks.

@@ -1,0 +1,340 @@
+"""Decompositions and functions of matrices: eigh, svd, qr, the pseudoinverse, expm and its kind, Sylvester's equation.
+
+A rule works on stacks of matrices where the function does. Where eigenvalues or singular values coincide, their
+vectors have no derivative; what depends on the values alone has the right one. Begin with `eigh`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Instr
+from tracegrad.ir.types import ArrayType
+from tracegrad.kernels import decompositions as kernels
+from tracegrad.ops.compare import equal, where
+from tracegrad.ops.families import case, cast
+from tracegrad.ops.index import getitem
+from tracegrad.ops.linalg import adjoint, check_square, definite, float_dtype, halved, regular, solve
+from tracegrad.ops.op import Op, call
+from tracegrad.ops.shape import concatenate, diag, diagonal, expand_dims, tril, triu
+
+
+def _native(kernel: Any) -> Callable[[Instr], Any]:
+    """Numba has LAPACK for one matrix of one float dtype."""
+
+    def native(instr: Instr) -> Any:
+        x = instr.inputs[0]
+        return (kernel,) if x.dtype.kind == "f" and x.ndim == 2 and x.type.size else False
+
+    return native
+
+
+def _columns(w: Any) -> Any:
+    """A vector that scales the columns of a matrix."""
+    return expand_dims(w, axis=(w.ndim - 1,))
+
+
+def _rows(w: Any) -> Any:
+    """A vector that scales the rows of a matrix."""
+    return expand_dims(w, axis=(w.ndim,))
+
+
+def _gaps(w: Any) -> Any:
+    """1 / (w_j - w_i), and 0 where the two are equal."""
+    apart = _columns(w) - _rows(w)
+    same = equal(apart, 0)
+    return where(same, 0.0, 1 / where(same, 1.0, apart))
+
+
+def _plus(total: Any, term: Any) -> Any:
+    return term if total is None else total + term
+
+
+def on_diagonal(w: Any) -> Any:
+    """Matrices with these diagonals; stacks too."""
+    return diag(w, k=0) if w.ndim == 1 else _rows(w) * np.eye(w.shape[-1], dtype=w.dtype)
+
+
+# --- eigenvalues of symmetric matrices --------------------------------------------------------------------------------
+
+
+def _eigh_type(x: Any) -> tuple[ArrayType, ArrayType]:
+    check_square(x)
+    dtype = float_dtype(x)
+    return ArrayType(x.shape[:-1], dtype), ArrayType(x.shape, dtype)
+
+
+def _eigh_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+    """Giles, Collected matrix derivative results, 2008, section 3.1, for the triangle that is read."""
+    w, v = z
+    inner = None if g[0] is None else on_diagonal(g[0])
+    if g[1] is not None:
+        inner = _plus(inner, _gaps(w) * (adjoint(v) @ g[1]))
+    full = v @ inner @ adjoint(v)
+    return (cast(halved(full + adjoint(full)), x.dtype),)
+
+
+def _eigh_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
+    w, v = z
+    change = tril(tangents[0], k=0) + adjoint(tril(tangents[0], k=-1))
+    inner = adjoint(v) @ change @ v
+    return cast(diagonal(inner, k=0), w.dtype), cast(v @ (_gaps(w) * inner), v.dtype)
+
+
+eigh: Op = Op(
+    "eigh",
+    lambda x: tuple(np.linalg.eigh(x)),
+    result_type=_eigh_type,
+    vjp=_eigh_vjp,
+    jvp=_eigh_jvp,
+    callee="np.linalg.eigh",
+    n_outputs=2,
+    native=_native(kernels.eigenvectors),
+    sample=(case(definite(3, 3)), case(definite(2, 2, 2))),
+)
+"""NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""
+
+
+# --- singular values --------------------------------------------------------------------------------------------------
+
+
+def _svd_type(x: Any) -> tuple[ArrayType, ...]:
+    if x.ndim < 2:
+        raise np.linalg.LinAlgError(
+            f"{x.ndim}-dimensional array given. Array must be at least two-dimensional"
+        )
+    *lead, m, n = x.shape
+    k, dtype = min(m, n), float_dtype(x)
+    return ArrayType((*lead, m, k), dtype), ArrayType((*lead, k), dtype), ArrayType((*lead, k, n), dtype)
+
+
+def _svd_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+    """Townsend, Differentiating the singular value decomposition, 2016."""
+    u, s, vh = z
+    u_bar, s_bar, vh_bar = g
+    gaps, u_adjoint = _gaps(s * s), adjoint(u)
+    inner = None if s_bar is None else on_diagonal(s_bar)
+    outside = None
+    if u_bar is not None:
+        turn = u_adjoint @ u_bar
+        inner = _plus(inner, gaps * (turn - adjoint(turn)) * _columns(s))
+        if x.shape[-2] > x.shape[-1]:
+            outside = ((u_bar - u @ turn) / _columns(s)) @ vh
+    if vh_bar is not None:
+        turn = vh @ adjoint(vh_bar)
+        inner = _plus(inner, _rows(s) * (gaps * (turn - adjoint(turn))))
+        if x.shape[-2] < x.shape[-1]:
+            outside = _plus(outside, u @ ((vh_bar - adjoint(turn) @ vh) / _rows(s)))
+    total = u @ inner @ vh
+    return (cast(total if outside is None else total + outside, x.dtype),)
+
+
+def _svd_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, ...]:
+    u, s, vh = z
+    change = tangents[0]
+    inner = adjoint(u) @ change @ adjoint(vh)
+    gaps, turned = _gaps(s * s), adjoint(inner)
+    u_dot = u @ (gaps * (inner * _columns(s) + _rows(s) * turned))
+    v_turn = gaps * (_rows(s) * inner + turned * _columns(s))
+    vh_dot = adjoint(v_turn) @ vh
+    if x.shape[-2] > x.shape[-1]:
+        right = change @ adjoint(vh)
+        u_dot = u_dot + (right - u @ (adjoint(u) @ right)) / _columns(s)
+    if x.shape[-2] < x.shape[-1]:
+        left = adjoint(u) @ change
+        vh_dot = vh_dot + (left - (left @ adjoint(vh)) @ vh) / _rows(s)
+    return cast(u_dot, u.dtype), cast(diagonal(inner, k=0), s.dtype), cast(vh_dot, vh.dtype)
+
+
+svd: Op = Op(
+    "svd",
+    lambda x: tuple(np.linalg.svd(x, full_matrices=False)),
+    result_type=_svd_type,
+    vjp=_svd_vjp,
+    jvp=_svd_jvp,
+    emit=lambda inputs, instr: call("np.linalg.svd", inputs[0], full_matrices=False),
+    n_outputs=3,
+    native=_native(kernels.singular_vectors),
+    sample=(case((3, 3)), case((4, 2)), case((2, 4)), case((2, 3, 2))),
+)
+"""Without the vectors that only complete a basis."""
+
+
+# --- orthogonal factors -----------------------------------------------------------------------------------------------
+
+
+def _qr_type(x: Any) -> tuple[ArrayType, ArrayType]:
+    *lead, m, n = x.shape
+    return ArrayType((*lead, m, n), float_dtype(x)), ArrayType((*lead, n, n), float_dtype(x))
+
+
+def _qr_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+    """Walter and Lehmann, Algorithmic differentiation of linear algebra functions, 2010."""
+    q, r = z
+    q_bar, r_bar = g
+    inner = None if r_bar is None else r @ adjoint(r_bar)
+    if q_bar is not None:
+        inner = _plus(inner, -(adjoint(q_bar) @ q))
+    low = tril(inner, k=-1)
+    total = q @ (tril(inner, k=0) + adjoint(low))
+    if q_bar is not None:
+        total = total + q_bar
+    return (cast(adjoint(solve(r, adjoint(total))), x.dtype),)
+
+
+def _qr_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
+    q, r = z
+    moved = adjoint(solve(adjoint(r), adjoint(tangents[0])))
+    inner = adjoint(q) @ moved
+    low = tril(inner, k=-1)
+    turn = low - adjoint(low)
+    q_dot = moved + q @ (turn - inner)
+    return cast(q_dot, q.dtype), cast(triu((inner - turn) @ r, k=0), r.dtype)
+
+
+qr: Op = Op(
+    "qr",
+    lambda x: tuple(np.linalg.qr(x)),
+    result_type=_qr_type,
+    vjp=_qr_vjp,
+    jvp=_qr_jvp,
+    callee="np.linalg.qr",
+    n_outputs=2,
+    native=_native(kernels.orthogonal_factors),
+    sample=(case(regular(3, 3)), case((4, 2)), case((2, 3, 2))),
+)
+"""Of matrices with at least as many rows as columns."""
+
+
+# --- the pseudoinverse ------------------------------------------------------------------------------------------------
+
+
+def _pinv_type(x: Any, rcond: float) -> ArrayType:
+    if x.ndim < 2:
+        raise np.linalg.LinAlgError(
+            f"{x.ndim}-dimensional array given. Array must be at least two-dimensional"
+        )
+    return ArrayType((*x.shape[:-2], x.shape[-1], x.shape[-2]), float_dtype(x))
+
+
+def _pinv_vjp(g: Any, z: Any, x: Any, rcond: float) -> tuple[Any, ...]:
+    turned, pinv_adjoint = adjoint(g), adjoint(z)
+    total = -(pinv_adjoint @ g @ pinv_adjoint)
+    left = turned @ z @ pinv_adjoint
+    right = pinv_adjoint @ z @ turned
+    total = total + (left - x @ (z @ left)) + (right - (right @ z) @ x)
+    return (cast(total, x.dtype),)
+
+
+def _pinv_jvp(tangents: Any, z: Any, x: Any, rcond: float) -> Any:
+    """Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973, theorem 4.3."""
+    change, turned = tangents[0], adjoint(tangents[0])
+    left = z @ adjoint(z) @ turned
+    right = turned @ adjoint(z) @ z
+    return cast(-(z @ change @ z) + (left - (left @ x) @ z) + (right - z @ (x @ right)), z.dtype)
+
+
+pinv: Op = Op(
+    "pinv",
+    lambda x, rcond: np.linalg.pinv(x, rcond=rcond),
+    result_type=_pinv_type,
+    vjp=_pinv_vjp,
+    jvp=_pinv_jvp,
+    callee="np.linalg.pinv",
+    native=False,
+    sample=(
+        case((3, 3), rcond=1e-15),
+        case((4, 2), rcond=1e-15),
+        case((2, 4), rcond=1e-15),
+        case((2, 3, 2), rcond=1e-15),
+    ),
+)
+"""Its derivative is that at constant rank."""
+
+
+# --- functions of a matrix --------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _scipy_linalg() -> Any:
+    return importlib.import_module("scipy.linalg")
+
+
+def of_matrix(name: str, sample: Any) -> Op:
+    """Declare `scipy.linalg.<name>`, an analytic function of one square matrix.
+
+    Its derivative at A in direction E stands in the upper right block of the function of [[A, E], [0, A]]: Higham,
+    Functions of Matrices, SIAM 2008, theorem 3.6.
+    """
+
+    def evaluate(x: Any) -> Any:
+        found = getattr(_scipy_linalg(), name)(np.asarray(x, np.float64))
+        if np.iscomplexobj(found):
+            raise np.linalg.LinAlgError(f"`scipy.linalg.{name}` of this matrix is complex")
+        return found.astype(float_dtype(np.asarray(x)), copy=False)
+
+    def along(x: Any, direction: Any) -> Any:
+        n = x.shape[0]
+        upper = concatenate(x, cast(direction, x.dtype), axis=1)
+        lower = concatenate(np.zeros((n, n), x.dtype), x, axis=1)
+        found = op(concatenate(upper, lower, axis=0))
+        return getitem(found, index=(slice(0, n), slice(n, None)))
+
+    def result_type(x: Any) -> ArrayType:
+        check_square(x)
+        return ArrayType(x.shape, float_dtype(x))
+
+    op = Op(
+        name,
+        evaluate,
+        result_type=result_type,
+        vjp=lambda g, z, x: (cast(along(adjoint(x), g), x.dtype),),
+        jvp=lambda tangents, z, x: cast(along(x, tangents[0]), z.dtype),
+        callee=f"scipy.linalg.{name}",
+        imports="import scipy.linalg",
+        native=False,
+        sample=sample,
+    )
+    return op
+
+
+expm: Op = of_matrix("expm", (case((3, 3)), case((1, 1))))
+sqrtm: Op = of_matrix("sqrtm", (case(definite(3, 3)), case(definite(2, 2))))
+logm: Op = of_matrix("logm", (case(definite(3, 3)), case(definite(2, 2))))
+
+
+def _sylvester_vjp(g: Any, z: Any, a: Any, b: Any, q: Any) -> tuple[Any, ...]:
+    q_bar = solve_sylvester(adjoint(a), adjoint(b), g)
+    return (
+        cast(-(q_bar @ adjoint(z)), a.dtype),
+        cast(-(adjoint(z) @ q_bar), b.dtype),
+        cast(q_bar, q.dtype),
+    )
+
+
+def _sylvester_jvp(tangents: Any, z: Any, a: Any, b: Any, q: Any) -> Any:
+    a_dot, b_dot, right = tangents
+    if a_dot is not None:
+        right = _plus(right, -(a_dot @ z))
+    if b_dot is not None:
+        right = _plus(right, -(z @ b_dot))
+    return cast(solve_sylvester(a, b, right), z.dtype)
+
+
+solve_sylvester: Op = Op(
+    "solve_sylvester",
+    lambda a, b, q: _scipy_linalg().solve_sylvester(a, b, q),
+    result_type=lambda a, b, q: ArrayType(q.shape, float_dtype(a, b, q)),
+    vjp=_sylvester_vjp,
+    jvp=_sylvester_jvp,
+    callee="scipy.linalg.solve_sylvester",
+    imports="import scipy.linalg",
+    native=False,
+    sample=(case(regular(3, 3), regular(2, 2), (3, 2)),),
+)
+"""x with a @ x + x @ b = q."""

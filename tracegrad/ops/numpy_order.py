@@ -1,0 +1,368 @@
+"""Order and position under NumPy's signatures: nonzero, unique, partition, median, quantile, searchsorted, histogram.
+
+Where the number of results depends on values (`nonzero`, `unique`), that number is asked for, and so guarded. Begin
+with `nonzero`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ops import cumulate
+from tracegrad.ops.arithmetic import divide, multiply
+from tracegrad.ops.compare import (
+    equal,
+    floor,
+    isnan,
+    logical_and,
+    logical_not,
+    maximum,
+    minimum,
+    not_equal,
+    rint,
+    where,
+)
+from tracegrad.ops.families import astype
+from tracegrad.ops.index import Slot, index_add, read
+from tracegrad.ops.index import flatnonzero as true_positions
+from tracegrad.ops.numpy_forms import (
+    answers,
+    as_dtype,
+    axis_number,
+    axis_tuple,
+    is_sequence,
+    is_traced,
+    known,
+    operand,
+)
+from tracegrad.ops.numpy_reduce import all as all_of
+from tracegrad.ops.numpy_reduce import argsort, count_nonzero, cumsum, max, mean, min, sum
+from tracegrad.ops.numpy_shape import (
+    concatenate,
+    diff,
+    ravel,
+    reshape,
+    sort,
+    stack,
+    take_along_axis,
+    transpose,
+)
+
+# --- positions --------------------------------------------------------------------------------------------------------
+
+
+@answers(np.nonzero)
+def nonzero(a: Any) -> tuple[Any, ...]:
+    a = operand(a)
+    if not is_traced(a):
+        return np.nonzero(a)
+    if not a.ndim:
+        raise ValueError(
+            "Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead."
+        )
+    mask = a if a.dtype.kind == "b" else not_equal(a, 0)
+    rest = true_positions(ravel(mask), count=known(count_nonzero(mask)))
+    out: list[Any] = []
+    for n in reversed(a.shape[1:]):
+        out.append(rest % n)
+        rest = rest // n
+    return (rest, *reversed(out))
+
+
+@answers(np.flatnonzero)
+def flatnonzero(a: Any) -> Any:
+    return nonzero(ravel(a))[0]
+
+
+@answers(np.argwhere)
+def argwhere(a: Any) -> Any:
+    return stack(nonzero(a), 1)
+
+
+@answers(np.searchsorted)
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    a = operand(a)
+    if sorter is not None:
+        a = read(a, operand(sorter))
+    return cumulate.searchsorted(a, operand(v), side=side)
+
+
+def _rises(bins: Any) -> bool:
+    """Whether bins rise, and not fall."""
+    steps = diff(bins)
+    if known(all_of(steps >= 0)):
+        return True
+    if known(all_of(steps <= 0)):
+        return False
+    raise ValueError("bins must be monotonically increasing or decreasing")
+
+
+@answers(np.digitize)
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    x, bins = operand(x), operand(bins)
+    side = "left" if right else "right"
+    if _rises(bins):
+        return searchsorted(bins, x, side)
+    return bins.shape[0] - searchsorted(bins[::-1], x, side)
+
+
+@answers(np.lexsort)
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    rows = [operand(k) for k in keys]
+    order = argsort(rows[0], axis)
+    for row in rows[1:]:
+        order = take_along_axis(order, argsort(take_along_axis(row, order, axis), axis), axis)
+    return order
+
+
+# --- parts of a sorted array ------------------------------------------------------------------------------------------
+
+
+def _checked_kth(kth: Any, length: int) -> None:
+    for k in kth if is_sequence(kth) else (kth,):
+        if not -length <= known(k) < length:
+            raise ValueError(f"kth(={known(k)}) out of bounds ({length})")
+
+
+def _flat(a: Any, axis: int | None) -> tuple[Any, int]:
+    a = operand(a)
+    return (ravel(a), 0) if axis is None else (a, axis_number(axis, a.ndim))
+
+
+@answers(np.partition)
+def partition(a: Any, kth: Any, axis: int | None = -1) -> Any:
+    """Sorted in full: NumPy promises no order on either side of `kth`."""
+    a, axis = _flat(a, axis)
+    _checked_kth(kth, a.shape[axis])
+    return sort(a, axis)
+
+
+@answers(np.argpartition)
+def argpartition(a: Any, kth: Any, axis: int | None = -1) -> Any:
+    a, axis = _flat(a, axis)
+    _checked_kth(kth, a.shape[axis])
+    return argsort(a, axis)
+
+
+@answers(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    *,
+    equal_nan: bool = True,
+) -> Any:
+    a = operand(ar)
+    flat = ravel(a)
+    order = argsort(flat)
+    found = read(flat, order)
+    late, early = found[1:], found[:-1]
+    new = not_equal(late, early)
+    if equal_nan and a.dtype.kind == "f":
+        new = logical_and(new, logical_not(logical_and(isnan(late), isnan(early))))
+    first = concatenate([np.ones(builtins.min(1, flat.shape[0]), bool), new])
+    places = nonzero(first)[0]
+    results = [read(found, places)]
+    if return_index:
+        results.append(read(order, places))
+    if return_inverse:
+        number = cumsum(first) - 1
+        results.append(reshape(read(number, argsort(order)), a.shape))
+    if return_counts:
+        results.append(diff(concatenate([places, np.array([flat.shape[0]])])))
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+# --- quantiles --------------------------------------------------------------------------------------------------------
+
+
+_METHODS = {
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "linear": (1.0, 1.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+    "interpolated_inverted_cdf": (0.0, 1.0),
+}
+
+
+def _along_last(a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
+    """`a` with the axes of `axis` as one last axis; and these axes."""
+    axes = axis_tuple(axis, a.ndim)
+    kept = [k for k in range(a.ndim) if k not in axes]
+    lengths = [a.shape[k] for k in kept]
+    return reshape(transpose(a, (*kept, *axes)), (*lengths, math.prod(a.shape[k] for k in axes))), axes
+
+
+def _places(method: str, n: Any, q: Any) -> Any:
+    """Where between 0 and n - 1 the quantile lies."""
+    if method in ("lower", "higher", "midpoint", "nearest"):
+        at = multiply(q, n - 1)
+        if method == "nearest":
+            return rint(at)
+        low, high = floor(at), -floor(-at)
+        return low if method == "lower" else high if method == "higher" else 0.5 * (low + high)
+    if method not in _METHODS:
+        raise UnsupportedError(
+            f"quantiles are recorded without method={method!r}.", None, f"use one of {', '.join(_METHODS)}"
+        )
+    alpha, beta = _METHODS[method]
+    if method == "linear":
+        return multiply(n - 1, q)
+    return multiply(n, q) + (alpha + multiply(q, 1 - alpha - beta)) - 1
+
+
+def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip_nan: bool, said: str) -> Any:
+    a, q = operand(a), operand(q)
+    if a.dtype.kind != "f":
+        a = astype(a, dtype=np.dtype(np.float64))
+    if known(count_nonzero(logical_not(logical_and(q >= 0, q <= 1)))):
+        raise ValueError(said)
+    rows, axes = _along_last(a, axis)
+    length = rows.shape[-1]
+    ordered = sort(rows)
+    last = ordered[..., -1:]
+    count: Any = sum(logical_not(isnan(rows)), -1, keepdims=True) if skip_nan else length
+    found = [_pick(ordered, _places(method, count, each), count) for each in _each(q)]
+    if not skip_nan:
+        found = [where(isnan(last), last, one) for one in found]
+    left = [n for k, n in enumerate(a.shape) if k not in axes]
+    shape = [1 if k in axes else n for k, n in enumerate(a.shape)] if keepdims else left
+    results = [as_dtype(reshape(one, shape), a.dtype) for one in found]
+    if not q.ndim:
+        return results[0]
+    return reshape(stack(results), (*q.shape, *shape))
+
+
+def _each(q: Any) -> list[Any]:
+    flat = ravel(q)
+    return [flat[k] for k in range(flat.shape[0])]
+
+
+def _pick(ordered: Any, place: Any, count: Any) -> Any:
+    """What stands at a place of the last axis; between two neighbours, the line between them."""
+    place = minimum(maximum(place, 0.0), maximum(count - 1, 0) * 1.0)
+    below = astype(floor(place), dtype=np.dtype(np.int64))
+    above = minimum(below + 1, maximum(count - 1, 0))
+    share = place - below
+    low, high = (_at(ordered, k) for k in (below, above))
+    step = high - low
+    return where(share >= 0.5, high - step * (1 - share), low + step * share)
+
+
+def _at(ordered: Any, place: Any) -> Any:
+    """Items of the last axis, kept as an axis of length one."""
+    if getattr(place, "ndim", 0):
+        return take_along_axis(ordered, place, -1)
+    return read(ordered, (Ellipsis, reshape(place, (1,)) if is_traced(place) else np.array([place])))
+
+
+@answers(np.quantile)
+def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    return _quantile(a, q, axis, method, keepdims, False, "Quantiles must be in the range [0, 1]")
+
+
+@answers(np.percentile)
+def percentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    q = divide(operand(q), 100)
+    return _quantile(a, q, axis, method, keepdims, False, "Percentiles must be in the range [0, 100]")
+
+
+@answers(np.nanquantile)
+def nanquantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    return _quantile(a, q, axis, method, keepdims, True, "Quantiles must be in the range [0, 1]")
+
+
+@answers(np.nanpercentile)
+def nanpercentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+    q = divide(operand(q), 100)
+    return _quantile(a, q, axis, method, keepdims, True, "Percentiles must be in the range [0, 100]")
+
+
+@answers(np.nanmedian)
+def nanmedian(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return nanquantile(a, 0.5, axis, keepdims=keepdims)
+
+
+@answers(np.median)
+def median(a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False) -> Any:
+    a = operand(a)
+    rows, axes = _along_last(a, axis)
+    n = rows.shape[-1]
+    ordered = sort(rows)
+    found = mean(ordered[..., (n - 1) // 2 : n // 2 + 1], -1, keepdims=True)
+    if a.dtype.kind == "f":
+        last = ordered[..., -1:]
+        found = where(isnan(last), last, found)
+    kept = [n for k, n in enumerate(a.shape) if k not in axes]
+    return reshape(found, [1 if k in axes else n for k, n in enumerate(a.shape)] if keepdims else kept)
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+@answers(np.bincount)
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    x = operand(x)
+    if x.ndim != 1:
+        depth = "object too deep" if x.ndim else "object of too small depth"
+        raise ValueError(f"{depth} for desired array")
+    if x.dtype.kind not in "iub":
+        raise TypeError(
+            f"Cannot cast array data from dtype({x.dtype.name!r}) to dtype('int64') according to the rule 'safe'"
+        )
+    if x.shape[0] and known(min(x)) < 0:
+        raise ValueError("'list' argument must have no negative elements")
+    length = builtins.max(known(max(x)) + 1 if x.shape[0] else 0, int(minlength))
+    if weights is None:
+        return index_add(np.zeros(length, np.int64), x, 1, index=(Slot(0),))
+    weights = operand(weights)
+    if weights.shape != x.shape:
+        raise ValueError("The weights and list don't have the same length.")
+    return index_add(np.zeros(length), x, as_dtype(weights, np.float64), index=(Slot(0),))
+
+
+@answers(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    if isinstance(bins, str) and is_traced(a):
+        raise UnsupportedError(
+            f"`np.histogram` of traced values is recorded without bins={bins!r}.",
+            None,
+            "give the number of bins",
+        )
+    if not is_traced(a) and not is_traced(bins):
+        return np.histogram_bin_edges(np.asarray(a), bins, range)
+    if is_sequence(bins):
+        return operand(bins)
+    a, count = operand(a), int(bins)
+    low, high = (min(a), max(a)) if range is None else range
+    if known(equal(low, high)):
+        low, high = low - 0.5, high + 0.5
+    steps = np.arange(count + 1) / count
+    return low + (high - low) * steps
+
+
+@answers(np.histogram)
+def histogram(
+    a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+) -> tuple[Any, Any]:
+    a = ravel(a)
+    edges = histogram_bin_edges(a, bins, range)
+    count = edges.shape[0] - 1
+    place = searchsorted(edges, a, "right") - 1
+    place = where(equal(a, edges[-1]), count - 1, place)
+    inside = logical_and(a >= edges[0], a <= edges[-1])
+    value: Any = 1 if weights is None else ravel(weights)
+    value = where(inside, value, 0)
+    place = minimum(maximum(place, 0), count - 1)
+    start = np.zeros(count, np.int64 if weights is None else value.dtype)
+    found = index_add(start, place, value, index=(Slot(0),))
+    if density:
+        return divide(divide(found, diff(edges)), sum(found)), edges
+    return found, edges
