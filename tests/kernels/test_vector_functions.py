@@ -18,7 +18,7 @@ from tests.kernels.samples import around, error_in_ulp, everywhere, quarter_turn
 from tracegrad.compiler.instructions import register
 from tracegrad.kernels import exponential, instructions, logarithm, normal, powers, trigonometric
 
-PACKED = re.compile(r"\tvfn?m(?:add|sub)\d+pd\t.*%[yz]mm")
+PACKED = re.compile(r"\tv(?:fn?m(?:add|sub)\d+|sqrt)pd\t.*%[yz]mm")
 
 
 def bounded(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,6 +97,20 @@ UNARY: dict[Any, Case] = {  # the exact function, the units of the last place al
     normal.erf: (bounded(mpmath.erf), 2, [within(-6, 6), within(-1, 1), around(0.89, 5.9, 5.95)]),
     normal.erfc: (bounded(mpmath.erfc), 2, [within(-6, 6), within(0, 28), around(0.85, 0.83, 26.54, 27.22)]),
 }
+
+
+def to_the(exponent: float) -> Callable[..., Any]:
+    def computed(x: Any) -> Any:
+        if x == 0:
+            return mpmath.mpf(0) if exponent > 0 else mpmath.inf
+        return abs(x) ** mpmath.mpf(exponent) if x == -mpmath.inf or x > 0 else mpmath.nan
+
+    return computed
+
+
+UNARY.update(
+    (function, (to_the(exponent), 2, [within(0, 10)])) for exponent, function in powers.HALVES.items()
+)
 BINARY = (powers.power, logarithm.logaddexp)
 each_unary = pytest.mark.parametrize("function", UNARY, ids=lambda f: f.__name__)
 

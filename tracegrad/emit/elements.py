@@ -10,6 +10,7 @@ scalar expressions come out. Begin with `has_loop`, then `Elements.at`.
 from __future__ import annotations
 
 import ast
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from tracegrad.emit.blocks import Compute, Item, Operand, Value
 from tracegrad.emit.expressions import Expressions, kernel_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType, is_weak
+from tracegrad.kernels.powers import HALVES
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import call, literal
 
@@ -55,10 +57,14 @@ def vector_of(step: Instr) -> Any:
     if step.op.vector is None or step.outputs[0].dtype not in (np.float32, np.float64):
         return None
     exponent = step.inputs[1] if step.op.name == "power" else None
-    if isinstance(exponent, Const) and float(2 * exponent.value).is_integer():
-        return None  # products and roots are faster
+    if isinstance(exponent, Const) and float(exponent.value).is_integer():
+        return None  # products are faster
     same = all(a.dtype == step.outputs[0].dtype or is_weak(getattr(a, "value", None)) for a in step.inputs)
-    return step.op.vector if same else None
+    if not same:
+        return None
+    if not isinstance(exponent, Const):
+        return step.op.vector
+    return HALVES.get(float(exponent.value), step.op.vector)
 
 
 def vector_function(instr: Instr) -> Any:
@@ -189,7 +195,7 @@ class Elements:
             return call("np.minimum", call("np.maximum", *inputs[:2]), inputs[2])
         function = vector_of(step)
         if function is not None:
-            return call(function.__name__, *inputs)
+            return call(function.__name__, *inputs[: len(inspect.signature(function).parameters)])
         if step.op.name in _EXACT:
             return self.expressions.cast(call(_EXACT[step.op.name], *inputs), step)
         return self.expressions.combine(step, inputs)

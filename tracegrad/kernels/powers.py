@@ -1,7 +1,8 @@
 """Powers and the cube root, without a branch, so that LLVM computes several elements at once.
 
 Numbers go in, a number comes out; the special cases are those of C's `pow` (ISO C, annex F.10.4.4), as NumPy has them.
-Begin with `power`.
+Begin with `power`; powers of 1/2, 3/2 and their
+kind are at the end.
 
 x**y = e**(y log x), where an error of the logarithm counts up to 745 times: so it is a sum of two numbers, right to 65
 bits, from log((1 + s) / (1 - s)) = 2 s + 2/3 s**3 + ... whose first two terms are such sums (Dekker, Numerische
@@ -13,7 +14,7 @@ Mathematik 18, 1971).
 from __future__ import annotations
 
 from tracegrad.kernels.exponential import EXP, LN2_HIGH, LN2_LOW, LOG2_E, SHIFT, halves
-from tracegrad.kernels.instructions import choose, floor, fused, polynomial, vector, with_sign
+from tracegrad.kernels.instructions import choose, floor, fused, polynomial, root, vector, with_sign
 from tracegrad.kernels.logarithm import INFINITY, NAN, parts
 
 ROOT_HALF_BITS = 0x3FE6A09E667F3BCD
@@ -93,3 +94,57 @@ def power(x, y):
     found = choose((x < 0.0) & (ordinary & (floor(y) != y)), NAN, choose(odd, with_sign(found, x), found))
     found = choose((x == x) & (y == y), found, NAN)
     return choose((y == 0.0) | (x == 1.0), 1.0, found)
+
+
+# --- halves -----------------------------------------------------------------------------------------------------------
+# Roots and quotients, within 2 units of the last place over the whole range. `pow` takes the root of -0.0 for that of
+# 0.0, and of -inf for that of inf; what overflows or vanishes on the way does so in the result.
+
+
+@vector
+def to_half(x):
+    """x**0.5."""
+    return choose(x == -INFINITY, INFINITY, root(x + 0.0))
+
+
+@vector
+def to_three_halves(x):
+    """x**1.5."""
+    return choose(x == -INFINITY, INFINITY, x * root(x + 0.0))
+
+
+@vector
+def to_five_halves(x):
+    """x**2.5."""
+    return choose(x == -INFINITY, INFINITY, x * x * root(x + 0.0))
+
+
+@vector
+def to_minus_half(x):
+    """x**-0.5."""
+    return choose(x == -INFINITY, 0.0, 1.0 / root(x + 0.0))
+
+
+@vector
+def to_minus_three_halves(x):
+    """x**-1.5."""
+    x = x + 0.0
+    return choose(x == -INFINITY, 0.0, 1.0 / x / root(x))
+
+
+@vector
+def to_minus_five_halves(x):
+    """x**-2.5."""
+    x = x + 0.0
+    return choose(x == -INFINITY, 0.0, 1.0 / x / (x * root(x)))
+
+
+HALVES = {
+    0.5: to_half,
+    1.5: to_three_halves,
+    2.5: to_five_halves,
+    -0.5: to_minus_half,
+    -1.5: to_minus_three_halves,
+    -2.5: to_minus_five_halves,
+}
+"""Powers of half an odd number, by the exponent."""
