@@ -1,4 +1,4 @@
-"""The command line: `tracegrad demo` and `tracegrad show`; also `python -m tracegrad`. Begin with
+"""The command line: `tracegrad demo`, `tracegrad show` and `tracegrad cache`; also `python -m tracegrad`. Begin with
 `main`.
 """
 
@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tracegrad import demo, show
+from tracegrad import cache, demo, show
 from tracegrad.errors import TracegradError
 from tracegrad.report.terminal import Screen
 
@@ -26,6 +26,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="VALUES",
         help='what to call it with, as in "3.0, [1, 2]": floats and lists are differentiated, ints are not',
     )
+    kept = commands.add_parser("cache", help="what is kept on disk for later processes")
+    actions = kept.add_subparsers(dest="action", required=True)
+    for name, meaning in cache.COMMANDS.items():
+        actions.add_parser(name, help=meaning)
     return top
 
 
@@ -36,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen.command == "demo":
             demo.run(screen)
+        elif chosen.command == "cache":
+            cache.run(chosen.action, screen)
         else:
             show.run(chosen.target, chosen.args, screen)
     except TracegradError as error:

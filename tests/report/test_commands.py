@@ -1,4 +1,4 @@
-"""`tracegrad demo` and `tracegrad show`, as somebody types them."""
+"""`tracegrad demo`, `tracegrad show` and `tracegrad cache`, as somebody types them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tracegrad.__main__ import main
+from tracegrad.compiler.disk_cache import write
+from tracegrad.config import config
 
 MODEL = """
 import numpy as np
@@ -74,3 +76,31 @@ def test_demo_runs_and_agrees_with_differences(capsys: pytest.CaptureFixture[str
     assert "central differences" in printed
     assert "angle_bar" in printed
     assert "\x1b[" not in printed
+
+
+def test_cache_says_what_is_kept_and_drops_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "cache"
+    with config.using(cache_dir=str(place), cache="all", cache_size="2MB"):
+        write("a.program", b"x" * 2000)
+        write("b.code", b"x" * 100)
+        assert main(["cache", "path"]) == 0
+        assert capsys.readouterr().out.strip() == str(place)
+        assert main(["cache", "info"]) == 0
+        said = capsys.readouterr().out
+        assert "of at most 2.0 MB" in said
+        assert "programs: 1 file, 2.0 kB" in said
+        assert "machine code: 1 file, 150 bytes" in said
+        assert main(["cache", "clear"]) == 0
+        assert "2 files dropped" in capsys.readouterr().out
+        assert main(["cache", "info"]) == 0
+        assert "programs: 0 files" in capsys.readouterr().out
+        place.chmod(0o777)
+        assert main(["cache", "info"]) == 0
+        assert "others may write into it" in capsys.readouterr().out
+
+
+def test_cache_of_nothing_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with config.using(cache_dir=str(tmp_path / "none")):
+        assert main(["cache", "info"]) == 0
+        assert main(["cache", "clear"]) == 0
+    assert "0 files dropped" in capsys.readouterr().out
