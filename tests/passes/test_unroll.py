@@ -107,3 +107,21 @@ def test_a_loop_whose_entries_are_a_result() -> None:
 
     native = compiled(f, LONG, transform=tg.jit)
     np.testing.assert_allclose(native(LONG), f(LONG), rtol=1e-14)
+
+
+def test_a_branch_without_results_stays() -> None:
+    def checked(x: Any, limit: float) -> Any:
+        if x[0] > 0:
+            if limit > 5.0:
+                raise ValueError("too large")
+        y = x
+        for _ in range(4):
+            y = np.sqrt(y * y + x)
+        return np.sum(y) * limit
+
+    native = tg.value_and_grad(checked, jit="native")
+    plain = tg.value_and_grad(checked, jit="python")
+    for arguments in ((LONG, 2.0), (-LONG, 2.0), (LONG, 3.0)):
+        np.testing.assert_allclose(native(*arguments)[1], plain(*arguments)[1], rtol=1e-12)
+    with pytest.raises(ValueError, match="too large"):
+        native(LONG, 7.0)

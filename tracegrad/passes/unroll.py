@@ -36,7 +36,7 @@ def unroll(trace: Trace) -> Trace:
     steps: list[Step] = []
     for step in trace.steps:
         step = substitute(step, stands)
-        if not isinstance(step, Instr) or step.outputs[0] not in chosen:
+        if not isinstance(step, Instr) or chosen.isdisjoint(step.outputs[:1]):
             steps.append(step)
             continue
         written, finals, stacked = _written_out(step, entries)
@@ -61,7 +61,9 @@ def _chosen(trace: Trace) -> set[Var]:
     while True:
         readers: dict[Var, list[Instr | None]] = {}
         for step in trace.steps:
-            instr = step if isinstance(step, Instr) and step.outputs[0] in loops else None
+            instr = (
+                step if isinstance(step, Instr) and not loops.keys().isdisjoint(step.outputs[:1]) else None
+            )
             end = len(step.inputs) - (instr.params["sliced"] if instr is not None else 0)
             for k, atom in enumerate(step.inputs):
                 if isinstance(atom, Var):
