@@ -61,9 +61,7 @@ def _chosen(trace: Trace) -> set[Var]:
     while True:
         readers: dict[Var, list[Instr | None]] = {}
         for step in trace.steps:
-            instr = (
-                step if isinstance(step, Instr) and not loops.keys().isdisjoint(step.outputs[:1]) else None
-            )
+            instr = step if isinstance(step, Instr) and step.outputs and step.outputs[0] in loops else None
             end = len(step.inputs) - (instr.params["sliced"] if instr is not None else 0)
             for k, atom in enumerate(step.inputs):
                 if isinstance(atom, Var):
