@@ -139,6 +139,19 @@ CHANGES = [
         helper="K = 2\n",
     ),
     Change(
+        "remembered_elsewhere",
+        "import HELPER as helper\ndef f(x):\n    return helper.g(x)\n",
+        "return x * x",
+        "return x * x * x",
+        helper="import functools\n@functools.lru_cache\ndef g(x):\n    return x * x\n",
+    ),
+    Change(
+        "remembered_replaced",
+        "import functools\n@functools.lru_cache\ndef g(x):\n    return x * x\n"
+        "@functools.lru_cache\ndef h(x):\n    return x * x * x\ndef f(x):\n    return g(x)\n",
+        run="module.g = module.h",
+    ),
+    Change(
         "imported_inside",
         "def f(x):\n    from HELPER import g\n    return g(x)\nimport HELPER\n",
         "return x * x",

@@ -15,6 +15,7 @@ import pytest
 import tests.programs.outside as outside
 import tracegrad as tg
 from tests.programs.mutations import CASES, REFUSED, TAPE
+from tracegrad.dispatch import shelf
 from tracegrad.errors import TracegradError
 
 X = np.array([1.5, 2.25, 3.5])
@@ -142,3 +143,33 @@ def test_what_runs_on_the_tape_says_so_once_with_the_line(name, caplog):
         assert tried(name, "python", 3) is not None
     (said,) = [r.getMessage() for r in caplog.records if "runs on the tape" in r.getMessage()]
     assert re.search(r"\.py:\d+, in ", said)
+
+
+def flushed():
+    """What waits for the end of the process is on disk."""
+    for waiting in list(shelf._behind):
+        waiting.put_now()
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n not in REFUSED])
+def test_a_change_is_seen_by_a_program_from_disk(name, tmp_path):
+    """A new transform for each call, as in a new process: it may take what was kept before the change."""
+    with tg.config.using(cache="all", cache_dir=str(tmp_path / "cache")):
+        function, *changes = CASES[name]()
+        if function == "twice":
+            return
+        leaves_at, loads = X + 1.0, 0
+
+        def program(x):
+            return function(x) * (1 + int(x[2]))
+
+        for number, change in enumerate((lambda: None, *changes)):
+            change()
+            for k, x in enumerate((X, X, leaves_at, X)):
+                gradient = tg.value_and_grad(program, jit="python")
+                agree(program, gradient, x, f"change {number}, call {k}")
+                loads += gradient.stats.loads
+                flushed()
+        known = [tree for tree in gradient.trees.values() if tree.paths]
+        if known and all(tree.shelf.why_not is None and tree.on_tape is None for tree in known):
+            assert loads > 0

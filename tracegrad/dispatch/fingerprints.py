@@ -174,7 +174,7 @@ def code_digest(code: types.CodeType) -> str:
     known = _codes.get(id(code))
     if known is None:
         known = _codes[id(code)] = code, _short([*_parts(code), code.co_filename])
-    return f"{known[1]} {_file(code.co_filename)}"
+    return f"{known[1]} {file_digest(code.co_filename)}"
 
 
 def _parts(code: types.CodeType) -> list[str]:
@@ -187,8 +187,13 @@ def _parts(code: types.CodeType) -> list[str]:
     return [repr(part) for part in (shape, names, where, code.co_code)] + constants
 
 
-def _file(name: str) -> str:
-    """The contents of a file of the user's."""
+def file_digest(name: str) -> str:
+    """The contents of a file of the user's.
+
+    Raises
+    ------
+    Unstorable : it cannot be read
+    """
     if name.startswith("<"):
         return "no file"  # without a text there are no marks, and the code is all there is
     if _is_library(name):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.dispatch.build import Built, Outline
-from tracegrad.dispatch.fingerprints import Otherwise, Unstorable, fingerprint, form, kind_of
+from tracegrad.dispatch.fingerprints import Otherwise, Unstorable, file_digest, fingerprint, form, kind_of
 from tracegrad.dispatch.plain_data import (
     Data,
     array_as_data,
@@ -66,6 +66,7 @@ def record_of(path: Path, roots: Roots) -> Data:
         "sources": [_source(s, roots) for s in captured.sources],
         "guards": [_read(r, roots, same) for r in captured.guards],
         "genuine": [_read(r, roots, same) for r in captured.genuine],
+        "files": [[name, file_digest(name)] for name in captured.files],
         "draws": [_draw(d, roots) for d in captured.draws],
         "structure": structure_as_data(captured.structure, len(captured.results)),
         "results": [
@@ -206,6 +207,8 @@ def captured_from(record: Data, function: Any, values: Sequence[Any]) -> Capture
     Otherwise : something outside is not as it was
     """
     world = _World(function, values)
+    for name, digest in record["files"]:
+        world.file(name, digest)
     for data in record["genuine"]:
         world.genuine(data)
     guards = tuple(world.read(data) for data in record["guards"])
@@ -226,6 +229,7 @@ def captured_from(record: Data, function: Any, values: Sequence[Any]) -> Capture
         impure=None,
         notes=tuple((said, location_from(where)) for said, where in record["notes"]),
         shows=False,
+        files=tuple(name for name, _ in record["files"]),
     )
     return kept
 
@@ -299,6 +303,15 @@ class _World:
         """Objects that were one are one, and others are others."""
         known = self.objects.setdefault(number, value)
         return known is value and all(o is not value for n, o in self.objects.items() if n != number)
+
+    def file(self, name: str, digest: str) -> None:
+        """A file of functions that ran must be what it was, however they were reached."""
+        try:
+            same = file_digest(name) == digest
+        except Unstorable:
+            same = False
+        if not same:
+            raise Otherwise(name)
 
     def is_there(self, data: Data) -> bool:
         """Whether a module is loaded."""

@@ -244,6 +244,7 @@ def _joined(first: Captured, second: Captured) -> Captured | str:
         weak=weak,
         genuine=tuple({(id(g.root), g.path): g for g in genuine}.values()),
         shows=first.shows or second.shows,
+        files=tuple(sorted({*first.files, *second.files})),
     )
 
 

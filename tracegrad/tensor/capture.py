@@ -71,6 +71,8 @@ class Captured:
         What was looked up in modules nobody is expected to change, `np.exp`; asked by a later process alone.
     shows : bool
         Something was printed.
+    files : tuple of str
+        Where the functions are written that ran.
     """
 
     trace: Trace
@@ -86,6 +88,7 @@ class Captured:
     notes: tuple[tuple[str, Location | None], ...]
     genuine: tuple[Read, ...] = ()
     shows: bool = False
+    files: tuple[str, ...] = ()
 
     @functools.cached_property
     def name(self) -> str:
@@ -307,6 +310,7 @@ def _captured(
         notes,
         tuple(session.reads.genuine.values()),
         recording.structures.shown,
+        tuple(sorted(session.reads.files)),
     )
 
 

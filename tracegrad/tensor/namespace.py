@@ -91,6 +91,7 @@ class Session:
     def run(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
         """Run the marked clone of a user's function; the function itself where there is no source to mark."""
         marked = mark(function.__code__, self.straight)
+        self.reads.files.add(function.__code__.co_filename)
         if self.depth >= config.max_recursion:
             raise DepthError(
                 f"`{function.__qualname__}` calls itself more than {config.max_recursion} deep while it is captured.",
@@ -261,7 +262,7 @@ class Marks(Lookups, Operators, Edges):
             if answer is not MISSING:
                 return answer
             # Its memory would hand traced values of this run to the next.
-            return self.call(function.__wrapped__, *args, **keywords)
+            return self.call(self.attr(function, "__wrapped__"), *args, **keywords)
         elif isinstance(function, functools.partial):
             parts = self.reads.contents(self.attr(function, "args"))
             named = self.reads.contents(self.attr(function, "keywords"))

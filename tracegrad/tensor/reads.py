@@ -201,6 +201,7 @@ class Reads:
         self.recording = recording
         self.guards: list[Read] = []
         self.inputs: dict[Any, Read] = {}  # Var -> where its value comes from
+        self.files: set[str] = set()  # where the functions are written that ran
         self.genuine: dict[Any, Read] = {}  # what was looked up in modules that nobody changes
         self._memo: dict[Hashable, tuple[Any, Any]] = {}
         self._paths: dict[int, tuple[Any, Any, tuple[Step, ...]]] = {}

@@ -454,6 +454,20 @@ def _():
     return lambda x: x[0] * table(3), put(number=5.0), table.cache_clear
 
 
+@case("cached function replaced")
+def _():
+    @functools.lru_cache
+    def doubled(v):
+        return 2 * v
+
+    @functools.lru_cache
+    def tripled(v):
+        return 3 * v
+
+    outside.function = doubled
+    return lambda x: outside.function(x[0]), put(function=tripled)
+
+
 @case("cached property")
 def _():
     class Made:
