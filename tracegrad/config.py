@@ -7,6 +7,7 @@ config.using(jit="python"):`. A value that does not fit is refused where it is s
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -15,12 +16,26 @@ from typing import Any
 
 Check = Callable[[Any], Any]
 
+MOST_THREADS = 256
+threads = ctypes.c_int64(1)
+"""`config.threads` where machine code reads it."""
+
 
 def _at_least(least: int) -> Check:
     def check(text: str) -> int:
         value = int(text)
         if value < least:
             raise ValueError(f"at least {least} is needed")
+        return value
+
+    return check
+
+
+def _between(least: int, most: int) -> Check:
+    def check(text: str) -> int:
+        value = _at_least(least)(text)
+        if value > most:
+            raise ValueError(f"at most {most} are possible")
         return value
 
     return check
@@ -116,6 +131,12 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
         "TRACEGRAD_REUSE_MEMORY",
         "bytes of large results and of room to work in that are kept for the next call, once nobody sees them",
     ),
+    "threads": (
+        1,
+        _between(1, MOST_THREADS),
+        "TRACEGRAD_THREADS",
+        "threads that share a large loop over elements; results do not depend on it",
+    ),
     "cache_dir": (
         "",
         str,
@@ -138,6 +159,7 @@ _OPTIONS: dict[str, tuple[Any, Check, str, str]] = {
 # Where and when, not what: a program is the same whatever these say; `loop_memory` is part of each program's own key.
 _NOT_SHAPING = {
     "jit",
+    "threads",
     "max_paths",
     "max_recursion",
     "loop_memory",
@@ -175,7 +197,11 @@ class Config:
 
     def __setattr__(self, name: str, value: Any) -> None:
         getattr(self, name)
-        self._values[name] = self._checked(name, _OPTIONS[name][1], value, f"config.{name}")
+        self._put({name: self._checked(name, _OPTIONS[name][1], value, f"config.{name}")})
+
+    def _put(self, changes: dict[str, Any]) -> None:
+        self._values.update(changes)
+        threads.value = self._values["threads"]
 
     @contextlib.contextmanager
     def using(self, **changes: Any) -> Iterator[None]:
@@ -186,7 +212,7 @@ class Config:
                 setattr(self, name, value)
             yield
         finally:
-            self._values.update(before)
+            self._put(before)
 
     def shaping(self) -> str:
         """The options that change what a program computes or how: part of the name under which it is kept."""
@@ -201,3 +227,4 @@ class Config:
 
 
 config = Config()
+threads.value = config.threads

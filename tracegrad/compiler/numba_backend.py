@@ -23,6 +23,7 @@ from tracegrad.compiler.disk_cache import say_once
 from tracegrad.compiler.instructions import register
 from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.source_file import load
+from tracegrad.compiler.threads import in_threads
 from tracegrad.ir.source import Source
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
@@ -99,11 +100,11 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
                 relaxed.add("reassoc")
             if relaxed:
                 options["fastmath"] = relaxed
-            if name in source.entries:
+            if name in (*source.entries, *source.parts):
                 options["pipeline_class"] = _apart()
             else:
                 options["no_cpython_wrapper"] = True
-            compiled = numba.njit(**options)(function)
+            compiled = in_threads() if name == "in_threads" else numba.njit(**options)(function)
             if name in source.entries:
                 compiled._cache = MachineCode(function, source.text, {**OPTIONS, "contract": source.contract})
             setattr(module, name, compiled)
@@ -111,8 +112,8 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
 
 @functools.cache
 def _apart() -> Any:
-    """A compiler for functions that write into none of their arguments: what they write lies apart from what they
-    read, so that loops can be vectorised without looking at the addresses."""
+    """A compiler for functions that write into nothing they also read under another name: what they write lies apart
+    from what they read, so that loops can be vectorised without looking at the addresses."""
     from numba.core.compiler import Compiler
 
     class Apart(Compiler):

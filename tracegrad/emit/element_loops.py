@@ -24,26 +24,47 @@ from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
-from tracegrad.kernels.arithmetic import added
+from tracegrad.kernels.arithmetic import added, in_threads
+from tracegrad.kernels.items import checked
 from tracegrad.ops.op import call, literal
 
 BLOCK = 1024  # elements whose sum is one term of a larger sum
+LARGE = 2**19  # elements times statements from which threads share a loop
 IN_ORDER = 16  # so many terms are added one after the other
 _WIDE = {"float32": "float64", "complex64": "complex128"}  # what the sums of blocks are added in
 
 
 @dataclass
 class _Statements:
-    """What stands around and inside a loop: before it, inside 0, 1, ... of those around it; in each round; around a
-    block of rounds; after it."""
+    """What stands around and inside a loop: before it, inside 0, 1, ... of those around it; in each round; summed by
+    blocks; after it."""
 
     depth: int = 0
     shape: Sequence[int] = ()
     before: dict[int, list[Line]] = field(default_factory=lambda: defaultdict(list))
     inside: list[Line] = field(default_factory=list)
-    before_block: list[Line] = field(default_factory=list)
-    after_block: list[Line] = field(default_factory=list)
+    sums: list[_BlockSum] = field(default_factory=list)
     after: list[Line] = field(default_factory=list)
+    apart: bool = True  # whether blocks can be done in any order: no two write to one place
+
+
+@dataclass(frozen=True)
+class _BlockSum:
+    """A sum of all elements: the names of the whole and of what a block adds to it."""
+
+    whole: str
+    part: str
+    zero: ast.expr
+    type: ArrayType
+
+
+@dataclass(frozen=True)
+class Part:
+    """A function that does some blocks of a loop."""
+
+    name: str
+    parameters: list[str]
+    lines: list[Line]
 
 
 class ElementLoops:
@@ -61,11 +82,15 @@ class ElementLoops:
         self.expressions = expressions
         self.unused = unused
         self.elements = Elements(expressions, unused.letters)
+        self.parts: list[Part] = []
 
     def of(self, nodes: Sequence[Node], growing: Collection[Value]) -> list[Line]:
         """Steps and entries of stacks over one shape, in one loop; `growing` stacks are given room before."""
         loop = self._statements(nodes, growing, 0)
-        rounds = self._in_blocks(loop) if loop.after_block else self._each(loop.shape, loop.inside)
+        if _is_large(loop, len(nodes)):
+            rounds: Sequence[Line] = self._in_threads(loop)
+        else:
+            rounds = self._in_blocks(loop) if loop.sums else self._each(loop.shape, loop.inside)
         return [*loop.before[0], *rounds, *loop.after]
 
     def nest(self, nest: Nest, growing: Collection[Value]) -> list[Line]:
@@ -96,6 +121,7 @@ class ElementLoops:
             if isinstance(node, Push):
                 loop.shape = node.value.type.shape
                 loop.before[0].extend([make_room(node)] if node.stack in growing else [])
+                loop.apart = loop.apart and node.stack not in growing
                 loop.inside.append(Line(self._push(node), node.location))
                 continue
             assert isinstance(node, Compute)
@@ -136,16 +162,16 @@ class ElementLoops:
             around = min([loop.depth, *(k for k in axes if loop.shape[k] != 1)])
             loop.before[around].extend(self._cleared(node, axes, around, loop, where))
             loop.inside.append(Line(self._add(place, node, axes), node.location))
+            loop.apart = False
             return
         dtype = result.type.dtype
         wide = np.dtype(_WIDE.get(dtype.name, dtype))
         whole = result.name if wide == dtype else self.unused.like(f"{result.name}_whole")
         part = self.unused.like(f"{result.name}_part")
         loop.before[0].append(Line(assign(whole, self._zero(wide)), where))
-        loop.before_block.append(Line(assign(part, zero), where))
         part_place = ast.Name(id=part, ctx=ast.Store())
         loop.inside.append(Line(self._add(part_place, node, axes), node.location))
-        loop.after_block.append(Line(_increased(whole, ast.Name(id=part, ctx=ast.Load())), where))
+        loop.sums.append(_BlockSum(whole, part, zero, ArrayType((), dtype)))
         if wide != dtype:
             narrow = call(f"np.{dtype.name}", ast.Name(id=whole, ctx=ast.Load()))
             loop.after.append(Line(assign(result.name, narrow), where))
@@ -234,23 +260,109 @@ class ElementLoops:
         """
         shape = loop.shape
         axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= BLOCK)
-        length, rounds = shape[axis], max(1, BLOCK // math.prod(shape[axis + 1 :]))
-        start, place = self.unused.like("start"), self.elements.letters[len(shape)]
-        index = ast.BinOp(
-            left=ast.Name(id=start, ctx=ast.Load()), op=ast.Add(), right=ast.Name(id=place, ctx=ast.Load())
-        )
-        until: ast.expr = literal(rounds)
-        if length % rounds:
-            left = ast.BinOp(left=literal(length), op=ast.Sub(), right=ast.Name(id=start, ctx=ast.Load()))
-            until = call("min", until, left)
-        inner = self._each(shape, loop.inside, axis + 1)
-        first = Line(assign(self.elements.letters[axis], index), inner[0].location)
-        block = [*loop.before_block, _for(place, until, [first, *inner]), *loop.after_block]
-        lines: Sequence[Line] = [_for(start, (literal(0), literal(length), literal(rounds)), block)]
+        start, length = self.unused.like("start"), shape[axis]
+        where = loop.inside[0].location
+        whole = [Line(_increased(s.whole, _name(s.part)), where) for s in loop.sums]
+        limits = (literal(0), literal(length), literal(_rounds(shape, axis)))
+        lines: Sequence[Line] = [_for(start, limits, [*self._block(loop, axis, start), *whole])]
         for n, letter in reversed(list(zip(shape[:axis], self.elements.letters, strict=False))):
             if n != 1:
                 lines = [_for(letter, literal(n), lines)]
         return lines
+
+    def _block(self, loop: _Statements, axis: int, start: str) -> list[Line]:
+        """One block of rounds along an axis, from `start` on; sums of its elements in their parts."""
+        length, rounds = loop.shape[axis], _rounds(loop.shape, axis)
+        place = self.elements.letters[len(loop.shape)]
+        until: ast.expr = literal(rounds)
+        if length % rounds:
+            left = ast.BinOp(left=literal(length), op=ast.Sub(), right=_name(start))
+            until = call("min", until, left)
+        index = ast.BinOp(left=_name(start), op=ast.Add(), right=_name(place))
+        inner = self._each(loop.shape, loop.inside, axis + 1)
+        where = inner[0].location
+        first = Line(assign(self.elements.letters[axis], index), where)
+        cleared = [Line(assign(s.part, s.zero), where) for s in loop.sums]
+        return [*cleared, _for(place, until, [first, *inner])]
+
+    def _in_threads(self, loop: _Statements) -> Sequence[Line]:
+        """The statements for each index, in blocks that a function of its own does, some at a time.
+
+        The blocks are tried one after the other, which costs nothing beside what is in them: so the compiler knows
+        that no index is negative.
+        """
+        self.expressions.kernels[in_threads] = None
+        axis = _first_axis(loop.shape)
+        rounds = _rounds(loop.shape, axis)
+        blocks = -(-loop.shape[axis] // rounds)
+        count = literal(blocks)
+        start, block = self.unused.like("start"), self.unused.like("block")
+        first, last = self.unused.like("first"), self.unused.like("last")
+        where = loop.inside[0].location
+        begin = Line(assign(start, ast.BinOp(left=literal(rounds), op=ast.Mult(), right=_name(block))), where)
+        mine = ast.Compare(
+            left=_name(first), ops=[ast.LtE(), ast.Lt()], comparators=[_name(block), _name(last)]
+        )
+        lines, parts, whole = [begin, *self._block(loop, axis, start)], [], []
+        for each in loop.sums:
+            array = self.unused.like(f"{each.part}s")
+            length = ArrayType((blocks,), each.type.dtype)
+            parts.append(Line(assign(array, zeros(length, "np.empty")), where))
+            place = subscript(_name(array), [_name(block)], store=True)
+            lines.append(Line(ast.Assign(targets=[place], value=_name(each.part)), where))
+            whole.append(Line(_increased(each.whole, subscript(_name(array), [_name(block)])), where))
+        guarded = Line(ast.If(test=mine, body=[], orelse=[]), where, body=lines)
+        all_blocks = [_for(block, count, [guarded])]
+        known = {*self.unused.reserved, first, last}
+        read = [name for name in _free_names(all_blocks) if name not in known]
+        name = self.unused.like(f"{self.unused.function}_part{len(self.parts) or ''}")
+        self.parts.append(Part(name, [first, last, *read], all_blocks))
+        given = ast.Tuple(elts=[_name(n) for n in read], ctx=ast.Load())
+        shared = Line(ast.Expr(value=call(in_threads.__name__, count, _name(name), given)), where)
+        return [*parts, shared, *([_for(block, count, whole)] if whole else [])]
+
+
+def _first_axis(shape: Sequence[int]) -> int:
+    return next((k for k, n in enumerate(shape) if n != 1), 0)
+
+
+def _rounds(shape: Sequence[int], axis: int) -> int:
+    """How many indices of an axis are a block."""
+    return max(1, BLOCK // math.prod(shape[axis + 1 :]))
+
+
+def _is_large(loop: _Statements, statements: int) -> bool:
+    """Whether several threads may share a loop, which takes longer than making them."""
+    size = math.prod(loop.shape)
+    if not loop.apart or size < 16 * BLOCK or size * statements < LARGE:
+        return False
+    row = math.prod(loop.shape[_first_axis(loop.shape) + 1 :])
+    return row <= 16 * BLOCK and checked.__name__ not in _free_names(loop.inside)
+
+
+def _free_names(lines: Sequence[Line]) -> list[str]:
+    """The names that lines read and do not assign, in order."""
+    read: dict[str, None] = {}
+    assigned: set[str] = set()
+
+    def visit(line: Line) -> None:
+        if line.statement is not None:
+            for node in ast.walk(line.statement):
+                if isinstance(node, ast.Name):
+                    if isinstance(node.ctx, ast.Store):
+                        assigned.add(node.id)
+                    else:
+                        read[node.id] = None
+        for inner in line.body:
+            visit(inner)
+
+    for line in lines:
+        visit(line)
+    return [name for name in read if name not in assigned]
+
+
+def _name(name: str) -> ast.Name:
+    return ast.Name(id=name, ctx=ast.Load())
 
 
 def _for(name: str, until: ast.expr | Sequence[ast.expr], inside: Sequence[Line]) -> Line:

@@ -34,7 +34,7 @@ from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps
-from tracegrad.kernels.arithmetic import added
+from tracegrad.kernels.arithmetic import added, in_threads
 from tracegrad.kernels.items import checked
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import literal
@@ -68,13 +68,19 @@ def emit_array(forward: Trace, backward: Trace | None, outputs: int) -> Source:
     entries: tuple[str, ...] = (f"{name}_forward",)
     if backward is not None:
         entries = (*entries, f"{name}_backward")
-    first = _Function(forward, outputs, False, entries, lists, reader=backward)
+    first = _Function(entries[0], forward, outputs, False, entries, lists, reader=backward)
     parameters = [v.name for v in first.inputs]
     functions = [(entries[0], parameters, first.lines(_leave_array, _forward_result))]
     if backward is not None:
         fixed = dict(zip(range(kept), first.residual_names(), strict=True))
         second = _Function(
-            backward, len(backward.outputs), False, entries, fixed=fixed, counted=first.counted_residuals()
+            entries[1],
+            backward,
+            len(backward.outputs),
+            False,
+            entries,
+            fixed=fixed,
+            counted=first.counted_residuals(),
         )
         given = [v.name for v in second.inputs]
         lines = second.lines(None, _alone_or_tuple)
@@ -122,12 +128,13 @@ def emit_native(
     else:
         alone = "_value" if name in vectors else ""
         entries = (name + {"value": alone, "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
-    reserved = (*entries, *vectors, *(k.__name__ for k in _kernels(traces, (checked, added))))
+    reserved = (*entries, *vectors, *(k.__name__ for k in _kernels(traces, (checked, added, in_threads))))
     functions: list[tuple[str, list[str], list[Line]]] = []
     called: dict[Any, None] = {}
     memory: tuple[Memory, ...] = ()
+    parts: list[str] = []
     for entry, trace in zip(entries, traces, strict=True):
-        function = _Function(trace, len(trace.outputs), True, reserved)
+        function = _Function(entry, trace, len(trace.outputs), True, reserved)
         if trace is backward:
             lines = function.lines(
                 None, lambda results, residuals: ast.Tuple(elts=list(results), ctx=ast.Load())
@@ -139,7 +146,9 @@ def emit_native(
         if kind != "vjp":
             lines, given, memory = give(lines)
             parameters += given
+        functions.extend((part.name, part.parameters, part.lines) for part in function.parts)
         functions.append((entry, parameters, lines))
+        parts.extend(part.name for part in function.parts)
         called.update(function.expressions.kernels)
     what = {
         "gradient": ", value and gradient",
@@ -148,9 +157,8 @@ def emit_native(
     }.get(kind, "")
     kernels = _kernels(traces, tuple(called))
     what += ", for Numba" if contract else ", for Numba, without fused multiply-add"
-    return replace(
-        _module(forward, backward, what, functions, entries, kernels), contract=contract, memory=memory
-    )
+    made = _module(forward, backward, what, functions, entries, kernels)
+    return replace(made, contract=contract, memory=memory, parts=tuple(parts))
 
 
 class _Function:
@@ -158,6 +166,7 @@ class _Function:
 
     def __init__(
         self,
+        name: str,
         trace: Trace,
         results: int,
         native: bool,
@@ -180,14 +189,17 @@ class _Function:
             fuse(self.block)
             nest_loops(self.block)
         groups = measure(self.inputs, self.block, native)
-        decided = {self.inputs[k]: name for k, name in (fixed or {}).items() if name}
+        decided = {self.inputs[k]: given for k, given in (fixed or {}).items() if given}
         give_names(self.inputs, nodes, groups, reserved, decided, native)
         self.expressions.give_names()
-        self.unused = Unused(self.inputs, nodes, reserved)
+        self.unused = Unused(name, self.inputs, nodes, reserved)
 
     def lines(self, leave: Callable[[int], ast.stmt] | None, finish: Finish) -> list[Line]:
         """The body; without `leave`, what the forward function checked is not checked again."""
-        return Writer(self.expressions, leave, finish, self.unused).block(self.block)
+        writer = Writer(self.expressions, leave, finish, self.unused)
+        lines = writer.block(self.block)
+        self.parts = writer.loops.parts
+        return lines
 
     def residual_names(self) -> list[str | None]:
         """The names of the residuals, for the backward function; a name is used once."""

@@ -177,8 +177,12 @@ def _assigned(nodes: Iterable[Node]) -> Iterable[Value]:
 class Unused:
     """Names that no value of a function has: `letters` for the indices of an element, others by `like`."""
 
-    def __init__(self, inputs: Iterable[Value], nodes: Iterable[Node], reserved: Iterable[str]) -> None:
-        self.taken = {*RESERVED, *reserved, *(v.name for v in inputs), *(v.name for v in _assigned(nodes))}
+    def __init__(
+        self, function: str, inputs: Iterable[Value], nodes: Iterable[Node], reserved: Iterable[str]
+    ) -> None:
+        self.function = function
+        self.reserved = frozenset({*RESERVED, *reserved})
+        self.taken = {*self.reserved, *(v.name for v in inputs), *(v.name for v in _assigned(nodes))}
         letters = [*"ijklmnpqrst", *(f"index_{k}" for k in range(64))]
         self.letters = [letter for letter in letters if letter not in self.taken]
 

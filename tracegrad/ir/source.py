@@ -24,5 +24,6 @@ class Source:
     text: str
     entries: tuple[str, ...]
     line_map: tuple[tuple[int, int], ...] = ()
+    parts: tuple[str, ...] = ()  # native text: functions that do some blocks of a loop
     contract: bool = True  # native text: whether a multiplication and an addition may be fused
     memory: tuple[Memory, ...] = ()

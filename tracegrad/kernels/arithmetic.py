@@ -13,6 +13,11 @@ def added(total, x):
     return total + x
 
 
+def in_threads(count, part, given):
+    """`part(first, last, *given)` for all blocks, `count` of them; the compiler shares them among threads."""
+    part(0, count, *given)
+
+
 ANY_ORDER = frozenset({added.__name__})
 """Kernels whose operations may be reassociated: where they are inlined into a loop, it can be vectorised."""
 

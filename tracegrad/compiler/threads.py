@@ -1,0 +1,127 @@
+"""Large loops over elements, in threads: `in_threads` of native text as machine code.
+
+A function that does blocks `first` to `last` of a loop is called once for each thread, with a share of the blocks. The
+threads are made by the operating system for this one call, which costs some 20 microseconds, so calls from several
+Python threads know nothing of each other; the interpreter is not asked. What a block computes does not depend on who
+computes it, and the same machine code serves any number of threads. How many there are is read from memory at each
+call. Begin with `in_threads`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from typing import Any
+
+from tracegrad.config import MOST_THREADS, threads
+
+_COUNT = "tracegrad_threads"
+
+
+@functools.cache
+def in_threads() -> Any:
+    """The intrinsic, `in_threads(count, part, given)`: calls `part(first, last, *given)` for all of `count` blocks."""
+    import llvmlite.binding as llvm
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    llvm.add_symbol(_COUNT, ctypes.addressof(threads))
+
+    @intrinsic
+    def in_threads(typingctx: Any, count: Any, part: Any, given: Any) -> Any:
+        leaf = (types.int64, types.int64, *map(types.unliteral, given.types))
+        part.get_call_type(typingctx, leaf, {})
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            _write(context, builder, part.dispatcher, given.types, leaf, args[0], args[2])
+            return context.get_dummy_value()
+
+        return types.void(types.int64, part, given), codegen
+
+    return in_threads
+
+
+def _write(context: Any, builder: Any, part: Any, given: Any, leaf: Any, count: Any, values: Any) -> None:
+    """Start the threads, do the first share, wait."""
+    from llvmlite import ir
+    from numba.core import cgutils
+
+    whole, pointer, int32 = ir.IntType(64), ir.IntType(8).as_pointer(), ir.IntType(32)
+    module = builder.module
+    shared = cgutils.alloca_once_value(builder, values)
+    share = ir.LiteralStructType([whole, whole, shared.type])
+    run = _runner(context, module, part, given, leaf, share)
+    shares = cgutils.alloca_once(builder, share, size=whole(MOST_THREADS))
+    handles = cgutils.alloca_once(builder, whole, size=whole(MOST_THREADS))
+    number = whole(1)
+    if sys.platform != "win32":
+        number = builder.load(_external(module, _COUNT, whole))
+
+    def call_share(k: Any) -> Any:
+        return builder.bitcast(builder.gep(shares, [k]), pointer)
+
+    with cgutils.for_range(builder, number) as loop:
+        place = builder.gep(shares, [loop.index])
+        after = builder.add(loop.index, whole(1))
+        for field, at in enumerate((loop.index, after)):
+            bound = builder.sdiv(builder.mul(count, at), number)
+            builder.store(bound, cgutils.gep_inbounds(builder, place, 0, field))
+        builder.store(shared, cgutils.gep_inbounds(builder, place, 0, 2))
+    if sys.platform == "win32":
+        builder.call(run, [call_share(whole(0))])
+        return
+    create = cgutils.get_or_insert_function(
+        module, ir.FunctionType(int32, [whole.as_pointer(), pointer, run.type, pointer]), "pthread_create"
+    )
+    join = cgutils.get_or_insert_function(module, ir.FunctionType(int32, [whole, pointer]), "pthread_join")
+    others = builder.sub(number, whole(1))
+    with cgutils.for_range(builder, others) as loop:
+        k = builder.add(loop.index, whole(1))
+        handle = builder.gep(handles, [k])
+        failed = builder.call(create, [handle, pointer(None), run, call_share(k)])
+        with builder.if_then(builder.icmp_signed("!=", failed, int32(0))):  # no thread: done here and now
+            builder.call(run, [call_share(k)])
+            builder.store(whole(0), handle)
+    builder.call(run, [call_share(whole(0))])
+    with cgutils.for_range(builder, others) as loop:
+        handle = builder.load(builder.gep(handles, [builder.add(loop.index, whole(1))]))
+        with builder.if_then(builder.icmp_signed("!=", handle, whole(0))):
+            builder.call(join, [handle, pointer(None)])
+
+
+def _external(module: Any, name: str, kind: Any) -> Any:
+    from llvmlite import ir
+
+    found = module.globals.get(name)
+    if found is None:
+        found = ir.GlobalVariable(module, kind, name)
+        found.linkage = "external"
+    return found
+
+
+def _runner(context: Any, module: Any, part: Any, given: Any, leaf: Any, share: Any) -> Any:
+    """The function a thread begins with: it takes the address of a share."""
+    from llvmlite import ir
+    from numba.core import cgutils, types
+
+    compiled = part.get_compile_result(types.none(*leaf))
+    context.add_linking_libs([compiled.library])
+    callee = context.declare_function(module, compiled.fndesc)
+    pointer = ir.IntType(8).as_pointer()
+    run = ir.Function(
+        module, ir.FunctionType(pointer, [pointer]), module.get_unique_name(f"{callee.name}.share")
+    )
+    run.linkage = "internal"
+    builder = ir.IRBuilder(run.append_basic_block("entry"))
+    mine = builder.bitcast(run.args[0], share.as_pointer())
+    first, last, place = (builder.load(cgutils.gep_inbounds(builder, mine, 0, k)) for k in range(3))
+    values = cgutils.unpack_tuple(builder, builder.load(place))
+    values = [context.cast(builder, v, t, to) for v, t, to in zip(values, given, leaf[2:], strict=True)]
+    context.call_conv.call_function(builder, callee, types.none, leaf, [first, last, *values])
+    for block in run.blocks:  # inlined here it might become other instructions than there, and other digits
+        for instruction in block.instructions:
+            if isinstance(instruction, ir.CallInstr) and instruction.callee is callee:
+                instruction.attributes.add("noinline")
+    builder.ret(pointer(None))
+    return run
