@@ -127,7 +127,7 @@ def measure(
                         differentiated(workload, given)
                         reference = given
                     compare(workload, given, reference)
-            except (Failed, AssertionError) as error:
+            except (Failed, AssertionError, TypeError, ValueError) as error:
                 if process.peer == OURS:
                     raise
                 told = " ".join(str(error).split())[:200]

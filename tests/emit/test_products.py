@@ -111,3 +111,31 @@ def test_no_transpose_is_copied_for_a_product(function):
     lines = native.native_source.splitlines()
     assert sum(".T" in line for line in lines) >= 1
     assert not any(re.search(r"\[(\w+), (\w+)\] = \w+\[\2, \1\]$", line) for line in lines)
+
+
+def recurrent(w, x):
+    h = np.zeros((30, 20))
+    for k in range(12):
+        h = np.tanh(h @ w + x[k])
+        w = w * 0.9 + w.T @ w * 0.01
+    return np.sum(h * h)
+
+
+def test_products_in_loops_have_their_memory_from_before():
+    g = np.random.default_rng(3)
+    native = agree(recurrent, (g.uniform(-0.3, 0.3, (20, 20)), g.uniform(-1, 1, (12, 30, 20))), 1e-9)
+    lines = native.native_source.split("def recurrent")[1].splitlines()
+    products = [k for k, line in enumerate(lines) if "np.dot(" in line]
+    assert products and all(lines[k].startswith("        ") for k in products)
+    written = [re.search(r"(\w+)\)$", lines[k]).group(1) for k in products]
+    made = [line for name in written for line in lines if line.strip().startswith(f"{name} = np.empty(")]
+    assert sum(not line.startswith("        ") for line in made) >= 2
+
+
+def test_a_product_of_a_carried_matrix_does_not_write_over_it():
+    def powers(a, b):
+        for _ in range(4):
+            a = a @ b
+        return np.sum(a)
+
+    agree(powers, drawn((20, 20, 20)), 1e-10)

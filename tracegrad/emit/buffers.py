@@ -1,15 +1,15 @@
 """Arrays that a native loop makes anew at each step get their memory once, before the loop.
 
-Blocks with lives and owners go in; afterwards `Repeat.buffers` holds the results of loops over elements whose memory
-nothing sees after the step that made it, and their lives span the whole loop, so that nothing else takes their names.
-Begin with `hoist`.
+Blocks with lives and owners go in; afterwards `Repeat.buffers` holds the results of loops over elements, and of BLAS,
+whose memory nothing sees after the step that made it, and their lives span the whole loop, so that nothing else takes
+their names. Begin with `hoist`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from tracegrad.emit.blocks import Block, Node, Repeat, Value
+from tracegrad.emit.blocks import Block, Choice, Compute, Node, Repeat, Value
 from tracegrad.emit.lifetimes import Groups, walk
 from tracegrad.emit.memory import Memory
 from tracegrad.emit.reuse import makers
@@ -23,7 +23,8 @@ def hoist(block: Block, memory: Memory, groups: Groups) -> None:
         for owner in memory.owners(value):
             sharers.setdefault(owner, []).append(value)
     inside = {loop: {v for n in walk(loop.body) for v in _made(n)} for loop in loops}
-    for node, _, around in makers(block, ()):
+    made = [(node, around) for node, _, around in makers(block, ())]
+    for node, around in [*made, *_products(block, ())]:
         value = node.outputs[0]
         if (
             value.is_buffer
@@ -43,6 +44,18 @@ def hoist(block: Block, memory: Memory, groups: Groups) -> None:
             value.is_buffer = True
             counter = outermost.counter
             value.start, value.end, value.holes = counter.start, counter.end, []
+
+
+def _products(block: Block, loops: tuple[Repeat, ...]) -> Iterator[tuple[Compute, tuple[Repeat, ...]]]:
+    """What BLAS computes, with the loops around it."""
+    for node in block.nodes:
+        if isinstance(node, Compute) and node.fills:
+            yield node, loops
+        elif isinstance(node, Choice):
+            for arm in node.arms:
+                yield from _products(arm, loops)
+        elif isinstance(node, Repeat):
+            yield from _products(node.body, (*loops, node))
 
 
 def _made(node: Node) -> Iterable[Value]:

@@ -124,6 +124,13 @@ def _is_row(instr: Instr) -> bool:
     )
 
 
+def is_blas_product(instr: Instr) -> bool:
+    """Whether BLAS computes the step, a product of matrices or of one and a vector, into memory it is given."""
+    if instr.op.name not in ("matmul", "dot") or any(-1 in a.shape for a in (*instr.inputs, *instr.outputs)):
+        return False
+    return bool(instr.outputs[0].shape) and callable(instr.op.native) and instr.op.native(instr) is True
+
+
 def called_kernel(instr: Instr) -> tuple[Any, ...] | None:
     """The kernel that the native text calls for this step, of an element where it is a loop."""
     if not has_loop(instr):

@@ -90,7 +90,7 @@ class _Clock:
             self.read(node.rest, at + 2)  # the copy has its name when these are read
             self.make((node.output,), at)
         else:
-            in_loop = isinstance(node, Push) or (isinstance(node, Compute) and node.loop)
+            in_loop = isinstance(node, Push) or (isinstance(node, Compute) and (node.loop or node.fills))
             self.read(node.reads, at + 2 if in_loop else at)  # results of the loop have their names before
             self.make(node.makes, at)
 

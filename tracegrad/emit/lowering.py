@@ -28,7 +28,7 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
-from tracegrad.emit.elements import has_loop, writes_in_loop
+from tracegrad.emit.elements import has_loop, is_blas_product, writes_in_loop
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
 from tracegrad.ir.types import array_type
 
@@ -102,7 +102,8 @@ class Lowering:
             self.add(block, Pack(instr.location, inputs, outputs[0]))
         else:
             loop = self.native and has_loop(instr)
-            self.add(block, Compute(instr.location, instr, inputs, outputs, loop))
+            fills = self.native and is_blas_product(instr)
+            self.add(block, Compute(instr.location, instr, inputs, outputs, loop, fills))
 
     def by_kernel(self, instr: Instr) -> bool:
         """Whether the native text calls a kernel for this step."""

@@ -89,7 +89,7 @@ def _may_nest(
     node: Compute | Item | Either, block: Block, places: Mapping[Node, int], expressions: Expressions
 ) -> bool:
     (value,) = node.makes
-    if len(value.readers) != 1:
+    if len(value.readers) != 1 or (isinstance(node, Compute) and node.fills):
         return False
     reader = value.readers[0]
     if isinstance(reader, Repeat) and reader.test is block:

@@ -108,6 +108,8 @@ class Writer:
             return []
         if isinstance(node, Compute) and node.loop:
             return self.loops.of([node], self._growing)
+        if isinstance(node, Compute) and node.fills:
+            return self._product(node)
         found = self.expressions.of(node)
         if isinstance(node, Compute) and node.copied:
             found = copy_of(found)
@@ -120,6 +122,18 @@ class Writer:
             return [Line(assign(names[0], found), node.location)]
         targets = ast.Tuple(elts=[ast.Name(id=n, ctx=ast.Store()) for n in names], ctx=ast.Store())
         return [Line(ast.Assign(targets=[targets], value=found), node.location)]
+
+    def _product(self, node: Compute) -> list[Line]:
+        """`np.dot(x, y, result)`: so that the memory may be there before."""
+        value = node.outputs[0]
+        inputs = [self.expressions.operand(x, k, node.instr) for k, x in enumerate(node.inputs)]
+        written = call("np.dot", *inputs, self.expressions.name(value))
+        lines = (
+            []
+            if value.is_buffer
+            else [Line(assign(value.name, zeros(value.type, "np.empty")), node.location)]
+        )
+        return [*lines, Line(ast.Expr(value=written), node.location)]
 
     def _kept(self, operand: Operand, target: Value) -> ast.expr:
         """What a variable or stack of this type is given."""
