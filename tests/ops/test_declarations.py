@@ -28,12 +28,12 @@ ALL = [
     if op.family != "control" and op.sample is not None
     for k, sample in enumerate(samples(op))
 ]
+WHOLE = ("polygamma", "ldexp", "yn", "expn")
+"""Their first or second input is whole, or has no derivative that differences could be compared with."""
 BINARY = [
     op
     for op in REGISTRY.values()
-    if op.family == "elementwise"
-    and len(samples(op)[0].values) == 2
-    and op.name not in ("polygamma", "ldexp")
+    if op.family == "elementwise" and len(samples(op)[0].values) == 2 and op.name not in WHOLE
 ]
 ACTIVE = [p for p in ALL if p.values[0].op.vjp is not None and p.values[0].active]
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 
 import tracegrad as tg
-from tracegrad.errors import UnsupportedError
+from tracegrad.errors import NotDifferentiableError, UnsupportedError
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.types import type_of
 from tracegrad.ops.functions import FUNCTIONS, METHODS, SCIPY_FUNCTIONS, UFUNC_METHODS
@@ -265,11 +265,27 @@ def test_a_method_of_a_ufunc(key):
     compare(found, outputs, getattr(ufunc, method)(M, axis=0))
 
 
+_OF_ORDER = (
+    "polygamma",
+    "jv",
+    "yv",
+    "yn",
+    "iv",
+    "ive",
+    "kv",
+    "expn",
+    "gammainc",
+    "gammaincc",
+    "gammaincinv",
+    "zeta",
+)
+
+
 @pytest.mark.parametrize("name", SCIPY_FUNCTIONS)
 def test_scipy_functions_by_name(name):
     theirs = getattr(special, name.rpartition(".")[2])
-    n = getattr(theirs, "nin", 2 if name.endswith("polygamma") else 1)
-    args = (1, V) if name.endswith("polygamma") else (V, V[::-1].copy())[:n]
+    n = getattr(theirs, "nin", 2 if name.endswith(("polygamma", "zeta")) else 1)
+    args = (*(2,) * (n - 1), V) if n > 2 or name.endswith(_OF_ORDER) else (V, V[::-1].copy())[:n]
     found, outputs = traced(SCIPY_FUNCTIONS[name], args, {})
     compare(found, outputs, theirs(*args))
 
@@ -323,6 +339,13 @@ def test_shapes_that_do_not_fit_raise_what_numpy_raises(function, args, error):
         function(*args)
     with pytest.raises(error):
         traced(FUNCTIONS[function], args, {})
+
+
+def test_an_argument_without_known_derivative_is_refused_by_name():
+    with pytest.raises(NotDifferentiableError, match=r"`gammainc` has no known derivative .* `a`"):
+        tg.grad(lambda a: special.gammainc(a, 0.5))(2.0)
+    with pytest.raises(NotDifferentiableError, match=r"`jv` .* `n`"):
+        tg.jvp(lambda n: special.jv(n, 0.5), (2.0,), (1.0,))
 
 
 def test_static_parameters_may_be_traced_numbers():

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.errors import NotDifferentiableError
 from tracegrad.ir.trace import Instr, dtype_token
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote, ufunc_dtype
 from tracegrad.kernels import reductions
@@ -102,6 +103,20 @@ def _undo_broadcast(g: Any, x: Any) -> Any:
     return cast(sum_to(g, shape=x.shape) if g.shape != x.shape else g, x.dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Stands for the partial of an input with respect to which no derivative is known."""
+
+    argument: str
+
+    def refuse(self, name: str) -> NotDifferentiableError:
+        return NotDifferentiableError(
+            f"`{name}` has no known derivative with respect to its argument `{self.argument}`.",
+            None,
+            f"compute `{self.argument}` from values that are not differentiated",
+        )
+
+
 def elementwise(
     function: Callable[..., Any],
     partials: Callable[..., Any] | None = None,
@@ -148,14 +163,21 @@ def elementwise(
 
     def vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool] | None = None) -> tuple[Any, ...]:
         wanted = active or [True] * len(inputs)
+        found = all_partials(z, inputs)
+        if active:
+            _check_known(op_name, found, active)
         return tuple(
-            None if p is None or not w or x.dtype.kind not in "fc" else _undo_broadcast(_times(g, p), x)
-            for p, x, w in zip(all_partials(z, inputs), inputs, wanted, strict=True)
+            None
+            if p is None or isinstance(p, Unknown) or not w or x.dtype.kind not in "fc"
+            else _undo_broadcast(_times(g, p), x)
+            for p, x, w in zip(found, inputs, wanted, strict=True)
         )
 
     def jvp(tangents: Sequence[Any], z: Any, *inputs: Any) -> Any:
         total = None
-        for p, t in zip(all_partials(z, inputs), tangents, strict=True):
+        found = all_partials(z, inputs)
+        _check_known(op_name, found, [t is not None for t in tangents])
+        for p, t in zip(found, tangents, strict=True):
             if t is None or p is None:
                 continue
             term = _times(t, p)
@@ -182,6 +204,13 @@ def elementwise(
         symbol=symbol,
         sample=domain,
     )
+
+
+def _check_known(name: str, partials: Sequence[Any], active: Sequence[bool]) -> None:
+    """Raise where a derivative is asked for that is not known."""
+    for p, wanted in zip(partials, active, strict=True):
+        if wanted and isinstance(p, Unknown):
+            raise p.refuse(name)
 
 
 def linear(

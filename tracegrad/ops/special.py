@@ -18,11 +18,13 @@ from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import promote
 from tracegrad.kernels import elements as kernels
 from tracegrad.kernels import exponential, normal
+from tracegrad.ops.compare import sign
 from tracegrad.ops.elementary import exp, log, log1p
-from tracegrad.ops.families import anywhere, elementwise, positive, unit
+from tracegrad.ops.families import Unknown, anywhere, case, elementwise, positive, unit
 from tracegrad.ops.op import Op
 
 _INSIDE = (0.1, 0.9)
+_SHAPES = (1, 3)  # whole numbers: no derivative with respect to them is known
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
@@ -80,6 +82,25 @@ def special(
     )
 
 
+def of_order(name: str, partial: Callable[..., Any], order: tuple[int, int] = (1, 3)) -> Op:
+    """Declare a function of an order, which has no known derivative, and of a number."""
+    return special(
+        name,
+        lambda z, n, x: (Unknown("n"), partial(z, n, x)),
+        domain=(order, positive),
+    )
+
+
+def _with_shapes(count: int, last: tuple[float, float]) -> tuple[Any, ...]:
+    """Sample calls with whole numbers for the first inputs."""
+
+    def draw(*shape: int) -> Callable[[np.random.Generator], Any]:
+        return lambda generator: np.asarray(generator.uniform(*last, shape))[()]
+
+    shapes = (np.int64(2), np.array([1, 2, 3]), np.int64(4))[:count]
+    return case(*shapes, draw()), case(*shapes, draw(3)), case(*shapes, draw(2, 3))
+
+
 def _kernels(name: str) -> dict[str, Callable[..., Any]]:
     return {"one": getattr(kernels, f"{name}_of"), "each": getattr(kernels, f"{name}_each")}
 
@@ -109,7 +130,7 @@ gammaln: Op = special("gammaln", lambda z, x: digamma(x), domain=positive, **_ke
 digamma: Op = special("digamma", lambda z, x: polygamma(1, x), domain=positive, **_kernels("digamma"))
 polygamma: Op = special(
     "polygamma",
-    lambda z, n, x: (None, polygamma(n + 1, x)),
+    lambda z, n, x: (Unknown("n"), polygamma(n + 1, x)),
     domain=((1, 1), positive),
     dtype=lambda n, x: np.dtype(np.float64),
 )
@@ -141,7 +162,106 @@ rel_entr: Op = special(
 )
 kl_div: Op = special("kl_div", lambda z, x, y: (log(x / y), 1 - x / y), domain=positive, **_kernels("kl_div"))
 
+beta: Op = special(
+    "beta",
+    lambda z, x, y: (z * (digamma(x) - digamma(x + y)), z * (digamma(y) - digamma(x + y))),
+    domain=positive,
+    dtype=_weak_is_wide,
+)
+rgamma: Op = special("rgamma", lambda z, x: -z * digamma(x), domain=positive)
+poch: Op = special(
+    "poch",
+    lambda z, x, m: (z * (digamma(x + m) - digamma(x)), z * digamma(x + m)),
+    domain=positive,
+)
+loggamma: Op = special("loggamma", lambda z, x: digamma(x), domain=positive)
+gammainc: Op = special(
+    "gammainc",
+    lambda z, a, x: (Unknown("a"), exp((a - 1) * log(x) - x - gammaln(a))),
+    domain=(_SHAPES, positive),
+    dtype=_weak_is_wide,
+)
+gammaincc: Op = special(
+    "gammaincc",
+    lambda z, a, x: (Unknown("a"), -exp((a - 1) * log(x) - x - gammaln(a))),
+    domain=(_SHAPES, positive),
+    dtype=_weak_is_wide,
+)
+gammaincinv: Op = special(
+    "gammaincinv",
+    lambda z, a, y: (Unknown("a"), exp(z + gammaln(a) - (a - 1) * log(z))),
+    domain=(_SHAPES, _INSIDE),
+    dtype=_weak_is_wide,
+)
+betainc: Op = special(
+    "betainc",
+    lambda z, a, b, x: (
+        Unknown("a"),
+        Unknown("b"),
+        exp((a - 1) * log(x) + (b - 1) * log1p(-x) - betaln(a, b)),
+    ),
+    domain=_with_shapes(2, _INSIDE),
+    dtype=_weak_is_wide,
+)
+betaincinv: Op = special(
+    "betaincinv",
+    lambda z, a, b, y: (
+        Unknown("a"),
+        Unknown("b"),
+        exp(betaln(a, b) - (a - 1) * log(z) - (b - 1) * log1p(-z)),
+    ),
+    domain=_with_shapes(2, _INSIDE),
+    dtype=_weak_is_wide,
+)
+
 i0: Op = special("i0", lambda z, x: i1(x), domain=positive)
-i1: Op = special("i1", lambda z, x: i0(x) - z / x, domain=positive)
+i1: Op = special("i1", lambda z, x: 0.5 * (i0(x) + iv(2, x)), domain=positive)
+i0e: Op = special("i0e", lambda z, x: i1e(x) - sign(x) * z, domain=positive)
+i1e: Op = special("i1e", lambda z, x: 0.5 * (i0e(x) + ive(2, x)) - sign(x) * z, domain=positive)
+k0: Op = special("k0", lambda z, x: -k1(x), domain=positive)
+k1: Op = special("k1", lambda z, x: -k0(x) - z / x, domain=positive)
 j0: Op = special("j0", lambda z, x: -j1(x), domain=positive)
-j1: Op = special("j1", lambda z, x: j0(x) - z / x, domain=positive)
+j1: Op = special("j1", lambda z, x: 0.5 * (j0(x) - jv(2, x)), domain=positive)
+y0: Op = special("y0", lambda z, x: -y1(x), domain=positive)
+y1: Op = special("y1", lambda z, x: y0(x) - z / x, domain=positive)
+jv: Op = of_order("jv", lambda z, n, x: 0.5 * (jv(n - 1, x) - jv(n + 1, x)))
+yv: Op = of_order("yv", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
+yn: Op = of_order("yn", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
+iv: Op = of_order("iv", lambda z, n, x: 0.5 * (iv(n - 1, x) + iv(n + 1, x)))
+ive: Op = of_order("ive", lambda z, n, x: 0.5 * (ive(n - 1, x) + ive(n + 1, x)) - sign(x) * z)
+kv: Op = of_order("kv", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)))
+
+dawsn: Op = special("dawsn", lambda z, x: 1 - 2 * x * z)
+exp1: Op = special("exp1", lambda z, x: -exp(-x) / x, domain=positive)
+expi: Op = special("expi", lambda z, x: exp(x) / x, domain=positive)
+expn: Op = of_order("expn", lambda z, n, x: -expn(n - 1, x), order=(3, 4))
+spence: Op = special("spence", lambda z, x: log(x) / (1 - x), domain=positive)
+zeta: Op = special(
+    "zeta",
+    lambda z, x, q: (Unknown("x"), -x * zeta(x + 1, q)),
+    domain=((2, 4), positive),
+)
+hyp1f1: Op = special(
+    "hyp1f1",
+    lambda z, a, b, x: (Unknown("a"), Unknown("b"), a / b * hyp1f1(a + 1, b + 1, x)),
+    domain=_with_shapes(2, anywhere),
+    dtype=_weak_is_wide,
+)
+hyp2f1: Op = special(
+    "hyp2f1",
+    lambda z, a, b, c, x: (
+        Unknown("a"),
+        Unknown("b"),
+        Unknown("c"),
+        a * b / c * hyp2f1(a + 1, b + 1, c + 1, x),
+    ),
+    domain=_with_shapes(3, (-0.5, 0.5)),
+    dtype=_weak_is_wide,
+)
+owens_t: Op = special(
+    "owens_t",
+    lambda z, h, a: (
+        -0.5 * exp(-0.5 * h * h) / _ROOT_TWO_PI * erf(a * h / math.sqrt(2)),
+        exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)),
+    ),
+)

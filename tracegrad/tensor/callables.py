@@ -37,6 +37,7 @@ PURE = {
     "_functools",
     "copy",
 }
+_PACKAGES = ("numpy", "scipy")
 # Functions that call what they are given.
 CALL_BACK = {
     map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap,
@@ -72,7 +73,7 @@ def may_clone(function: types.FunctionType) -> bool:
     with NumPy.
     """
     package = (function.__module__ or "").split(".")[0]
-    return (not is_internal(function.__code__.co_filename) or package == "scipy") and package not in _OPAQUE
+    return (not is_internal(function.__code__.co_filename) or package in _PACKAGES) and package not in _OPAQUE
 
 
 def is_plain_class(cls: Any) -> bool:
@@ -107,9 +108,15 @@ def is_in(function: Any, known: Collection[Any]) -> bool:
         return False
 
 
-def is_scipy(function: Any) -> bool:
-    """Whether this is code of SciPy's."""
-    return (function.__module__ or "").split(".")[0] == "scipy"
+def is_of_package(function: Any) -> bool:
+    """Whether this is code of NumPy's or SciPy's."""
+    return (function.__module__ or "").split(".")[0] in _PACKAGES
+
+
+def is_written_in_python(function: Any) -> bool:
+    """Whether this is a function of NumPy's that dispatches on its arguments, and has Python code behind."""
+    code = getattr(function, "__wrapped__", None) if isinstance(function, type(np.sum)) else None
+    return isinstance(code, types.FunctionType) and mark(code.__code__) is not None
 
 
 def is_users(value: Any) -> bool:
@@ -117,7 +124,7 @@ def is_users(value: Any) -> bool:
     if isinstance(value, functools.partial):
         return is_users(value.func)
     function = value.__func__ if isinstance(value, types.MethodType) else value
-    return isinstance(function, types.FunctionType) and may_clone(function) and not is_scipy(function)
+    return isinstance(function, types.FunctionType) and may_clone(function) and not is_of_package(function)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.config import config
-from tracegrad.errors import DepthError, UnsupportedError
+from tracegrad.errors import DepthError, LeakError, UnsupportedError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
 from tracegrad.record.marks import Marked, clone, is_marked, mark
@@ -37,10 +37,11 @@ from tracegrad.tensor.callables import (
     is_dispatching,
     is_empty,
     is_in,
+    is_of_package,
     is_plain_class,
     is_pure,
-    is_scipy,
     is_users,
+    is_written_in_python,
     may_clone,
     module_of,
     our_op,
@@ -51,7 +52,7 @@ from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.folds import FOLDS, fold_of
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.lookups import Lookups
-from tracegrad.tensor.numpy_protocol import unsupported
+from tracegrad.tensor.numpy_protocol import spelling, unsupported
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, CONTAINERS, MISSING, Reads, Unread
 from tracegrad.tensor.sequences import LATER, Sequences
 from tracegrad.tensor.special_methods import BY_NAME, UPDATES, WITHOUT_PARTS, Operators
@@ -240,14 +241,15 @@ class Marks(Lookups, Operators, Edges):
         if isinstance(function, types.FunctionType):
             if is_marked(function):
                 return self.session.unwinding(function, args, keywords)
-            if may_clone(function) and (traced or not is_scipy(function)):
+            answered = is_of_package(function) and self.session.stand_ins.find(function) is not None
+            if may_clone(function) and not answered and (traced or not is_of_package(function)):
                 self.reads.track(function, function, ())
-                if is_scipy(function):
-                    return self._scipy(function, args, keywords)
+                if is_of_package(function):
+                    return self._of_package(function, function, args, keywords)
                 return self.session.run(function, args, keywords)
         elif isinstance(function, types.MethodType):
             of_users = isinstance(function.__func__, types.FunctionType) and may_clone(function.__func__)
-            if of_users and (traced or not is_scipy(function.__func__)):
+            if of_users and (traced or not is_of_package(function.__func__)):
                 return self.session.run(function.__func__, (function.__self__, *args), keywords)
         elif isinstance(function, type):
             self.members_of_making(function)
@@ -300,6 +302,8 @@ class Marks(Lookups, Operators, Edges):
         stand_in = self.session.stand_ins.find(function)
         if stand_in is not None:
             return stand_in(*args, **keywords)
+        if traced and is_written_in_python(function):
+            return self._of_package(function, function.__wrapped__, args, keywords)
         self._judge(function, keywords)
         result = function(*args, **keywords)
         if type(result) is np.ndarray and not is_traced(result) and module_of(function).startswith("numpy"):
@@ -327,12 +331,17 @@ class Marks(Lookups, Operators, Edges):
         )
         return self.call(function.dispatch(self.session.stand_ins.type_of(args[0])), *args, **keywords)
 
-    def _scipy(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
-        """A function of SciPy's that has no op, by what it does with NumPy; many leave NumPy for compiled code."""
+    def _of_package(self, function: Any, code: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
+        """A function of NumPy's or SciPy's that has no op, by what it does with those that have one.
+
+        Many leave them for compiled code. Where it fails, the error is its own if plain arrays make it fail as well.
+        """
         try:
-            return self.session.run(function, args, keywords)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise unsupported(f"{function.__module__}.{function.__name__}") from error
+            return self.session.run(code, args, keywords)
+        except (TypeError, ValueError, AttributeError, LookupError, LeakError, UnsupportedError) as error:
+            plain = self.session.stand_ins.values
+            function(*plain(args), **dict(zip(keywords, plain(tuple(keywords.values())), strict=True)))
+            raise unsupported(spelling(function)) from error
 
     def _of_contents(self, function: Any) -> Any:
         """A method of a container from outside, `table.items`, as that of its contents; one that changes it stays."""

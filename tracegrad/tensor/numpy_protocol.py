@@ -228,7 +228,12 @@ class ArrayProtocol(Operators):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
         if method == "__call__":
-            return deliver(lookup(ufunc)(*inputs, **kwargs), out)
+            where = kwargs.pop("where", True) if out is not None else True
+            if where is True:
+                return deliver(lookup(ufunc)(*inputs, **kwargs), out)
+            # What is not wanted is computed of numbers at which every derivative is finite.
+            inputs = tuple(c.where(where, x, 0.5) if _is_float(x) else x for x in inputs)
+            return deliver(c.where(where, lookup(ufunc)(*inputs, **kwargs), _single_out(out)), out)
         name = f"{spelling(ufunc)}.{method}"
         if method in ("reduce", "accumulate"):
             ours = UFUNC_METHODS.get((ufunc, method))
@@ -263,6 +268,10 @@ class ArrayProtocol(Operators):
         return deliver(ours(*args, **rest), out)
 
 
+def _is_float(x: Any) -> bool:
+    return getattr(x, "dtype", np.dtype(int)).kind == "f"
+
+
 def _add_at(target: Any, key: Any, value: Any) -> None:
     if not isinstance(target, ArrayProtocol):
         raise LeakError(
@@ -285,8 +294,8 @@ def _result_type(*values: Any) -> np.dtype[Any]:
     return np.result_type(*(v.dtype if isinstance(v, ArrayProtocol) else v for v in values))
 
 
-def _copyto(target: Any, source: Any) -> None:
-    deliver(source, target)
+def _copyto(target: Any, source: Any, casting: str = "same_kind", where: Any = True) -> None:
+    deliver(source if where is True else c.where(where, source, target), target)
 
 
 def _shape(x: Any) -> tuple[int, ...]:

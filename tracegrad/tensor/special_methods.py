@@ -19,7 +19,7 @@ import numpy as np
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import linalg
-from tracegrad.tensor.callables import is_scipy, may_clone
+from tracegrad.tensor.callables import is_of_package, may_clone
 from tracegrad.tensor.reads import CONTAINERS, MISSING
 from tracegrad.tensor.standins import is_traced
 from tracegrad.tensor.traced import LoopItem, TracedArray
@@ -137,7 +137,7 @@ class Operators:
             return None
         found = getattr(kind, name, MISSING)
         self.reads.member(kind, name, found)
-        own = type(found) is types.FunctionType and may_clone(found) and not is_scipy(found)
+        own = type(found) is types.FunctionType and may_clone(found) and not is_of_package(found)
         return found if own else None
 
     def own_method(self, value: Any, name: str) -> Callable[..., Any] | None:

@@ -158,6 +158,12 @@ class StandIns:
             return np.broadcast_to(np.zeros((), data.dtype), data.shape)
         return data
 
+    def values(self, given: Any) -> Any:
+        """The same with plain arrays in place of traced values, in tuples and lists too."""
+        if type(given) in (list, tuple):
+            return type(given)(map(self.values, given))
+        return np.array(self.recording.traced(given).value)[()] if is_traced(given) else given
+
     # --- arrays made inside ----------------------------------------------------------------------
 
     def fresh(self, array: np.ndarray[Any, Any]) -> Any:
@@ -207,7 +213,7 @@ class StandIns:
         if not _any_traced(data):
             return self.fresh(np.array(data, dtype, copy=copy, **rest))
         made = self._as_dtype(self.recording.as_array(data), dtype)
-        made = FUNCTIONS[np.copy](made) if copy else made
+        made = FUNCTIONS[np.copy](made) if copy is True else made
         missing = rest.get("ndmin", 0) - made.ndim
         return made.reshape((1,) * missing + made.shape) if missing > 0 else made
 
