@@ -16,7 +16,7 @@ from llvmlite import binding
 
 from tests.kernels.samples import around, error_in_ulp, everywhere, quarter_turns, within
 from tracegrad.compiler.instructions import register
-from tracegrad.kernels import exponential, instructions, logarithm, normal, powers, trigonometric
+from tracegrad.kernels import arcs, exponential, instructions, logarithm, normal, powers, trigonometric
 
 PACKED = re.compile(r"\tv(?:fn?m(?:add|sub)\d+|sqrt)pd\t.*%[yz]mm")
 
@@ -50,6 +50,10 @@ def exact_sigmoid(x: Any) -> Any:
 
 def exact_softplus(x: Any) -> Any:
     return x + mpmath.log1p(mpmath.exp(-x)) if x > 0 else mpmath.log1p(mpmath.exp(x))
+
+
+def exact_cbrt(x: Any) -> Any:
+    return mpmath.sign(x) * mpmath.cbrt(abs(x)) if mpmath.isfinite(x) else x
 
 
 LARGEST_EXPONENT, LEAST_NORMAL, LEAST = 709.782712893384, -708.3964185322641, -745.1332191019412
@@ -94,6 +98,10 @@ UNARY: dict[Any, Case] = {  # the exact function, the units of the last place al
     trigonometric.sin: (many_digits(mpmath.sin), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
     trigonometric.cos: (many_digits(mpmath.cos), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
     trigonometric.tan: (many_digits(mpmath.tan), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
+    arcs.arctan: (mpmath.atan, 2, [within(-2, 2), around(1.0, -1.0, 0.5)]),
+    arcs.arcsin: (mpmath.asin, 2, [within(-1, 1), around(0.5, 1.0, -0.5, -1.0)]),
+    arcs.arccos: (mpmath.acos, 2, [within(-1, 1), around(0.5, 1.0, -0.5, -1.0)]),
+    powers.cbrt: (exact_cbrt, 2, [within(-30, 30), around(1.0, 8.0, 27.0, 2 / 3)]),
     normal.erf: (bounded(mpmath.erf), 2, [within(-6, 6), within(-1, 1), around(0.89, 5.9, 5.95)]),
     normal.erfc: (bounded(mpmath.erfc), 2, [within(-6, 6), within(0, 28), around(0.85, 0.83, 26.54, 27.22)]),
 }
@@ -111,7 +119,7 @@ def to_the(exponent: float) -> Callable[..., Any]:
 UNARY.update(
     (function, (to_the(exponent), 2, [within(0, 10)])) for exponent, function in powers.HALVES.items()
 )
-BINARY = (powers.power, logarithm.logaddexp)
+BINARY = (powers.power, logarithm.logaddexp, arcs.arctan2)
 each_unary = pytest.mark.parametrize("function", UNARY, ids=lambda f: f.__name__)
 
 
@@ -190,7 +198,7 @@ def test_error_of_float32(function: Any, loops: Loops) -> None:
 @each_unary
 def test_plain_python_says_the_same(function: Any, loops: Loops) -> None:
     given = np.concatenate([within(0.01, 3.0, 20), within(5.0, 25.0, 10)])
-    assert [function(x) for x in given.tolist()] == loops.values(function, given).tolist()
+    np.testing.assert_array_equal([function(x) for x in given.tolist()], loops.values(function, given))
     assert type(function(np.float32(0.5))) is np.float32
 
 
@@ -204,7 +212,9 @@ ODD = (
 )
 
 
-@pytest.mark.parametrize("function", [*ODD, normal.erf], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [*ODD, normal.erf, arcs.arctan, arcs.arcsin, powers.cbrt], ids=lambda f: f.__name__
+)
 def test_signs_of_zero(function: Any, loops: Loops) -> None:
     zeros = np.array([0.0, -0.0])
     assert np.signbit(loops.values(function, zeros)).tolist() == [False, True]
@@ -241,6 +251,23 @@ def test_logaddexp_is_numpys(loops: Loops) -> None:
     with np.errstate(all="ignore"):
         expected = np.logaddexp(x, y)
     np.testing.assert_allclose(loops.values(logarithm.logaddexp, x, y), expected, rtol=5e-16, atol=0)
+
+
+def test_special_cases_of_arctan2(loops: Loops) -> None:
+    places = np.array([*SPECIAL, *(-x for x in SPECIAL), math.nan])
+    y, x = map(np.ravel, np.meshgrid(places, places))
+    expected = np.arctan2(y, x)
+    found = loops.values(arcs.arctan2, y, x)
+    np.testing.assert_allclose(found, expected, rtol=5e-16, atol=5e-324)
+    np.testing.assert_array_equal(np.signbit(found[expected == 0]), np.signbit(expected[expected == 0]))
+
+
+def test_error_of_arctan2(loops: Loops) -> None:
+    x = np.concatenate([within(-1, 1), np.exp(within(-600, 600))])
+    y = np.concatenate([within(-1, 1)[::-1], np.exp(within(-600, 600)) * within(0.1, 20)])
+    given = list(zip(y.tolist(), x.tolist(), strict=True))
+    error, where = worst_of(given, loops.values(arcs.arctan2, y, x), mpmath.atan2)
+    assert error <= 2, f"{error:.3f} ulp at {where}"
 
 
 def test_far_arguments_beside_others_in_one_register(loops: Loops) -> None:

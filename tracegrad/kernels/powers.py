@@ -13,7 +13,7 @@ Mathematik 18, 1971).
 
 from __future__ import annotations
 
-from tracegrad.kernels.exponential import EXP, LN2_HIGH, LN2_LOW, LOG2_E, SHIFT, halves
+from tracegrad.kernels.exponential import EXP, LN2_HIGH, LN2_LOW, LOG2_E, SHIFT, halves, power_of_two
 from tracegrad.kernels.instructions import choose, floor, fused, polynomial, root, vector, with_sign
 from tracegrad.kernels.logarithm import INFINITY, NAN, parts
 
@@ -32,6 +32,16 @@ LOG_TAIL = (
     0.11777198113104743,
     0.10280305248641018,
     0.12018187722457604,
+)
+
+# (1 + f)**(-1/3), |f| <= 1/3; error 2**-17
+INVERSE_CBRT = (
+    1.0000056390391956,
+    -0.3333551114053989,
+    0.22132620771894604,
+    -0.17142604081721585,
+    0.1647480193108633,
+    -0.14794098864410932,
 )
 
 
@@ -94,6 +104,27 @@ def power(x, y):
     found = choose((x < 0.0) & (ordinary & (floor(y) != y)), NAN, choose(odd, with_sign(found, x), found))
     found = choose((x == x) & (y == y), found, NAN)
     return choose((y == 0.0) | (x == 1.0), 1.0, found)
+
+
+@vector
+def cbrt(x):
+    """The cube root."""
+    size = abs(x)
+    e, f = parts(size)
+    t = fused(e, 0.3333333333333333, SHIFT)
+    left = e - 3.0 * (t - SHIFT)
+    number = (1.0 + f) * choose(left > 0.0, 2.0, choose(left < 0.0, 0.5, 1.0))
+    inverse = polynomial(f, INVERSE_CBRT) * choose(
+        left > 0.0, 0.7937005259840998, choose(left < 0.0, 1.2599210498948732, 1.0)
+    )
+    missing = fused(-number * inverse, inverse * inverse, 1.0)  # so far 17 bits are right, now 50
+    inverse = fused(inverse * missing, fused(missing, 0.2222222222222222, 0.3333333333333333), inverse)
+    found = number * inverse * inverse
+    square = found * found
+    cube = square * found
+    missing = (number - cube) - fused(square, found, -cube) - fused(found, found, -square) * found
+    found = fused(missing * (inverse * inverse), 0.3333333333333333, found)
+    return choose((size > 0.0) & (size < INFINITY), with_sign(found * power_of_two(t), x), x)
 
 
 # --- halves -----------------------------------------------------------------------------------------------------------

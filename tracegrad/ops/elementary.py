@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.kernels import exponential, logarithm, trigonometric
+from tracegrad.kernels import arcs, exponential, logarithm, powers, trigonometric
 from tracegrad.ops.compare import equal, less, where
 from tracegrad.ops.families import above_one, away_from_zero, elementwise, positive, unit
 from tracegrad.ops.op import Op
@@ -31,7 +31,7 @@ logaddexp: Op = elementwise(
 logaddexp2: Op = elementwise(np.logaddexp2, lambda z, x, y: (exp2(x - z), exp2(y - z)))
 
 sqrt: Op = elementwise(np.sqrt, lambda z, x: 0.5 / z, domain=positive)
-cbrt: Op = elementwise(np.cbrt, lambda z, x: 1 / (3 * z * z), domain=positive)
+cbrt: Op = elementwise(np.cbrt, lambda z, x: 1 / (3 * z * z), domain=positive, vector=powers.cbrt)
 
 
 def _hypot_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -45,11 +45,14 @@ hypot: Op = elementwise(np.hypot, _hypot_partials, domain=away_from_zero)
 sin: Op = elementwise(np.sin, lambda z, x: cos(x), vector=trigonometric.sin)
 cos: Op = elementwise(np.cos, lambda z, x: -sin(x), vector=trigonometric.cos)
 tan: Op = elementwise(np.tan, lambda z, x: 1 + z * z, domain=unit, vector=trigonometric.tan)
-arcsin: Op = elementwise(np.arcsin, lambda z, x: 1 / sqrt(1 - x * x), domain=unit)
-arccos: Op = elementwise(np.arccos, lambda z, x: -1 / sqrt(1 - x * x), domain=unit)
-arctan: Op = elementwise(np.arctan, lambda z, x: 1 / (1 + x * x))
+arcsin: Op = elementwise(np.arcsin, lambda z, x: 1 / sqrt(1 - x * x), domain=unit, vector=arcs.arcsin)
+arccos: Op = elementwise(np.arccos, lambda z, x: -1 / sqrt(1 - x * x), domain=unit, vector=arcs.arccos)
+arctan: Op = elementwise(np.arctan, lambda z, x: 1 / (1 + x * x), vector=arcs.arctan)
 arctan2: Op = elementwise(
-    np.arctan2, lambda z, y, x: (x / (x * x + y * y), -y / (x * x + y * y)), domain=away_from_zero
+    np.arctan2,
+    lambda z, y, x: (x / (x * x + y * y), -y / (x * x + y * y)),
+    domain=away_from_zero,
+    vector=arcs.arctan2,
 )
 
 sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x), vector=exponential.sinh)
