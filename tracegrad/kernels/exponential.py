@@ -172,4 +172,9 @@ def tanh(x):
 def sigmoid(x):
     """1 / (1 + e**-x)."""
     power = exp(-abs(x))
-    return choose(x < 0.0, power, 1.0) / (1.0 + power)
+    above = choose(x < 0.0, power, 1.0)
+    below = 1.0 + power
+    inverse = 1.0 / below
+    found = above * inverse
+    missing = fused(-found, power - (below - 1.0), fused(-found, below, above))
+    return fused(missing, inverse, found)

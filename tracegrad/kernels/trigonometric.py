@@ -82,17 +82,16 @@ TWO_OVER_PI_BITS = (
 
 
 def sine_and_cosine(r, rest):
-    """sin(r + rest) and cos(r + rest) for |r| <= pi/4."""
+    """sin(r + rest) and cos(r + rest) for |r| <= pi/4, each as two terms of a sum that is not yet rounded."""
     square = r * r
-    sine = r + fused(r * square, polynomial(square, SIN), rest)
     half = 0.5 * square
     whole = 1.0 - half
     missing = ((1.0 - whole) - half) + fused(square * square, polynomial(square, COS), -r * rest)
-    return sine, whole + missing
+    return (r, fused(r * square, polynomial(square, SIN), rest)), (whole, missing)
 
 
 def reduced(x):
-    """The word whose lowest bits are n, then sin r and cos r, for x = n pi/2 + r."""
+    """The word whose lowest bits are n, then sin r and cos r as `sine_and_cosine` has them, for x = n pi/2 + r."""
     t = fused(x, TWO_OVER_PI, SHIFT)
     n = t - SHIFT
     near = fused(-n, HALF_PI, x)
@@ -149,8 +148,8 @@ def reduced_far(x):
     missing = missing - (turns - total)
     r = turns * HALF_PI
     rest = fused(turns, HALF_PI, -r) + fused(turns, HALF_PI_REST, missing * HALF_PI)
-    sine, cosine = sine_and_cosine(r, rest)
-    return n + above, turned(sine, above << 1), cosine
+    (sine, missing), cosine = sine_and_cosine(r, rest)
+    return n + above, (turned(sine, above << 1), turned(missing, above << 1)), cosine
 
 
 def turned(x, y):
@@ -160,18 +159,29 @@ def turned(x, y):
 
 def sine_of(n, sine, cosine):
     """sin(n pi/2 + r)."""
-    return turned(choose((n & 1) == 0, sine, cosine), n)
+    return turned(choose((n & 1) == 0, sine[0] + sine[1], cosine[0] + cosine[1]), n)
 
 
 def cosine_of(n, sine, cosine):
     """cos(n pi/2 + r)."""
-    return turned(choose((n & 1) == 0, cosine, sine), n + 1)
+    return turned(choose((n & 1) == 0, cosine[0] + cosine[1], sine[0] + sine[1]), n + 1)
 
 
 def tangent_of(n, sine, cosine):
-    """tan(n pi/2 + r)."""
+    """tan(n pi/2 + r): a quotient whose operands keep what their rounding loses."""
     even = (n & 1) == 0
-    return choose(even, sine, -cosine) / choose(even, cosine, sine)
+    (high, high_rest), (low, low_rest) = map(rounded, (sine, cosine))
+    above, above_rest = choose(even, high, -low), choose(even, high_rest, -low_rest)
+    below, below_rest = choose(even, low, high), choose(even, low_rest, high_rest)
+    inverse = 1.0 / below
+    found = above * inverse
+    return fused(fused(-found, below, above) + fused(-found, below_rest, above_rest), inverse, found)
+
+
+def rounded(terms):
+    """The sum of two terms, the larger one first, and what its rounding loses."""
+    total = terms[0] + terms[1]
+    return total, terms[1] - (total - terms[0])
 
 
 def sin_far(x):
