@@ -10,7 +10,7 @@ asin x = pi/2 - 2 asin sqrt((1 - x) / 2) (Muller, Elementary Functions, 3rd ed.,
 
 from __future__ import annotations
 
-from tracegrad.kernels.instructions import bits, choose, fused, polynomial, root, vector, with_sign
+from tracegrad.kernels.instructions import bits, choose, horner, polynomial, root, vector, with_sign
 from tracegrad.kernels.logarithm import NAN
 from tracegrad.kernels.trigonometric import HALF_PI, HALF_PI_REST
 
@@ -58,10 +58,11 @@ ARCSIN = (
 )
 
 
-def arctan_near(x):
-    """atan(x) for 0 <= x <= 1."""
-    square = x * x
-    return fused(x * square, polynomial(square, ARCTAN), x)
+def angle_of(ratio, above):
+    """atan(ratio) for 0 <= ratio <= 1; where `above`, what is left of pi/2."""
+    square = ratio * ratio
+    curve = ratio * square * horner(square, ARCTAN)
+    return choose(above, (HALF_PI - ratio) - (curve - HALF_PI_REST), ratio + curve)
 
 
 @vector
@@ -69,8 +70,7 @@ def arctan(x):
     """The angle whose tangent is x, from -pi/2 to pi/2."""
     size = abs(x)
     above = size > 1.0
-    angle = arctan_near(choose(above, 1.0 / size, size))
-    return with_sign(choose(above, (HALF_PI - angle) + HALF_PI_REST, angle), x)
+    return with_sign(angle_of(choose(above, 1.0 / size, size), above), x)
 
 
 @vector
@@ -80,33 +80,34 @@ def arctan2(y, x):
     steep = high > wide
     less, more = choose(steep, wide, high), choose(steep, high, wide)
     ratio = choose(less == 0.0, 0.0, choose(less == more, 1.0, less / more))
-    angle = arctan_near(ratio)
-    angle = choose(steep, (HALF_PI - angle) + HALF_PI_REST, angle)
-    angle = choose(bits(x) < 0, (PI - angle) + PI_REST, angle)
+    angle = angle_of(ratio, steep)
+    angle = choose(bits(x) < 0, PI - (angle - PI_REST), angle)
     return choose((x == x) & (y == y), with_sign(angle, y), NAN)
 
 
 def arcsin_parts(x):
-    """Whether |x| is above 1/2, and asin of |x|, or then of sqrt((1 - |x|) / 2)."""
+    """Whether |x| is above 1/2; then |x|, or there sqrt((1 - |x|) / 2); and what its asin is above it."""
     size = abs(x)
     above = size > 0.5
     half = 0.5 - 0.5 * size
     square = choose(above, half, size * size)
     part = choose(above, root(half), size)
-    return above, fused(part * square, polynomial(square, ARCSIN), part)
+    return above, part, part * square * polynomial(square, ARCSIN)
 
 
 @vector
 def arcsin(x):
     """The angle whose sine is x, from -pi/2 to pi/2."""
-    above, angle = arcsin_parts(x)
-    return with_sign(choose(above, HALF_PI - (2.0 * angle - HALF_PI_REST), angle), x)
+    above, part, curve = arcsin_parts(x)
+    left = HALF_PI - 2.0 * part
+    rest = ((HALF_PI - left) - 2.0 * part) + HALF_PI_REST
+    return with_sign(choose(above, left - (2.0 * curve - rest), part + curve), x)
 
 
 @vector
 def arccos(x):
     """The angle whose cosine is x, from 0 to pi."""
-    above, angle = arcsin_parts(x)
-    twice = 2.0 * angle
-    far = choose(x < 0.0, (PI - twice) + PI_REST, twice)
-    return choose(above, far, HALF_PI - (with_sign(angle, x) - HALF_PI_REST))
+    above, part, curve = arcsin_parts(x)
+    twice = 2.0 * (part + curve)
+    far = choose(x < 0.0, PI - (twice - PI_REST), twice)
+    return choose(above, far, HALF_PI - (with_sign(part + curve, x) - HALF_PI_REST))

@@ -102,9 +102,10 @@ def tail(x):
     missing = fused(-inverse, whole, 1.0) - inverse * part
     t = number(bits((x - CENTER) * inverse) & -65536)
     moved = fused(x, 1.0 - t, -CENTER * (1.0 + t)) * whole * (0.5 / CENTER)
-    value = horner(t, TAIL)
+    slanted = horner(t, TAIL[1:])
+    value = fused(t, slanted, TAIL[0])
     scaled = value * inverse
-    lost = fused(value, inverse, -scaled)
+    lost = fused(fused(t, slanted, TAIL[0] - value), inverse, fused(value, inverse, -scaled))
     slope = fused(scaled, 2.0 * x + inverse, -TWO_OVER_ROOT_PI)
     square = x * x
     rest = fused(x, x, -square)
