@@ -125,21 +125,29 @@ class Memory:
         self._refresh()
 
     def _refresh(self) -> None:
-        self._owners: dict[Value, frozenset[Value | None]] = {}
+        self._owners: dict[Value, frozenset[Value | None]] | None = None
         self._sharing: dict[Value | None, list[Value]] | None = None
 
     def owners(self, value: Value) -> frozenset[Value | None]:
         """The values that made the memory this one may use; None where it came from outside."""
-        found = self._owners.get(value)
-        if found is None:
-            owners: set[Value | None] = set()
-            for before in self.upstream(value):
-                handed = self.sources.get(before, [None])
-                if None in handed:
-                    owners.add(None)
-                if not handed or before in handed:
-                    owners.add(before)
-            found = self._owners[value] = frozenset(owners)
+        if self._owners is None:
+            self._owners = self._all_owners()
+        return self._owners[value]
+
+    def _all_owners(self) -> dict[Value, frozenset[Value | None]]:
+        """Handed on in the order of the text, again where loops hand back, until nothing is new."""
+        handed = {v: self.sources.get(v, [None]) for v in (*self.values, *self.sources)}
+        found: dict[Value, frozenset[Value | None]] = {}
+        for value, given in handed.items():
+            own: set[Value | None] = {None} if None in given else set()
+            found[value] = frozenset(own | {value} if not given or value in given else own)
+        anew = True
+        while anew:
+            anew = False
+            for value, given in handed.items():
+                all_of_them = found[value].union(*(found[g] for g in given if g is not None and g in found))
+                if len(all_of_them) > len(found[value]):
+                    found[value], anew = all_of_them, True
         return found
 
     def upstream(self, value: Value) -> set[Value]:
