@@ -281,7 +281,7 @@ _OF_ORDER = (
 )
 
 
-@pytest.mark.parametrize("name", SCIPY_FUNCTIONS)
+@pytest.mark.parametrize("name", [n for n in SCIPY_FUNCTIONS if n.startswith("scipy.special.")])
 def test_scipy_functions_by_name(name):
     theirs = getattr(special, name.rpartition(".")[2])
     n = getattr(theirs, "nin", 2 if name.endswith(("polygamma", "zeta")) else 1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.linalg
 import scipy.optimize
+import scipy.signal
 
 import tracegrad as tg
 from tracegrad import config
@@ -25,6 +27,18 @@ x = np.random.default_rng(0).uniform(0.2, 2.0, 6)
         lambda x: np.sum(np.polynomial.hermite.hermval(x, x[:3])),
         lambda x: np.polynomial.laguerre.lagval(x[0], x),
         lambda x: scipy.optimize.rosen(x),
+        lambda x: scipy.linalg.solve_triangular(x[:4].reshape(2, 2), x[4:], lower=True),
+        lambda x: scipy.linalg.solve_triangular(x[:4].reshape(2, 2), x[4:], trans=1, unit_diagonal=True),
+        lambda x: np.sum(scipy.linalg.cholesky(np.diag(x) + 0.1) * np.arange(6.0)),
+        lambda x: scipy.linalg.cho_solve(scipy.linalg.cho_factor(np.diag(x) + 0.1), x),
+        lambda x: np.sum(scipy.linalg.expm(x[:4].reshape(2, 2)) * x[4:]),
+        lambda x: np.sum(scipy.linalg.sqrtm(np.diag(x) + 0.1) * x),
+        lambda x: np.sum(scipy.linalg.logm(np.diag(x) + 0.1) * x),
+        lambda x: np.sum(scipy.linalg.block_diag(x[:4].reshape(2, 2), x[4:]) ** 2),
+        lambda x: np.sum(scipy.linalg.toeplitz(x[:3], x[3:]) * x[:3]),
+        lambda x: scipy.integrate.trapezoid(x * x, x),
+        lambda x: np.sum(scipy.signal.convolve(x[:2], x, "same") * x[:2]),
+        lambda x: np.sum(scipy.signal.fftconvolve(x, x[:3]) ** 2),
     ],
 )
 def test_code_of_a_package_is_differentiated_as_the_users_is(function):

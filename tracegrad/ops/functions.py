@@ -50,6 +50,7 @@ from tracegrad.ops.numpy_shape import (
     take,
     transpose,
 )
+from tracegrad.ops.scipy_forms import SCIPY_FORMS
 
 __all__ = [
     "FUNCTIONS",
@@ -100,7 +101,11 @@ __all__ = [
     "where",
 ]
 
-SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {**special_functions, "scipy.special.logsumexp": logsumexp}
+SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **special_functions,
+    "scipy.special.logsumexp": logsumexp,
+    **SCIPY_FORMS,
+}
 """SciPy's callables by their full name, `scipy.special.erf`."""
 
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {

@@ -160,7 +160,7 @@ def is_pure(function: Any, module: str) -> bool:
 def our_op(function: Any) -> Callable[..., Any] | None:
     """Our function for one of NumPy's or SciPy's, which NumPy's protocols would not reach through a list."""
     if isinstance(function, (np.ufunc, type(np.sum))) or (
-        (getattr(function, "__module__", None) or "").startswith("scipy.special")
+        isinstance(function, types.FunctionType | np.ufunc) and is_of_package(function)
     ):
         return find(function)
     return None

@@ -35,7 +35,9 @@ def find(function: Callable[..., Any]) -> Callable[..., Any] | None:
     name = function.__name__
     if special is not None and getattr(special, name, None) is function:
         return SCIPY_FUNCTIONS.get(_SPECIAL + name)
-    return SCIPY_FUNCTIONS.get(f"{getattr(function, '__module__', None)}.{name}")
+    module = getattr(function, "__module__", None) or ""
+    public = ".".join(part for part in module.split(".") if not part.startswith("_"))
+    return SCIPY_FUNCTIONS.get(f"{public}.{name}")
 
 
 def lookup(function: Callable[..., Any]) -> Callable[..., Any]:
