@@ -102,7 +102,9 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
                 options["fastmath"] = relaxed
             if name in (*source.entries, *source.parts):
                 options["pipeline_class"] = _apart()
-            if name not in source.entries:
+            if name in source.entries:
+                options["nogil"] = True
+            else:
                 options["no_cpython_wrapper"] = True
             compiled = in_threads() if name == "in_threads" else numba.njit(**options)(function)
             if name in source.entries:

@@ -7,6 +7,7 @@ alike: `run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or 
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from tracegrad.ir.walk import all_steps, guards
 from tracegrad.passes.pipeline import Plan, for_loops, plan_gradient, plan_jvp, plan_value, plan_vjp
 
 FITS = -1
+RELEASED = 20e-6  # seconds of a call, above which it lets other threads run: that costs 0.07 microseconds
+ONCE = 1e-3  # seconds of a call that is not made a second time to learn how long it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Built:
         self.contract = config.contract
         self.native: Callable[..., Any] | None = None
         self.native_backward: Callable[..., Any] | None = None
+        self.native_seconds: float | None = None  # what a call takes, about
         self.native_text: Source | None = None
         self.reasons: list[str] | None = None  # why there is no native program; None while nobody asked
         self.was_kept = False  # the machine code was found on disk
@@ -190,13 +194,34 @@ class Built:
         """Results, and gradients or residuals after them."""
         assert self.native is not None
         arrays = [take(dtype, shape) for dtype, shape, _ in self.memory]
-        flat = list(self.native(*inputs, *arrays))
+        flat = list(self._timed((*inputs, *arrays)))
         outputs = {
             output: a for (_, _, output), a in zip(self.memory, arrays, strict=True) if output is not None
         }
         for output in sorted(outputs):
             flat.insert(1 + output, outputs[output])
         return tuple(flat)
+
+    def _timed(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What the native program returns; the first time that it fits, how long that takes is found out."""
+        assert self.native is not None
+        found: tuple[Any, ...]
+        if self.native_seconds is None:
+            for _ in range(2):  # the first call finds nothing in the caches
+                start = time.perf_counter()
+                found = self.native(*given)
+                seconds = time.perf_counter() - start
+                if found[0] != FITS or seconds > ONCE:
+                    break
+            self.native_seconds = seconds if found[0] == FITS else None
+        else:
+            found = self.native(*given)
+        return found
+
+    @property
+    def releases(self) -> bool:
+        """Whether other threads of Python may run while the native program does."""
+        return self.native_seconds is not None and self.native_seconds > RELEASED
 
     def native_source(self) -> Source | None:
         """The text for Numba; None, with `reasons` set, where an op has no native form."""

@@ -138,6 +138,8 @@ class _Passing:
         self.address, self.outputs = path.built.machine_code
         exits = tuple(Exit(path, number) for number in range(path.built.outline.guards))
         self.table = Table(self.address, exits, MISS, UNASKED, holds)
+        if path.built.releases:
+            self.table.release()
         self.known: dict[tuple[int, ...], int] = {}
         self.leaves: dict[int, int] = {}  # key of a source -> number of its leaf
         memory = path.built.memory
