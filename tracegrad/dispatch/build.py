@@ -218,6 +218,11 @@ class Built:
             found = self.native(*given)
         return found
 
+    def learn(self, inputs: Sequence[Any]) -> None:
+        """Find out how long the native program takes, if there is one."""
+        if self.native is not None:
+            self.run_native(inputs)
+
     @property
     def releases(self) -> bool:
         """Whether other threads of Python may run while the native program does."""

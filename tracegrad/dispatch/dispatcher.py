@@ -280,8 +280,7 @@ class Dispatcher(Keeping):
             path.seconds += time.perf_counter() - start
             if after and flat[0] == FITS:
                 self._compile(path)
-                if built.native is not None:
-                    built.run_native(path.native_inputs(inputs))  # to know what a call takes
+                built.learn(path.native_inputs(inputs))
         if self._counting and flat[0] == FITS:
             path.count(inputs)
         return flat
