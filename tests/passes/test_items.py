@@ -78,9 +78,24 @@ RULES = [
         "z = zeros_like(v); a = index_add(z, x, index=(1,)); b = index_add(m, k, a, index=(Slot(0),)); b",
         "b = index_add(m, k, x, index=(Slot(0), 1)); b",
     ),
+    (
+        "s = sum_to(m, shape=(1, 3)); b = index_add(w, s, index=(None,)); b",
+        "_1 = sum(m, axis=(0,), keepdims=False); b = add(w, _1); b",
+    ),
+    (
+        "s = sum_to(m, shape=(1, 3)); b = index_set(w, s, index=(None,)); b",
+        "b = sum(m, axis=(0,), keepdims=False); b",
+    ),
+    (
+        "s = sum_to(m, shape=(2, 1)); b = getitem(s, index=(slice(None, None, None), 0)); b",
+        "b = sum(m, axis=(1,), keepdims=False); b",
+    ),
+    ("s = broadcast_to(v, shape=(1, 3)); b = getitem(s, index=(0,)); b", "v"),
 ]
 
 STAYS = [
+    "s = sum_to(m, shape=(2, 1)); b = getitem(s, index=(slice(None, None, None), 0)); b, s",
+    "b = index_add(w, x, index=(None,)); b",
     "a = getitem(v, 7, index=(Slot(0),)); a",  # out of bounds: an error when it runs
     "a = index_set(v, k, x, index=(Slot(0),)); b = getitem(a, index=(1,)); b",  # k may be 1
     "row = getitem(m, k, index=(Slot(0),)); a = getitem(row, index=(slice(1, None, None),)); row, a",
