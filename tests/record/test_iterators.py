@@ -45,6 +45,46 @@ def pairs_left_over(x):
     return x
 
 
+def pairs_in_two_loops(x):
+    pairs = zip(ITEMS, range(10), strict=False)
+    for value, k in pairs:
+        x = x + value * k
+        if k == 3:
+            break
+    for value, _ in pairs:
+        x = x * 0.5 + value
+    return x + sum(value for value, _ in pairs) + len(list(pairs))
+
+
+def numbered_until_it_is_large(x):
+    numbered = enumerate(ITEMS, start=2)
+    for _, value in numbered:
+        x = x + value
+        if x > 20:
+            break
+    for k, value in numbered:
+        x = x + k * value
+    return x
+
+
+def parts_of_a_pair(x):
+    """`zip` takes one more of its first part before it finds that the second has no more."""
+    numbered, others = enumerate(ITEMS), zip(ITEMS[:3], ITEMS[2:5], strict=False)
+    for (k, value), (a, b) in zip(numbered, others, strict=False):
+        x = x + k * value * a - b
+    return x + sum(k * value for k, value in numbered) + len(list(others))
+
+
+def an_arm_uses_it_up(x):
+    pairs = zip(ITEMS, range(4), strict=False)
+    if x > 3.2:
+        for value, k in pairs:
+            x = x + value * k
+    for value, _ in pairs:
+        x = x * value * 0.1
+    return x
+
+
 def an_iterator_in_a_list(x):
     items = [iter(ITEMS)]
     while x < 10:
@@ -70,6 +110,10 @@ FUNCTIONS = [
     an_inner_loop_uses_it_up,
     a_generator_expression,
     pairs_left_over,
+    pairs_in_two_loops,
+    numbered_until_it_is_large,
+    parts_of_a_pair,
+    an_arm_uses_it_up,
     an_iterator_in_a_list,
     a_generator_of_ones_own,
 ]

@@ -15,7 +15,7 @@ from tracegrad.record.edges import UNDEFINED
 from tracegrad.record.loops import Structures
 from tracegrad.record.marks import Marked
 from tracegrad.tensor.reads import MISSING
-from tracegrad.tensor.sequences import Items
+from tracegrad.tensor.sequences import Items, Later
 from tracegrad.tensor.standins import is_traced
 
 
@@ -53,13 +53,31 @@ class Edges:
             plain = self.iterate(iterated if listed is iterated else listed)
             self.structures.enter(self.number + key, self._form(key))
             return plain
+        if type(listed) is Later:
+            self._use_up(listed)
         frame = self.structures.enter(self.number + key, self._form(key), items)
-        return self._items(self.number + key, items, frame)
+        return self._items(self.number + key, items, frame, listed)
 
-    def _items(self, key: int, items: Items, frame: Any) -> Iterator[Any]:
-        while frame.at < items.count:
-            yield self.structures.next_item(key, frame.at, items)
-            frame.at += 1
+    def _use_up(self, iterator: Later) -> None:
+        """A loop runs over an iterator, and over those it is made of."""
+        self.session.iterators.used(iterator)
+        for part in iterator.parts:
+            if type(part) is Later:
+                self._use_up(part)
+
+    def _items(self, key: int, items: Items, frame: Any, iterated: Any) -> Iterator[Any]:
+        try:
+            while frame.at < items.count:
+                yield self.structures.next_item(key, frame.at, items)
+                frame.at += 1
+        finally:
+            if type(iterated) is Later:
+                varies = frame.form.stop is not None or is_traced(items.length)
+                ended = frame.at == items.count
+                iterated.used(items, frame.at + (not ended), ended, self._used_again if varies else None)
+
+    def _used_again(self) -> None:
+        self.structures.recording.not_repeatable("an iterator goes on where a loop has left it")
 
     def header(self, key: int, local: Mapping[str, Any]) -> tuple[Any, ...]:
         return self.structures.header(self.number + key, self._form(key), local)

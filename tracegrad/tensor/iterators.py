@@ -38,5 +38,6 @@ class Iterators:
         if hasattr(type(value), "__next__"):
             same = self.structures.crossed(value)
             if same < len(self.structures.frames):
-                self.structures.fail(f"a {type(value).__name__} is used up in more than one step", same)
+                kind = getattr(value, "function", type(value))  # `zip` and its kind stand for themselves
+                self.structures.fail(f"a {kind.__name__} is used up in more than one step", same)
         return value

@@ -155,7 +155,7 @@ class Backwards(Items):
 
 class Later:
     """`zip(...)` and its kind until somebody iterates over it: a loop asks for its parts, anybody else gets
-    Python's own.
+    Python's own, without the items that a loop has used up.
     """
 
     def __init__(
@@ -163,16 +163,41 @@ class Later:
     ) -> None:
         self.function, self.parts, self.keywords = function, parts, keywords
         self._iterator: Iterator[Any] | None = None
+        self._gone = 0
+        self._unsure: Callable[[], None] | None = None
+        self.begun = False  # whether items of it may be gone
 
-    @property
-    def begun(self) -> bool:
-        """Whether items of it are gone already."""
-        return self._iterator is not None
+    def used(self, items: Items, number: int, ended: bool, unsure: Callable[[], None] | None) -> None:
+        """A loop has used up so many items.
+
+        Parameters
+        ----------
+        items : Items
+            What it ran over.
+        number : int
+        ended : whether it asked for one more
+        unsure : callable or None
+            Called when the others are asked for, if it may be another number in another run.
+        """
+        self.begun, self._gone, self._unsure = True, number, unsure
+        within = (
+            items.parts if isinstance(items, Zipped) else [items.part] if isinstance(items, Numbered) else []
+        )
+        for k, (part, its_items) in enumerate(zip(self.parts, within, strict=False)):
+            if type(part) is Later:
+                # `zip` asks its parts in order, and stops at the first that has no more.
+                asked = ended and all(p.count > number for p in within[:k])
+                more = asked and its_items.count > number
+                part.used(its_items, number + more, asked and not more, unsure)
 
     def __iter__(self) -> Iterator[Any]:
+        if self._unsure is not None:
+            self._unsure()
         if self._iterator is None:
+            self.begun = True
             keywords = {n: _iterable(v) for n, v in self.keywords.items()}
-            self._iterator = iter(self.function(*map(_iterable, self.parts), **keywords))
+            whole = self.function(*map(_iterable, self.parts), **keywords)
+            self._iterator = itertools.islice(whole, self._gone, None) if self._gone else iter(whole)
         return self._iterator
 
     def __next__(self) -> Any:
