@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import tracegrad as tg
 from tracegrad.errors import (
@@ -184,7 +185,7 @@ def test_a_derivative_that_would_be_lost() -> None:
 
 def test_an_op_without_a_derivative() -> None:
     def rounded(x: Any) -> Any:
-        return np.sum(np.nextafter(x, 2.0) * x)
+        return np.sum(scipy.special.gammainc(x, 2.0) * x)
 
     with pytest.raises((NotDifferentiableError, UnsupportedError)) as caught:
         tg.grad(rounded)(np.ones(2))
@@ -193,9 +194,9 @@ def test_an_op_without_a_derivative() -> None:
 
 def test_an_unknown_function_is_named() -> None:
     def unknown(x: Any) -> Any:
-        return np.sum(np.unwrap(x))
+        return np.sum(np.fft.fft(x))
 
-    mistake(lambda: tg.grad(unknown)(np.ones(3)), UnsupportedError, "np.unwrap(x)", "`np.unwrap`")
+    mistake(lambda: tg.grad(unknown)(np.ones(3)), UnsupportedError, "np.fft.fft(x)", "`np.fft.fft`")
 
 
 def test_shapes_that_do_not_fit_have_numpys_message_and_the_users_line() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tracegrad.errors import NotDifferentiableError
 from tracegrad.ir.trace import Instr, Step, Var
 from tracegrad.ops.symbol import Builder
 
@@ -51,7 +52,11 @@ def push_forward(
         inputs = [value(a) for a in step.inputs]
         z = [values[v] for v in step.outputs]
         single = step.op.n_outputs == 1
-        found = step.op.jvp(tuple(given), z[0] if single else tuple(z), *inputs, **step.params)
+        try:
+            found = step.op.jvp(tuple(given), z[0] if single else tuple(z), *inputs, **step.params)
+        except NotDifferentiableError as error:  # an argument of the op has no derivative
+            error.where = error.where or step.location
+            raise
         for variable, dot in zip(step.outputs, (found,) if single else found, strict=True):
             if dot is not None and variable.type.is_inexact:
                 dots[variable] = dot

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracegrad.ad.cotangents import Cotangents
+from tracegrad.errors import NotDifferentiableError
 from tracegrad.ir.trace import Instr, Step, Var
 from tracegrad.ops.symbol import Builder
 
@@ -58,16 +59,28 @@ def pull_back(
             raise op.refuse(step.location)
         inputs = [values[a] if isinstance(a, Var) else builder.symbol(a) for a in step.inputs]
         z = [values[v] for v in step.outputs]
-        if op.family == "control":
-            contributions = op.vjp(g, z, *inputs, active=flags, **step.params)
-        elif op.partials is not None:
-            contributions = op.vjp(g[0], z[0], *inputs, active=flags)
-        elif op.n_outputs == 1:
-            contributions = op.vjp(g[0], z[0], *inputs, **step.params)
-        else:
-            contributions = op.vjp(tuple(g), tuple(z), *inputs, **step.params)
+        try:
+            contributions = _contributions(step, g, z, inputs, flags)
+        except NotDifferentiableError as error:  # an argument of the op has no derivative
+            error.where = error.where or step.location
+            raise
         for atom, flag, term in zip(step.inputs, flags, contributions, strict=True):
             if flag and term is not None and isinstance(atom, Var):
                 sums.add(atom, term)
     builder.location = None
     return sums.all()
+
+
+def _contributions(
+    step: Instr, g: Sequence[Any], z: Sequence[Any], inputs: Sequence[Any], flags: Sequence[bool]
+) -> Sequence[Any]:
+    """What a step adds to the cotangents of its inputs."""
+    op = step.op
+    assert op.vjp is not None
+    if op.family == "control":
+        return op.vjp(g, z, *inputs, active=flags, **step.params)
+    if op.partials is not None:
+        return op.vjp(g[0], z[0], *inputs, active=flags)
+    if op.n_outputs == 1:
+        return op.vjp(g[0], z[0], *inputs, **step.params)
+    return op.vjp(tuple(g), tuple(z), *inputs, **step.params)

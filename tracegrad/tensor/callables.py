@@ -85,7 +85,7 @@ def is_plain_class(cls: Any) -> bool:
         type(cls) is type
         and kind.__new__ is object.__new__
         and type(kind.__init__) is types.FunctionType
-        and may_clone(kind.__init__)
+        and _may_clone_making(kind.__init__)
         and mark(kind.__init__.__code__) is not None
     )
 
@@ -97,7 +97,14 @@ def has_own_making(cls: type) -> bool:
     ):
         return True
     found = (getattr(cls, name, None) for name in ("__init__", "__new__", "__post_init__"))
-    return any(type(f) is types.FunctionType and may_clone(f) and mark(f.__code__) is not None for f in found)
+    return any(
+        type(f) is types.FunctionType and _may_clone_making(f) and mark(f.__code__) is not None for f in found
+    )
+
+
+def _may_clone_making(function: types.FunctionType) -> bool:
+    """As `may_clone`, of what makes an object: NumPy's own (`np.errstate`, `np.vectorize`) are no users'."""
+    return may_clone(function) and (function.__module__ or "").split(".")[0] != "numpy"
 
 
 def is_in(function: Any, known: Collection[Any]) -> bool:
