@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tests.programs.control import WEIGHTS, control
+from tests.programs.control import WEIGHTS, X, control
 
 # --- while, break, continue, else
 
@@ -158,6 +158,15 @@ def and_or_not(x):
     if (x > 0 and x < 1) or not x < 2:
         return x * x
     return 5 * np.sin(x)
+
+
+@control((X,), (-X,), captures=2, native=True)
+def a_list_filled_in_an_arm(x):
+    if np.sum(x) > 0.1:
+        parts = [np.sin(part) for part in (x, 2.0 * x)]
+    else:
+        parts = [x, np.cos(x)]
+    return np.sum(parts[0] * parts[1])
 
 
 @control(0.5, -0.5, 1.5, captures=3)  # true; false at the first comparison; false at the second

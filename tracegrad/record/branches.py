@@ -340,8 +340,9 @@ class Branches:
         self, frame: BranchFrame, results: dict[str, Any], after: Mapping[str, Any]
     ) -> dict[str, Any]:
         recording = self.recording
-        steps = self._resolved(recording.steps)
+        # An item of a list that a loop filled is read from its stack when it is asked for: here, in this arm.
         atoms = [substituted(t.atom, self.alias) for t in results.values()]
+        steps = self._resolved(recording.steps)
         free = free_variables(steps, atoms)
         arm = closed(steps, atoms, (), free, "arm")
         outputs = tuple(Var(a.type, name_of(n)) for n, a in zip(results, atoms, strict=True))
