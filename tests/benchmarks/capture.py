@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.record.known import KnownLoops
 from tracegrad.tensor.capture import Leaf, capture
 
 from . import report
@@ -60,7 +61,7 @@ def cost(rounds: int) -> str:
     for function, executed in EXECUTED.items():
 
         def captured(function: Callable[..., Any] = function) -> Any:
-            return capture(function, [Leaf(x, "x", "active")], rebuilt, function.__name__)
+            return capture(function, [Leaf(x, "x", "active")], rebuilt, function.__name__, KnownLoops())
 
         def plain(function: Callable[..., Any] = function) -> Any:
             return function(x)

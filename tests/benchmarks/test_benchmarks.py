@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from . import chart, floors, measuring, report
+from . import capture, chart, floors, measuring, report
 from .measuring import Figures, Measured
 from .peers import FLOOR, PEERS
 from .processes import Failed, Process
@@ -135,3 +135,9 @@ def test_the_plot_is_the_same_for_the_same_figures(tmp_path):
     chart.draw(measured, tmp_path / "other.svg")
     text = (tmp_path / "one.svg").read_text()
     assert text == (tmp_path / "other.svg").read_text() and "Rosenbrock, 2 variables" in text
+
+
+def test_what_a_capture_costs() -> None:
+    table = capture.cost(1)
+    assert "straight, 30 operations" in table
+    assert "loop, 401 operations" in table
