@@ -87,6 +87,11 @@ class Iteration:
         """What it hands on and leaves behind."""
         return [*self.next.values(), *self.pushed.values()]
 
+    def outside(self) -> list[Var]:
+        """The variables it reads that were made outside the loop, in order of their first reading."""
+        outputs = [a for a in (self.condition, self.stop, *self.results()) if a is not None]
+        return free_variables([*self.test, *self.steps], outputs, [self.counter, *self.header.values()])
+
     def straight(self, location: Location | None) -> list[Step]:
         guard = [] if self.condition is None else [Guard(self.condition, True, location)]
         return [*self.test, *guard, *self.steps]
@@ -229,9 +234,9 @@ Frame = Straight | BranchFrame | LoopFrame
 def match_test(
     first: Iteration, one: Iteration, frame: LoopFrame, outside: Mapping[Var, Atom] | None = None
 ) -> tuple[list[Step], dict[Var, Atom]]:
-    outputs = [a for a in (one.condition, one.stop, *one.results()) if a is not None]
-    free = free_variables([*one.test, *one.steps], outputs)
-    if any(v in made for v in free for made in (first.made(), frame.last.made() if frame.last else ())):
+    if any(
+        v in made for v in one.outside() for made in (first.made(), frame.last.made() if frame.last else ())
+    ):
         raise Mismatch("a value of the step before is used that is not handed on by a name")
     names: dict[Var, Atom] = {**(outside or {}), one.counter: first.counter}
     for n, v in one.header.items():

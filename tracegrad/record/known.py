@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tracegrad.errors import Mismatch
-from tracegrad.ir.close import free_variables
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Var
 from tracegrad.record.iterations import Iteration, LoopFrame, matched
@@ -40,7 +39,7 @@ class KnownLoops:
         known, one = self._found.get(frame.location), frame.first
         if known is None or one is None or known.header.keys() != one.header.keys():
             return False
-        outside, now = _outside(known), _outside(one)
+        outside, now = known.outside(), one.outside()
         if [v.type for v in outside] != [v.type for v in now]:
             return False
         names: dict[Var, Atom] = dict(zip(now, outside, strict=True))
@@ -49,8 +48,3 @@ class KnownLoops:
         except Mismatch:
             return False
         return True
-
-
-def _outside(one: Iteration) -> list[Var]:
-    atoms = [a for a in (one.condition, one.stop, *one.results()) if a is not None]
-    return free_variables([*one.test, *one.steps], atoms, [one.counter, *one.header.values()])

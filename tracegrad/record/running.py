@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ir.close import free_variables, substituted
+from tracegrad.ir.close import substituted
 from tracegrad.ir.trace import Var
 from tracegrad.ir.types import type_of
 from tracegrad.record.ahead import Ahead
@@ -95,8 +95,7 @@ class Running(Handing):
         """The computation of an iteration; None if a value that it reads was not seen."""
         one, values = frame.first, frame.values
         assert one is not None and values is not None
-        atoms = [a for a in (one.condition, one.stop, *one.results()) if a is not None]
-        free = free_variables([*one.test, *one.steps], atoms, [one.counter, *one.header.values()])
+        free = one.outside()
         if any(v not in values for v in free) or any(n not in one.next for n in one.header):
             return None
         return Ahead(one, {v: values[v] for v in free})
