@@ -95,3 +95,7 @@ class Mismatch(Exception):
     def __init__(self, reason: str, where: Any = None) -> None:
         super().__init__(reason)
         self.reason, self.where = reason, where
+
+
+REFUSALS = (TypeError, ValueError, IndexError, ArithmeticError)
+"""What NumPy and the type rules of ops raise at inputs they do not take; anything else is a bug, and is not caught."""

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import InternalError
+from tracegrad.errors import REFUSALS, InternalError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
 from tracegrad.ir.types import WEAK, ArrayType
@@ -159,7 +159,7 @@ class _Writer:
 def _computed_types(step: Instr) -> Any:
     try:
         return step.op.result_types(step.inputs, step.params)
-    except Exception:
+    except REFUSALS:
         return None
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tracegrad.errors import REFUSALS
 from tracegrad.ir.close import copied, substitute, substituted
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
@@ -161,7 +162,7 @@ def _type_of(term: Any) -> Any:
         return term.type
     try:
         return term.op.result_types([_stand_in(a) for a in term.inputs], term.params)[0]
-    except Exception:
+    except REFUSALS:
         return None
 
 
@@ -191,7 +192,7 @@ def evaluate_constant(op: Op, inputs: Sequence[Const], params: Mapping[str, Any]
     try:
         with np.errstate(all="ignore"):
             return op.evaluate(*(c.value for c in inputs), **params)
-    except Exception:
+    except REFUSALS:
         return None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tracegrad.errors import REFUSALS
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType, broadcast_shapes, is_weak
 from tracegrad.ops.arithmetic import multiply, negative
@@ -184,7 +185,7 @@ def python_numbers(step: Instr, made: Made, counts: Counter[Var]) -> Term | None
 def _keeps_types(step: Instr, inputs: Sequence[Atom]) -> bool:
     try:
         return step.op.result_types(inputs, step.params) == tuple(o.type for o in step.outputs)
-    except Exception:
+    except REFUSALS:
         return False
 
 
