@@ -141,6 +141,26 @@ def test_no_import_of_our_own_inside_a_function(file: str) -> None:
             )
 
 
+@pytest.mark.parametrize("file", sorted(read_house()))
+def test_what_is_imported_later_is_said_to_be(file: str) -> None:
+    """`later(...)` and the import under `TYPE_CHECKING` beside it, which the house reads, are of the same files."""
+    later = {
+        str(call.args[0].value)
+        for call in ast.walk(syntax(file))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", "") == "later"
+        and isinstance(call.args[0], ast.Constant)
+    }
+    said = {
+        name
+        for branch in ast.walk(syntax(file))
+        if isinstance(branch, ast.If) and getattr(branch.test, "id", "") == "TYPE_CHECKING" and branch.orelse
+        for node in branch.body
+        for name in imported(node)
+    }
+    assert later == said
+
+
 @pytest.mark.parametrize(
     ("package", "only_in"),
     [

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import tracegrad
 
 
-def loaded(code: str) -> set[str]:
+def loaded(code: str, **options: str) -> set[str]:
     """The modules of a new process that runs this code."""
     script = f"{code}\nimport sys\nprint(' '.join(sys.modules))"
-    environment = {**os.environ, "TRACEGRAD_CACHE": "none"}
+    environment = {**os.environ, "TRACEGRAD_CACHE": "none", **options}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
@@ -69,3 +70,50 @@ def test_every_name_is_there() -> None:
 def test_a_name_that_is_none_is_said() -> None:
     with pytest.raises(AttributeError, match="no attribute 'gard'"):
         tracegrad.gard
+
+
+# --- a process that finds its programs on disk
+
+MODULE = """
+import numpy as np
+import tracegrad
+
+@tracegrad.grad
+def gradient(x):
+    return (1.0 - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2
+
+def called(times):
+    for _ in range(times):
+        assert gradient(np.array([1.5, 1.0])).tolist() == [751.0, -250.0]
+    return gradient.stats
+"""
+NEEDED = {
+    "tracegrad": {"config", "errors", "later", "tree"},
+    "tracegrad.api": {"derivatives"},
+    "tracegrad.compiler": {
+        "disk_cache", "door", "instructions", "machine_code", "numba_backend", "passage", "pool", "python_backend",
+        "source_file", "threads",
+    },
+    "tracegrad.ir": {"arms", "close", "interpret", "location", "source", "trace", "types", "unify", "walk"},
+    "tracegrad.kernels": {"arithmetic", "instructions"},
+    "tracegrad.record": {"frames"},
+    "tracegrad.tensor": {"captured", "reads", "redraw"},
+}  # fmt: skip
+
+
+def test_a_warm_start_loads_nothing_that_captures_differentiates_or_emits(tmp_path: Path) -> None:
+    (tmp_path / "rosenbrock.py").write_text(MODULE)
+    options = {
+        "TRACEGRAD_CACHE": "all",
+        "TRACEGRAD_CACHE_DIR": str(tmp_path / "c"),
+        "PYTHONPATH": str(tmp_path),
+    }
+    loaded("import rosenbrock as r; assert r.called(3).compiles == 1", **options)
+    warm = "import rosenbrock as r; s = r.called(2); assert (s.captures, s.compiles, s.loads) == (0, 0, 1)"
+    ours = {m for m in loaded(warm, **options) if m.startswith("tracegrad.") and "." in m.partition(".")[2]}
+    rooms = {room: {m.rpartition(".")[2] for m in ours if m.rpartition(".")[0] == room} for room in NEEDED}
+    assert all(m.startswith(("tracegrad.dispatch.", *(f"{room}." for room in NEEDED))) for m in ours)
+    assert {room: files - NEEDED[room] for room, files in rooms.items() if files - NEEDED[room]} == {}
+    assert not ours & {
+        f"tracegrad.dispatch.{name}" for name in ("inline", "taped", "traces", "paths", "explain")
+    }

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tracegrad.record.known import KnownLoops
-from tracegrad.tensor.capture import Leaf, capture
+from tracegrad.tensor.capture import capture
+from tracegrad.tensor.captured import Leaf
 
 from . import report
 

@@ -15,6 +15,7 @@ import pytest
 import tracegrad as tg
 from tracegrad.dispatch.entry import FILE
 from tracegrad.dispatch.events import Stats
+from tracegrad.tensor import capture
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def test_a_warm_call_never_runs_the_users_body(jit: str, monkeypatch: pytest.Mon
     def forbidden(*args: Any, **keywords: Any) -> Any:
         raise AssertionError("captured again")
 
-    monkeypatch.setattr("tracegrad.dispatch.dispatcher.capture", forbidden)
+    monkeypatch.setattr(capture, "capture", forbidden)
     bodies: list[tuple[str, str]] = []
     sys.setprofile(lambda frame, *rest: bodies.append((frame.f_code.co_filename, frame.f_code.co_name)))
     try:

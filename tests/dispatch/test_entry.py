@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tracegrad.dispatch import dispatcher
+from tracegrad.tensor import capture
 
 SCALE = 2.0
 POWER = 2
@@ -261,8 +261,8 @@ def test_an_error_with_a_name_in_the_users_function_is_not_taken_for_a_changed_o
     module = in_module("def f(x):\n    if x > 0:\n        return x * x\n    return undefined")
     g = warmed(module.f, 2.0)
     runs: list[Any] = []
-    original = dispatcher.capture
-    monkeypatch.setattr(dispatcher, "capture", lambda *given: (runs.append(given), original(*given))[1])
+    original = capture.capture
+    monkeypatch.setattr(capture, "capture", lambda *given: (runs.append(given), original(*given))[1])
     with pytest.raises(NameError, match="undefined"):
         g(-2.0)
     assert len(runs) == 1

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tracegrad.dispatch import dispatcher
 from tracegrad.dispatch.tiers import IN_A_ROW, LONGEST, another_path, found_again, stays_on_tape
 from tracegrad.dispatch.tree import TraceTree
 from tracegrad.errors import LeakError, NotDifferentiableError
-from tracegrad.tensor.capture import under_way
+from tracegrad.tensor import capture
+from tracegrad.tensor.captured import under_way
 
 X = np.array([0.3, -0.4, 0.5])
 
@@ -49,8 +49,8 @@ def popped(x: Any, choices: Any) -> Any:
 def test_new_paths_in_every_call_end_on_the_tape(monkeypatch: pytest.MonkeyPatch) -> None:
     g = tg.value_and_grad(popped, jit="python")
     captures: list[Any] = []
-    original = dispatcher.capture
-    monkeypatch.setattr(dispatcher, "capture", lambda *given: (captures.append(given), original(*given))[1])
+    original = capture.capture
+    monkeypatch.setattr(capture, "capture", lambda *given: (captures.append(given), original(*given))[1])
     draws = np.random.default_rng(3)
     for k in range(60):
         choices = tuple(int(c) for c in draws.integers(0, 4, 12))

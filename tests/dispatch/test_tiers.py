@@ -11,7 +11,7 @@ import pytest
 
 import tracegrad as tg
 from tracegrad.dispatch.tiers import wants_native
-from tracegrad.tensor.capture import under_way
+from tracegrad.tensor.captured import under_way
 
 
 def path(calls: int, seconds: float, compile_seconds: float) -> SimpleNamespace:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tracegrad.tensor.capture import is_capturing
+from tracegrad.tensor.captured import is_capturing
 
 X = np.array([1.2, -0.7, 0.4])
 
@@ -51,7 +51,7 @@ INTERRUPTED = """
 import os, signal, sys, threading, time
 sys.path.insert(0, {path!r})
 import tracegrad as tg
-from tracegrad.tensor.capture import is_capturing, under_way
+from tracegrad.tensor.captured import is_capturing, under_way
 from test_bad_control_flow import {name} as function
 
 gradient = tg.value_and_grad(function, jit={jit!r})

@@ -12,7 +12,7 @@ import scipy.linalg
 
 import tracegrad as tg
 from tracegrad.errors import InPlaceError, LeakError, NotScalarError, TracegradError, UnsupportedError
-from tracegrad.tensor.capture import is_capturing
+from tracegrad.tensor.captured import is_capturing
 
 X = np.array([1.2, -0.7, 0.4])
 FOREIGN = np.zeros(3)

@@ -10,7 +10,7 @@ import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +18,18 @@ from tracegrad.compiler.numba_backend import compile_native, machine_code, prepa
 from tracegrad.compiler.pool import take
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
-from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Guard, Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps, guards
-from tracegrad.passes.pipeline import Plan, for_loops, plan_gradient, plan_jvp, plan_value, plan_vjp
+from tracegrad.later import later
+
+if TYPE_CHECKING:
+    from tracegrad.emit import module as emission
+    from tracegrad.passes import pipeline
+else:
+    emission = later("tracegrad.emit.module")
+    pipeline = later("tracegrad.passes.pipeline")
 
 FITS = -1
 RELEASED = 20e-6  # seconds of a call, above which it lets other threads run: that costs 0.07 microseconds
@@ -109,7 +115,7 @@ class Built:
         )
 
     @functools.cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> pipeline.Plan:
         """The traces of the derivative; made when they are first asked for."""
         return _plan(self.mode, self.trace, *self._planned)
 
@@ -123,7 +129,7 @@ class Built:
     @functools.cached_property
     def source(self) -> Source:
         """The text to read, which the python tier runs."""
-        return emit_array(self.plan.forward, self.plan.backward, self.plan.outputs)
+        return emission.emit_array(self.plan.forward, self.plan.backward, self.plan.outputs)
 
     @functools.cached_property
     def _functions(self) -> list[Callable[..., Any]]:
@@ -233,10 +239,12 @@ class Built:
         if self.native_text is None and self.reasons is None:
             if self.mode == "vjp":
                 assert self.plan.backward is not None
-                halves = for_loops(self.plan.forward), for_loops(self.plan.backward)
-                made = emit_native("vjp", *halves, contract=self.contract)
+                halves = pipeline.for_loops(self.plan.forward), pipeline.for_loops(self.plan.backward)
+                made = emission.emit_native("vjp", *halves, contract=self.contract)
             else:
-                made = emit_native(self.plan.kind, for_loops(self.plan.joint), contract=self.contract)
+                made = emission.emit_native(
+                    self.plan.kind, pipeline.for_loops(self.plan.joint), contract=self.contract
+                )
             if isinstance(made, Source):
                 self.native_text = made
             else:
@@ -268,14 +276,14 @@ class Built:
 
 def _plan(
     mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool, memory: int | None
-) -> Plan:
+) -> pipeline.Plan:
     if mode == "gradient":
-        return plan_gradient(trace, wrt, seeded, once, memory)
+        return pipeline.plan_gradient(trace, wrt, seeded, once, memory)
     if mode == "vjp":
-        return plan_vjp(trace, wrt, seeded, once, memory)
+        return pipeline.plan_vjp(trace, wrt, seeded, once, memory)
     if mode == "jvp":
-        return plan_jvp(trace, wrt, once)
-    return plan_value(trace, once)
+        return pipeline.plan_jvp(trace, wrt, once)
+    return pipeline.plan_value(trace, once)
 
 
 def _as_numpy(value: Any) -> Any:

@@ -19,7 +19,7 @@ from tracegrad.ir.trace import Guard
 from tracegrad.ir.types import type_of
 from tracegrad.ir.unify import WENT_ANOTHER_WAY
 from tracegrad.ir.walk import all_steps
-from tracegrad.tensor.capture import Captured, Leaf
+from tracegrad.tensor.captured import Captured, Leaf
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow
 
 Failed = tuple[Path, int | Read]

@@ -19,7 +19,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,13 +28,11 @@ from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.causes import Failed, causes, not_joined
 from tracegrad.dispatch.entry import make_entry
 from tracegrad.dispatch.events import Event, Log
-from tracegrad.dispatch.inline import has_outer, push_inline, rebuilt, run_inline, without_tensors
 from tracegrad.dispatch.keeping import Keeping
 from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call, Signature, Wrt, checked_options
-from tracegrad.dispatch.taped import replayed, taped_gradient
 from tracegrad.dispatch.tiers import (
     another_path,
     fits_first,
@@ -47,12 +45,23 @@ from tracegrad.dispatch.tiers import (
 from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.interpret import interpret
+from tracegrad.later import later
 from tracegrad.record.frames import user_location
-from tracegrad.record.known import KnownLoops
-from tracegrad.record.tape import NotOnTape
-from tracegrad.tensor.capture import Captured, capture, is_capturing, under_way
-from tracegrad.tensor.draws import put_back
+from tracegrad.tensor.captured import Captured, is_capturing, under_way
 from tracegrad.tensor.reads import Read
+from tracegrad.tensor.redraw import put_back
+
+if TYPE_CHECKING:
+    from tracegrad.dispatch import inline, taped
+    from tracegrad.record import known as known_loops
+    from tracegrad.record import tape
+    from tracegrad.tensor import capture as front
+else:
+    inline = later("tracegrad.dispatch.inline")
+    taped = later("tracegrad.dispatch.taped")
+    known_loops = later("tracegrad.record.known")
+    tape = later("tracegrad.record.tape")
+    front = later("tracegrad.tensor.capture")
 
 RECENT = 8  # entries of so many paths are tried, before a call is looked up in the general way
 
@@ -117,7 +126,6 @@ class Dispatcher(Keeping):
         self._lock = threading.RLock()
         self._numbers = itertools.count()
         self._counting = False
-        self._loops = KnownLoops()
 
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         """While there is no entry, or none that may be asked; later the entry of a path stands here."""
@@ -200,7 +208,7 @@ class Dispatcher(Keeping):
         if self.mode in ("gradient", "value") and stays_on_tape(known):
             try:
                 return self._taped(call)
-            except NotOnTape:
+            except tape.NotOnTape:
                 known.needs_trace = True
         failed: list[Failed] = []
         found = self._run_known(known, call, left, failed)
@@ -303,8 +311,8 @@ class Dispatcher(Keeping):
     def _capture(self, known: TraceTree, call: Call, left: dict[Path, int], failed: Sequence[Failed]) -> Any:
         """Run the user's function once, and keep what it did."""
         captured = self._captured(call)
-        if has_outer(captured):
-            return without_tensors(self._inline(captured, call))
+        if inline.has_outer(captured):
+            return inline.without_tensors(self._inline(captured, call))
         places = self._wrt_places(captured, call)
         seeded = self._seeded(captured)
         with self._lock:
@@ -375,7 +383,7 @@ class Dispatcher(Keeping):
         path.fill(inputs, captured.drawn)
         inputs.extend(call.tangents)
         if self.mode == "gradient":
-            found = replayed(captured.trace, inputs, places, seeded)
+            found = taped.replayed(captured.trace, inputs, places, seeded)
             if found is not None:
                 return self._finish(path, call, [FITS, *found])
         with np.errstate(all="ignore"):
@@ -388,19 +396,24 @@ class Dispatcher(Keeping):
 
     def _taped(self, call: Call) -> Any:
         """A call on the tape."""
-        captured, flat = taped_gradient(self.function, call, self.signature.name, self._seeded)
+        captured, flat = taped.taped_gradient(self.function, call, self.signature.name, self._seeded)
         self.log.captures += 1
         return self._returned(captured, call, [FITS, *flat])
 
+    @functools.cached_property
+    def _loops(self) -> known_loops.KnownLoops:
+        """Loops that captures of this function recorded."""
+        return known_loops.KnownLoops()
+
     def _captured(self, call: Call) -> Captured:
-        return capture(self.function, call.leaves, call.rebuild, self.signature.name, self._loops)
+        return front.capture(self.function, call.leaves, call.rebuild, self.signature.name, self._loops)
 
     def _inline(self, captured: Captured, call: Call) -> Any:
         """The call as part of what is being recorded: a capture around it, or a graph of eager tensors."""
         if self.mode == "jvp":
-            return push_inline(captured, call, call.tangents)
+            return inline.push_inline(captured, call, call.tangents)
         single = self._single(call)
-        value, rest = run_inline(
+        value, rest = inline.run_inline(
             self.function,
             captured,
             call,
@@ -413,8 +426,8 @@ class Dispatcher(Keeping):
             return value
         if callable(rest):
             pull = rest
-            return value, lambda cotangent: rebuilt(call, pull(cotangent), single)
-        gradient = rebuilt(call, rest, single)
+            return value, lambda cotangent: inline.rebuilt(call, pull(cotangent), single)
+        gradient = inline.rebuilt(call, rest, single)
         return (value, gradient) if self.with_value else self._without_value(value, gradient)
 
     def _single(self, call: Call) -> bool:

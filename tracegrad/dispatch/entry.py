@@ -31,9 +31,9 @@ from tracegrad.dispatch.results import gradient_leaf, plain
 from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path
 from tracegrad.ir.types import ArrayType
-from tracegrad.tensor.capture import Leaf, Static, under_way
-from tracegrad.tensor.draws import Drawn, put_back
+from tracegrad.tensor.captured import Leaf, Static, under_way
 from tracegrad.tensor.reads import MISSING, Read
+from tracegrad.tensor.redraw import Drawn, put_back
 
 FILE = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "<entry>"

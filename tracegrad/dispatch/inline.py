@@ -20,9 +20,9 @@ from tracegrad.ir.trace import Trace
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.pipeline import optimised, prepared, within
 from tracegrad.passes.residuals import split
-from tracegrad.tensor.capture import Captured, outer_session
-from tracegrad.tensor.draws import Drawn, Given, drawn_value
+from tracegrad.tensor.captured import Captured, outer_session
 from tracegrad.tensor.reads import MISSING, Argument, Read
+from tracegrad.tensor.redraw import Drawn, Given, drawn_value
 
 
 def run_inline(

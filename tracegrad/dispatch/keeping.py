@@ -16,7 +16,7 @@ from tracegrad.dispatch.shelf import Shelf
 from tracegrad.dispatch.signature import Call
 from tracegrad.dispatch.tiers import SIGNATURES
 from tracegrad.dispatch.tree import Path, TraceTree
-from tracegrad.tensor.capture import Captured
+from tracegrad.tensor.captured import Captured
 
 
 class Keeping(Looking):

@@ -10,17 +10,24 @@ import inspect
 import threading
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracegrad.dispatch.build import Built, function_text
 from tracegrad.dispatch.events import Event, Log, Stats
-from tracegrad.dispatch.explain import story
-from tracegrad.dispatch.paths import Home, paths_text
 from tracegrad.dispatch.signature import Signature
 from tracegrad.dispatch.tree import Path, TraceTree
-from tracegrad.ir.text import text
+from tracegrad.later import later
+
+if TYPE_CHECKING:
+    from tracegrad.dispatch import explain
+    from tracegrad.dispatch import paths as rows
+    from tracegrad.ir import text as written
+else:
+    explain = later("tracegrad.dispatch.explain")
+    rows = later("tracegrad.dispatch.paths")
+    written = later("tracegrad.ir.text")
 
 MOST_PROGRAMS = 4  # in `explain()`
 
@@ -71,7 +78,7 @@ class Looking:
         """The captured trace behind the program used last, printed."""
         self._shown()
         assert self.last is not None
-        return text(self.last.captured.trace)
+        return written.text(self.last.captured.trace)
 
     @property
     def _calls(self) -> int:
@@ -92,7 +99,7 @@ class Looking:
     @property
     def paths(self) -> str:
         """The known programs as trees: a row a loop or condition, with the user's text, and what became of it."""
-        return paths_text(self.trees.values(), self._home())
+        return rows.paths_text(self.trees.values(), self._home())
 
     def explain(self) -> str:
         """What this function did and why: its programs, what was not generalised, and each capture with its cause."""
@@ -101,8 +108,10 @@ class Looking:
         straight = dict.fromkeys(
             home.said(said, where) for path in known for said, where in path.captured.notes
         )
-        programs = paths_text(self.trees.values(), home, MOST_PROGRAMS)
-        return story(self.signature.name, self.stats, programs, list(straight), self.log.events, home.place)
+        programs = rows.paths_text(self.trees.values(), home, MOST_PROGRAMS)
+        return explain.story(
+            self.signature.name, self.stats, programs, list(straight), self.log.events, home.place
+        )
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
@@ -122,6 +131,6 @@ class Looking:
         finally:
             self._counting = False
 
-    def _home(self) -> Home:
+    def _home(self) -> rows.Home:
         code = getattr(inspect.unwrap(self.function), "__code__", None)
-        return Home(None if code is None else code.co_filename, self.signature.name)
+        return rows.Home(None if code is None else code.co_filename, self.signature.name)

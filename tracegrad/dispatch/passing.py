@@ -27,9 +27,9 @@ from tracegrad.dispatch.signature import Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path, as_native
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
-from tracegrad.tensor.capture import Leaf, Static
-from tracegrad.tensor.draws import Drawn
+from tracegrad.tensor.captured import Leaf, Static
 from tracegrad.tensor.reads import MISSING, Read, holds
+from tracegrad.tensor.redraw import Drawn
 
 Tree = tuple[Any, ...]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,13 +34,16 @@ from tracegrad.dispatch.plain_data import (
 )
 from tracegrad.dispatch.roots import Roots, find, path_as_data, path_from_data
 from tracegrad.dispatch.tree import Path
-from tracegrad.ir.text import parse, text
 from tracegrad.ir.trace import Trace
-from tracegrad.ops.index import Slot
-from tracegrad.ops.op import REGISTRY
-from tracegrad.tensor.capture import Captured, Static
-from tracegrad.tensor.draws import Draw, Drawn, Given
+from tracegrad.later import later
+from tracegrad.tensor.captured import Captured, Static
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow, is_calm
+
+if TYPE_CHECKING:
+    from tracegrad.dispatch import traces
+else:
+    traces = later("tracegrad.dispatch.traces")
+from tracegrad.tensor.redraw import Draw, Drawn, Given
 
 # --- a path as data
 
@@ -57,10 +60,8 @@ def record_of(path: Path, roots: Roots) -> Data:
         raise Unstorable("what it prints, which a program does not do again")
     roots.learn(captured.guards)
     same: dict[int, int] = {}
-    arrays: list[np.ndarray[Any, Any]] = []
-    trace = text(captured.trace, True, arrays)
     return {
-        "trace": [trace, [array_as_data(a) for a in arrays]],
+        "trace": traces.trace_as_data(captured.trace),
         "name": captured.name,
         "outputs": types_as_data(captured.outputs),
         "sources": [_source(s, roots) for s in captured.sources],
@@ -185,8 +186,7 @@ class Kept(Captured):
 
     @functools.cached_property
     def trace(self) -> Trace:
-        written, arrays = self.written
-        return parse(written, REGISTRY, (Slot,), [array_from(a) for a in arrays])
+        return traces.trace_from(self.written)
 
     written: Data
 

@@ -16,7 +16,7 @@ from tracegrad.errors import ArgumentError, NotScalarError
 from tracegrad.ir.location import Location
 from tracegrad.ir.types import ArrayType
 from tracegrad.record.frames import user_location
-from tracegrad.tensor.capture import Captured, Static
+from tracegrad.tensor.captured import Captured, Static
 
 
 def definition(function: Callable[..., Any]) -> Location | None:

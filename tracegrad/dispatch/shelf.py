@@ -26,7 +26,7 @@ from tracegrad.dispatch.records import captured_from, path_from, record_of
 from tracegrad.dispatch.roots import Roots
 from tracegrad.dispatch.signature import Call, by_identity
 from tracegrad.dispatch.tree import Path
-from tracegrad.tensor.capture import Captured
+from tracegrad.tensor.captured import Captured
 from tracegrad.tensor.reads import BY_IDENTITY
 
 Maker = Callable[[Captured], Built]

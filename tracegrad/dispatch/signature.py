@@ -19,7 +19,7 @@ from tracegrad.config import number_of_bytes
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.types import type_of
 from tracegrad.record.frames import user_location
-from tracegrad.tensor.capture import Leaf
+from tracegrad.tensor.captured import Leaf
 
 Wrt = int | str | tuple[int | str, ...] | None
 ALL = "*"  # in place of a parameter's name: every positional argument

@@ -16,7 +16,8 @@ from tracegrad.ad.evaluate import Evaluated, Evaluator, in_type
 from tracegrad.ad.reverse import pull_back
 from tracegrad.dispatch.signature import Call
 from tracegrad.ir.trace import Const, Instr, Trace, Var
-from tracegrad.tensor.capture import Captured, Taped, run_taped
+from tracegrad.tensor.capture import Taped, run_taped
+from tracegrad.tensor.captured import Captured
 
 Seeds = Callable[[Captured], Sequence[int]]
 

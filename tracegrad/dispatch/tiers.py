@@ -6,7 +6,7 @@ from tracegrad.config import config
 from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.ir.location import Location
 from tracegrad.ir.walk import all_steps
-from tracegrad.tensor.capture import Captured
+from tracegrad.tensor.captured import Captured
 
 SIGNATURES = 256  # kinds of arguments one function keeps programs for
 

@@ -9,19 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracegrad.dispatch.build import Built
-from tracegrad.dispatch.tally import Tally
 from tracegrad.errors import Mismatch
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
-from tracegrad.passes.merge import merge
-from tracegrad.tensor.capture import Captured
-from tracegrad.tensor.draws import Draw, Drawn, Given, Redraw, drawn_value
+from tracegrad.later import later
+from tracegrad.tensor.captured import Captured
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds, same_kind, same_value
+from tracegrad.tensor.redraw import Draw, Drawn, Given, Redraw, drawn_value
+
+if TYPE_CHECKING:
+    from tracegrad.dispatch import tally
+    from tracegrad.passes import merge as merging
+else:
+    tally = later("tracegrad.dispatch.tally")
+    merging = later("tracegrad.passes.merge")
 
 Maker = Callable[[Captured], Built]
 TRIED_ON_TAPE = 4
@@ -66,13 +72,13 @@ class Path:
         self.exits: dict[int, Path] = {}
         self.entry: Any = None
         self.split: Location | None = None
-        self.tally: Tally | None = None
+        self.tally: tally.Tally | None = None
         self.ready = False
 
     def count(self, inputs: Sequence[Any]) -> None:
         """A call was answered by this path, and what ran is to be counted."""
         if self.tally is None:
-            self.tally = Tally()
+            self.tally = tally.Tally()
         self.tally.add(self.captured.trace, inputs)
 
     def inputs(self, values: Sequence[Any]) -> list[Any] | Read:
@@ -227,7 +233,7 @@ def _joined(first: Captured, second: Captured) -> Captured | str:
             return f"`{variable.name}` is {variable.type}, not {inputs[place].type}"
         aligned.append(inputs[place])
     grown = replace(first.trace, inputs=tuple(inputs))
-    merged = merge(grown, second.trace, aligned)
+    merged = merging.merge(grown, second.trace, aligned)
     if isinstance(merged, Mismatch):
         where = "" if merged.where is None else f" (line {merged.where.line}: `{merged.where.text}`)"
         return f"{merged.reason}{where}"

@@ -8,8 +8,6 @@ everything it read from outside an input or a guard, values of an outer capture 
 from __future__ import annotations
 
 import contextlib
-import functools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,94 +16,16 @@ import numpy as np
 
 from tracegrad import tree
 from tracegrad.errors import ArgumentError, TracegradError
-from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Trace, Var
-from tracegrad.ir.types import ArrayType
 from tracegrad.record.frames import raised_at
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
 from tracegrad.record.tape import Tape
-from tracegrad.tensor.draws import Draw
+from tracegrad.tensor.captured import Captured, Leaf, Static, running, under_way
 from tracegrad.tensor.namespace import Session
 from tracegrad.tensor.reads import Argument, Read, calm_errors, form_of, is_calm
 from tracegrad.tensor.traced import TracedArray
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """An argument leaf: its value, what the user calls it, and how it takes part.
-
-    `role`: "traced" (an input), "active" (an input that is differentiated) or "static".
-    """
-
-    value: Any
-    name: str
-    role: str
-
-
-@dataclass(frozen=True)
-class Captured:
-    """What one run left.
-
-    Attributes
-    ----------
-    trace : Trace
-    sources : tuple
-        For each input of the trace where its value comes from at a later call: the place of an argument
-        leaf (int), a `Read`, a `Drawn` number, a plain array (a constant), or an outer traced value.
-    guards : tuple of Read
-        What must be found again at a later call.
-    draws : tuple of Draw
-        Calls that draw random numbers, to be made again in this order; `drawn` is what they gave in this run.
-    structure, results : the returned value's structure; per leaf an output's place in the trace (int) or
-    `Static` values : list
-        The value of each output of the trace in this run.
-    weak : tuple of bool
-        Which outputs are Python numbers.
-    impure : (reason, Location) or None
-        Why a later call could differ in a way no guard sees.
-    notes : tuple of (str, Location)
-        Why loops and branches were not generalised.
-    genuine : tuple of Read
-        What was looked up in modules nobody is expected to change, `np.exp`; asked by a later process alone.
-    shows : bool
-        Something was printed.
-    files : tuple of str
-        Where the functions are written that ran.
-    """
-
-    trace: Trace
-    sources: tuple[Any, ...]
-    guards: tuple[Read, ...]
-    draws: tuple[Draw, ...]
-    drawn: tuple[Any, ...]
-    structure: Any
-    results: tuple[Any, ...]
-    values: tuple[Any, ...]
-    weak: tuple[bool, ...]
-    impure: tuple[str, Location | None] | None
-    notes: tuple[tuple[str, Location | None], ...]
-    genuine: tuple[Read, ...] = ()
-    shows: bool = False
-    files: tuple[str, ...] = ()
-
-    @functools.cached_property
-    def name(self) -> str:
-        """What the trace is called."""
-        return self.trace.name
-
-    @functools.cached_property
-    def outputs(self) -> tuple[ArrayType, ...]:
-        """The types of the outputs of the trace."""
-        return tuple(atom.type for atom in self.trace.outputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Static:
-    """A returned leaf that is not traced: None, a string."""
-
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,26 +44,6 @@ class Taped:
     tape: Tape
     inputs: dict[int, Var]
     captured: Captured
-
-
-class _Running(threading.local):
-    def __init__(self) -> None:
-        self.sessions: list[Session] = []
-
-
-_running = _Running()
-under_way: list[Session] = []
-"""Every capture under way, of all threads: empty nearly always, and quicker to ask than `is_capturing`."""
-
-
-def is_capturing() -> bool:
-    """Whether a capture is under way in this thread: calls inside become part of it."""
-    return bool(_running.sessions)
-
-
-def outer_session() -> Session | None:
-    """The innermost capture under way in this thread."""
-    return _running.sessions[-1] if _running.sessions else None
 
 
 def capture(
@@ -175,7 +75,7 @@ def capture(
     ------
     Whatever the function raises; nothing is kept then.
     """
-    recording = Recording(TracedArray, len(_running.sessions) + 1, loops)
+    recording = Recording(TracedArray, len(running.sessions) + 1, loops)
     with _session(recording) as session:
         places: dict[Any, int] = {}
         given: list[Any] = []
@@ -213,7 +113,7 @@ def run_taped(
     NotOnTape : the run meets a value of another recorder
     Whatever the function raises; nothing is kept then.
     """
-    tape = Tape(TracedArray, len(_running.sessions) + 1)
+    tape = Tape(TracedArray, len(running.sessions) + 1)
     with _session(tape) as session:
         given = [
             _input(tape, leaf)
@@ -234,7 +134,7 @@ def run_taped(
 def _session(recording: Recording) -> Iterator[Session]:
     """A capture under way in this thread; nothing of it is left, however it ends."""
     session = Session(recording)
-    _running.sessions.append(session)
+    running.sessions.append(session)
     under_way.append(session)
     try:
         yield session
@@ -244,7 +144,7 @@ def _session(recording: Recording) -> Iterator[Session]:
         raise
     finally:
         under_way.remove(session)
-        _running.sessions.pop()
+        running.sessions.pop()
 
 
 def _input(recording: Recording, leaf: Leaf) -> Any:

@@ -1,9 +1,8 @@
 """Random numbers: a draw is an input that is drawn anew at each call, in the order of the run.
 
 In: calls of `np.random`, of generators, of `random`, as the function makes them. Out: values the capture computes with,
-and a `Draw` for each call, which says how it is made again (`Redraw`). A program that is left after its draws puts the
-generators back to where they were, so that whoever answers the call draws the same numbers. A generator made inside
-with a constant seed gives constants. What cannot be made again makes the run not repeatable. Begin with `Draws.call`.
+and a `Draw` for each call, which says how it is made again (`redraw.py`). A generator made inside with a constant seed
+gives constants. What cannot be made again makes the run not repeatable. Begin with `Draws.call`.
 
 Choosing from values draws their places: `rng.choice(a)` is `a[rng.choice(len(a))]`, bit for bit.
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 import random
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,9 @@ import numpy as np
 from tracegrad.errors import LeakError
 from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.tensor.reads import GENERATORS, MISSING, Argument, Read, form_of
+from tracegrad.tensor.outside import GENERATORS
+from tracegrad.tensor.reads import MISSING, Argument, Read
+from tracegrad.tensor.redraw import Draw, Drawn, Given, form_drawn, is_usable, varies
 from tracegrad.tensor.standins import is_traced
 
 _MAKERS = {
@@ -29,180 +29,8 @@ _MAKERS = {
     np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64, random.Random,
 }  # fmt: skip
 _GLOBAL: Any = np.random.mtrand._rand
-_NUMBERS = (float, int, np.floating, np.integer)
-_LARGEST = 2**31  # as for ints that are arguments
 _SHUFFLES = {"shuffle", "permutation", "choice", "permuted", "sample", "choices"}
 Plain = (float, int, str, bytes, bool, type(None), np.generic, np.dtype, type, range)
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """An input, or a part of a later draw: what the draw with this number gave; of a list, one item."""
-
-    number: int
-    item: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An argument of a draw: an argument leaf of the call (its place), or a read."""
-
-    source: int | Read
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One call that is made again at each call.
-
-    Attributes
-    ----------
-    owner : Given, Drawn or object
-        The generator; without `name` the callable itself.
-    name : str or None
-    args, keywords : values, `Given`, `Drawn`, and tuples and lists of them
-    form : what it gives: type, dtype and shape; of a list those of its items; None where nothing is computed with it
-    """
-
-    owner: Any
-    name: str | None
-    args: tuple[Any, ...]
-    keywords: tuple[tuple[str, Any], ...]
-    form: Any
-
-
-def _form(value: Any) -> Any:
-    return [form_of(v) for v in value] if isinstance(value, list) else form_of(value)
-
-
-def _may_be_large(form: Any) -> bool:
-    return any(map(_may_be_large, form)) if isinstance(form, list) else form is not None and form[0] is int
-
-
-def _is_certain(draw: Draw) -> bool:
-    """Whether a draw gives the same form each time: its arguments are constants, and no int may be too large."""
-    varies = _varies([*draw.args, *(v for _, v in draw.keywords)])
-    return not varies and not _may_be_large(draw.form) and (draw.name is not None or draw.form is None)
-
-
-def _is_usable(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_usable, value))
-    if isinstance(value, int) and not isinstance(value, np.generic):
-        return not isinstance(value, bool) and -_LARGEST < value < _LARGEST
-    if isinstance(value, np.ndarray):
-        return type(value) is np.ndarray and value.dtype.kind in "fiub"
-    return isinstance(value, _NUMBERS)
-
-
-class Redraw:
-    """Makes the draws of one path.
-
-    Attributes
-    ----------
-    needs : list of int or Read
-        What `make` asks the values of.
-    """
-
-    def __init__(self, draws: Sequence[Draw]) -> None:
-        self.draws = draws
-        self.needs: list[Any] = []
-        for draw in draws:
-            self._collect((draw.owner, draw.args, [v for _, v in draw.keywords]))
-        self._certain = all(map(_is_certain, draws))
-        self._plain: list[tuple[Any, Any, str, tuple[Any, ...], dict[str, Any]]] | None = None
-        if self._certain and all(d.name is not None and not isinstance(d.owner, Drawn) for d in draws):
-            self._plain = [
-                (self._place_of_owner(d.owner), d.owner, str(d.name), d.args, dict(d.keywords)) for d in draws
-            ]
-
-    def _place_of_owner(self, owner: Any) -> int | None:
-        return self._place(owner.source) if isinstance(owner, Given) else None
-
-    def _collect(self, part: Any) -> None:
-        if isinstance(part, Given):
-            if self._place(part.source) is None:
-                self.needs.append(part.source)
-        elif isinstance(part, (list, tuple)):
-            for p in part:
-                self._collect(p)
-
-    def _place(self, source: Any) -> int | None:
-        return next(
-            (i for i, s in enumerate(self.needs) if s is source or (type(s) is int and s == source)), None
-        )
-
-    def make(self, values: Sequence[Any], save: bool = True) -> tuple[list[Any], list[Any]] | None:
-        """The results, and what `put_back` needs; None, with everything put back, where one is of another form.
-
-        Parameters
-        ----------
-        values : what `needs` asks for
-        save : bool
-            The draws may have to be taken back.
-        """
-        results: list[Any] = []
-        saved: list[Any] = []
-        if self._plain is not None and not save:  # nothing to look up, to check or to take back
-            for place, owner, name, args, keywords in self._plain:
-                generator = owner if place is None else values[place]
-                results.append(getattr(generator, name)(*args, **keywords))
-            return results, saved
-        try:
-            for draw in self.draws:
-                owner = self._filled(draw.owner, values, results)
-                function = owner if draw.name is None else getattr(owner, draw.name)
-                if (save or not self._certain) and not isinstance(draw.owner, Drawn):
-                    _save(owner, saved)
-                keywords = {k: self._filled(v, values, results) for k, v in draw.keywords}
-                result = function(*self._filled(draw.args, values, results), **keywords)
-                results.append(result)
-                if draw.form is not None and (_form(result) != draw.form or not _is_usable(result)):
-                    put_back(saved)
-                    return None
-        except Exception:  # whoever answers the call instead will raise it, from the user's line
-            put_back(saved)
-            return None
-        return results, saved
-
-    def _filled(self, part: Any, values: Sequence[Any], results: Sequence[Any]) -> Any:
-        if isinstance(part, Given):
-            place = self._place(part.source)
-            assert place is not None
-            return values[place]
-        if isinstance(part, Drawn):
-            return results[part.number] if part.item is None else results[part.number][part.item]
-        if type(part) in (list, tuple):
-            return type(part)([self._filled(p, values, results) for p in part])
-        return part
-
-
-def _save(owner: Any, saved: list[Any]) -> None:
-    """Note the state of a generator, unless it was noted already."""
-    if any(known is owner for known, _ in saved):
-        return
-    if isinstance(owner, np.random.Generator):
-        saved.append((owner, owner.bit_generator.state))
-    elif isinstance(owner, np.random.RandomState):
-        saved.append((owner, owner.get_state(legacy=False)))
-    elif isinstance(owner, random.Random):
-        saved.append((owner, owner.getstate()))
-
-
-def put_back(saved: Sequence[Any]) -> None:
-    """Generators as they were before the draws."""
-    for owner, state in reversed(saved):
-        if isinstance(owner, np.random.Generator):
-            owner.bit_generator.state = state
-        elif isinstance(owner, np.random.RandomState):
-            owner.set_state(state)
-        else:
-            owner.setstate(state)
-
-
-def drawn_value(drawn: Sequence[Any], source: Drawn) -> Any:
-    """The value of an input that was drawn."""
-    value = drawn[source.number]
-    return value if source.item is None else value[source.item]
 
 
 class Draws:
@@ -248,13 +76,13 @@ class Draws:
         key = (id(function), repr((plain, plainly)))
         if key not in self._answers:
             result = function(*plain, **plainly)
-            if not _is_usable(result) or isinstance(result, list):
+            if not is_usable(result) or isinstance(result, list):
                 self.recording.not_repeatable(
                     f"calls `{function.__name__}`, which remembers a {type(result).__name__}"
                 )
                 return result
             owner = Given(Read(origin[0], origin[1], "type", type(function)))
-            drawn = self._noted(Draw(owner, None, given, tuple(named.items()), _form(result)), result)
+            drawn = self._noted(Draw(owner, None, given, tuple(named.items()), form_drawn(result)), result)
             self._answers[key] = self.input(result, drawn)
         return self._answers[key]
 
@@ -267,7 +95,7 @@ class Draws:
         (given, plain), (named, plainly) = parts
         made = function(*plain, **plainly)
         seeds = [*given, *named.values()]
-        if seeds and not any(s is None for s in seeds) and not any(map(_varies, seeds)):
+        if seeds and not any(s is None for s in seeds) and not any(map(varies, seeds)):
             self._made[id(made)] = (made, None)
         else:
             self._made[id(made)] = (
@@ -312,12 +140,12 @@ class Draws:
             return self._refused(name)
         (given, plain), (named, plainly) = parts
         result = getattr(owner, name)(*plain, **plainly)
-        if origin is None and not any(map(_varies, (*given, *named.values()))):
+        if origin is None and not any(map(varies, (*given, *named.values()))):
             return self.array(result) if isinstance(result, np.ndarray) else result
-        if origin is None or not (result is None or _is_usable(result)):
+        if origin is None or not (result is None or is_usable(result)):
             self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
             return result
-        form = None if result is None else _form(result)
+        form = None if result is None else form_drawn(result)
         number = self._noted(Draw(origin, name, given, tuple(named.items()), form), result).number
         if isinstance(result, list):
             return [self.input(v, Drawn(number, k)) for k, v in enumerate(result)]
@@ -468,11 +296,6 @@ class _Constant:
 
 
 _CONSTANT = _Constant()
-
-
-def _varies(part: Any) -> bool:
-    """Whether an argument may be another at the next call."""
-    return any(map(_varies, part)) if isinstance(part, (list, tuple)) else isinstance(part, (Given, Drawn))
 
 
 def _is_sequence(value: Any) -> bool:

@@ -19,7 +19,8 @@ from tracegrad.ops.index import read as read_item
 from tracegrad.ops.numpy_making import concatenated
 from tracegrad.tensor.callables import LOCKS, has_traced, holds_traced, is_stable, plain_key
 from tracegrad.tensor.numpy_protocol import unsupported
-from tracegrad.tensor.reads import CONTAINERS, MISSING, Reads
+from tracegrad.tensor.outside import CONTAINERS, Reads
+from tracegrad.tensor.reads import MISSING
 from tracegrad.tensor.special_methods import WITHOUT_PARTS
 from tracegrad.tensor.standins import is_traced
 from tracegrad.tensor.traced import TracedArray

@@ -53,7 +53,8 @@ from tracegrad.tensor.folds import FOLDS, fold_of
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.lookups import Lookups
 from tracegrad.tensor.numpy_protocol import spelling, unsupported
-from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, CONTAINERS, MISSING, Reads, Unread
+from tracegrad.tensor.outside import CONTAINERS, Reads, Unread
+from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, MISSING
 from tracegrad.tensor.sequences import LATER, Sequences
 from tracegrad.tensor.special_methods import BY_NAME, UPDATES, WITHOUT_PARTS, Operators
 from tracegrad.tensor.standins import StandIns, is_traced

@@ -1,30 +1,23 @@
-"""What the function reads from outside: access paths that are looked up again at each call.
+"""Reads: access paths to what a function reads from outside, and whether what is found there now is what was found.
 
-A read starts at a root (the globals of a function, a closure cell, an argument that is not traced) and
-follows attributes and items. What stands at its end is an *input* (floats, arrays: new values are just
-used) or is *guarded*: numbers and strings by value, functions, classes and modules by identity, other
-objects by their type, since what is read of them has paths of its own. An object that goes where its reads
-cannot be seen needs more: its identity is guarded, or the run is not repeatable. Begin with `Reads.read`.
+A read starts at a root (the globals of a function, a closure cell, an argument that is not traced) and follows
+attributes and items. What stands at its end is an input, or is guarded: `outside.py` says which, while a capture
+runs. Here is what is asked at later calls. Begin with `Read`.
 """
 
 from __future__ import annotations
 
-import collections
 import datetime
 import decimal
 import enum
 import fractions
-import random
 import re
 import types
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy._core import umath
-
-from tracegrad.ops.operators import Operators
 
 MISSING = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 BY_VALUE = (
@@ -45,11 +38,7 @@ _EXACT = {
 BY_IDENTITY = (
     types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type, np.ufunc, type(np.sum), enum.Enum,
 )  # fmt: skip
-_BOUND = (types.MethodType, types.BuiltinMethodType)  # made anew at each access
-CONTAINERS = (list, tuple, dict)
-GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
-_PLAIN = (float, int, str, np.ndarray, type(None))
-_HEAP_TYPE = 1 << 9  # of `__flags__`: a class made by a `class` statement, whose attributes may be set
+HEAP_TYPE = 1 << 9  # of `__flags__`: a class made by a `class` statement, whose attributes may be set
 
 Step = tuple[str, Any]
 
@@ -175,265 +164,3 @@ def same_kind(value: Any, found: Any) -> bool:
     if type(value) is not type(found):
         return False
     return not isinstance(found, np.ndarray) or (value.dtype == found.dtype and value.shape == found.shape)
-
-
-def _name(root: Any, path: tuple[Step, ...]) -> str | None:
-    """What the user calls what stands there."""
-    if not path:
-        return None
-    key = path[-1][1]
-    if len(path) == 2 and path[0] == ("attr", "__defaults__"):
-        code = root.__code__
-        return str(code.co_varnames[code.co_argcount - len(root.__defaults__) + key])
-    return key if isinstance(key, str) else None
-
-
-class Reads:
-    """The reads of one capture.
-
-    Parameters
-    ----------
-    recording : Recording
-        Gets an input for each float or array read.
-    """
-
-    def __init__(self, recording: Any) -> None:
-        self.recording = recording
-        self.guards: list[Read] = []
-        self.inputs: dict[Any, Read] = {}  # Var -> where its value comes from
-        self.files: set[str] = set()  # where the functions are written that ran
-        self.genuine: dict[Any, Read] = {}  # what was looked up in modules that nobody changes
-        self._memo: dict[Hashable, tuple[Any, Any]] = {}
-        self._paths: dict[int, tuple[Any, Any, tuple[Step, ...]]] = {}
-        self._roots: list[Any] = []
-
-    def path_of(self, value: Any) -> tuple[Any, tuple[Step, ...]] | None:
-        """Root and path of an object that came from outside, or None."""
-        entry = self._paths.get(id(value))
-        return None if entry is None or entry[0] is not value else entry[1:]
-
-    def track(self, value: Any, root: Any, path: tuple[Step, ...]) -> None:
-        """Remember where an object came from; one that two paths lead to must be one object at each call."""
-        known = self._paths.setdefault(id(value), (value, root, path))
-        if known[1] is not root or known[2] != path:
-            if known[0] is not value:
-                self._paths[id(value)] = (value, root, path)
-            elif not isinstance(value, BY_IDENTITY):
-                self.guards.append(Read(root, path, "alias", Read(known[1], known[2], "", None)))
-
-    def read(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any = None) -> Any:
-        """The value as the function sees it: traced where it can be an input, itself otherwise, with a guard.
-
-        `owner` is the object of which the last step of the path reads an attribute.
-        """
-        if isinstance(value, Operators):
-            return self.recording.traced(value)
-        key = (root if isinstance(root, Argument) else id(root), path)
-        try:
-            found = self._memo.get(key)
-        except TypeError:  # an item whose key is not hashable: nothing to look up again
-            self.recording.not_repeatable(f"reads an item with a {type(path[-1][1]).__name__} as key")
-            return value
-        if found is not None and (found[0] is value or _same_method(found[0], value)):
-            return found[1]
-        if found is not None:
-            self.recording.not_repeatable(f"`{Read(root, path, '', None)}` changes while the function runs")
-        self._roots.append(root)
-        seen = self._seen(value, root, path, owner)
-        self._memo[key] = (value, seen)
-        return seen
-
-    def pin(self, value: Any) -> None:
-        """Guard that an object from outside is this very object."""
-        origin = self.path_of(value)
-        if origin is not None and not isinstance(value, BY_IDENTITY):
-            key = ("pin", id(origin[0]), origin[1])
-            if key not in self._memo:
-                self._memo[key] = (value, value)
-                self.guards.append(Read(*origin, "identity", value))
-
-    def member(self, cls: type, name: str, found: Any) -> None:
-        """Guard what a class of the user's has under a name: what runs when its objects are used."""
-        if cls.__flags__ & _HEAP_TYPE:
-            key = ("member", id(cls), name)
-            if key not in self._memo:
-                self._memo[key] = (cls, found)
-                self._roots.append(cls)
-                if isinstance(found, types.MethodType):
-                    self.guards.append(
-                        Read(cls, (("attr", name), ("attr", "__func__")), "identity", found.__func__)
-                    )
-                else:
-                    self.guards.append(Read(cls, (("attr", name),), "identity", found))
-
-    def stable(self, module: Any, name: str, value: Any) -> Any:
-        """What a module has that computes as NumPy does: nothing is guarded, another process looks once."""
-        self.genuine[id(module), name] = Read(module, (("attr", name),), "genuine", value)
-        return value
-
-    def absent(self, root: Any, path: tuple[Step, ...]) -> None:
-        """Guard that there is nothing at the end of a path."""
-        self.read(MISSING, root, path)
-
-    def _seen(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any) -> Any:
-        name = _name(root, path)
-        if isinstance(value, np.ndarray):
-            return self._array(value, root, path, name)
-        if type(value) is float or isinstance(value, np.floating):
-            return self._input(value, root, path, name, weak=type(value) is float)
-        if isinstance(value, types.MethodType):
-            self.guards.append(Read(root, (*path, ("attr", "__func__")), "identity", value.__func__))
-            if owner is None or (value.__self__ is not owner and value.__self__ is not type(owner)):
-                self.read(value.__self__, root, (*path, ("attr", "__self__")))
-        elif value is MISSING or (isinstance(value, BY_IDENTITY) and not _is_bound(value)):
-            self.guards.append(Read(root, path, "identity", value))
-            if value is not MISSING:
-                self.track(value, root, path)
-            if isinstance(value, types.FunctionType):
-                # Tools that reload a module exchange the code of the functions they find.
-                self.guards.append(Read(root, (*path, ("attr", "__code__")), "identity", value.__code__))
-        elif isinstance(value, types.BuiltinFunctionType):
-            if value.__self__ is not owner and value.__self__ is not type(owner):
-                self.guards.append(Read(root, (*path, ("attr", "__name__")), "value", value.__name__))
-                self.read(value.__self__, root, (*path, ("attr", "__self__")))
-        elif isinstance(value, BY_VALUE):
-            self.guards.append(Read(root, path, "value", value))
-            if type(value).__flags__ & _HEAP_TYPE:
-                self.track(value, root, path)
-        else:
-            self.guards.append(Read(root, path, "type", type(value)))
-            self.track(value, root, path)
-        return value
-
-    def _array(self, value: Any, root: Any, path: tuple[Step, ...], name: str | None) -> Any:
-        """An array of numbers is an input; of any other its contents are guarded."""
-        kind = type(value)
-        if kind is np.ndarray and value.dtype.kind in "fiub":
-            return self._input(value, root, path, name)
-        if kind is np.ndarray and not value.dtype.hasobject:
-            self.guards.append(Read(root, path, "contents", value.copy()))
-        else:
-            what = "an array of objects" if kind is np.ndarray else f"a {kind.__name__}"
-            self.recording.not_repeatable(f"reads {what} from outside")
-        self.track(value, root, path)
-        return value
-
-    def _input(
-        self, value: Any, root: Any, path: tuple[Step, ...], name: str | None, weak: bool = False
-    ) -> Any:
-        traced = self.recording.input(value, name, weak)
-        self.inputs[traced.atom] = Read(root, path, "input", value)
-        return traced
-
-    def length(self, value: Any) -> int:
-        """The length of a container, with a guard on it if it is from outside."""
-        origin = self.path_of(value)
-        if origin is not None:
-            found = tuple(value) if type(value) is dict else (type(value), len(value))
-            self.guards.append(Read(*origin, "keys" if type(value) is dict else "length", found))
-        return len(value)
-
-    def contents(self, value: Any, objects: str = "parts") -> Any:
-        """A value used in one piece: a container from outside with each item read, anything else as it is.
-
-        Parameters
-        ----------
-        objects : "parts", "same" or "whole"
-            What will be done with the objects found: they are only moved, or compared and returned (their identity
-            is guarded), or looked at by code whose reads are not seen (the run is not repeatable).
-        """
-        kind = type(value)
-        origin = self.path_of(value)
-        if kind in CONTAINERS:
-            if origin is None:
-                return self._made_inside(value, objects) if objects != "parts" else value
-            root, path = origin
-            if kind is dict:
-                self.guards.append(Read(root, path, "keys", tuple(value)))
-                items = {k: self.read(v, root, (*path, ("item", k))) for k, v in value.items()}
-                return {k: self.contents(v, objects) for k, v in items.items()}
-            self.guards.append(Read(root, path, "length", (kind, len(value))))
-            read = (self.read(v, root, (*path, ("item", i))) for i, v in enumerate(value))
-            return kind([self.contents(v, objects) for v in read])
-        if origin is None:
-            return value
-        root, path = origin
-        if isinstance(value, tuple) and hasattr(kind, "_fields"):
-            read = (self.read(v, root, (*path, ("item", i))) for i, v in enumerate(value))
-            return kind(*[self.contents(v, objects) for v in read])
-        if kind in (set, frozenset) and all(isinstance(v, BY_VALUE) for v in value):
-            self.guards.append(Read(root, path, "value", kind(value)))
-        elif isinstance(value, (*CONTAINERS, set, frozenset, bytearray, collections.deque)):
-            self.recording.not_repeatable(f"looks at the whole of a {kind.__name__} from outside")
-        elif not isinstance(value, (*BY_IDENTITY, *BY_VALUE, types.MethodType, np.ndarray)):
-            self._object(value, objects)
-        return value
-
-    def _made_inside(self, value: Any, objects: str) -> Any:
-        """A container made inside, for code that looks into it."""
-        items = value.values() if type(value) is dict else value
-        if all(isinstance(v, (Operators, *_PLAIN)) for v in items):
-            return value
-        if type(value) is dict:
-            return {k: self.contents(v, objects) for k, v in value.items()}
-        return type(value)([self.contents(v, objects) for v in value])
-
-    def _object(self, value: Any, objects: str) -> None:
-        kind = type(value)
-        if hasattr(kind, "__next__"):
-            self.recording.not_repeatable(f"uses up a {kind.__name__} from outside")
-        elif objects == "same":
-            self.pin(value)
-        elif objects == "whole":
-            self.recording.not_repeatable(
-                f"hands a {kind.__name__} from outside to code whose reads are not seen"
-            )
-
-    def deep(self, value: Any) -> Any:
-        """A returned value with every container from outside in it read."""
-        kind = type(value)
-        if kind in CONTAINERS and self.path_of(value) is None:
-            if kind is dict:
-                return {k: self.deep(v) for k, v in value.items()}
-            return kind(map(self.deep, value))
-        return self.contents(value, "same")
-
-
-def _is_bound(value: Any) -> bool:
-    """Whether this is a method of a built-in object; a function of a module says so too."""
-    return isinstance(value, types.BuiltinFunctionType) and not isinstance(
-        value.__self__, (types.ModuleType, type(None))
-    )
-
-
-def _same_method(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and isinstance(a, _BOUND) and a.__self__ is b.__self__ and a == b
-
-
-class Unread(Reads):
-    """The reads of a run on the tape: nothing is looked up again, so everything is what it is."""
-
-    def path_of(self, value: Any) -> tuple[Any, tuple[Step, ...]] | None:
-        """Only of generators of random numbers is it asked where they came from: from themselves."""
-        return (value, ()) if isinstance(value, GENERATORS) else None
-
-    def track(self, value: Any, root: Any, path: tuple[Step, ...]) -> None:
-        """Where an object came from does not matter."""
-
-    def read(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any = None) -> Any:
-        return value
-
-    def pin(self, value: Any) -> None:
-        """Nothing is guarded."""
-
-    def member(self, cls: type, name: str, found: Any) -> None:
-        """Nothing is guarded."""
-
-    def stable(self, module: Any, name: str, value: Any) -> Any:
-        return value
-
-    def contents(self, value: Any, objects: str = "parts") -> Any:
-        return value
-
-    def deep(self, value: Any) -> Any:
-        return value

@@ -20,7 +20,8 @@ from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import linalg
 from tracegrad.tensor.callables import is_of_package, may_clone
-from tracegrad.tensor.reads import CONTAINERS, MISSING
+from tracegrad.tensor.outside import CONTAINERS
+from tracegrad.tensor.reads import MISSING
 from tracegrad.tensor.standins import is_traced
 from tracegrad.tensor.traced import LoopItem, TracedArray
 

@@ -1,0 +1,114 @@
+"""What one run of a function left, as data, and whether a run is being captured now.
+
+`capture.py` makes it; dispatch makes a program of it, and keeps it. A process that finds its programs on disk needs
+this file alone. Begin with `Captured`.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from tracegrad.ir.location import Location
+from tracegrad.ir.trace import Trace
+from tracegrad.ir.types import ArrayType
+from tracegrad.tensor.reads import Read
+from tracegrad.tensor.redraw import Draw
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An argument leaf: its value, what the user calls it, and how it takes part.
+
+    `role`: "traced" (an input), "active" (an input that is differentiated) or "static".
+    """
+
+    value: Any
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What one run left.
+
+    Attributes
+    ----------
+    trace : Trace
+    sources : tuple
+        For each input of the trace where its value comes from at a later call: the place of an argument
+        leaf (int), a `Read`, a `Drawn` number, a plain array (a constant), or an outer traced value.
+    guards : tuple of Read
+        What must be found again at a later call.
+    draws : tuple of Draw
+        Calls that draw random numbers, to be made again in this order; `drawn` is what they gave in this run.
+    structure, results : the returned value's structure; per leaf an output's place in the trace (int) or
+    `Static` values : list
+        The value of each output of the trace in this run.
+    weak : tuple of bool
+        Which outputs are Python numbers.
+    impure : (reason, Location) or None
+        Why a later call could differ in a way no guard sees.
+    notes : tuple of (str, Location)
+        Why loops and branches were not generalised.
+    genuine : tuple of Read
+        What was looked up in modules nobody is expected to change, `np.exp`; asked by a later process alone.
+    shows : bool
+        Something was printed.
+    files : tuple of str
+        Where the functions are written that ran.
+    """
+
+    trace: Trace
+    sources: tuple[Any, ...]
+    guards: tuple[Read, ...]
+    draws: tuple[Draw, ...]
+    drawn: tuple[Any, ...]
+    structure: Any
+    results: tuple[Any, ...]
+    values: tuple[Any, ...]
+    weak: tuple[bool, ...]
+    impure: tuple[str, Location | None] | None
+    notes: tuple[tuple[str, Location | None], ...]
+    genuine: tuple[Read, ...] = ()
+    shows: bool = False
+    files: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def name(self) -> str:
+        """What the trace is called."""
+        return self.trace.name
+
+    @functools.cached_property
+    def outputs(self) -> tuple[ArrayType, ...]:
+        """The types of the outputs of the trace."""
+        return tuple(atom.type for atom in self.trace.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """A returned leaf that is not traced: None, a string."""
+
+    value: Any
+
+
+class _Running(threading.local):
+    def __init__(self) -> None:
+        self.sessions: list[Any] = []
+
+
+running = _Running()
+under_way: list[Any] = []
+"""Every capture under way, of all threads: empty nearly always, and quicker to ask than `is_capturing`."""
+
+
+def is_capturing() -> bool:
+    """Whether a capture is under way in this thread: calls inside become part of it."""
+    return bool(running.sessions)
+
+
+def outer_session() -> Any:
+    """The innermost capture under way in this thread."""
+    return running.sessions[-1] if running.sessions else None
