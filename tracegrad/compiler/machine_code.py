@@ -5,13 +5,17 @@ which a dispatcher asks before it compiles a signature and tells when it has. Th
 one file a function and signature, named by everything that machine code depends on (text, signature, processor,
 versions, options), and with the digest that `disk_cache` checks.
 
-Numba's own cache refreshes all of its registries before it loads a file, which imports `scipy.linalg` and most of
-`numba.np`: half a second that a process which compiles nothing does not need. Begin with `MachineCode`.
+Numba's own cache gets ready to compile before it loads a file: it refreshes all of its registries, which imports
+`scipy.linalg` and most of `numba.np`, compiles its runtime, and imports every module that had a function inlined. That
+is half a second which a process that compiles nothing does not need. Begin with `MachineCode`.
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -40,15 +44,14 @@ class MachineCode:
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The compiled function for a signature, or None."""
         from numba.core.compiler import CompileResult
-        from numba.core.runtime import rtsys
 
         name = self._file(signature, target.codegen())
         content = read(name)
         if content is None:
             return None
         try:
-            rtsys.initialize(target)  # the memory of arrays; all else of a refresh is needed to compile alone
-            return CompileResult._rebuild(target, *pickle.loads(content))
+            _know_the_runtime()
+            return CompileResult._rebuild(target, *_unpickler()(io.BytesIO(content)).load())
         except Exception as error:  # whatever is wrong with it, it can be compiled again
             say_once("code", f"machine code that was kept cannot be used, and is made again: {error!r}")
             drop(name)
@@ -77,3 +80,42 @@ class MachineCode:
         made_with = (versions(), numba.__version__, llvmlite.__version__, config.shaping())
         for_what = (str(signature), repr(codegen.magic_tuple()))
         return f"{self._name}.{digest_of(*self._made_of, *for_what, *made_with)}{CODE}"
+
+
+@functools.cache
+def _know_the_runtime() -> None:
+    """Numba's memory of arrays, for machine code that is linked; what is compiled has Numba compile more of it."""
+    from llvmlite.binding import add_symbol
+    from numba.core.runtime._nrt_python import c_helpers
+
+    for name, address in c_helpers.items():
+        add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
+@functools.cache
+def _unpickler() -> Any:
+    """What reads the pickles, without the modules of the functions that are part of the machine code.
+
+    Each function comes with its environment: constants, which it may ask for, and the globals of its module, which
+    compiled code asks for in object mode alone.
+    """
+    from numba.core.environment import Environment, lookup_environment
+
+    def environment(module: str, constants: Any, name: str) -> Any:
+        found = lookup_environment(name)
+        if found is None:
+            known = sys.modules.get(module)
+            found = Environment({"__name__": module} if known is None else vars(known))
+            found.consts[:] = constants
+            found.env_name = name
+            Environment._memo[name] = found
+        return found
+
+    class Unpickler(pickle.Unpickler):
+        """Pickles of Numba's."""
+
+        def find_class(self, module: str, name: str) -> Any:
+            wanted = (module, name) == ("numba.core.environment", "_rebuild_env")
+            return environment if wanted else super().find_class(module, name)
+
+    return Unpickler

@@ -71,6 +71,12 @@ def prepare(function: Any, arguments: Sequence[Any]) -> str | None:
     return None
 
 
+def entry_point(function: Any, arguments: Sequence[Any]) -> Callable[..., Any]:
+    """What was compiled for these arguments, as a function that does not look at types: it is given no others."""
+    found: Callable[..., Any] = function.overloads[tuple(map(_numba_type, arguments))].entry_point
+    return found
+
+
 def was_loaded(function: Any) -> bool:
     """Whether the machine code of a function was found on disk, all of it."""
     return bool(function.stats.cache_hits) and not function.stats.cache_misses

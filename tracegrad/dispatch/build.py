@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracegrad.compiler.numba_backend import compile_native, machine_code, prepare, was_loaded
+from tracegrad.compiler.numba_backend import compile_native, entry_point, machine_code, prepare, was_loaded
 from tracegrad.compiler.pool import take
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
@@ -90,7 +90,7 @@ class Built:
         self._trace = trace
         self._planned = (wrt, seeded, once, memory or config.loop_memory)
         self.contract = config.contract
-        self.native: Callable[..., Any] | None = None
+        self.native: Callable[..., Any] | None = None  # takes values of its types alone (`tree.as_native`)
         self.native_backward: Callable[..., Any] | None = None
         self.native_seconds: float | None = None  # what a call takes, about
         self.native_text: Source | None = None
@@ -184,7 +184,7 @@ class Built:
     def machine_code(self) -> tuple[int, tuple[tuple[str, int | None, str], ...]]:
         """Where the native program stands, and what it returns: dtype, dimensions and layout of each result."""
         assert self.native is not None
-        return machine_code(self.native, self._parameters)
+        return machine_code(self._compiled, self._parameters)
 
     @property
     def _parameters(self) -> list[ArrayType]:
@@ -268,9 +268,10 @@ class Built:
             if reason is not None:
                 self.reasons = [reason]
                 return False
-            self.native_backward = functions[1]
+            self.native_backward = entry_point(functions[1], self.outline.bars)
         self.was_kept = all(map(was_loaded, functions))
-        self.native = functions[0]
+        self._compiled = functions[0]
+        self.native = entry_point(functions[0], self._parameters)
         return True
 
 
