@@ -392,6 +392,32 @@ def cumprod_blocks(x, outer, length, inner, shape, one):
     return out.reshape(shape)
 
 
+def cummax_blocks(x, outer, length, inner, shape, zero):
+    """Running maxima along the axis that has `length`; NaN stays."""
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.full(x.size, zero)
+    for o in range(outer):
+        for i in range(inner):
+            start = o * length * inner + i
+            for k in range(start, (o + 1) * length * inner + i, inner):
+                last = out[max(k - inner, start)]
+                out[k] = flat[k] if k == start or flat[k] > last or flat[k] != flat[k] else last
+    return out.reshape(shape)
+
+
+def cummin_blocks(x, outer, length, inner, shape, zero):
+    """Running minima along the axis that has `length`; NaN stays."""
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.full(x.size, zero)
+    for o in range(outer):
+        for i in range(inner):
+            start = o * length * inner + i
+            for k in range(start, (o + 1) * length * inner + i, inner):
+                last = out[max(k - inner, start)]
+                out[k] = flat[k] if k == start or flat[k] < last or flat[k] != flat[k] else last
+    return out.reshape(shape)
+
+
 def argsort_of(row):
     """The order that sorts a vector: runs of doubling length are merged; ties keep their order, NaN comes last."""
     n = row.size

@@ -99,6 +99,23 @@ cumprod: Op = Op(
     ),
 )
 
+
+def _running_op(name: str, ufunc: np.ufunc, kernel: Any) -> Op:
+    return Op(
+        name,
+        lambda x, axis: ufunc.accumulate(x, axis=axis),
+        result_type=lambda x, axis: ArrayType(x.shape, x.dtype),
+        passes_zero=True,
+        emit=_emit_cumulative(f"np.{ufunc.__name__}.accumulate"),
+        native=_native_cumulative(kernel, 0),
+        sample=_ALONG,
+    )
+
+
+running_max: Op = _running_op("running_max", np.maximum, kernels.cummax_blocks)
+running_min: Op = _running_op("running_min", np.minimum, kernels.cummin_blocks)
+"""Running extremes as they stand in comparisons: `ops/numpy_ufuncs.py` reads what carries the derivative."""
+
 argsort: Op = Op(
     "argsort",
     lambda x, axis: np.argsort(x, axis=axis, kind="stable"),

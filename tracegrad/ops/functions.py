@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from tracegrad.ops import numpy_choosing, numpy_decompositions, numpy_making, numpy_nan  # noqa: F401 (they answer)
 from tracegrad.ops.numpy_elementwise import clip, round, special_functions, where
 from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, operand, value
 from tracegrad.ops.numpy_linalg import dot, einsum, linalg_norm, matmul, trace
+from tracegrad.ops.numpy_padding import pad
 from tracegrad.ops.numpy_reduce import (
     all,
     any,
@@ -39,7 +38,6 @@ from tracegrad.ops.numpy_shape import (
     concatenate,
     copy,
     diagonal,
-    pad,
     ravel,
     repeat,
     reshape,
@@ -50,13 +48,13 @@ from tracegrad.ops.numpy_shape import (
     take,
     transpose,
 )
+from tracegrad.ops.numpy_ufuncs import ufunc_method
 from tracegrad.ops.scipy_forms import SCIPY_FORMS
 
 __all__ = [
     "FUNCTIONS",
     "METHODS",
     "SCIPY_FUNCTIONS",
-    "UFUNC_METHODS",
     "all",
     "any",
     "argmax",
@@ -96,6 +94,7 @@ __all__ = [
     "take",
     "trace",
     "transpose",
+    "ufunc_method",
     "value",
     "var",
     "where",
@@ -107,19 +106,6 @@ SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **SCIPY_FORMS,
 }
 """SciPy's callables by their full name, `scipy.special.erf`."""
-
-UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
-    (np.add, "reduce"): sum,
-    (np.multiply, "reduce"): prod,
-    (np.maximum, "reduce"): max,
-    (np.minimum, "reduce"): min,
-    (np.logical_and, "reduce"): all,
-    (np.logical_or, "reduce"): any,
-    (np.logaddexp, "reduce"): logsumexp,
-    (np.add, "accumulate"): cumsum,
-    (np.multiply, "accumulate"): cumprod,
-}
-"""What `np.add.reduce(x, axis=0)` and its kind run; their default axis is 0."""
 
 
 def _shape_of(arguments: tuple[Any, ...]) -> Any:
@@ -136,8 +122,7 @@ def _transpose(x: Any, *axes: Any) -> Any:
 
 
 def _flatten(x: Any, order: str = "C") -> Any:
-    x = ravel(x, order=order)
-    return copy(x)
+    return copy(ravel(x, order=order))
 
 
 def _clip(x: Any, min: Any = None, max: Any = None, **keywords: Any) -> Any:

@@ -51,7 +51,7 @@ def under_ufunc(op: Op, name: str) -> Callable[..., Any]:
 
 
 for _op in list(REGISTRY.values()):
-    if isinstance(_op.evaluate, np.ufunc):
+    if isinstance(_op.evaluate, np.ufunc) and _op.name == _op.evaluate.__name__:
         FUNCTIONS[_op.evaluate] = under_ufunc(_op, f"np.{_op.evaluate.__name__}")
 
 special_functions: dict[str, Callable[..., Any]] = {

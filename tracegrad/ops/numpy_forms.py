@@ -23,10 +23,7 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 _ADVICE = {
     "where": "choose by value with np.where before the call",
     "out": "assign the result: y = np.{name}(...)",
-    "order": "leave `order` out: traced arrays are in C order",
-    "initial": "combine the result with the initial value after the call",
     "casting": "cast with .astype after the call",
-    "mean": "leave `mean` out: it is computed",
     "return_inverse": "leave it out",
 }
 _HARMLESS: dict[str, Sequence[Any]] = {
@@ -80,6 +77,7 @@ def answers(
 
     def decorate(ours: Callable[..., Any]) -> Callable[..., Any]:
         parameters = inspect.signature(ours).parameters.values()
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
         known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         most = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
         if any(p.kind is p.VAR_POSITIONAL for p in parameters):
@@ -93,7 +91,7 @@ def answers(
                 extra = dict(zip(theirs[most:], args[most:], strict=False))
                 refuse_keywords(said, extra if len(extra) == len(args) - most else {"out": args[most]})
                 args = args[:most]
-            if not keywords.keys() <= known:
+            if not open_ended and not keywords.keys() <= known:
                 refuse_keywords(said, {k: v for k, v in keywords.items() if k not in known})
                 keywords = {k: v for k, v in keywords.items() if k in known}
             if keywords:
@@ -139,6 +137,11 @@ def known(number: Any) -> Any:
 def is_sequence(a: Any) -> bool:
     """Whether something has items, unlike a number, traced or not."""
     return isinstance(a, (tuple, list)) or getattr(a, "ndim", 0) > 0
+
+
+def is_number(given: Any, number: float) -> bool:
+    """Whether this is a plain number, and that one."""
+    return isinstance(given, (bool, int, float)) and given == number
 
 
 def whole(numbers: Any) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import linalg, reduce
+from tracegrad.ops import decompositions, linalg, reduce
 from tracegrad.ops.arithmetic import multiply, power, subtract
 from tracegrad.ops.compare import absolute, not_equal
 from tracegrad.ops.numpy_forms import (
@@ -24,7 +24,7 @@ from tracegrad.ops.numpy_forms import (
     whole,
 )
 from tracegrad.ops.numpy_reduce import max, min, sum
-from tracegrad.ops.numpy_shape import diagonal, moveaxis, reshape, stack, transpose
+from tracegrad.ops.numpy_shape import diagonal, expand_dims, moveaxis, reshape, stack, transpose
 
 
 class SlogdetResult(NamedTuple):
@@ -157,12 +157,23 @@ def complete_subscripts(subscripts: str, operands: Sequence[Any]) -> str:
     return f"{','.join(terms)}->{output}"
 
 
+def _as_letters(*given: Any) -> tuple[str, tuple[Any, ...]]:
+    """`einsum(a, [0, 1], b, [1, 2], [0, 2])` as subscripts in letters, and the arrays."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+    def word(axes: Any) -> str:
+        return "".join("..." if k is Ellipsis else letters[k.__index__()] for k in axes)
+
+    pairs = len(given) // 2
+    inputs = ",".join(word(given[2 * k + 1]) for k in range(pairs))
+    arrays = tuple(given[2 * k] for k in range(pairs))
+    return (f"{inputs}->{word(given[-1])}" if len(given) % 2 else inputs), arrays
+
+
 @answers(np.einsum)
-def einsum(subscripts: str, *operands: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any) -> Any:
     if not isinstance(subscripts, str):
-        raise UnsupportedError(
-            "`np.einsum` is recorded with subscripts in a string.", None, "np.einsum('ij,jk->ik', a, b)"
-        )
+        subscripts, operands = _as_letters(subscripts, *operands)
     arrays = [operand(x) for x in operands]
     return linalg.einsum(*arrays, subscripts=complete_subscripts(subscripts, arrays))
 
@@ -194,10 +205,19 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
         totals = sum(absolute(x), inside, keepdims=True)
         found = (max if ord > 0 else min)(totals, outside, keepdims=True)
         return found if keepdims else reshape(found, [n for k, n in enumerate(x.shape) if k not in axes])
-    if len(axes) != 1 or isinstance(ord, str):
-        raise UnsupportedError(
-            f"`np.linalg.norm` is recorded without ord={ord!r} for matrices.", None, "use 'fro', 1 or np.inf"
+    if len(axes) == 2 and ord in (2, -2, "nuc"):
+        if not isinstance(axis, (int, type(None))):
+            rows, columns = (axis_number(k, x.ndim) for k in axis)
+            x = moveaxis(x, (rows, columns), (-2, -1))
+        numbers = decompositions.svd(x)[1]
+        found = sum(numbers, -1) if ord == "nuc" else (max if ord > 0 else min)(numbers, -1)
+        return expand_dims(found, axes) if keepdims else found
+    if len(axes) != 1:
+        raise ValueError(
+            "Invalid norm order for matrices." if len(axes) == 2 else "Improper number of dimensions to norm."
         )
+    if isinstance(ord, str):
+        raise ValueError(f"Invalid norm order '{ord}' for vectors")
     if ord in (np.inf, -np.inf):
         return (max if ord > 0 else min)(absolute(x), axes[0], keepdims=keepdims)
     if ord == 0:
@@ -213,11 +233,10 @@ def vector_norm(x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 
     axes = axis_tuple(axis, x.ndim)
     if ord == 2:
         return linalg_norm(x, None, axes, keepdims)
-    if len(axes) == 1 or x.ndim == 1:
-        return linalg_norm(x, ord, axes[0], keepdims)
-    raise UnsupportedError(
-        "`np.linalg.vector_norm` is recorded along one axis for this `ord`.", None, "x.ravel()"
-    )
+    rest = [k for k in range(x.ndim) if k not in axes]
+    rows = reshape(transpose(x, (*rest, *axes)), [*(x.shape[k] for k in rest), -1])
+    found = linalg_norm(rows, ord, -1)
+    return expand_dims(found, axes) if keepdims else found
 
 
 @answers(np.linalg.matrix_norm)

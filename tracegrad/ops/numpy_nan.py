@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ops.compare import equal, isnan, less_equal, logical_not, where
-from tracegrad.ops.elementary import sqrt
+from tracegrad.ops.compare import isnan, less_equal, logical_not, where
 from tracegrad.ops.numpy_forms import answers, as_dtype, known, operand
 from tracegrad.ops.numpy_reduce import (
     all,
@@ -19,6 +18,7 @@ from tracegrad.ops.numpy_reduce import (
     mean,
     min,
     prod,
+    root,
     std,
     sum,
     var,
@@ -32,13 +32,13 @@ def _filled(a: Any, value: float) -> Any:
 
 
 @answers(np.nansum)
-def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return sum(_filled(a, 0.0), axis, dtype, keepdims=keepdims)
+def nansum(a: Any, axis: Any = None, dtype: Any = None, **options: Any) -> Any:
+    return sum(_filled(a, 0.0), axis, dtype, **options)
 
 
 @answers(np.nanprod)
-def nanprod(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return prod(_filled(a, 1.0), axis, dtype, keepdims=keepdims)
+def nanprod(a: Any, axis: Any = None, dtype: Any = None, **options: Any) -> Any:
+    return prod(_filled(a, 1.0), axis, dtype, **options)
 
 
 @answers(np.nancumsum)
@@ -111,6 +111,4 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keep
 def nanstd(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
     if operand(a).dtype.kind != "f":
         return std(a, axis, dtype, ddof=ddof, keepdims=keepdims)
-    spread = nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims)
-    flat = equal(spread, 0)
-    return where(flat, 0.0, sqrt(where(flat, 1.0, spread)))
+    return root(nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims))

@@ -9,8 +9,20 @@ import numpy as np
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops import cumulate, reduce
 from tracegrad.ops.arithmetic import add, divide, multiply
-from tracegrad.ops.compare import not_equal
-from tracegrad.ops.numpy_forms import answers, as_dtype, axis_number, axis_tuple, known, operand
+from tracegrad.ops.compare import equal, logical_and, logical_not, logical_or, maximum, minimum, not_equal
+from tracegrad.ops.compare import where as choose
+from tracegrad.ops.elementary import sqrt
+from tracegrad.ops.numpy_forms import (
+    answers,
+    as_dtype,
+    axis_number,
+    axis_tuple,
+    expand_to,
+    is_number,
+    known,
+    operand,
+    value,
+)
 from tracegrad.ops.shape import reshape
 
 
@@ -21,49 +33,161 @@ def _reduced(op: Any, a: Any, axis: Any, keepdims: bool, dtype: Any = None, **pa
     return as_dtype(op(a, axis=axis_tuple(axis, a.ndim), keepdims=bool(keepdims), **params), dtype)
 
 
+def _only(a: Any, where: Any, otherwise: Any) -> Any:
+    """`a` with `otherwise` in the places that `where=` leaves out."""
+    a = operand(a)
+    return a if where is True else choose(operand(where), a, otherwise)
+
+
 @answers(np.sum)
-def sum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return _reduced(reduce.sum_, a, axis, keepdims, dtype)
+def sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = 0,
+    where: Any = True,
+) -> Any:
+    found = _reduced(reduce.sum_, _only(a, where, 0), axis, keepdims, dtype)
+    return found if is_number(initial, 0) else add(found, value(initial))
 
 
 @answers(np.mean)
-def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return _reduced(reduce.mean, a, axis, keepdims, dtype)
+def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
+    if where is True:
+        return _reduced(reduce.mean, a, axis, keepdims, dtype)
+    a = operand(a)
+    kind = np.dtype(np.float64 if a.dtype.kind in "iub" else a.dtype) if dtype is None else dtype
+    return as_dtype(
+        sum(a, axis, kind, keepdims=keepdims, where=where) / _count(a, axis, keepdims, where), kind
+    )
 
 
 @answers(np.prod)
-def prod(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
-    return _reduced(reduce.prod, a, axis, keepdims, dtype)
+def prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: bool = False,
+    initial: Any = 1,
+    where: Any = True,
+) -> Any:
+    found = _reduced(reduce.prod, _only(a, where, 1), axis, keepdims, dtype)
+    return found if is_number(initial, 1) else multiply(found, value(initial))
+
+
+def _extreme(op: Any, ufunc: Any, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any) -> Any:
+    """The extreme of `a` and of `initial`, which is all that is left where nothing else is."""
+    a = operand(a)
+    if initial is np._NoValue:
+        if where is True:
+            return _reduced(op, a, axis, keepdims)
+        raise ValueError(
+            f"reduction operation '{ufunc.name}' does not have an identity, so to use a where mask one has to specify "
+            "'initial'"
+        )
+    initial = value(initial)
+    lengths = [a.shape[k] for k in axis_tuple(axis, a.ndim)]
+    if 0 in lengths:
+        shape = reduce.reduced_shape(a.shape, axis_tuple(axis, a.ndim), keepdims)
+        return expand_to(operand(initial), shape)
+    limits = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)
+    last = limits.min if op is reduce.max_ else limits.max
+    worst = float(np.copysign(np.inf, last)) if a.dtype.kind == "f" else int(last)
+    return ufunc(_reduced(op, _only(a, where, worst), axis, keepdims), initial)
 
 
 @answers(np.max, np.amax)
-def max(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _reduced(reduce.max_, a, axis, keepdims)
+def max(
+    a: Any, axis: Any = None, *, keepdims: bool = False, initial: Any = np._NoValue, where: Any = True
+) -> Any:
+    return _extreme(reduce.max_, maximum, a, axis, keepdims, initial, where)
 
 
 @answers(np.min, np.amin)
-def min(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _reduced(reduce.min_, a, axis, keepdims)
+def min(
+    a: Any, axis: Any = None, *, keepdims: bool = False, initial: Any = np._NoValue, where: Any = True
+) -> Any:
+    return _extreme(reduce.min_, minimum, a, axis, keepdims, initial, where)
+
+
+def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    """How many items `where=` leaves, in the dtype of the result."""
+    left = sum(expand_to(operand(where), a.shape), axis, keepdims=keepdims)
+    return as_dtype(left, a.dtype if a.dtype.kind in "fc" else np.float64)
+
+
+def _degrees(ddof: Any, correction: Any) -> Any:
+    if correction is None:
+        return known(ddof)
+    if ddof:
+        raise ValueError("ddof and correction can't be provided simultaneously.")
+    return known(correction)
 
 
 @answers(np.var)
-def var(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    return _reduced(reduce.var, a, axis, keepdims, dtype, ddof=known(ddof))
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    ddof = _degrees(ddof, correction)
+    if where is True and mean is None:
+        return _reduced(reduce.var, a, axis, keepdims, dtype, ddof=ddof)
+    a = operand(a)
+    if dtype is not None:
+        a = as_dtype(a, dtype)
+    away = a - (_mean(a, axis, keepdims=True, where=where) if mean is None else operand(mean))
+    left = maximum(_count(a, axis, keepdims, where) - ddof, 0)
+    return as_dtype(sum(multiply(away, away), axis, keepdims=keepdims, where=where) / left, dtype)
+
+
+_mean = mean
 
 
 @answers(np.std)
-def std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    return _reduced(reduce.std, a, axis, keepdims, dtype, ddof=known(ddof))
+def std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    if where is True and mean is None:
+        return _reduced(reduce.std, a, axis, keepdims, dtype, ddof=_degrees(ddof, correction))
+    squared = var(a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
+    return root(squared)
+
+
+def root(x: Any) -> Any:
+    """The square root of something that is never negative, with derivative 0 at 0."""
+    flat = equal(x, 0)
+    return choose(flat, 0.0, sqrt(choose(flat, 1.0, x)))
 
 
 @answers(np.any)
-def any(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _reduced(reduce.any_, a, axis, keepdims)
+def any(a: Any, axis: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
+    a = operand(a)
+    return _reduced(reduce.any_, a if where is True else logical_and(a, operand(where)), axis, keepdims)
 
 
 @answers(np.all)
-def all(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _reduced(reduce.all_, a, axis, keepdims)
+def all(a: Any, axis: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
+    a = operand(a)
+    left_out = a if where is True else logical_or(a, logical_not(operand(where)))
+    return _reduced(reduce.all_, left_out, axis, keepdims)
 
 
 @answers(np.ptp)

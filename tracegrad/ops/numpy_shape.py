@@ -14,7 +14,7 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import index as items
 from tracegrad.ops import shape as ops
 from tracegrad.ops.arithmetic import subtract
-from tracegrad.ops.compare import not_equal
+from tracegrad.ops.compare import maximum, minimum, not_equal
 from tracegrad.ops.cumulate import argsort
 from tracegrad.ops.families import astype as cast
 from tracegrad.ops.numpy_forms import (
@@ -25,15 +25,36 @@ from tracegrad.ops.numpy_forms import (
     expand_to,
     is_sequence,
     is_traced,
-    known,
     operand,
     whole,
 )
 
 
+def in_rows(a: Any, order: str | None, name: str) -> bool:
+    """Whether items are read row by row (`order="C"`), and not column by column.
+
+    Raises
+    ------
+    UnsupportedError : they are read as they lie in memory, and which way that is makes a difference
+    """
+    if order not in ("C", "F", "A", "K", None):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
+    if order in ("C", "F", None):
+        return order != "F"
+    if builtins.sum(n > 1 for n in a.shape) < 2:
+        return True
+    raise UnsupportedError(
+        f"`{name}` is recorded without order={order!r}: how the array lies in memory is not recorded.",
+        None,
+        "order='C' for its rows, or order='F' for its columns",
+    )
+
+
 @answers(np.reshape)
-def reshape(a: Any, shape: Any) -> Any:
+def reshape(a: Any, shape: Any, order: str | None = "C") -> Any:
     a = operand(a)
+    if not in_rows(a, order, "np.reshape"):
+        return transpose(reshape(transpose(a), whole(shape)[::-1]))
     lengths = whole(shape)
     if -1 in lengths:
         rest = math.prod(n for n in lengths if n != -1)
@@ -45,8 +66,9 @@ def reshape(a: Any, shape: Any) -> Any:
 
 
 @answers(np.ravel)
-def ravel(a: Any) -> Any:
-    return reshape(a, (-1,))
+def ravel(a: Any, order: str | None = "C") -> Any:
+    a = operand(a)
+    return reshape(a if in_rows(a, order, "np.ravel") else transpose(a), (-1,))
 
 
 @answers(np.transpose, np.permute_dims)
@@ -298,31 +320,6 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     return a
 
 
-@answers(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0) -> Any:
-    a, constant_values = operand(array), known(constant_values)
-    if isinstance(pad_width, dict):
-        widths = [(0, 0)] * a.ndim
-        for k, width in pad_width.items():
-            widths[k] = (width, width) if isinstance(width, int) else width
-    else:
-        widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
-    if mode == "constant":
-        if is_sequence(constant_values):
-            raise UnsupportedError(
-                "`np.pad` is recorded with one known constant.", None, "np.concatenate the borders"
-            )
-        return ops.pad(a, widths=tuple((int(i), int(j)) for i, j in widths), value=constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise UnsupportedError(
-            f"`np.pad` is recorded without mode={mode!r}.", None, "np.concatenate the borders"
-        )
-    for axis, (before, after) in enumerate(widths):
-        if before or after:
-            a = take(a, np.pad(np.arange(a.shape[axis]), (before, after), mode=mode), axis)
-    return a
-
-
 # --- triangles and diagonals ------------------------------------------------------------------------------------------
 
 
@@ -351,11 +348,18 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 @answers(np.take)
-def take(a: Any, indices: Any, axis: int | None = None) -> Any:
+def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
     a = operand(a)
     if axis is None:
         a, axis = reshape(a, (-1,)), 0
     wanted = indices if is_traced(indices) or isinstance(indices, int) else np.asarray(indices)
+    length = a.shape[axis_number(axis, a.ndim)]
+    if mode not in ("raise", "clip", "wrap"):
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
+    if mode == "wrap":
+        wanted = operand(wanted) % length
+    elif mode == "clip":
+        wanted = minimum(maximum(operand(wanted), 0), length - 1)
     return items.read(a, (*(slice(None),) * axis_number(axis, a.ndim), wanted))
 
 
@@ -381,8 +385,16 @@ def sort(a: Any, axis: int | None = -1) -> Any:
 
 
 @answers(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     a = operand(a)
+    axis = axis_number(axis, a.ndim)
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n!r}")
+    one = tuple(1 if k == axis else length for k, length in enumerate(a.shape))
+    ends = [None if e is None else operand(e) for e in (prepend, append)]
+    before, after = (e if e is None or e.ndim else expand_to(e, one) for e in ends)
+    if before is not None or after is not None:
+        a = concatenate([part for part in (before, a, after) if part is not None], axis)
     lead = (slice(None),) * axis_number(axis, a.ndim)
     for _ in range(n):
         late, early = (items.getitem(a, index=(*lead, part)) for part in (slice(1, None), slice(None, -1)))
@@ -394,7 +406,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 
 
 @answers(np.copy)
-def copy(a: Any) -> Any:
+def copy(a: Any, order: str = "K") -> Any:
     return ops.copy(operand(a))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ops.functions import ufunc_method
 from tracegrad.record.frames import is_internal
 from tracegrad.record.marks import mark
 from tracegrad.tensor.numpy_protocol import find
@@ -170,7 +171,8 @@ def our_op(function: Any) -> Callable[..., Any] | None:
         isinstance(function, types.FunctionType | np.ufunc) and is_of_package(function)
     ):
         return find(function)
-    return None
+    owner = getattr(function, "__self__", None)
+    return ufunc_method(owner, function.__name__) if isinstance(owner, np.ufunc) else None
 
 
 def holds_traced(values: Any) -> bool:

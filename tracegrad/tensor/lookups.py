@@ -149,3 +149,49 @@ class Lookups:
     def blind(self, name: str, result: Any) -> Any:
         self.recording.not_repeatable(f"calls `{name}`, and what that reads or writes is not seen")
         return result
+
+
+# --- what a function without source sees ------------------------------------------------------------------
+
+
+class GlobalsView(dict[str, Any]):
+    """The globals of a function without source; of a dict that is not exact, CPython calls `__getitem__`."""
+
+    def __init__(self, marks: Any) -> None:
+        super().__init__()
+        self.names: dict[str, Any] = marks.globals
+        self._marks = marks
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "__builtins__":
+            return builtins
+        value = self._marks.glob(name)
+        return (
+            _Stable(value, self._marks) if isinstance(value, types.ModuleType) else self._marks.unseen(value)
+        )
+
+
+class _Stable:
+    """A module seen by a function without source: its callables are called through the marks."""
+
+    def __init__(self, module: types.ModuleType, marks: Any) -> None:
+        self.__dict__.update(_module=module, _marks=marks)
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._marks.attr(self._module, name)
+        if isinstance(value, types.ModuleType):
+            return _Stable(value, self._marks)
+        return self._marks.unseen(value)
+
+
+class UfuncView:
+    """A ufunc seen by a function without source: it and its methods are called through the marks."""
+
+    def __init__(self, ufunc: np.ufunc, marks: Any) -> None:
+        self._ufunc, self._marks = ufunc, marks
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return self._marks.call(self._ufunc, *args, **keywords)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._marks.callable_view(getattr(self._ufunc, name))

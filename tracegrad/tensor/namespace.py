@@ -8,7 +8,6 @@ run *not repeatable*: the function then runs on the tape. Begin with `Marks.call
 
 from __future__ import annotations
 
-import builtins
 import functools
 import itertools
 import types
@@ -51,7 +50,7 @@ from tracegrad.tensor.draws import Draws
 from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.folds import FOLDS, fold_of
 from tracegrad.tensor.iterators import Iterators
-from tracegrad.tensor.lookups import Lookups
+from tracegrad.tensor.lookups import GlobalsView, Lookups, UfuncView
 from tracegrad.tensor.numpy_protocol import spelling, unsupported
 from tracegrad.tensor.outside import CONTAINERS, Reads, Unread
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, MISSING
@@ -164,7 +163,7 @@ class Session:
                 cells.append(types.CellType(marks.unseen(marks.free(name, cell.cell_contents))))
             except ValueError:  # an empty cell
                 cells.append(cell)
-        view = _GlobalsView(marks)
+        view = GlobalsView(marks)
         made = types.FunctionType(
             function.__code__, view, function.__name__, function.__defaults__, tuple(cells)
         )
@@ -174,36 +173,6 @@ class Session:
 
 def _no_function() -> None:
     """Stands for the caller of the captured function."""
-
-
-class _GlobalsView(dict[str, Any]):
-    """The globals of a function without source; of a dict that is not exact, CPython calls `__getitem__`."""
-
-    def __init__(self, marks: Marks) -> None:
-        super().__init__()
-        self.names: dict[str, Any] = marks.globals
-        self._marks = marks
-
-    def __getitem__(self, name: str) -> Any:
-        if name == "__builtins__":
-            return builtins
-        value = self._marks.glob(name)
-        return (
-            _Stable(value, self._marks) if isinstance(value, types.ModuleType) else self._marks.unseen(value)
-        )
-
-
-class _Stable:
-    """A module seen by a function without source: its callables are called through the marks."""
-
-    def __init__(self, module: types.ModuleType, marks: Marks) -> None:
-        self.__dict__.update(_module=module, _marks=marks)
-
-    def __getattr__(self, name: str) -> Any:
-        value = self._marks.attr(self._module, name)
-        if isinstance(value, types.ModuleType):
-            return _Stable(value, self._marks)
-        return self._marks.unseen(value)
 
 
 class Marks(Lookups, Operators, Edges):
@@ -218,7 +187,7 @@ class Marks(Lookups, Operators, Edges):
         self.structures = session.recording.structures
         self.function = function
         scope = function.__globals__
-        self.globals: dict[str, Any] = scope.names if isinstance(scope, _GlobalsView) else scope
+        self.globals: dict[str, Any] = scope.names if isinstance(scope, GlobalsView) else scope
         self.marked = marked
         self.number = next(session.serial) * 100_000  # keys of structures are unique to one running clone
 
@@ -369,7 +338,9 @@ class Marks(Lookups, Operators, Edges):
 
     def callable_view(self, value: Any) -> Any:
         """A callable that calls through the marks, for code without marks: `map`, `sorted`, what has no source."""
-        if isinstance(value, (*FUNCTIONS, np.ufunc)) or (
+        if isinstance(value, np.ufunc):
+            return UfuncView(value, self)
+        if isinstance(value, FUNCTIONS) or (
             isinstance(value, type) and self.session.stand_ins.find(value) is not None
         ):
             return functools.partial(self.call, value)
@@ -419,6 +390,8 @@ class Marks(Lookups, Operators, Edges):
                     self.structures.changing(owner, f"{what} block")
                 return
             if isinstance(owner, (list, tuple, dict, set, frozenset, np.ndarray, type, *BY_VALUE)):
+                return
+            if isinstance(owner, np.ufunc) and name != "at" and is_pure(owner, "numpy"):
                 return
         elif isinstance(function, type):
             raising = function is np.errstate and not {"raise", "call"}.isdisjoint(keywords.values())

@@ -17,7 +17,7 @@ from tracegrad.errors import LeakError, UnsupportedError
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import linalg
-from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS, UFUNC_METHODS
+from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS, ufunc_method
 from tracegrad.ops.index import index_add, split
 from tracegrad.ops.op import Op
 from tracegrad.ops.operators import Operators
@@ -236,21 +236,12 @@ class ArrayProtocol(Operators):
             # What is not wanted is computed of numbers at which every derivative is finite.
             inputs = tuple(c.where(where, x, 0.5) if _is_float(x) else x for x in inputs)
             return deliver(c.where(where, lookup(ufunc)(*inputs, **kwargs), _single_out(out)), out)
-        name = f"{spelling(ufunc)}.{method}"
-        if method in ("reduce", "accumulate"):
-            ours = UFUNC_METHODS.get((ufunc, method))
-            if ours is None:
-                raise unsupported(name)
-            if len(inputs) == 1:
-                kwargs.setdefault("axis", 0)
-            return deliver(ours(*inputs, **kwargs), out)
-        if method == "outer" and len(inputs) == 2:
-            left, right = (x if isinstance(x, ArrayProtocol) else np.asarray(x) for x in inputs)
-            left = left[(..., *(None,) * right.ndim)]
-            return deliver(lookup(ufunc)(left, right, **kwargs), out)
         if method == "at" and ufunc is np.add:
             return _add_at(*inputs)
-        raise unsupported(name)
+        ours = ufunc_method(ufunc, method)
+        if ours is None:
+            raise unsupported(f"{spelling(ufunc)}.{method}")
+        return deliver(ours(*inputs, **kwargs), out)
 
     def __array_function__(
         self,
