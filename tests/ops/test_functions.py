@@ -383,3 +383,16 @@ def test_static_parameters_may_be_traced_numbers():
     step = 1e-6 * np.eye(4)
     wanted = [(loss(V + s, n, order, ddof) - loss(V - s, n, order, ddof)) / 2e-6 for s in step]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_positive_has_a_derivative():
+    assert tg.grad(lambda x: np.sum(np.positive(x) * x), jit="python")(V).tolist() == (2 * V).tolist()
+    assert tg.grad(lambda x: np.sum(+x * x), jit="python")(V).tolist() == (2 * V).tolist()
+
+
+@pytest.mark.parametrize("order", ["K", "A"])
+def test_an_order_that_depends_on_memory_is_refused(order):
+    flat = tg.jit(lambda x: np.ravel(x, order=order), jit="python")
+    assert flat(V).tolist() == V.tolist()
+    with pytest.raises(UnsupportedError, match="how the array lies in memory"):
+        flat(M)
