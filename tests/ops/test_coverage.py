@@ -24,8 +24,8 @@ REQUIRED = names("""
     array_split split vsplit hsplit dsplit ravel expand_dims squeeze diag flipud fliplr rot90 trace full triu tril clip
     swapaxes moveaxis rollaxis real_if_close real imag conj conjugate angle where cross linspace diff gradient repeat
     tile kron transpose broadcast_to sum mean prod max var std min amax amin cumsum inner matmul dot tensordot outer
-    sort partition atleast_1d atleast_2d atleast_3d diagonal pad concatenate einsum hypot astype array getitem vstack hstack
-    column_stack stack append select r_ c_ flatten
+    sort partition atleast_1d atleast_2d atleast_3d diagonal pad concatenate einsum hypot astype array getitem vstack
+    hstack column_stack stack append select r_ c_ flatten
     linalg.det linalg.slogdet linalg.inv linalg.pinv linalg.solve linalg.norm linalg.eigh linalg.cholesky linalg.svd
 """)
 """What the leading differentiator of NumPy code has."""
