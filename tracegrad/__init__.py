@@ -16,8 +16,10 @@ _NO_NAME = importlib.import_module("tracegrad.tensor")
 del globals()["tensor"]  # the room's: from here on no import brings it back in place of the function
 
 # The transforms do without what tensors need; all the other names come from one file.
+_MODULES = ("autograd", "builtins", "extend", "misc", "numpy", "scipy", "test_util", "wrap_util")
 _NEAR = {
-    "autograd": "tracegrad.autograd",
+    **{name: f"{__name__}.{name}" for name in _MODULES},
+    **dict.fromkeys(("dict", "isinstance", "list", "tuple", "type"), "tracegrad.builtins"),
     "grad": "tracegrad.api.derivatives",
     "value_and_grad": "tracegrad.api.derivatives",
     "vjp": "tracegrad.api.derivatives",
@@ -41,7 +43,7 @@ def __getattr__(name: str) -> Any:
     if name not in _NEAR and _is_no_name(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_NEAR.get(name, "tracegrad.names"))
-    found = module if name == "autograd" else getattr(module, name, _NO_NAME)
+    found = module if name in _MODULES else getattr(module, name, _NO_NAME)
     if found is _NO_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found

@@ -4,7 +4,28 @@ from __future__ import annotations
 
 from tracegrad import autograd, wiring  # noqa: F401 - the wires have to be there before the first tensor
 from tracegrad.api.derivatives import grad, jvp, value_and_grad, vjp
+from tracegrad.api.extend import checkpoint, primitive
 from tracegrad.api.jit import jit
+from tracegrad.api.makers import (
+    deriv,
+    elementwise_grad,
+    grad_and_aux,
+    grad_named,
+    make_ggnvp,
+    make_hvp,
+    make_jvp,
+    make_jvp_reversemode,
+    make_vjp,
+    multigrad_dict,
+)
+from tracegrad.api.matrices import (
+    hessian,
+    hessian_tensor_product,
+    hessian_vector_product,
+    jacobian,
+    tensor_jacobian_product,
+    vector_jacobian_product,
+)
 from tracegrad.config import config
 from tracegrad.ops.arithmetic import stop_gradient
 from tracegrad.tensor.arrangement import (
@@ -229,6 +250,7 @@ __all__ = [
     "cdouble",
     "ceil",
     "cfloat",
+    "checkpoint",
     "chunk",
     "clamp",
     "clip",
@@ -241,6 +263,7 @@ __all__ = [
     "cosh",
     "cumprod",
     "cumsum",
+    "deriv",
     "det",
     "diag",
     "digamma",
@@ -248,6 +271,7 @@ __all__ = [
     "dot",
     "double",
     "einsum",
+    "elementwise_grad",
     "empty",
     "empty_like",
     "enable_grad",
@@ -276,8 +300,13 @@ __all__ = [
     "ge",
     "get_default_dtype",
     "grad",
+    "grad_and_aux",
+    "grad_named",
     "gt",
     "half",
+    "hessian",
+    "hessian_tensor_product",
+    "hessian_vector_product",
     "hypot",
     "index_select",
     "inner",
@@ -292,6 +321,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "jacobian",
     "jit",
     "jvp",
     "le",
@@ -311,6 +341,11 @@ __all__ = [
     "logsumexp",
     "long",
     "lt",
+    "make_ggnvp",
+    "make_hvp",
+    "make_jvp",
+    "make_jvp_reversemode",
+    "make_vjp",
     "manual_seed",
     "masked_fill",
     "matmul",
@@ -322,6 +357,7 @@ __all__ = [
     "mm",
     "movedim",
     "mul",
+    "multigrad_dict",
     "mv",
     "ne",
     "neg",
@@ -334,6 +370,7 @@ __all__ = [
     "outer",
     "permute",
     "pow",
+    "primitive",
     "prod",
     "rand",
     "rand_like",
@@ -373,6 +410,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensor",
+    "tensor_jacobian_product",
     "tile",
     "trace",
     "transpose",
@@ -384,6 +422,7 @@ __all__ = [
     "unsqueeze",
     "value_and_grad",
     "var",
+    "vector_jacobian_product",
     "vjp",
     "where",
     "zeros",

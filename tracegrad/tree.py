@@ -9,9 +9,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 _NAMESPACE = "tracegrad"
 _registered: set[type] = set()
@@ -38,6 +41,30 @@ def paths(value: Any, name: str = "") -> list[str]:
     """How the user would write each leaf: `params['w'][0]`."""
     structure = flatten(value)[1]
     return [name] if structure is None else list(_paths(structure, name))
+
+
+def as_vector(value: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """All numbers of a nested value as one vector, and back.
+
+    Parameters
+    ----------
+    value : number, array, or lists, tuples, dicts and dataclasses of them
+
+    Returns
+    -------
+    vector : array of shape (n,)
+    rebuild : callable
+        From a vector to a value of the same structure.
+    """
+    leaves, structure = flatten(value)
+    shapes = [np.shape(leaf) for leaf in leaves]
+    ends = [0, *itertools.accumulate(int(np.prod(shape, dtype=int)) for shape in shapes)]
+
+    def rebuild(vector: Any) -> Any:
+        cuts = zip(ends, ends[1:], shapes, strict=False)
+        return unflatten(structure, [np.reshape(vector[a:b], shape)[()] for a, b, shape in cuts])
+
+    return np.concatenate([np.ravel(leaf) for leaf in leaves]) if leaves else np.zeros(0), rebuild
 
 
 @functools.lru_cache(maxsize=1024)

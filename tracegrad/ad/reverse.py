@@ -79,6 +79,8 @@ def _contributions(
     assert op.vjp is not None
     if op.family == "control":
         return op.vjp(g, z, *inputs, active=flags, **step.params)
+    if op.family == "called":
+        return op.vjp(g[0], z[0], *inputs, active=flags, **step.params)
     if op.partials is not None:
         return op.vjp(g[0], z[0], *inputs, active=flags)
     if op.n_outputs == 1:

@@ -11,18 +11,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from tracegrad.dispatch.dispatcher import Dispatcher
-from tracegrad.dispatch.signature import ALL, Wrt
+from tracegrad.dispatch.signature import ALL
 from tracegrad.errors import ArgumentError
 from tracegrad.record.frames import user_location
 
 Function = Callable[..., Any]
+Places = int | str | Sequence[int | str]
+
+
+def places(argnums: Any) -> Any:
+    """The places of differentiated arguments; a list of them is a tuple."""
+    return tuple(argnums) if isinstance(argnums, list) else argnums
 
 
 @overload
 def grad(
     function: Function,
+    argnums: Places = ...,
     *,
-    argnums: Wrt = ...,
+    argnum: Places | None = ...,
     has_aux: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
@@ -30,16 +37,18 @@ def grad(
 @overload
 def grad(
     function: None = ...,
+    argnums: Places = ...,
     *,
-    argnums: Wrt = ...,
+    argnum: Places | None = ...,
     has_aux: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
 ) -> Callable[[Function], Dispatcher]: ...
 def grad(
     function: Function | None = None,
+    argnums: Places = 0,
     *,
-    argnums: Wrt = 0,
+    argnum: Places | None = None,
     has_aux: bool = False,
     jit: str | None = None,
     memory: int | str | None = None,
@@ -50,9 +59,9 @@ def grad(
     ----------
     function : callable
         Plain NumPy code that returns one real number. Left out, `grad` is a decorator with options.
-    argnums : int, str or tuple of them
+    argnums : int, str, or tuple or list of them
         Which arguments to differentiate by, by index or parameter name. Each may be a float, an array of floats, or
-        nested lists, tuples, dicts, namedtuples and dataclasses of them.
+        nested lists, tuples, dicts, namedtuples and dataclasses of them. `argnum` is the same under another name.
     has_aux : bool
         The function returns `(value, aux)`; the result is then `(gradient, aux)`.
     jit : "auto", "native" or "python", optional
@@ -82,15 +91,22 @@ def grad(
     12.0
     """
     return _transform(
-        function, "gradient", argnums=argnums, has_aux=has_aux, jit=jit, memory=memory, label="grad"
+        function,
+        "gradient",
+        argnums=places(argnums if argnum is None else argnum),
+        has_aux=has_aux,
+        jit=jit,
+        memory=memory,
+        label="grad",
     )
 
 
 @overload
 def value_and_grad(
     function: Function,
+    argnums: Places = ...,
     *,
-    argnums: Wrt = ...,
+    argnum: Places | None = ...,
     has_aux: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
@@ -98,16 +114,18 @@ def value_and_grad(
 @overload
 def value_and_grad(
     function: None = ...,
+    argnums: Places = ...,
     *,
-    argnums: Wrt = ...,
+    argnum: Places | None = ...,
     has_aux: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
 ) -> Callable[[Function], Dispatcher]: ...
 def value_and_grad(
     function: Function | None = None,
+    argnums: Places = 0,
     *,
-    argnums: Wrt = 0,
+    argnum: Places | None = None,
     has_aux: bool = False,
     jit: str | None = None,
     memory: int | str | None = None,
@@ -120,7 +138,7 @@ def value_and_grad(
     return _transform(
         function,
         "gradient",
-        argnums=argnums,
+        argnums=places(argnums if argnum is None else argnum),
         has_aux=has_aux,
         jit=jit,
         memory=memory,

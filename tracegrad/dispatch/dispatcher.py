@@ -195,8 +195,8 @@ class Dispatcher(Keeping):
     def _general(self, args: tuple[Any, ...], keywords: dict[str, Any], left: dict[Path, int]) -> Any:
         tangents: list[Any] = []
         if self.mode == "jvp":
-            primals, directions = self._primals_and_tangents(args, keywords)
-            call = self.signature.flat_call(primals, {})
+            primals, directions = self._primals_and_tangents(args)
+            call = self.signature.flat_call(primals, keywords)
             tangents = tangent_leaves(call, directions)
             call.outer = call.outer or any(getattr(t, "recorder", None) is not None for t in tangents)
         else:
@@ -214,10 +214,8 @@ class Dispatcher(Keeping):
         found = self._run_known(known, call, left, failed)
         return self._capture(known, call, left, failed) if found is MISS else found
 
-    def _primals_and_tangents(
-        self, args: tuple[Any, ...], keywords: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], Any]:
-        if keywords or len(args) != 2 or not all(isinstance(a, (tuple, list)) for a in args):
+    def _primals_and_tangents(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+        if len(args) != 2 or not all(isinstance(a, (tuple, list)) for a in args):
             raise ArgumentError(
                 "`jvp` takes a sequence of primals and a sequence of tangents, one of each an argument.",
                 user_location(),

@@ -63,13 +63,13 @@ def seeded_outputs(
             "return the number to differentiate",
         )
     kind = captured.outputs[first]
-    if kind.shape or not kind.is_inexact:
+    if kind.size != 1 or not kind.is_inexact:
         what = f"an array of shape {kind.shape}" if kind.shape else f"a number of type {kind.dtype}"
         raise NotScalarError(
             f"`{label}` needs a scalar, but `{name}` returns {what}.",
             definition(function),
             "reduce it, for example with np.sum(...), or use tracegrad.vjp"
-            if kind.shape
+            if kind.size != 1
             else "return a float",
         )
     return (first,)

@@ -26,6 +26,7 @@ from tracegrad.dispatch.records import captured_from, path_from, record_of
 from tracegrad.dispatch.roots import Roots
 from tracegrad.dispatch.signature import Call, by_identity
 from tracegrad.dispatch.tree import Path
+from tracegrad.record.frames import is_internal
 from tracegrad.tensor.captured import Captured
 from tracegrad.tensor.reads import BY_IDENTITY
 
@@ -160,7 +161,15 @@ def _said(leaf: Any) -> str:
 
 
 def _callable(function: Any) -> str:
-    """The function that is transformed."""
+    """The function that is transformed.
+
+    Raises
+    ------
+    Unstorable : it is ours, and what it does is what the functions of the user's do that it was made of
+    """
+    ours = type(function).__module__.startswith("tracegrad.")
+    if ours or (isinstance(function, types.FunctionType) and is_internal(function.__code__.co_filename)):
+        raise Unstorable("a derivative, which has no name of its own")
     if isinstance(function, (types.FunctionType, types.MethodType, *BY_IDENTITY)):
         return fingerprint(function)
     return kind_of(function)

@@ -48,7 +48,9 @@ def taped_gradient(
 def _gradients(taped: Taped, call: Call, seeded: Sequence[int]) -> list[Any]:
     outputs = taped.captured.trace.outputs
     cotangents = {
-        atom: atom.dtype.type(1) for atom in (outputs[i] for i in seeded) if not isinstance(atom, Const)
+        atom: np.ones(atom.shape, atom.dtype)[()]
+        for atom in (outputs[i] for i in seeded)
+        if not isinstance(atom, Const)
     }
     wanted = [taped.inputs[place] for _, places in call.groups for place in places]
     with np.errstate(all="ignore"):
@@ -83,6 +85,6 @@ def replayed(
         outputs = [values[a].value if isinstance(a, Var) else a.value for a in trace.outputs]
         wanted = [trace.inputs[i] for i in wrt]
         ones = [a for a in (trace.outputs[i] for i in seeded) if isinstance(a, Var)]
-        seeds = {v: Evaluated(v.dtype.type(1), evaluator) for v in ones}
+        seeds = {v: Evaluated(np.ones(v.shape, v.dtype)[()], evaluator) for v in ones}
         bars = pull_back(trace.steps, values, seeds, evaluator, active_variables(trace, wanted))
         return [*outputs, *(in_type(bars.get(v), v) for v in wanted)]

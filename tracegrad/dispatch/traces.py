@@ -11,16 +11,25 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ad import branch, loop  # noqa: F401 - ops as well
+from tracegrad.dispatch.fingerprints import Unstorable
 from tracegrad.dispatch.plain_data import Data, array_as_data, array_from
 from tracegrad.ir.text import parse, text
-from tracegrad.ir.trace import Trace
+from tracegrad.ir.trace import Instr, Trace
+from tracegrad.ir.walk import all_steps
 from tracegrad.ops import functions  # noqa: F401 - all the others
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import REGISTRY
 
 
 def trace_as_data(trace: Trace) -> Data:
-    """All of a trace."""
+    """All of a trace.
+
+    Raises
+    ------
+    Unstorable : another process cannot find what it calls
+    """
+    if any(isinstance(step, Instr) and step.op.family == "called" for step in all_steps(trace)):
+        raise Unstorable("a primitive, which only this process has")
     arrays: list[np.ndarray[Any, Any]] = []
     written = text(trace, True, arrays)
     return [written, [array_as_data(a) for a in arrays]]

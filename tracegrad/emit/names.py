@@ -32,7 +32,9 @@ from tracegrad.emit.blocks import (
 from tracegrad.emit.lifetimes import Groups, overlap
 from tracegrad.ir.trace import Const
 
-RESERVED = frozenset({*keyword.kwlist, *dir(builtins), "np", "math", "scipy", "special", "residuals", "_"})
+RESERVED = frozenset(
+    {*keyword.kwlist, *dir(builtins), "np", "math", "scipy", "special", "called", "residuals", "_"}
+)
 _LONGEST = 20
 _INFIX = {
     "add": ("plus", "total"),

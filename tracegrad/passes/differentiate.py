@@ -27,7 +27,8 @@ def reverse_mode(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], unit_s
     wrt : places of the inputs to differentiate by
     seeded : places of the outputs that have a cotangent
     unit_seed : bool
-        The cotangent of the only seeded output, a scalar, is 1; otherwise each is a further input of the result.
+        The cotangent of the only seeded output, which is one number, is 1; otherwise each is a further input of the
+        result.
 
     Returns
     -------
@@ -41,7 +42,8 @@ def reverse_mode(trace: Trace, wrt: Sequence[int], seeded: Sequence[int], unit_s
     for place in seeded:
         output = trace.outputs[place]
         if unit_seed:
-            seed = builder.constant(1.0 if output.type.dtype == np.float64 else output.type.dtype.type(1))
+            one = np.ones(output.type.shape, output.type.dtype)[()]
+            seed = builder.constant(1.0 if output.type == ArrayType((), np.dtype(np.float64)) else one)
         else:
             # One name for the cotangent of a result, whatever the result is called.
             seed = builder.input(output.type, "out_bar" if len(seeded) == 1 else f"out{len(given)}_bar")

@@ -6,11 +6,14 @@ this file alone. Begin with `Captured`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tracegrad import tree
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Trace
 from tracegrad.ir.types import ArrayType
@@ -112,3 +115,22 @@ def is_capturing() -> bool:
 def outer_session() -> Any:
     """The innermost capture under way in this thread."""
     return running.sessions[-1] if running.sessions else None
+
+
+@contextlib.contextmanager
+def suspended() -> Iterator[None]:
+    """Code of the user's that no capture of this thread sees."""
+    sessions, running.sessions = running.sessions, []
+    try:
+        yield
+    finally:
+        running.sessions = sessions
+
+
+def called(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """Call a function of the user's from a function of ours: on traced values it is recorded as any other."""
+    session = outer_session()
+    leaves = tree.flatten([args, keywords])[0]
+    if session is None or all(getattr(leaf, "recorder", None) is None for leaf in leaves):
+        return function(*args, **keywords)
+    return session.call(function, args, keywords)

@@ -1,0 +1,7 @@
+"""`tracegrad.scipy.interpolate` is `scipy.interpolate`."""
+
+from __future__ import annotations
+
+from tracegrad.namespaces import stand_for
+
+stand_for(__name__, "scipy.interpolate")

@@ -1,0 +1,7 @@
+"""`tracegrad.scipy.signal` is `scipy.signal`."""
+
+from __future__ import annotations
+
+from tracegrad.namespaces import stand_for
+
+stand_for(__name__, "scipy.signal")
