@@ -6,6 +6,7 @@ names as variables of the structure (`record/branches.py`, `record/loops.py`). B
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -145,3 +146,7 @@ class Edges:
     def stores_outer(self, *names: str) -> None:
         """A function runs that stores names of the function around it: no mark of a structure sees that."""
         self.structures.fail(f"`{names[0]}` is stored by a function inside")
+
+    def names(self) -> dict[str, Any]:
+        """What `locals()` says in a clone that has a name of its own for `locals`."""
+        return sys._getframe(1).f_locals

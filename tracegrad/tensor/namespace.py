@@ -164,10 +164,9 @@ class Session:
             except ValueError:  # an empty cell
                 cells.append(cell)
         view = GlobalsView(marks)
-        made = types.FunctionType(
-            function.__code__, view, function.__name__, function.__defaults__, tuple(cells)
-        )
-        made.__kwdefaults__ = function.__kwdefaults__
+        defaults = None if function.__defaults__ is None else tuple(map(marks.unseen, function.__defaults__))
+        made = types.FunctionType(function.__code__, view, function.__name__, defaults, tuple(cells))
+        made.__kwdefaults__ = {k: marks.unseen(v) for k, v in (function.__kwdefaults__ or {}).items()}
         return made
 
 
