@@ -101,7 +101,7 @@ def test_several_arguments_at_once() -> None:
         by_a, by_x = tg.grad(f, argnums)(2.0, X)
         np.testing.assert_allclose(by_a, f(1.0, X))
         np.testing.assert_allclose(by_x, tg.grad(f, 1)(2.0, X))
-    pull, value = tg.make_vjp(f, (0, 1))(2.0, X)
+    pull, _ = tg.make_vjp(f, (0, 1))(2.0, X)
     np.testing.assert_allclose(pull(1.0)[1], by_x)
     np.testing.assert_allclose(tg.make_jvp(f, (0, 1))(2.0, X)((1.0, V))[1], by_a + by_x @ V)
 

@@ -608,3 +608,34 @@ def test_a_loop_that_only_its_break_ends_compiles():
         assert value == pytest.approx(function(x), rel=1e-12)
         assert derivative == pytest.approx((function(x + 1e-6) - function(x - 1e-6)) / 2e-6, rel=1e-6)
     assert made.stats.compiles == 1
+
+
+def test_a_name_of_the_users_may_be_locals():
+    def f(x, locals=None):
+        if x[0] > 0:
+            y = x * 2
+        else:
+            y = x
+        while np.sum(y) < 10:
+            y = y * 2
+        return np.sum(y)
+
+    def g(x):
+        locals = 3.0
+
+        def inner(y):
+            z = y * locals if y[0] > 0 else y
+            return np.sum(z)
+
+        return inner(x)
+
+    x = np.array([1.0, 2.0])
+    np.testing.assert_allclose(tg.grad(f, jit="python")(x), [4.0, 4.0])
+    np.testing.assert_allclose(tg.grad(g, jit="python")(x), [3.0, 3.0])
+
+
+def test_a_function_without_source_calls_its_defaults_with_marks():
+    made = eval(
+        "lambda x, f=polyder: np.sum(f(x) ** 2)", {"np": np, "polyder": np.polynomial.polynomial.polyder}
+    )
+    np.testing.assert_allclose(tg.grad(made, jit="python")(np.array([1.0, 2.0, 3.0])), [0.0, 4.0, 24.0])

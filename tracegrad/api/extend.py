@@ -21,7 +21,6 @@ from tracegrad.dispatch.dispatcher import Dispatcher
 from tracegrad.dispatch.results import definition
 from tracegrad.errors import ArgumentError, LeakError
 from tracegrad.ir.location import Location
-from tracegrad.ir.types import type_of
 from tracegrad.ops.called import Called, no_rule
 from tracegrad.ops.operators import Operators
 from tracegrad.tensor.captured import called, outer_session, suspended
@@ -71,9 +70,9 @@ class Primitive(Derived):
                 f"gives the primitive `{self.name}` an object, whose reads are not seen"
             )
         pattern = self._pattern(structure, static, tuple(inputs))
-        result = pattern.entry(*map(_value, inputs.values()))
+        result = pattern.entry.function(*map(_value, inputs.values()))
         if isinstance(result, (int, float, np.ndarray, np.generic)) and not isinstance(result, bool):
-            return pattern.entry.on(type_of(np.asarray(result)[()]), *inputs.values())
+            return pattern.entry.step(result, tuple(inputs.values()))
         if self.carries:
             raise LeakError(
                 f"the primitive `{self.name}` returns a {type(result).__name__}; it can return one array or number.",
