@@ -28,7 +28,10 @@ ALL = [
     if op.family not in ("control", "called") and op.sample is not None
     for k, sample in enumerate(samples(op))
 ]
-WHOLE = ("polygamma", "ldexp", "yn", "expn")
+WHOLE = (
+    *("polygamma", "ldexp", "yn", "kn", "expn", "eval_hermite", "eval_hermitenorm"),
+    *("spherical_jn", "spherical_yn", "spherical_in", "spherical_kn"),
+)
 """Their first or second input is whole, or has no derivative that differences could be compared with."""
 BINARY = [
     op

@@ -105,13 +105,15 @@ def _undo_broadcast(g: Any, x: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Stands for the partial of an input with respect to which no derivative is known."""
+    """Stands for the partial of an input with respect to which no derivative is known, and says why."""
 
     argument: str
+    why: str = ""
 
     def refuse(self, name: str) -> NotDifferentiableError:
+        why = f": {self.why}" if self.why else ""
         return NotDifferentiableError(
-            f"`{name}` has no known derivative with respect to its argument `{self.argument}`.",
+            f"`{name}` has no known derivative with respect to its argument `{self.argument}`{why}.",
             None,
             f"compute `{self.argument}` from values that are not differentiated",
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracegrad.ops import numpy_choosing, numpy_decompositions, numpy_making, numpy_nan  # noqa: F401 (they answer)
-from tracegrad.ops.numpy_elementwise import clip, round, special_functions, where
+from tracegrad.ops.numpy_elementwise import clip, round, where
 from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, operand, value
 from tracegrad.ops.numpy_linalg import dot, einsum, linalg_norm, matmul, trace
 from tracegrad.ops.numpy_padding import pad
@@ -50,6 +50,7 @@ from tracegrad.ops.numpy_shape import (
 )
 from tracegrad.ops.numpy_ufuncs import ufunc_method
 from tracegrad.ops.scipy_forms import SCIPY_FORMS
+from tracegrad.ops.scipy_special import SPECIAL
 
 __all__ = [
     "FUNCTIONS",
@@ -101,8 +102,7 @@ __all__ = [
 ]
 
 SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **special_functions,
-    "scipy.special.logsumexp": logsumexp,
+    **SPECIAL,
     **SCIPY_FORMS,
 }
 """SciPy's callables by their full name, `scipy.special.erf`."""

@@ -1,7 +1,5 @@
 """Elementwise functions under NumPy's signatures: every ufunc that is an op, and `where`, `clip`, `round` and
 their kind.
-
-`special_functions` has those of `scipy.special`, by their full names.
 """
 
 from __future__ import annotations
@@ -12,24 +10,22 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
+from tracegrad.ops import bessel
 from tracegrad.ops import compare as c
-from tracegrad.ops import special
 from tracegrad.ops.arithmetic import floor_divide, ldexp, remainder
-from tracegrad.ops.elementary import exp, sinc
+from tracegrad.ops.elementary import sinc
 from tracegrad.ops.index import zeros_like
 from tracegrad.ops.numpy_forms import (
     FUNCTIONS,
     answers,
     as_dtype,
-    axis_number,
     is_traced,
     operand,
     refuse_keywords,
     value,
 )
-from tracegrad.ops.numpy_reduce import all, logsumexp
+from tracegrad.ops.numpy_reduce import all
 from tracegrad.ops.op import REGISTRY, Op
-from tracegrad.ops.reduce import spread
 from tracegrad.ops.shape import copy
 
 
@@ -53,13 +49,6 @@ def under_ufunc(op: Op, name: str) -> Callable[..., Any]:
 for _op in list(REGISTRY.values()):
     if isinstance(_op.evaluate, np.ufunc) and _op.name == _op.evaluate.__name__:
         FUNCTIONS[_op.evaluate] = under_ufunc(_op, f"np.{_op.evaluate.__name__}")
-
-special_functions: dict[str, Callable[..., Any]] = {
-    _op.callee: under_ufunc(_op, _op.callee)
-    for _op in vars(special).values()
-    if isinstance(_op, Op) and _op.callee.startswith("scipy.special.")
-}
-special_functions["scipy.special.psi"] = special_functions["scipy.special.digamma"]
 
 
 @answers(np.where)
@@ -212,26 +201,4 @@ def isreal(x: Any) -> Any:
 
 @answers(np.i0)
 def i0(x: Any) -> Any:
-    return special.i0(operand(x))
-
-
-def _with_total(x: Any, axis: Any) -> tuple[Any, Any]:
-    """`x`, and log(sum(exp(x))) that broadcasts against it."""
-    x = operand(x)
-    axes = tuple(range(x.ndim)) if axis is None else (axis_number(axis, x.ndim),)
-    return x, spread(logsumexp(x, axes), x, axes, False)
-
-
-@answers(name="scipy.special.softmax")
-def softmax(x: Any, axis: int | None = None) -> Any:
-    x, total = _with_total(x, axis)
-    return exp(x - total)
-
-
-@answers(name="scipy.special.log_softmax")
-def log_softmax(x: Any, axis: int | None = None) -> Any:
-    x, total = _with_total(x, axis)
-    return x - total
-
-
-special_functions.update({"scipy.special.softmax": softmax, "scipy.special.log_softmax": log_softmax})
+    return bessel.i0(operand(x))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import UnsupportedError
 from tracegrad.ops import cumulate, reduce
 from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.compare import equal, logical_and, logical_not, logical_or, maximum, minimum, not_equal
@@ -263,16 +262,8 @@ def argsort(a: Any, axis: Any = -1) -> Any:
     return _along(cumulate.argsort, a, axis, None)
 
 
-@answers(name="scipy.special.logsumexp")
-def logsumexp(
-    a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False
-) -> Any:
-    if b is not None or return_sign:
-        raise UnsupportedError(
-            "`scipy.special.logsumexp` is recorded without `b` and `return_sign`.",
-            None,
-            "add np.log(b) to `a` for b > 0",
-        )
+@answers(name="np.logaddexp.reduce")
+def logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _reduced(reduce.logsumexp, _inexact(a), axis, keepdims)
 
 

@@ -1,4 +1,5 @@
-"""Special functions, as `scipy.special` has them, each one line: erf, gamma, the logistic and the normal distribution.
+"""Special functions, as `scipy.special` has them, each one line: erf, gamma, the logistic and the normal distribution,
+entropies, losses, transformations of data.
 
 SciPy is imported when the first of them is computed. Derivatives: Abramowitz and Stegun, chapters 6 and 7. Begin with
 `special`.
@@ -14,23 +15,23 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ir.trace import Instr
-from tracegrad.ir.types import promote
+from tracegrad.ir.trace import Instr, dtype_token
+from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
 from tracegrad.kernels import elements as kernels
 from tracegrad.kernels import exponential, normal
-from tracegrad.ops.compare import sign
-from tracegrad.ops.elementary import exp, log, log1p
-from tracegrad.ops.families import Unknown, anywhere, case, elementwise, positive, unit
+from tracegrad.ops.compare import absolute, equal, greater, less, less_equal, sign, where
+from tracegrad.ops.elementary import exp, log, log1p, sin, sqrt
+from tracegrad.ops.families import Unknown, anywhere, case, cast, elementwise, positive, unit
 from tracegrad.ops.op import Op
 
-_INSIDE = (0.1, 0.9)
-_SHAPES = (1, 3)  # whole numbers: no derivative with respect to them is known
+NO_CLOSED_FORM = "no function of SciPy's computes it"
+INSIDE = (0.1, 0.9)
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-_ROOT_TWO_PI = math.sqrt(2 * math.pi)
+ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
 @functools.cache
-def _scipy_special() -> Any:
+def scipy_special() -> Any:
     return importlib.import_module("scipy.special")
 
 
@@ -40,9 +41,14 @@ def special_dtype(*tokens: Any) -> np.dtype[Any]:
     return np.dtype(np.float32 if dtype.kind != "O" and np.can_cast(dtype, np.float32) else np.float64)
 
 
-def _weak_is_wide(*tokens: Any) -> np.dtype[Any]:
+def weak_is_wide(*tokens: Any) -> np.dtype[Any]:
     """For SciPy's loops that list float64 first: a Python number beside an array makes it float64."""
     return special_dtype(*(np.dtype(np.float64) if isinstance(t, type) else t for t in tokens))
+
+
+def by_ufunc(name: str) -> Callable[..., Any]:
+    """Result dtypes as `scipy.special.<name>` has them."""
+    return lambda *tokens: ufunc_dtype(getattr(scipy_special(), name), *tokens)
 
 
 def special(
@@ -58,7 +64,7 @@ def special(
     """Declare `scipy.special.<name>`; `one` and `each` are its kernels for a scalar and for an array."""
 
     def function(*args: Any) -> Any:
-        return getattr(_scipy_special(), name)(*args)
+        return getattr(scipy_special(), name)(*args)
 
     def native(instr: Instr) -> Any:
         out = instr.outputs[0]
@@ -82,16 +88,53 @@ def special(
     )
 
 
-def of_order(name: str, partial: Callable[..., Any], order: tuple[int, int] = (1, 3)) -> Op:
-    """Declare a function of an order, which has no known derivative, and of a number."""
-    return special(
+def several(name: str, count: int, slopes: Callable[[Any, Any], tuple[Any, ...]]) -> Op:
+    """Declare a function of one number with several results; `slopes(z, x)` gives the derivative of each."""
+
+    def result_type(x: Any) -> tuple[ArrayType, ...]:
+        return (ArrayType(x.shape, special_dtype(dtype_token(x))),) * count
+
+    def vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+        terms = [bar * slope for bar, slope in zip(g, slopes(z, x), strict=True) if bar is not None]
+        return (cast(sum(terms[1:], start=terms[0]), x.dtype),)
+
+    def jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, ...]:
+        return tuple(cast(tangents[0] * s, y.dtype) for s, y in zip(slopes(z, x), z, strict=True))
+
+    return Op(
         name,
-        lambda z, n, x: (Unknown("n"), partial(z, n, x)),
-        domain=(order, positive),
+        lambda x: getattr(scipy_special(), name)(x),
+        result_type=result_type,
+        vjp=vjp,
+        jvp=jvp,
+        callee=f"scipy.special.{name}",
+        imports="import scipy.special",
+        native=False,
+        n_outputs=count,
+        sample=tuple(
+            case(lambda g, shape=shape: np.asarray(g.uniform(0.3, 2.0, shape))[()]) for shape in ((), (3,))
+        ),
     )
 
 
-def _with_shapes(count: int, last: tuple[float, float]) -> tuple[Any, ...]:
+def of_order(
+    name: str,
+    partial: Callable[..., Any],
+    order: tuple[int, int] = (1, 3),
+    argument: str = "n",
+    domain: tuple[float, float] = positive,
+    dtype: Callable[..., Any] | None = None,
+) -> Op:
+    """Declare a function of an order, which has no known derivative, and of a number."""
+    return special(
+        name,
+        lambda z, n, x: (Unknown(argument, NO_CLOSED_FORM), partial(z, n, x)),
+        domain=(order, domain),
+        dtype=dtype or special_dtype,
+    )
+
+
+def with_shapes(count: int, last: tuple[float, float]) -> tuple[Any, ...]:
     """Sample calls with whole numbers for the first inputs."""
 
     def draw(*shape: int) -> Callable[[np.random.Generator], Any]:
@@ -112,17 +155,15 @@ erfc: Op = special(
 erfcx: Op = special("erfcx", lambda z, x: 2 * x * z - _TWO_OVER_ROOT_PI, **_kernels("erfcx"))
 erfinv: Op = special("erfinv", lambda z, x: exp(z * z) / _TWO_OVER_ROOT_PI, domain=unit, **_kernels("erfinv"))
 erfcinv: Op = special(
-    "erfcinv", lambda z, x: -exp(z * z) / _TWO_OVER_ROOT_PI, domain=_INSIDE, **_kernels("erfcinv")
+    "erfcinv", lambda z, x: -exp(z * z) / _TWO_OVER_ROOT_PI, domain=INSIDE, **_kernels("erfcinv")
 )
 
-ndtr: Op = special("ndtr", lambda z, x: exp(-0.5 * x * x) / _ROOT_TWO_PI, **_kernels("ndtr"))
-log_ndtr: Op = special("log_ndtr", lambda z, x: exp(-0.5 * x * x - z) / _ROOT_TWO_PI, **_kernels("log_ndtr"))
-ndtri: Op = special(
-    "ndtri", lambda z, x: _ROOT_TWO_PI * exp(0.5 * z * z), domain=_INSIDE, **_kernels("ndtri")
-)
+ndtr: Op = special("ndtr", lambda z, x: exp(-0.5 * x * x) / ROOT_TWO_PI, **_kernels("ndtr"))
+log_ndtr: Op = special("log_ndtr", lambda z, x: exp(-0.5 * x * x - z) / ROOT_TWO_PI, **_kernels("log_ndtr"))
+ndtri: Op = special("ndtri", lambda z, x: ROOT_TWO_PI * exp(0.5 * z * z), domain=INSIDE, **_kernels("ndtri"))
 
 expit: Op = special("expit", lambda z, x: z * (1 - z), vector=exponential.sigmoid, **_kernels("expit"))
-logit: Op = special("logit", lambda z, x: 1 / (x * (1 - x)), domain=_INSIDE, **_kernels("logit"))
+logit: Op = special("logit", lambda z, x: 1 / (x * (1 - x)), domain=INSIDE, **_kernels("logit"))
 log_expit: Op = special("log_expit", lambda z, x: expit(-x), **_kernels("log_expit"))
 
 gamma: Op = special("gamma", lambda z, x: z * digamma(x), domain=positive, **_kernels("gamma"))
@@ -130,7 +171,7 @@ gammaln: Op = special("gammaln", lambda z, x: digamma(x), domain=positive, **_ke
 digamma: Op = special("digamma", lambda z, x: polygamma(1, x), domain=positive, **_kernels("digamma"))
 polygamma: Op = special(
     "polygamma",
-    lambda z, n, x: (Unknown("n"), polygamma(n + 1, x)),
+    lambda z, n, x: (Unknown("n", "it is a whole number"), polygamma(n + 1, x)),
     domain=((1, 1), positive),
     dtype=lambda n, x: np.dtype(np.float64),
 )
@@ -138,22 +179,22 @@ betaln: Op = special(
     "betaln",
     lambda z, x, y: (digamma(x) - digamma(x + y), digamma(y) - digamma(x + y)),
     domain=positive,
-    dtype=_weak_is_wide,
+    dtype=weak_is_wide,
     **_kernels("betaln"),
 )
 
 xlogy: Op = special(
     "xlogy",
-    lambda z, x, y: (log(y), x / y),
+    lambda z, x, y: (log(y), where(equal(x, 0), 0.0, x / where(equal(x, 0), 1.0, y))),
     domain=positive,
-    dtype=_weak_is_wide,
+    dtype=weak_is_wide,
     **_kernels("xlogy"),
 )
 xlog1py: Op = special(
     "xlog1py",
-    lambda z, x, y: (log1p(y), x / (1 + y)),
+    lambda z, x, y: (log1p(y), where(equal(x, 0), 0.0, x / where(equal(x, 0), 1.0, 1 + y))),
     domain=positive,
-    dtype=_weak_is_wide,
+    dtype=weak_is_wide,
     **_kernels("xlog1py"),
 )
 entr: Op = special("entr", lambda z, x: -1 - log(x), domain=positive, **_kernels("entr"))
@@ -166,7 +207,7 @@ beta: Op = special(
     "beta",
     lambda z, x, y: (z * (digamma(x) - digamma(x + y)), z * (digamma(y) - digamma(x + y))),
     domain=positive,
-    dtype=_weak_is_wide,
+    dtype=weak_is_wide,
 )
 rgamma: Op = special("rgamma", lambda z, x: -z * digamma(x), domain=positive)
 poch: Op = special(
@@ -175,93 +216,126 @@ poch: Op = special(
     domain=positive,
 )
 loggamma: Op = special("loggamma", lambda z, x: digamma(x), domain=positive)
-gammainc: Op = special(
-    "gammainc",
-    lambda z, a, x: (Unknown("a"), exp((a - 1) * log(x) - x - gammaln(a))),
-    domain=(_SHAPES, positive),
-    dtype=_weak_is_wide,
-)
-gammaincc: Op = special(
-    "gammaincc",
-    lambda z, a, x: (Unknown("a"), -exp((a - 1) * log(x) - x - gammaln(a))),
-    domain=(_SHAPES, positive),
-    dtype=_weak_is_wide,
-)
-gammaincinv: Op = special(
-    "gammaincinv",
-    lambda z, a, y: (Unknown("a"), exp(z + gammaln(a) - (a - 1) * log(z))),
-    domain=(_SHAPES, _INSIDE),
-    dtype=_weak_is_wide,
-)
-betainc: Op = special(
-    "betainc",
-    lambda z, a, b, x: (
-        Unknown("a"),
-        Unknown("b"),
-        exp((a - 1) * log(x) + (b - 1) * log1p(-x) - betaln(a, b)),
-    ),
-    domain=_with_shapes(2, _INSIDE),
-    dtype=_weak_is_wide,
-)
-betaincinv: Op = special(
-    "betaincinv",
-    lambda z, a, b, y: (
-        Unknown("a"),
-        Unknown("b"),
-        exp(betaln(a, b) - (a - 1) * log(z) - (b - 1) * log1p(-z)),
-    ),
-    domain=_with_shapes(2, _INSIDE),
-    dtype=_weak_is_wide,
-)
 
-i0: Op = special("i0", lambda z, x: i1(x), domain=positive)
-i1: Op = special("i1", lambda z, x: 0.5 * (i0(x) + iv(2, x)), domain=positive)
-i0e: Op = special("i0e", lambda z, x: i1e(x) - sign(x) * z, domain=positive)
-i1e: Op = special("i1e", lambda z, x: 0.5 * (i0e(x) + ive(2, x)) - sign(x) * z, domain=positive)
-k0: Op = special("k0", lambda z, x: -k1(x), domain=positive)
-k1: Op = special("k1", lambda z, x: -k0(x) - z / x, domain=positive)
-j0: Op = special("j0", lambda z, x: -j1(x), domain=positive)
-j1: Op = special("j1", lambda z, x: 0.5 * (j0(x) - jv(2, x)), domain=positive)
-y0: Op = special("y0", lambda z, x: -y1(x), domain=positive)
-y1: Op = special("y1", lambda z, x: y0(x) - z / x, domain=positive)
-jv: Op = of_order("jv", lambda z, n, x: 0.5 * (jv(n - 1, x) - jv(n + 1, x)))
-yv: Op = of_order("yv", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
-yn: Op = of_order("yn", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
-iv: Op = of_order("iv", lambda z, n, x: 0.5 * (iv(n - 1, x) + iv(n + 1, x)))
-ive: Op = of_order("ive", lambda z, n, x: 0.5 * (ive(n - 1, x) + ive(n + 1, x)) - sign(x) * z)
-kv: Op = of_order("kv", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)))
+
+def _expn_partial(z: Any, n: Any, x: Any) -> Any:
+    """-E(n - 1, x), by the recurrence of DLMF 8.19.12 where SciPy has no such order."""
+    above = greater(n, 1)
+    by_recurrence = ((n - 1) * z - exp(-x)) / x
+    return where(above, -expn(where(above, n - 1, 1), x), by_recurrence)
+
 
 dawsn: Op = special("dawsn", lambda z, x: 1 - 2 * x * z)
 exp1: Op = special("exp1", lambda z, x: -exp(-x) / x, domain=positive)
 expi: Op = special("expi", lambda z, x: exp(x) / x, domain=positive)
-expn: Op = of_order("expn", lambda z, n, x: -expn(n - 1, x), order=(3, 4))
+expn: Op = of_order("expn", lambda z, n, x: _expn_partial(z, n, x), order=(1, 4))
 spence: Op = special("spence", lambda z, x: log(x) / (1 - x), domain=positive)
 zeta: Op = special(
     "zeta",
-    lambda z, x, q: (Unknown("x"), -x * zeta(x + 1, q)),
+    lambda z, x, q: (Unknown("x", NO_CLOSED_FORM), -x * zeta(x + 1, q)),
     domain=((2, 4), positive),
-)
-hyp1f1: Op = special(
-    "hyp1f1",
-    lambda z, a, b, x: (Unknown("a"), Unknown("b"), a / b * hyp1f1(a + 1, b + 1, x)),
-    domain=_with_shapes(2, anywhere),
-    dtype=_weak_is_wide,
-)
-hyp2f1: Op = special(
-    "hyp2f1",
-    lambda z, a, b, c, x: (
-        Unknown("a"),
-        Unknown("b"),
-        Unknown("c"),
-        a * b / c * hyp2f1(a + 1, b + 1, c + 1, x),
-    ),
-    domain=_with_shapes(3, (-0.5, 0.5)),
-    dtype=_weak_is_wide,
 )
 owens_t: Op = special(
     "owens_t",
     lambda z, h, a: (
-        -0.5 * exp(-0.5 * h * h) / _ROOT_TWO_PI * erf(a * h / math.sqrt(2)),
+        -0.5 * exp(-0.5 * h * h) / ROOT_TWO_PI * erf(a * h / math.sqrt(2)),
         exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)),
     ),
+)
+
+erfi: Op = special("erfi", lambda z, x: _TWO_OVER_ROOT_PI * exp(x * x), dtype=by_ufunc("erfi"))
+ndtri_exp: Op = special(
+    "ndtri_exp",
+    lambda z, y: ROOT_TWO_PI * exp(y + 0.5 * z * z),
+    domain=(-3.0, -0.2),
+    dtype=by_ufunc("ndtri_exp"),
+)
+binom: Op = special(
+    "binom",
+    lambda z, n, k: (
+        z * (digamma(n + 1) - digamma(n - k + 1)),
+        z * (digamma(n - k + 1) - digamma(k + 1)),
+    ),
+    domain=((3.2, 5.0), positive),
+    dtype=by_ufunc("binom"),
+)
+wrightomega: Op = special("wrightomega", lambda z, x: z / (1 + z), dtype=by_ufunc("wrightomega"))
+"""Of real numbers: the w with w + log w = x."""
+exp10: Op = special("exp10", lambda z, x: math.log(10) * z, dtype=by_ufunc("exp10"))
+cosm1: Op = special("cosm1", lambda z, x: -sin(x), dtype=by_ufunc("cosm1"))
+
+
+def _exprel_partial(z: Any, x: Any) -> Any:
+    """(1 + (x - 1) z) / x; near 0, where that cancels, its series."""
+    near = less(absolute(x), 0.05)
+    far = where(near, 1.0, x)
+    series = 0.5 + x * (1 / 3 + x * (1 / 8 + x * (1 / 30 + x * (1 / 144 + x * (1 / 840 + x / 5760)))))
+    return where(near, series, (1 + (far - 1) * z) / far)
+
+
+exprel: Op = special("exprel", _exprel_partial, dtype=by_ufunc("exprel"))
+
+huber: Op = special(
+    "huber",
+    lambda z, delta, r: (
+        where(less_equal(absolute(r), delta), 0.0, absolute(r) - delta),
+        where(less_equal(absolute(r), delta), r, delta * sign(r)),
+    ),
+    domain=((0.5, 1.5), anywhere),
+    dtype=by_ufunc("huber"),
+)
+
+
+def _pseudo_huber_partials(z: Any, delta: Any, r: Any) -> tuple[Any, Any]:
+    ratio = r / delta
+    root = sqrt(1 + ratio * ratio)
+    return 2 * delta * (root - 1) - r * ratio / root, r / root
+
+
+pseudo_huber: Op = special(
+    "pseudo_huber", _pseudo_huber_partials, domain=((0.5, 1.5), anywhere), dtype=by_ufunc("pseudo_huber")
+)
+
+
+def _power_slope(z: Any, power: Any, log_x: Any) -> Any:
+    """d/dλ of (x**λ - 1) / λ, from its value: (log x (1 + λ z) - z) / λ; near λ = 0 its series in λ log x."""
+    u = power * log_x
+    near = less(absolute(u), 0.02)
+    far = where(near, 1.0, power)
+    series = log_x * log_x * (0.5 + u * (1 / 3 + u * (1 / 8 + u * (1 / 30 + u * (1 / 144 + u / 840)))))
+    return where(near, series, (log_x * (1 + far * z) - z) / far)
+
+
+def _inverse_slope(y: Any, power: Any) -> Any:
+    """d/dλ of log(1 + λ y) / λ; near λ = 0 its series."""
+    u = power * y
+    near = less(absolute(u), 0.01)
+    far, v = where(near, 1.0, power), where(near, 1.0, u)
+    series = y * y * (-0.5 + u * (2 / 3 - u * (3 / 4 - u * (4 / 5 - u * (5 / 6 - u * (6 / 7 - u * 7 / 8))))))
+    return where(near, series, (v / (1 + v) - log1p(v)) / (far * far))
+
+
+boxcox: Op = special(
+    "boxcox",
+    lambda z, x, lmbda: (exp((lmbda - 1) * log(x)), _power_slope(z, lmbda, log(x))),
+    domain=(positive, anywhere),
+    dtype=by_ufunc("boxcox"),
+)
+boxcox1p: Op = special(
+    "boxcox1p",
+    lambda z, x, lmbda: (exp((lmbda - 1) * log1p(x)), _power_slope(z, lmbda, log1p(x))),
+    domain=(positive, anywhere),
+    dtype=by_ufunc("boxcox1p"),
+)
+inv_boxcox: Op = special(
+    "inv_boxcox",
+    lambda z, y, lmbda: (z / (1 + lmbda * y), z * _inverse_slope(y, lmbda)),
+    domain=((0.1, 0.6), (-1.2, 1.2)),
+    dtype=by_ufunc("inv_boxcox"),
+)
+inv_boxcox1p: Op = special(
+    "inv_boxcox1p",
+    lambda z, y, lmbda: ((z + 1) / (1 + lmbda * y), (z + 1) * _inverse_slope(y, lmbda)),
+    domain=((0.1, 0.6), (-1.2, 1.2)),
+    dtype=by_ufunc("inv_boxcox1p"),
 )

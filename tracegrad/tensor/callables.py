@@ -21,7 +21,7 @@ import numpy as np
 from tracegrad.ops.functions import ufunc_method
 from tracegrad.record.frames import is_internal
 from tracegrad.record.marks import mark
-from tracegrad.tensor.numpy_protocol import find
+from tracegrad.tensor.numpy_protocol import find, find_method
 from tracegrad.tensor.standins import is_traced
 
 STABLE = ("numpy", "math", "cmath", "scipy", "builtins", "operator", "itertools", "functools")
@@ -165,14 +165,30 @@ def is_pure(function: Any, module: str) -> bool:
     return "random" not in module and not isinstance(function, np.vectorize) and not is_in(function, _IMPURE)
 
 
-def our_op(function: Any) -> Callable[..., Any] | None:
-    """Our function for one of NumPy's or SciPy's, which NumPy's protocols would not reach through a list."""
+def our_op(function: Any, traced: bool) -> Callable[..., Any] | None:
+    """Our function for one of NumPy's or SciPy's, which NumPy's protocols would not reach through a list.
+
+    Of those that call functions they are given, ours answers in any case: what is differentiated may stand in these.
+    """
+    if not traced and not is_of_package(function):
+        return None
     if isinstance(function, (np.ufunc, type(np.sum))) or (
-        isinstance(function, types.FunctionType | np.ufunc) and is_of_package(function)
+        isinstance(function, (types.FunctionType, types.BuiltinFunctionType, type))
+        and is_of_package(function)
     ):
-        return find(function)
+        found = find(function)
+        return found if traced or getattr(found, "takes_functions", False) else None
     owner = getattr(function, "__self__", None)
-    return ufunc_method(owner, function.__name__) if isinstance(owner, np.ufunc) else None
+    return ufunc_method(owner, function.__name__) if isinstance(owner, np.ufunc) and traced else None
+
+
+def our_method(function: Any) -> tuple[Any, Callable[..., Any]] | None:
+    """Of a method of an object of SciPy's, or such an object that is called: the object, and our function."""
+    owner, name = function, "__call__"
+    if isinstance(function, types.MethodType):
+        owner, name = function.__self__, function.__name__
+    ours = find_method(owner, name)
+    return None if ours is None else (owner, ours)
 
 
 def holds_traced(values: Any) -> bool:

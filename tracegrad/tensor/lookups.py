@@ -7,6 +7,7 @@ again at the next call written down (`reads.py`). Begin with `Lookups.attr`.
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib.util
 import sys
 import types
@@ -18,7 +19,7 @@ import numpy as np
 from tracegrad.ops.index import read as read_item
 from tracegrad.ops.numpy_making import concatenated
 from tracegrad.tensor.callables import LOCKS, has_traced, holds_traced, is_stable, plain_key
-from tracegrad.tensor.numpy_protocol import unsupported
+from tracegrad.tensor.numpy_protocol import find_method, unsupported
 from tracegrad.tensor.outside import CONTAINERS, Reads
 from tracegrad.tensor.reads import MISSING
 from tracegrad.tensor.special_methods import WITHOUT_PARTS
@@ -26,6 +27,16 @@ from tracegrad.tensor.standins import is_traced
 from tracegrad.tensor.traced import TracedArray
 
 _JOINS = (type(np.r_), type(np.c_))
+
+
+class Seen:
+    """An object of SciPy's as our functions hold it: its attributes are read as the user's code would read them."""
+
+    def __init__(self, marks: Any, value: Any) -> None:
+        self.__dict__.update(_marks=marks, seen=value)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._marks.attr(self.seen, name)
 
 
 class Lookups:
@@ -50,6 +61,11 @@ class Lookups:
         if value is MISSING:
             raise NameError(f"name {name!r} is not defined", name=name)
         return self.reads.stable(builtins, name, value)
+
+    def of_scipy(self, owner: Any, name: str) -> Callable[..., Any] | None:
+        """Our function for a special method of an object of SciPy's, bound to it; None if there is none."""
+        ours = find_method(owner, name)
+        return None if ours is None else functools.partial(ours, Seen(self, owner))
 
     def is_builtin(self, name: str) -> bool:
         """Whether a global name is the builtin one."""

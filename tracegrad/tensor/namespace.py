@@ -43,6 +43,7 @@ from tracegrad.tensor.callables import (
     is_written_in_python,
     may_clone,
     module_of,
+    our_method,
     our_op,
     plain_key,
 )
@@ -50,7 +51,7 @@ from tracegrad.tensor.draws import Draws
 from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.folds import FOLDS, fold_of
 from tracegrad.tensor.iterators import Iterators
-from tracegrad.tensor.lookups import GlobalsView, Lookups, UfuncView
+from tracegrad.tensor.lookups import GlobalsView, Lookups, Seen, UfuncView
 from tracegrad.tensor.numpy_protocol import spelling, unsupported
 from tracegrad.tensor.outside import CONTAINERS, Reads, Unread
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, MISSING
@@ -200,10 +201,16 @@ class Marks(Lookups, Operators, Edges):
 
     def _call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         traced = holds_traced(args) or holds_traced(keywords.values())
-        ours = our_op(function) if traced and "out" not in keywords else None
+        ours = our_op(function, traced) if "out" not in keywords else None
         if ours is not None:
             args = tuple(self._users_views(self.reads.contents(x)) for x in args)
+            keywords = {k: self._users_views(self.reads.contents(v)) for k, v in keywords.items()}
             return strong(ours(*args, **keywords))
+        method = our_method(function) if traced else None
+        if method is not None:
+            owner, ours = method
+            args = tuple(map(self.reads.contents, args))
+            return strong(ours(Seen(self, owner), *args, **keywords))
         drawn = self.session.draws.call(function, args, keywords)
         if drawn is not MISSING:
             return drawn

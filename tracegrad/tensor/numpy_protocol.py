@@ -7,6 +7,7 @@ written) is answered by the recorder it belongs to. Begin with `ArrayProtocol`.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -31,13 +32,41 @@ def find(function: Callable[..., Any]) -> Callable[..., Any] | None:
     found = FUNCTIONS.get(function)
     if found is not None:
         return found
-    special = sys.modules.get("scipy.special")
-    name = function.__name__
-    if special is not None and getattr(special, name, None) is function:
-        return SCIPY_FUNCTIONS.get(_SPECIAL + name)
-    module = getattr(function, "__module__", None) or ""
-    public = ".".join(part for part in module.split(".") if not part.startswith("_"))
-    return SCIPY_FUNCTIONS.get(f"{public}.{name}")
+    name = public_name(function)
+    return SCIPY_FUNCTIONS.get(name) if name else None
+
+
+@functools.lru_cache(maxsize=4096)
+def public_name(function: Callable[..., Any]) -> str:
+    """The name under which a function or class of SciPy's is imported, `scipy.linalg.solve`; empty for another."""
+    name = getattr(function, "__name__", "")
+    if isinstance(function, np.ufunc):
+        special = sys.modules.get("scipy.special")
+        return _SPECIAL + name if special is not None and getattr(special, name, None) is function else ""
+    parts = (getattr(function, "__module__", None) or "").split(".")
+    if parts[0] != "scipy":
+        return ""
+    while parts:
+        package = ".".join(parts)
+        if (
+            f"{package}.{name}" in SCIPY_FUNCTIONS
+            and getattr(sys.modules.get(package), name, None) is function
+        ):
+            return f"{package}.{name}"
+        parts.pop()
+    return ""
+
+
+def find_method(owner: Any, name: str) -> Callable[..., Any] | None:
+    """Our function for a method of an object of SciPy's, `scipy.interpolate.PPoly.__call__`; None if there is none."""
+    for cls in type(owner).__mro__:
+        if cls.__module__.partition(".")[0] != "scipy":
+            return None
+        public = ".".join(part for part in cls.__module__.split(".") if not part.startswith("_"))
+        found = SCIPY_FUNCTIONS.get(f"{public}.{cls.__name__}.{name}")
+        if found is not None or name in vars(cls):
+            return found
+    return None
 
 
 def lookup(function: Callable[..., Any]) -> Callable[..., Any]:

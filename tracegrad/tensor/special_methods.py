@@ -109,6 +109,7 @@ class Operators:
     attr: Callable[[Any, str], Any]
     set_attr: Callable[[Any, str, Any], None]
     set_item: Callable[[Any, Any, Any], None]
+    of_scipy: Callable[[Any, str], Callable[..., Any] | None]
 
     def iterate(self, value: Any) -> Any:
         """What a `for` runs over."""
@@ -209,6 +210,12 @@ class Operators:
                 result = own(right, left)
                 if result is not NotImplemented:
                     return result
+            ours = self.of_scipy(left, f"__{name}__") if is_traced(right) else None
+            if ours is not None:
+                return ours(right)
+            ours = self.of_scipy(right, f"__r{name}__") if is_traced(left) else None
+            if ours is not None:
+                return ours(left)
             left, right = self.whole(left), self.whole(right)
             if isinstance(left, decimal.Decimal) or isinstance(right, decimal.Decimal):
                 self.recording.not_repeatable("computes with decimal numbers, to a precision set outside")

@@ -100,8 +100,15 @@ def samples(op: Op, seed: int = 0) -> list[Sample]:
             tuple(_drawn(generator, low, high, s) for (low, high), s in zip(domains, shapes, strict=True)),
             {},
         )
-        for shapes in (_UNARY_SHAPES if n_inputs == 1 else _BINARY_SHAPES)
+        for shapes in _shapes(n_inputs)
     ]
+
+
+def _shapes(n_inputs: int) -> tuple[Any, ...]:
+    """How the shapes of this many inputs broadcast; inputs beyond the first two alternate between the two."""
+    if n_inputs == 1:
+        return _UNARY_SHAPES
+    return tuple(tuple(pair[k % 2] for k in range(n_inputs)) for pair in _BINARY_SHAPES)
 
 
 # --- traces -----------------------------------------------------------------------------------------------------------

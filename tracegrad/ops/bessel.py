@@ -1,0 +1,70 @@
+"""Bessel functions and their relatives: of the first and second kind, modified, spherical, Struve, Kelvin, Airy.
+
+No derivative with respect to an order: SciPy has no function for it. Derivatives: DLMF 10.6, 10.29, 10.51, 11.4. Begin
+with `jv`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from tracegrad.ops.compare import sign
+from tracegrad.ops.families import positive
+from tracegrad.ops.op import Op
+from tracegrad.ops.special import by_ufunc, of_order, several, special, special_dtype
+
+order_v = functools.partial(of_order, argument="v")
+
+
+def scaled(name: str, partial: Callable[..., Any]) -> Op:
+    """Declare a function of an order `v` whose result dtypes are SciPy's own."""
+    return of_order(name, partial, argument="v", dtype=by_ufunc(name))
+
+
+i0: Op = special("i0", lambda z, x: i1(x), domain=positive)
+i1: Op = special("i1", lambda z, x: 0.5 * (i0(x) + iv(2, x)), domain=positive)
+i0e: Op = special("i0e", lambda z, x: i1e(x) - sign(x) * z, domain=positive)
+i1e: Op = special("i1e", lambda z, x: 0.5 * (i0e(x) + ive(2, x)) - sign(x) * z, domain=positive)
+k0: Op = special("k0", lambda z, x: -k1(x), domain=positive)
+k1: Op = special("k1", lambda z, x: -k0(x) - z / x, domain=positive)
+j0: Op = special("j0", lambda z, x: -j1(x), domain=positive)
+j1: Op = special("j1", lambda z, x: 0.5 * (j0(x) - jv(2, x)), domain=positive)
+y0: Op = special("y0", lambda z, x: -y1(x), domain=positive)
+y1: Op = special("y1", lambda z, x: y0(x) - z / x, domain=positive)
+jv: Op = order_v("jv", lambda z, n, x: 0.5 * (jv(n - 1, x) - jv(n + 1, x)))
+yv: Op = order_v("yv", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
+yn: Op = of_order("yn", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
+iv: Op = order_v("iv", lambda z, n, x: 0.5 * (iv(n - 1, x) + iv(n + 1, x)))
+ive: Op = order_v("ive", lambda z, n, x: 0.5 * (ive(n - 1, x) + ive(n + 1, x)) - sign(x) * z)
+kv: Op = order_v("kv", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)))
+k0e: Op = special("k0e", lambda z, x: z - k1e(x), domain=positive, dtype=by_ufunc("k0e"))
+k1e: Op = special("k1e", lambda z, x: z - k0e(x) - z / x, domain=positive, dtype=by_ufunc("k1e"))
+kve: Op = scaled("kve", lambda z, n, x: z - 0.5 * (kve(n - 1, x) + kve(n + 1, x)))
+kn: Op = of_order("kn", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)), dtype=by_ufunc("kn"))
+
+struve: Op = scaled("struve", lambda z, v, x: struve(v - 1, x) - v / x * z)
+modstruve: Op = scaled("modstruve", lambda z, v, x: modstruve(v - 1, x) - v / x * z)
+
+ber: Op = special("ber", lambda z, x: berp(x), domain=positive, dtype=by_ufunc("ber"))
+bei: Op = special("bei", lambda z, x: beip(x), domain=positive, dtype=by_ufunc("bei"))
+ker: Op = special("ker", lambda z, x: kerp(x), domain=positive, dtype=by_ufunc("ker"))
+kei: Op = special("kei", lambda z, x: keip(x), domain=positive, dtype=by_ufunc("kei"))
+berp: Op = special("berp", lambda z, x: -bei(x) - z / x, domain=positive, dtype=by_ufunc("berp"))
+beip: Op = special("beip", lambda z, x: ber(x) - z / x, domain=positive, dtype=by_ufunc("beip"))
+kerp: Op = special("kerp", lambda z, x: -kei(x) - z / x, domain=positive, dtype=by_ufunc("kerp"))
+keip: Op = special("keip", lambda z, x: ker(x) - z / x, domain=positive, dtype=by_ufunc("keip"))
+
+
+spherical_jn: Op = of_order("spherical_jn", lambda z, n, x: n / x * z - spherical_jn(n + 1, x))
+spherical_yn: Op = of_order("spherical_yn", lambda z, n, x: n / x * z - spherical_yn(n + 1, x))
+spherical_in: Op = of_order("spherical_in", lambda z, n, x: n / x * z + spherical_in(n + 1, x))
+spherical_kn: Op = of_order(
+    "spherical_kn",
+    lambda z, n, x: n / x * z - spherical_kn(n + 1, x),
+    dtype=lambda n, x: special_dtype(x),
+)
+
+airy: Op = several("airy", 4, lambda z, x: (z[1], x * z[0], z[3], x * z[2]))
+"""Ai, its derivative, Bi, its derivative."""
