@@ -51,6 +51,7 @@ from tracegrad.ops.numpy_shape import (
 from tracegrad.ops.numpy_ufuncs import ufunc_method
 from tracegrad.ops.scipy_forms import SCIPY_FORMS
 from tracegrad.ops.scipy_special import SPECIAL
+from tracegrad.ops.scipy_stats import STATS
 
 __all__ = [
     "FUNCTIONS",
@@ -103,6 +104,7 @@ __all__ = [
 
 SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **SPECIAL,
+    **STATS,
     **SCIPY_FORMS,
 }
 """SciPy's callables by their full name, `scipy.special.erf`."""
