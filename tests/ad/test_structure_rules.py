@@ -128,12 +128,12 @@ def test_a_loop_that_did_not_run_is_the_identity():
 def test_an_op_without_a_derivative_inside_a_loop_is_refused_with_its_line():
     def function(x):
         for _ in range(3):
-            x = x * scipy.special.gammainc(x, 2.0)
+            x = x * scipy.special.hyp1f1(x, 2.0, 0.5)
         return x
 
     with pytest.raises((NotDifferentiableError, TypeError)) as found:
         tg.grad(function, jit="python")(0.5)
-    assert "gammainc" in str(found.value)
+    assert "hyp1f1" in str(found.value)
     assert found.value.where.file == __file__
     with pytest.raises(NotDifferentiableError) as found:
         tg.jvp(function, (0.5,), (1.0,))

@@ -10,7 +10,7 @@ import tracegrad as tg
 from tests.ops.derivatives import check
 from tracegrad import config
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops.distributions import ALL
+from tracegrad.ops.discrete_distributions import ALL
 from tracegrad.ops.functions import SCIPY_FUNCTIONS
 
 SHAPES = {

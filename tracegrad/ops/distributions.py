@@ -18,7 +18,6 @@ from tracegrad.ops.bessel import i0e, i1e
 from tracegrad.ops.compare import (
     absolute,
     equal,
-    floor,
     greater,
     less,
     less_equal,
@@ -53,14 +52,13 @@ from tracegrad.ops.special import (
     ndtr,
     ndtri,
     poch,
-    xlog1py,
     xlogy,
 )
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 _EULER = 0.5772156649015329
 _WHOLE_LINE = (-math.inf, math.inf)
-_FROM_ZERO = (0.0, math.inf)
+FROM_ZERO = (0.0, math.inf)
 
 Of = Callable[..., Any]
 
@@ -125,7 +123,7 @@ halfnorm = Distribution(
     sf=lambda x: 2 * ndtr(-x),
     ppf=lambda q: ndtri((1 + q) / 2),
     isf=lambda q: -ndtri(q / 2),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
     mean=lambda: math.sqrt(2 / math.pi),
     var=lambda: 1 - 2 / math.pi,
     entropy=lambda: 0.5 * math.log(math.pi / 2) + 0.5,
@@ -137,7 +135,7 @@ expon = Distribution(
     logsf=lambda x: -x,
     ppf=lambda q: -log1p(-q),
     isf=lambda q: -log(q),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
     mean=lambda: 1.0,
     var=lambda: 1.0,
     entropy=lambda: 1.0,
@@ -159,7 +157,7 @@ gamma = Distribution(
     sf=lambda x, a: gammaincc(a, x),
     ppf=lambda q, a: gammaincinv(a, q),
     isf=lambda q, a: gammainccinv(a, q),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
     mean=lambda a: a,
     var=lambda a: a,
     entropy=lambda a: a + gammaln(a) + (1 - a) * digamma(a),
@@ -178,7 +176,7 @@ invgamma = Distribution(
     sf=lambda x, a: gammainc(a, 1 / x),
     ppf=lambda q, a: 1 / gammainccinv(a, q),
     isf=lambda q, a: 1 / gammaincinv(a, q),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
 )
 chi2 = Distribution(
     logpdf=lambda x, df: xlogy(0.5 * df - 1, x) - 0.5 * x - gammaln(0.5 * df) - 0.5 * math.log(2) * df,
@@ -186,7 +184,7 @@ chi2 = Distribution(
     sf=lambda x, df: gammaincc(0.5 * df, 0.5 * x),
     ppf=lambda q, df: 2 * gammaincinv(0.5 * df, q),
     isf=lambda q, df: 2 * gammainccinv(0.5 * df, q),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
     mean=lambda df: df,
     var=lambda df: 2 * df,
     entropy=lambda df: 0.5 * df + math.log(2) + gammaln(0.5 * df) + (1 - 0.5 * df) * digamma(0.5 * df),
@@ -237,7 +235,7 @@ f = Distribution(
     ),
     cdf=lambda x, m, n: betainc(0.5 * m, 0.5 * n, m * x / (n + m * x)),
     sf=lambda x, m, n: betainc(0.5 * n, 0.5 * m, n / (n + m * x)),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
 )
 cauchy = Distribution(
     logpdf=lambda x: -math.log(math.pi) - log1p(x * x),
@@ -319,7 +317,7 @@ lognorm = Distribution(
     logsf=lambda x, s: log_ndtr(-log(x) / s),
     ppf=lambda q, s: exp(s * ndtri(q)),
     isf=lambda q, s: exp(-s * ndtri(q)),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
     mean=lambda s: exp(0.5 * s * s),
     var=lambda s: expm1(s * s) * exp(s * s),
     entropy=lambda s: 0.5 + _HALF_LOG_TWO_PI + log(s),
@@ -332,7 +330,7 @@ weibull_min = Distribution(
     logsf=lambda x, c: -(x**c),
     ppf=lambda q, c: (-log1p(-q)) ** (1 / c),
     isf=lambda q, c: (-log(q)) ** (1 / c),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
     mean=lambda c: exp(gammaln(1 + 1 / c)),
     var=lambda c: exp(gammaln(1 + 2 / c)) - exp(2 * gammaln(1 + 1 / c)),
     entropy=lambda c: -_EULER / c - log(c) + _EULER + 1,
@@ -344,7 +342,7 @@ rayleigh = Distribution(
     logsf=lambda x: -0.5 * x * x,
     ppf=lambda q: sqrt(-2 * log1p(-q)),
     isf=lambda q: sqrt(-2 * log(q)),
-    support=_FROM_ZERO,
+    support=FROM_ZERO,
     mean=lambda: math.sqrt(math.pi / 2),
     var=lambda: (4 - math.pi) / 2,
     entropy=lambda: _EULER / 2 + 1 - 0.5 * math.log(2),
@@ -412,94 +410,3 @@ vonmises = Distribution(
     mean=lambda kappa: 0.0 * kappa,
     entropy=lambda kappa: -kappa * i1e(kappa) / i0e(kappa) + math.log(2 * math.pi) + log(i0e(kappa)) + kappa,
 )
-
-
-# --- of whole numbers -------------------------------------------------------------------------------------------------
-
-
-def _probability(p: Any) -> Any:
-    return logical_and(less_equal(0, p), less_equal(p, 1))
-
-
-def _count(n: Any) -> Any:
-    return logical_and(less_equal(0, n), equal(n, floor(n)))
-
-
-poisson = Distribution(
-    logpdf=lambda k, mu: xlogy(k, mu) - gammaln(k + 1) - mu,
-    cdf=lambda k, mu: gammaincc(k + 1, mu),
-    sf=lambda k, mu: gammainc(k + 1, mu),
-    support=_FROM_ZERO,
-    point=1.0,
-    valid=lambda mu: less_equal(0, mu),
-    mean=lambda mu: mu,
-    var=lambda mu: mu,
-    discrete=True,
-)
-
-
-def _binom_logpmf(k: Any, n: Any, p: Any) -> Any:
-    ways = gammaln(n + 1) - (gammaln(k + 1) + gammaln(n - k + 1))
-    return ways + xlogy(k, p) + xlog1py(n - k, -p)
-
-
-binom = Distribution(
-    logpdf=_binom_logpmf,
-    cdf=lambda k, n, p: betaincc(k + 1, n - k, p),
-    sf=lambda k, n, p: betainc(k + 1, n - k, p),
-    support=(0.0, lambda n, p: n),
-    point=0.0,
-    valid=lambda n, p: logical_and(_count(n), _probability(p)),
-    mean=lambda n, p: n * p,
-    var=lambda n, p: n * p * (1 - p),
-    discrete=True,
-)
-bernoulli = Distribution(
-    logpdf=lambda k, p: _binom_logpmf(k, 1.0, p),
-    cdf=lambda k, p: betaincc(k + 1, 1 - k, p),
-    sf=lambda k, p: betainc(k + 1, 1 - k, p),
-    support=(0.0, 1.0),
-    point=0.0,
-    valid=_probability,
-    mean=lambda p: p,
-    var=lambda p: p * (1 - p),
-    entropy=lambda p: -xlogy(p, p) - xlog1py(1 - p, -p),
-    discrete=True,
-)
-geom = Distribution(
-    logpdf=lambda k, p: xlog1py(k - 1, -p) + log(p),
-    cdf=lambda k, p: -expm1(log1p(-p) * k),
-    sf=lambda k, p: exp(k * log1p(-p)),
-    logsf=lambda k, p: k * log1p(-p),
-    support=(1.0, math.inf),
-    point=1.0,
-    valid=lambda p: logical_and(less(0, p), less_equal(p, 1)),
-    mean=lambda p: 1 / p,
-    var=lambda p: (1 - p) / (p * p),
-    discrete=True,
-)
-nbinom = Distribution(
-    logpdf=lambda k, n, p: gammaln(n + k) - gammaln(k + 1) - gammaln(n) + n * log(p) + xlog1py(k, -p),
-    cdf=lambda k, n, p: betainc(n, k + 1, p),
-    sf=lambda k, n, p: betaincc(n, k + 1, p),
-    support=_FROM_ZERO,
-    point=1.0,
-    valid=lambda n, p: logical_and(less(0, n), logical_and(less(0, p), less_equal(p, 1))),
-    mean=lambda n, p: n * (1 - p) / p,
-    var=lambda n, p: n * (1 - p) / (p * p),
-    discrete=True,
-)
-betabinom = Distribution(
-    logpdf=lambda k, n, a, b: (
-        -log(n + 1) - betaln(n - k + 1, k + 1) + betaln(k + a, n - k + b) - betaln(a, b)
-    ),
-    support=(0.0, lambda n, a, b: n),
-    point=0.0,
-    valid=lambda n, a, b: logical_and(_count(n), logical_and(less(0, a), less(0, b))),
-    mean=lambda n, a, b: n * a / (a + b),
-    discrete=True,
-)
-
-ALL: dict[str, Distribution] = {
-    name: found for name, found in list(globals().items()) if isinstance(found, Distribution)
-}

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import distributions as d
 from tracegrad.ops import linalg
 from tracegrad.ops.compare import (
     equal,
@@ -27,6 +26,8 @@ from tracegrad.ops.compare import (
     logical_or,
     where,
 )
+from tracegrad.ops.discrete_distributions import ALL
+from tracegrad.ops.distributions import Distribution
 from tracegrad.ops.elementary import exp, log, sqrt
 from tracegrad.ops.families import astype
 from tracegrad.ops.index import read
@@ -158,11 +159,11 @@ def _pdf(at: Standard, x: Any) -> Any:
     return exp(at.log_density(x))
 
 
-def _cdf_of(of: d.Distribution) -> Callable[..., Any] | None:
+def _cdf_of(of: Distribution) -> Callable[..., Any] | None:
     return of.cdf or _complement(of.sf)
 
 
-def _sf_of(of: d.Distribution) -> Callable[..., Any] | None:
+def _sf_of(of: Distribution) -> Callable[..., Any] | None:
     return of.sf or _complement(of.cdf)
 
 
@@ -174,7 +175,7 @@ def _log_of(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
     return None if function is None else lambda *args: log(function(*args))
 
 
-def _method(name: str, of: d.Distribution, method: str) -> Callable[..., Any] | None:
+def _method(name: str, of: Distribution, method: str) -> Callable[..., Any] | None:
     """How a method is computed at a place and scale; None where the distribution does not say."""
     functions = {
         "cdf": (_cdf_of(of), 0.0, 1.0),
@@ -199,7 +200,7 @@ def _method(name: str, of: d.Distribution, method: str) -> Callable[..., Any] | 
     return None
 
 
-def _of_argument(of: d.Distribution, compute: Callable[..., Any]) -> Callable[..., Any]:
+def _of_argument(of: Distribution, compute: Callable[..., Any]) -> Callable[..., Any]:
     def function(self: Any, x: Any, *args: Any, **keywords: Any) -> Any:
         shapes, loc, scale = self.seen._parse_args(*args, **keywords)
         at = Standard(of, shapes, loc, scale)
@@ -208,7 +209,7 @@ def _of_argument(of: d.Distribution, compute: Callable[..., Any]) -> Callable[..
     return function
 
 
-def _of_parameters(of: d.Distribution, compute: Callable[[Standard], Any]) -> Callable[..., Any]:
+def _of_parameters(of: Distribution, compute: Callable[[Standard], Any]) -> Callable[..., Any]:
     def function(self: Any, *args: Any, **keywords: Any) -> Any:
         shapes, loc, scale = self.seen._parse_args(*args, **keywords)
         at = Standard(of, shapes, loc, scale)
@@ -241,7 +242,7 @@ def _frozen(name: str) -> Callable[..., Any]:
     return lambda self, *args, **keywords: Frozen(name, self.seen, args, keywords)
 
 
-for _name, _of in d.ALL.items():
+for _name, _of in ALL.items():
     _prefix = f"scipy.stats.{_name}_gen"
     _points = ("logpmf", "pmf") if _of.discrete else ("logpdf", "pdf")
     for _at in (*_points, "cdf", "sf", "logcdf", "logsf", "ppf", "isf"):
