@@ -170,7 +170,7 @@ def our_op(function: Any, traced: bool) -> Callable[..., Any] | None:
 
     Of those that call functions they are given, ours answers in any case: what is differentiated may stand in these.
     """
-    if not traced and not is_of_package(function):
+    if not traced and (getattr(function, "__module__", None) or "").partition(".")[0] != "scipy":
         return None
     if isinstance(function, (np.ufunc, type(np.sum))) or (
         isinstance(function, (types.FunctionType, types.BuiltinFunctionType, type))
