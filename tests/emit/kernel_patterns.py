@@ -19,9 +19,9 @@ GATHERS = re.compile(r"\tv?p?gather\w*\b")
 
 def machine_code(function: Any) -> str:
     """The assembly of the program that a transformed function used last."""
-    native = function.last.built.native
-    assert native is not None, function.last.built.reasons
-    (code,) = native.inspect_asm().values()
+    compiled = function.last.built.compiled
+    assert compiled is not None, function.last.built.reasons
+    (code,) = compiled.inspect_asm().values()
     return str(code)
 
 

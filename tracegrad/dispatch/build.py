@@ -91,6 +91,7 @@ class Built:
         self._planned = (wrt, seeded, once, memory or config.loop_memory)
         self.contract = config.contract
         self.native: Callable[..., Any] | None = None  # takes values of its types alone (`tree.as_native`)
+        self.compiled: Any = None  # what Numba made of it, for those who look into its machine code
         self.native_backward: Callable[..., Any] | None = None
         self.native_seconds: float | None = None  # what a call takes, about
         self.native_text: Source | None = None
@@ -184,7 +185,7 @@ class Built:
     def machine_code(self) -> tuple[int, tuple[tuple[str, int | None, str], ...]]:
         """Where the native program stands, and what it returns: dtype, dimensions and layout of each result."""
         assert self.native is not None
-        return machine_code(self._compiled, self._parameters)
+        return machine_code(self.compiled, self._parameters)
 
     @property
     def _parameters(self) -> list[ArrayType]:
@@ -270,7 +271,7 @@ class Built:
                 return False
             self.native_backward = entry_point(functions[1], self.outline.bars)
         self.was_kept = all(map(was_loaded, functions))
-        self._compiled = functions[0]
+        self.compiled = functions[0]
         self.native = entry_point(functions[0], self._parameters)
         return True
 
