@@ -12,21 +12,25 @@ Machine code is kept on disk by `machine_code.py`; what goes wrong there counts 
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracegrad.compiler.disk_cache import say_once
-from tracegrad.compiler.instructions import register
 from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.source_file import load
 from tracegrad.compiler.threads import in_threads
 from tracegrad.ir.source import Source
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
+from tracegrad.later import later
+
+if TYPE_CHECKING:
+    from tracegrad.compiler import direct
+else:
+    direct = later("tracegrad.compiler.direct")
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
@@ -107,7 +111,7 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
             if relaxed:
                 options["fastmath"] = relaxed
             if name in (*source.entries, *source.parts):
-                options["pipeline_class"] = _apart()
+                options["pipeline_class"] = _compiler
             if name in source.entries:
                 options["nogil"] = True
             else:
@@ -118,21 +122,9 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
             setattr(module, name, compiled)
 
 
-@functools.cache
-def _apart() -> Any:
-    """A compiler for functions that write into nothing they also read under another name: what they write lies apart
-    from what they read, so that loops can be vectorised without looking at the addresses."""
-    from numba.core.compiler import Compiler
-
-    class Apart(Compiler):
-        """Numba's own compiler, with a flag that `njit` has no option for; it knows the vector functions."""
-
-        def __init__(self, *args: Any) -> None:
-            register()
-            super().__init__(*args)
-            self.state.flags.noalias = True
-
-    return Apart
+def _compiler(*args: Any) -> Any:
+    """What Numba's dispatchers compile with."""
+    return direct.Compiler(*args)
 
 
 def _numba_type(argument: Any) -> Any:

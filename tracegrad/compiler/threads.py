@@ -23,7 +23,7 @@ _COUNT = "tracegrad_threads"
 def in_threads() -> Any:
     """The intrinsic, `in_threads(count, part, given)`: calls `part(first, last, *given)` for all of `count` blocks."""
     import llvmlite.binding as llvm
-    from numba.core import types
+    from numba.core import cgutils, types
     from numba.extending import intrinsic
 
     llvm.add_symbol(_COUNT, ctypes.addressof(threads))
@@ -34,7 +34,14 @@ def in_threads() -> Any:
         part.get_call_type(typingctx, leaf, {})
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _write(context, builder, part.dispatcher, given.types, leaf, args[0], args[2])
+            compiled = part.dispatcher.get_compile_result(types.none(*leaf))
+            context.add_linking_libs([compiled.library])
+            callee = context.declare_function(builder.module, compiled.fndesc)
+            items = cgutils.unpack_tuple(builder, args[2])
+            cast = [
+                context.cast(builder, v, t, to) for v, t, to in zip(items, given.types, leaf[2:], strict=True)
+            ]
+            share_out(context, builder, callee, leaf, args[0], cgutils.pack_struct(builder, cast))
             return context.get_dummy_value()
 
         return types.void(types.int64, part, given), codegen
@@ -42,8 +49,12 @@ def in_threads() -> Any:
     return in_threads
 
 
-def _write(context: Any, builder: Any, part: Any, given: Any, leaf: Any, count: Any, values: Any) -> None:
-    """Start the threads, do the first share, wait."""
+def share_out(context: Any, builder: Any, callee: Any, leaf: Any, count: Any, values: Any) -> None:
+    """Call a function of the module, whose arguments are of the types `leaf`, for all of `count` blocks.
+
+    `values` are the arguments but the first two, as one structure. The threads are started, the first share is done
+    here, then all are waited for.
+    """
     from llvmlite import ir
     from numba.core import cgutils
 
@@ -51,7 +62,7 @@ def _write(context: Any, builder: Any, part: Any, given: Any, leaf: Any, count: 
     module = builder.module
     shared = cgutils.alloca_once_value(builder, values)
     share = ir.LiteralStructType([whole, whole, shared.type])
-    run = _runner(context, module, part, given, leaf, share)
+    run = _runner(context, module, callee, leaf, share)
     shares = cgutils.alloca_once(builder, share, size=whole(MOST_THREADS))
     handles = cgutils.alloca_once(builder, whole, size=whole(MOST_THREADS))
     number = whole(1)
@@ -100,14 +111,11 @@ def _external(module: Any, name: str, kind: Any) -> Any:
     return found
 
 
-def _runner(context: Any, module: Any, part: Any, given: Any, leaf: Any, share: Any) -> Any:
+def _runner(context: Any, module: Any, callee: Any, leaf: Any, share: Any) -> Any:
     """The function a thread begins with: it takes the address of a share."""
     from llvmlite import ir
-    from numba.core import cgutils, types
+    from numba.core import cgutils
 
-    compiled = part.get_compile_result(types.none(*leaf))
-    context.add_linking_libs([compiled.library])
-    callee = context.declare_function(module, compiled.fndesc)
     pointer = ir.IntType(8).as_pointer()
     run = ir.Function(
         module, ir.FunctionType(pointer, [pointer]), module.get_unique_name(f"{callee.name}.share")
@@ -117,8 +125,9 @@ def _runner(context: Any, module: Any, part: Any, given: Any, leaf: Any, share: 
     mine = builder.bitcast(run.args[0], share.as_pointer())
     first, last, place = (builder.load(cgutils.gep_inbounds(builder, mine, 0, k)) for k in range(3))
     values = cgutils.unpack_tuple(builder, builder.load(place))
-    values = [context.cast(builder, v, t, to) for v, t, to in zip(values, given, leaf[2:], strict=True)]
-    context.call_conv.call_function(builder, callee, types.none, leaf, [first, last, *values])
+    arguments = context.call_conv._get_arg_packer(leaf).as_arguments(builder, [first, last, *values])
+    nothing, error = callee.args[0].type, cgutils.alloca_once(builder, callee.args[1].type.pointee)
+    builder.call(callee, [ir.Constant(nothing, None), error, *arguments])
     for block in run.blocks:  # inlined here it might become other instructions than there, and other digits
         for instruction in block.instructions:
             if isinstance(instruction, ir.CallInstr) and instruction.callee is callee:

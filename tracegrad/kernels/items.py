@@ -43,16 +43,21 @@ def flat_indices(indices, together):
     return found.reshape(found.size)
 
 
-def taken_pairs(x, i, j, together, rows, columns, width, shape):
-    """The items that two index arrays name together."""
+def taken_pairs(x, i, j, rows, columns, width, shape):
+    """The items that two index arrays of one shape name together."""
     blocks = np.ascontiguousarray(x).reshape((rows, columns, width))
-    first, second = flat_indices(i, together), flat_indices(j, together)
+    first, second = np.ascontiguousarray(i).reshape(i.size), np.ascontiguousarray(j).reshape(j.size)
     out = np.empty((first.size, width), x.dtype)
     for k in range(first.size):
         row, column = checked(first[k], rows, 0), checked(second[k], columns, 1)
         for c in range(width):
             out[k, c] = blocks[row, column, c]
     return out.reshape(shape)
+
+
+def taken_spread_pairs(x, i, j, together, rows, columns, width, shape):
+    """As `taken_pairs`, for index arrays that broadcast."""
+    return taken_pairs(x, flat_indices(i, together), flat_indices(j, together), rows, columns, width, shape)
 
 
 def added(a, indices, values, axis, rows, length, width, count, shape):
@@ -68,10 +73,10 @@ def added(a, indices, values, axis, rows, length, width, count, shape):
     return out.reshape(shape)
 
 
-def added_pairs(a, i, j, values, together, rows, columns, width, shape):
-    """A copy of `a` with `values` added at the items that two index arrays name together."""
+def added_pairs(a, i, j, values, rows, columns, width, shape):
+    """A copy of `a` with `values` added at the items that two index arrays of one shape name together."""
     out = np.ascontiguousarray(a).copy().reshape((rows, columns, width))
-    first, second = flat_indices(i, together), flat_indices(j, together)
+    first, second = np.ascontiguousarray(i).reshape(i.size), np.ascontiguousarray(j).reshape(j.size)
     given = np.ascontiguousarray(values).reshape((first.size, width))
     for k in range(first.size):
         row, column = checked(first[k], rows, 0), checked(second[k], columns, 1)
@@ -93,10 +98,10 @@ def written(a, indices, values, axis, rows, length, width, count, shape):
     return out.reshape(shape)
 
 
-def written_pairs(a, i, j, values, together, rows, columns, width, shape):
-    """A copy of `a` with `values` at the items that two index arrays name together."""
+def written_pairs(a, i, j, values, rows, columns, width, shape):
+    """A copy of `a` with `values` at the items that two index arrays of one shape name together."""
     out = np.ascontiguousarray(a).copy().reshape((rows, columns, width))
-    first, second = flat_indices(i, together), flat_indices(j, together)
+    first, second = np.ascontiguousarray(i).reshape(i.size), np.ascontiguousarray(j).reshape(j.size)
     given = np.ascontiguousarray(values).reshape((first.size, width))
     for k in range(first.size):
         row, column = checked(first[k], rows, 0), checked(second[k], columns, 1)
@@ -115,13 +120,35 @@ def written_number(a, indices, value, axis, rows, length, width, count, shape):
     return written(a, indices, np.full(rows * count * width, value), axis, rows, length, width, count, shape)
 
 
-def added_pairs_number(a, i, j, value, together, rows, columns, width, shape):
+def added_spread_pairs(a, i, j, values, together, rows, columns, width, shape):
+    """As `added_pairs`, for index arrays that broadcast."""
+    first, second = flat_indices(i, together), flat_indices(j, together)
+    return added_pairs(a, first, second, values, rows, columns, width, shape)
+
+
+def added_pairs_number(a, i, j, value, rows, columns, width, shape):
     """As `added_pairs`, for one number."""
-    values = np.full(flat_indices(i, together).size * width, value)
-    return added_pairs(a, i, j, values, together, rows, columns, width, shape)
+    return added_pairs(a, i, j, np.full(i.size * width, value), rows, columns, width, shape)
 
 
-def written_pairs_number(a, i, j, value, together, rows, columns, width, shape):
+def added_spread_pairs_number(a, i, j, value, together, rows, columns, width, shape):
+    """As `added_spread_pairs`, for one number."""
+    first, second = flat_indices(i, together), flat_indices(j, together)
+    return added_pairs_number(a, first, second, value, rows, columns, width, shape)
+
+
+def written_spread_pairs(a, i, j, values, together, rows, columns, width, shape):
+    """As `written_pairs`, for index arrays that broadcast."""
+    first, second = flat_indices(i, together), flat_indices(j, together)
+    return written_pairs(a, first, second, values, rows, columns, width, shape)
+
+
+def written_pairs_number(a, i, j, value, rows, columns, width, shape):
     """As `written_pairs`, for one number."""
-    values = np.full(flat_indices(i, together).size * width, value)
-    return written_pairs(a, i, j, values, together, rows, columns, width, shape)
+    return written_pairs(a, i, j, np.full(i.size * width, value), rows, columns, width, shape)
+
+
+def written_spread_pairs_number(a, i, j, value, together, rows, columns, width, shape):
+    """As `written_spread_pairs`, for one number."""
+    first, second = flat_indices(i, together), flat_indices(j, together)
+    return written_pairs_number(a, first, second, value, rows, columns, width, shape)

@@ -123,9 +123,17 @@ def _native_getitem(instr: Instr) -> Any:
     if place is not None:
         return (kernels.taken, *place, tuple(out.shape))
     if _paired(index, arrays):
-        together = broadcast_shapes(*(a.shape for a in arrays))
-        return (kernels.taken_pairs, together, *x.shape[:2], math.prod(x.shape[2:]), tuple(out.shape))
+        static = (*x.shape[:2], math.prod(x.shape[2:]), tuple(out.shape))
+        return _of_pairs(arrays, kernels.taken_pairs, kernels.taken_spread_pairs, static)
     return False
+
+
+def _of_pairs(arrays: Sequence[Any], alike: Any, spread: Any, static: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The kernel for two index arrays of one shape, or for two that broadcast."""
+    together = broadcast_shapes(*(a.shape for a in arrays))
+    if all(tuple(a.shape) == together for a in arrays):
+        return (alike, *static)
+    return (spread, together, *static)
 
 
 def _along(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> tuple[int, int, int, int] | None:
@@ -140,7 +148,7 @@ def _paired(index: Sequence[Any], arrays: Sequence[Any]) -> bool:
     return len(index) == 2 == len(arrays) and all(a.ndim > 0 for a in arrays)
 
 
-def _native_change(along: Any, along_number: Any, pairs: Any, pairs_number: Any) -> Any:
+def _native_change(along: Any, along_number: Any, pairs: Sequence[Any], pairs_number: Sequence[Any]) -> Any:
     """Basic indices are written as statements; arrays of integers go through a kernel, on a copy."""
 
     def native(instr: Instr) -> Any:
@@ -155,11 +163,10 @@ def _native_change(along: Any, along_number: Any, pairs: Any, pairs_number: Any)
                 return (along_number, *place, count, tuple(a.shape))
             return (along, *place, count, tuple(a.shape)) if _fills(value, instr) else False
         if _paired(index, arrays):
-            together = broadcast_shapes(*(array.shape for array in arrays))
-            static = (together, *a.shape[:2], math.prod(a.shape[2:]), tuple(a.shape))
+            static = (*a.shape[:2], math.prod(a.shape[2:]), tuple(a.shape))
             if not value.ndim:
-                return (pairs_number, *static)
-            return (pairs, *static) if _fills(value, instr) else False
+                return _of_pairs(arrays, pairs_number[0], pairs_number[1], static)
+            return _of_pairs(arrays, pairs[0], pairs[1], static) if _fills(value, instr) else False
         return False
 
     return native
@@ -332,7 +339,10 @@ index_add: Op = Op(
     jvp=_add_jvp,
     emit=_emit_change,
     native=_native_change(
-        kernels.added, kernels.added_number, kernels.added_pairs, kernels.added_pairs_number
+        kernels.added,
+        kernels.added_number,
+        (kernels.added_pairs, kernels.added_spread_pairs),
+        (kernels.added_pairs_number, kernels.added_spread_pairs_number),
     ),
     sample=(
         *_CHANGES,
@@ -354,7 +364,10 @@ index_set: Op = Op(
     jvp=_set_jvp,
     emit=_emit_change,
     native=_native_change(
-        kernels.written, kernels.written_number, kernels.written_pairs, kernels.written_pairs_number
+        kernels.written,
+        kernels.written_number,
+        (kernels.written_pairs, kernels.written_spread_pairs),
+        (kernels.written_pairs_number, kernels.written_spread_pairs_number),
     ),
     sample=(
         *_CHANGES,

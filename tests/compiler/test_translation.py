@@ -1,0 +1,256 @@
+"""Native text becomes machine code without Numba's analyses: with Python's values, and every array given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracegrad as tg
+from tests.benchmarks.workloads import WORKLOADS
+from tracegrad.compiler.numba_backend import compile_native
+from tracegrad.config import config
+from tracegrad.ir.source import Source
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept(tmp_path: Path) -> Iterator[None]:
+    with config.using(cache_dir=str(tmp_path / "cache")):
+        yield
+
+
+HEAD = "import numpy as np\n\n\n"
+
+TEXTS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "loops": (
+        """def f(x, n):
+    total = 0.0
+    for i in range(n):
+        if i == 2:
+            continue
+        if total > 50.0:
+            break
+        total += x[i] * i
+    k = 0
+    while True:
+        k += 1
+        if k >= 3 and not total < -100.0 or k > 10:
+            break
+    for j in range(n - 1, -1, -1):
+        total = total - 0.25 * x[j] ** 3
+    return -1, total, k
+""",
+        (np.array([1.0, -2.0, 3.5, 8.0, 0.5]), 5),
+    ),
+    "indices from the end": (
+        """def f(x):
+    out = np.zeros((2, 3))
+    for i in range(3):
+        k = -1 - i
+        out[-1, k] = x[i]
+        out[0, i] = x[k] if k > -3 else 0.0
+    return -1, out, x[-1]
+""",
+        (np.array([1.0, 2.0, 4.0]),),
+    ),
+    "arrays that change hands": (
+        """def f(x, n):
+    a = x.copy()
+    b = np.empty(3)
+    for i in range(n):
+        for j in range(3):
+            b[j] = 2.0 * a[j] + i
+        a, b = b, a
+        if a[0] > 1e6:
+            return 3, np.empty(0), np.empty(0)
+    c = a
+    a = np.full(3, 7.0)
+    return -1, c, a
+""",
+        (np.array([1.0, 2.0, 4.0]), 4),
+    ),
+    "an early end": (
+        """def f(x, n):
+    a = x.copy()
+    for i in range(n):
+        b = a.copy()
+        if i == 3:
+            return 3, np.empty(0), np.empty(0)
+        a = b
+    return -1, a, a
+""",
+        (np.array([1.0, 2.0, 4.0]), 9),
+    ),
+    "parts of arrays": (
+        """def f(x):
+    total = 0.0
+    y = np.empty((2, 2))
+    for i in range(x.shape[0]):
+        row = x[i]
+        for j in range(row.size):
+            total += row[j]
+        y[i, 0], y[i, 1] = total, row[1]
+    return -1, total, y, x.T[2, 1], y.reshape((4,)), y.reshape(1, 4)
+""",
+        (np.arange(6.0).reshape(2, 3),),
+    ),
+    "functions of the text": (
+        """def doubled(x):
+    out = np.empty(x.shape, x.dtype)
+    for i in range(x.size):
+        out[i] = 2 * x[i]
+    return out
+
+
+def both(x, y):
+    return doubled(x), y
+
+
+def f(x, y):
+    a, b = both(doubled(x), y)
+    c = both(a, b)
+    return -1, c[0], b, len(c[0])
+""",
+        (np.array([1.0, 2.0]), 0.5),
+    ),
+    "numbers of several kinds": (
+        """def f(x, n):
+    small = np.float32(x)
+    flag = 0.0 < x < 2.0 <= n
+    parts = np.array([[x, 2.0], [x * x, -x]])
+    whole = np.array([n, 2 * n])
+    return -1, small * small, n // 2, n % 3, n / 2, flag, x**-2, -n, min(n, 3), parts, whole, abs(-x)
+""",
+        (0.75, 7),
+    ),
+    "stacks that grow": (
+        """def f(x):
+    stack = np.empty(2)
+    steps = 0
+    while x < 100.0:
+        if steps == len(stack):
+            stack = np.concatenate((stack, np.empty_like(stack)))
+        stack[steps] = x
+        x = 2.0 * x
+        steps += 1
+    total = 0.0
+    for k in range(steps - 1, -1, -1):
+        total = total + stack[k] / (k + 1)
+    return -1, total, steps
+""",
+        (1.5,),
+    ),
+    "small arrays that stay": (
+        """def f(x):
+    total = 0.0
+    for i in range(3):
+        part = np.zeros(2)
+        flags = np.empty(2, np.bool_)
+        for j in range(2):
+            part[j] += x[i] * (j + 1)
+            flags[j] = part[j] > 2.0
+        total += part[0] * part[1] + (1.0 if flags[1] else 0.5)
+    return -1, total
+""",
+        (np.array([1.0, 2.0, 4.0]),),
+    ),
+    "products": (
+        """def f(a, b, v):
+    c = np.empty((2, 2))
+    np.dot(a, b, c)
+    d = np.empty((3, 3))
+    np.dot(a.T, b.T, d)
+    e = a @ v
+    g = np.empty(3)
+    np.dot(e, a, g)
+    return -1, c, d, e, g, np.dot(b.T, v), np.dot(np.empty((2, 0)), np.empty((0, 3)))
+""",
+        (np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(3, 2) - 2.0, np.array([1.0, -2.0, 0.5])),
+    ),
+}
+
+
+def compiled(text: str, name: str, given: tuple[Any, ...]) -> Any:
+    functions = compile_native(Source(HEAD + text, ("f",), ()), name, given)
+    assert not isinstance(functions, str), functions
+    return functions["f"]
+
+
+def passes(function: Any) -> list[str]:
+    """By which passes of Numba's each signature was compiled."""
+    return [n for o in function.overloads.values() for n in o.metadata["pipeline_times"]]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_means_what_python_means_and_gives_back_all_memory(name: str) -> None:
+    from numba.core.runtime import _nrt_python, rtsys
+
+    _nrt_python.memsys_enable_stats()
+    text, given = TEXTS[name]
+    text, given = (
+        (text.replace(", np.dot(b.T, v)", ", a @ v"), given) if name == "products" else (text, given)
+    )
+    names: dict[str, Any] = {"np": np}
+    exec(text, names)
+    wanted = names["f"](*given)
+    function = compiled(text, "translated", given)
+    assert passes(function) == ["tracegrad"]
+    before = rtsys.get_allocation_stats()
+    found = function(*given)
+    assert len(found) == len(wanted)
+    for x, y in zip(found, wanted, strict=True):
+        assert np.shape(x) == np.shape(y)
+        assert np.asarray(x).dtype.kind == np.asarray(y).dtype.kind
+        np.testing.assert_allclose(x, y, rtol=1e-6 if isinstance(y, np.float32) else 1e-14)
+    del found, x, y
+    after = rtsys.get_allocation_stats()
+    assert after.mi_alloc - before.mi_alloc == after.mi_free - before.mi_free
+
+
+def test_what_is_not_translated_is_compiled_by_numba() -> None:
+    text = """def f(x):
+    total = 0.0
+    for i, item in enumerate(x):
+        total += i * item
+    return -1, total
+"""
+    function = compiled(text, "enumerated", (np.arange(4.0),))
+    assert passes(function) == ["nopython"]
+    assert function(np.arange(4.0)) == (-1, 14.0)
+
+
+def test_a_name_of_two_types_is_left_to_numba() -> None:
+    text = """def f(x):
+    a = 1
+    a = a / 2
+    return -1, a * x
+"""
+    function = compiled(text, "two_types", (3.0,))
+    assert passes(function) == ["nopython"]
+    assert function(3.0) == (-1, 1.5)
+
+
+def test_an_error_in_a_function_of_the_text_reaches_the_caller() -> None:
+    from tracegrad.kernels.items import OutOfBounds
+
+    x, where = np.arange(5.0), np.array([1, 9])
+    f = tg.value_and_grad(lambda x: np.sum(x[where] * 2.0), jit="native")
+    with pytest.raises(IndexError, match="index 9 is out of bounds for axis 0 with size 5"):
+        f(x)
+    assert issubclass(OutOfBounds, IndexError)
+
+
+@pytest.mark.parametrize("name", ["rosen1k", "while_norm", "nbody", "logreg", "mlp_f32", "sum_sq_chain"])
+def test_workloads_take_the_short_way(name: str) -> None:
+    workload = WORKLOADS[name]
+    arguments = workload.make()[0]
+    f = tg.value_and_grad(workload.function, argnums=workload.argnums, jit="python")
+    f(*arguments)
+    built = f.last.built
+    source = built.native_source()
+    functions = compile_native(source, name, built._parameters)
+    assert not isinstance(functions, str), functions
+    assert passes(functions[source.entries[0]]) == ["tracegrad"]

@@ -1,0 +1,174 @@
+"""Arrays in machine code: their elements, fresh memory, views, references. `translation.py` is written with these.
+
+In: Numba's type of an array and its description in LLVM (a structure of `meminfo, parent, nitems, itemsize, data,
+shape, strides`). Out: instructions. Begin with `element`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.np.arrayobj import get_itemsize, make_array, populate_array
+
+WORD = ir.IntType(64)
+BYTE = ir.IntType(8)
+
+
+class Array:
+    """One array where instructions are written.
+
+    Parameters
+    ----------
+    type : Numba's type
+    place : pointer to its description
+    shape : tuple of int, optional
+        Its sizes, where the text says them.
+    """
+
+    def __init__(
+        self, context: Any, builder: Any, type: Any, place: Any, shape: tuple[int, ...] | None = None
+    ) -> None:
+        self.context, self.builder, self.type = context, builder, type
+        self.fields = make_array(type)(context, builder, ref=place)
+        self.known = shape
+
+    def sizes(self) -> list[Any]:
+        """How long each axis is."""
+        if self.known is not None:
+            return [WORD(n) for n in self.known]
+        return list(cgutils.unpack_tuple(self.builder, self.fields.shape, self.type.ndim))
+
+    def strides(self) -> list[Any]:
+        """Bytes between neighbours along each axis."""
+        if self.type.layout == "C" and self.known is not None:
+            size = get_itemsize(self.context, self.type)
+            return [WORD(size * math.prod(self.known[k + 1 :])) for k in range(self.type.ndim)]
+        return list(cgutils.unpack_tuple(self.builder, self.fields.strides, self.type.ndim))
+
+    def count(self) -> Any:
+        """How many elements there are."""
+        found = WORD(1)
+        for size in self.sizes():
+            found = self.builder.mul(found, size)
+        return found
+
+    def bytes(self) -> Any:
+        """How large a contiguous array is."""
+        return self.builder.mul(self.count(), WORD(get_itemsize(self.context, self.type)))
+
+    def from_end(self, axis: int, index: Any) -> Any:
+        """An index that may be negative, counted from the start."""
+        builder = self.builder
+        from_end = builder.add(index, self.sizes()[axis])
+        return builder.select(builder.icmp_signed("<", index, WORD(0)), from_end, index)
+
+    def element(self, indices: Sequence[Any]) -> Any:
+        """The address of the element at these indices; of the first one of a part, if they are fewer than axes."""
+        builder, data = self.builder, self.fields.data
+        if self.type.layout == "C":
+            sizes = self.sizes()
+            offset = indices[0]
+            for index, size in zip(indices[1:], sizes[1:], strict=False):
+                offset = builder.add(builder.mul(offset, size, flags=("nsw",)), index, flags=("nsw",))
+            for size in sizes[len(indices) :]:
+                offset = builder.mul(offset, size, flags=("nsw",))
+            return builder.gep(data, [offset], inbounds=True)
+        offset = WORD(0)
+        for index, stride in zip(indices, self.strides(), strict=False):
+            offset = builder.add(offset, builder.mul(index, stride, flags=("nsw",)), flags=("nsw",))
+        raw = builder.gep(builder.bitcast(data, BYTE.as_pointer()), [offset], inbounds=True)
+        return builder.bitcast(raw, data.type)
+
+    def load(self, indices: Sequence[Any]) -> Any:
+        return self.context.unpack_value(self.builder, self.type.dtype, self.element(indices))
+
+    def store(self, indices: Sequence[Any], value: Any) -> None:
+        self.context.pack_value(self.builder, self.type.dtype, value, self.element(indices))
+
+    def part(self, indices: Sequence[Any]) -> Any:
+        """The description of `x[i]`, `x[i, j]`, which share memory with `x`; nobody has counted it yet."""
+        type = part_type(self.type, len(indices))
+        sizes, strides = self.sizes()[len(indices) :], self.strides()[len(indices) :]
+        return described(
+            self.context, self.builder, type, self.element(indices), sizes, strides, self.fields.meminfo
+        )
+
+    def reshaped(self, sizes: Sequence[Any]) -> Any:
+        """The description of the same elements under other sizes; the array is contiguous."""
+        type = types.Array(self.type.dtype, len(sizes), "C")
+        fields = self.fields
+        return described(self.context, self.builder, type, fields.data, sizes, None, fields.meminfo)
+
+    def turned(self) -> Any:
+        """The description of the transposed array."""
+        sizes, strides = self.sizes()[::-1], self.strides()[::-1]
+        fields = self.fields
+        return described(
+            self.context, self.builder, turned_type(self.type), fields.data, sizes, strides, fields.meminfo
+        )
+
+
+def part_type(type: Any, count: int) -> Any:
+    """The type of an array at `count` leading indices."""
+    return types.Array(type.dtype, type.ndim - count, type.layout if type.layout == "C" else "A")
+
+
+def turned_type(type: Any) -> Any:
+    """The type of a transposed array."""
+    layout: Any = type.layout if type.ndim < 2 else {"C": "F", "F": "C"}.get(type.layout, "A")
+    return types.Array(type.dtype, type.ndim, layout)
+
+
+def described(
+    context: Any, builder: Any, type: Any, data: Any, sizes: Sequence[Any], strides: Any, meminfo: Any
+) -> Any:
+    """The description of an array; without strides it is contiguous."""
+    itemsize = WORD(get_itemsize(context, type))
+    if strides is None:
+        strides = [itemsize]
+        for size in reversed(sizes[1:]):
+            strides.insert(0, builder.mul(strides[0], size))
+    fields = make_array(type)(context, builder)
+    populate_array(
+        fields,
+        data=data,
+        shape=cgutils.pack_array(builder, sizes, ty=WORD),
+        strides=cgutils.pack_array(builder, strides, ty=WORD),
+        itemsize=itemsize,
+        meminfo=meminfo,
+    )
+    return fields._getvalue()
+
+
+def fresh(context: Any, builder: Any, type: Any, sizes: Sequence[Any]) -> Any:
+    """The description of an array in memory of its own, counted once, with nothing in it."""
+    size = WORD(get_itemsize(context, type))
+    for n in sizes:
+        size = builder.mul(size, n)
+    align = context.get_preferred_array_alignment(type.dtype)
+    meminfo = context.nrt.meminfo_alloc_aligned(builder, size, align)
+    data = context.nrt.meminfo_data(builder, meminfo)
+    data = builder.bitcast(data, context.get_data_type(type.dtype).as_pointer())
+    return described(context, builder, type, data, sizes, None, meminfo)
+
+
+def fill(context: Any, builder: Any, dtype: Any, data: Any, count: Any, value: Any) -> None:
+    """Write one value into elements that lie side by side; without a value, zeros."""
+    if value is None:
+        size = builder.mul(count, WORD(context.get_abi_sizeof(context.get_data_type(dtype))))
+        cgutils.memset(builder, data, size, 0)
+        return
+    with cgutils.for_range(builder, count) as loop:
+        context.pack_value(builder, dtype, value, builder.gep(data, [loop.index], inbounds=True))
+
+
+def copy(context: Any, builder: Any, source: Array, target: Array, start: Any = None) -> None:
+    """All elements of a contiguous array into another of the same kind, from place `start` on."""
+    data = target.fields.data
+    if start is not None:
+        data = builder.gep(data, [start], inbounds=True)
+    cgutils.raw_memcpy(builder, data, source.fields.data, source.bytes(), 1)

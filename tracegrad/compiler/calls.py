@@ -1,0 +1,320 @@
+"""Arrays and calls of native text as LLVM instructions: elements, new arrays, products, other functions.
+
+An expression goes in (its AST), a `Value` comes out. What NumPy's functions are is asked of Numba; the few that most
+programs are made of are written here. Begin with `Calls._of_call`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numba.core import cgutils, types
+from numba.core.errors import NumbaError
+from numba.np.numpy_support import from_dtype
+
+from tracegrad.compiler import arrays, blas
+from tracegrad.compiler.arrays import BYTE, WORD, Array
+from tracegrad.compiler.numbers import Numbers
+from tracegrad.compiler.outlook import dtype_of, filled, integer, is_natural, made_shape
+from tracegrad.compiler.threads import share_out
+from tracegrad.compiler.values import (
+    MISSING,
+    OnStack,
+    Unknown,
+    Value,
+    constant_of,
+    done,
+    is_contiguous,
+    tuple_of,
+)
+
+
+class Calls(Numbers):
+    """One function on its way, as far as expressions go."""
+
+    def _of_attribute(self, node: ast.Attribute) -> Value:
+        base = self.value(node.value)
+        if base.type is None:
+            if not isinstance(base.constant, ModuleType):
+                raise Unknown(ast.unparse(node))
+            return self._known(getattr(base.constant, node.attr))
+        if isinstance(base.type, types.Array):
+            array = self._array(base)
+            if node.attr == "size":
+                count = WORD(1)
+                for size in array.sizes():
+                    count = self.builder.mul(count, size)
+                return Value(types.int64, count)
+            if node.attr == "shape":
+                sizes = tuple(Value(types.int64, n, constant_of(n)) for n in array.sizes())
+                return Value(types.UniTuple(types.int64, len(sizes)), items=sizes)
+            if node.attr == "T":
+                return Value(arrays.turned_type(base.type), array.turned())
+            if node.attr == "dtype":
+                return Value(types.DType(base.type.dtype), self.context.get_dummy_value())
+        raise Unknown(ast.unparse(node))
+
+    def _of_binop(self, node: ast.BinOp) -> Value:
+        x, y = self.value(node.left), self.value(node.right)
+        if isinstance(node.op, ast.MatMult):
+            product = self._product(x, y, None)
+            if product is None:
+                raise Unknown(ast.unparse(node))
+            return product
+        return self.binary(node.op, x, y)
+
+    def _array(self, value: Value) -> Array:
+        """An array value, to look into."""
+        place = cgutils.alloca_once_value(self.builder, value.code)
+        return Array(self.context, self.builder, value.type, place, value.shape)
+
+    def _base(self, node: ast.expr) -> Array | OnStack:
+        if isinstance(node, ast.Name) and (variable := self.variables.get(node.id)) is not None:
+            if variable.stays:
+                return OnStack(self.context, self.builder, variable)
+            if isinstance(variable.type, types.Array):
+                return Array(self.context, self.builder, variable.type, variable.place, variable.shape)
+        value = self.value(node)
+        if not isinstance(value.type, types.Array):
+            raise Unknown(ast.unparse(node))
+        return self._array(value)
+
+    def _element(self, node: ast.Subscript) -> tuple[Any, list[Any]]:
+        """An array and integers that pick an element or a part of it."""
+        array = self._base(node.value)
+        nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if len(nodes) > array.type.ndim or array.type.ndim == 0:
+            raise Unknown(ast.unparse(node))
+        indices = []
+        for axis, item in enumerate(nodes):
+            if isinstance(item, ast.Slice):
+                raise Unknown(ast.unparse(node))
+            index = self.value(item)
+            code = self._integer(index)
+            if not is_natural(item, self.outlook.natural):
+                code = array.from_end(axis, code)
+            indices.append(code)
+        return array, indices
+
+    def _of_subscript(self, node: ast.Subscript) -> Value:
+        if not isinstance(node.value, ast.Name) or node.value.id not in self.variables:
+            base = self.value(node.value)
+            if base.items is not None or isinstance(base.type, types.BaseTuple):
+                return self._item(base, node)
+        elif isinstance(self.variables[node.value.id].type, types.BaseTuple):
+            return self._item(self.value(node.value), node)
+        array, indices = self._element(node)
+        if len(indices) == array.type.ndim:
+            return Value(array.type.dtype, array.load(indices))
+        return Value(arrays.part_type(array.type, len(indices)), array.part(indices))
+
+    def _item(self, base: Value, node: ast.Subscript) -> Value:
+        """One of a tuple."""
+        number = integer(node.slice)
+        count = len(base.items) if base.items is not None else len(base.type)
+        if number is None or not -count <= number < count:
+            raise Unknown(ast.unparse(node))
+        return self._parts(base, count)[number]
+
+    def _sizes(self, value: Value) -> list[Any]:
+        """Sizes from a number or a tuple."""
+        if value.items is None and not isinstance(value.type, types.BaseTuple):
+            return [self._integer(value)]
+        count = len(value.items) if value.items is not None else len(value.type)
+        return [self._integer(v) for v in self._parts(value, count)]
+
+    def _make(self, node: ast.Call) -> Value:
+        """A new array."""
+        shape = made_shape(node)
+        sizes = self._sizes(self.value(node.args[0]))
+        dtype, value = self._filling(node)
+        kind = types.Array(dtype, len(sizes), "C")
+        made = Value(kind, self._fresh(kind, sizes), shape=shape)
+        if filled(node):
+            array = self._array(made)
+            arrays.fill(self.context, self.builder, dtype, array.fields.data, array.count(), value)
+        return self._owning(made)
+
+    def _written_out(self, node: ast.expr) -> Value:
+        """`np.array([[x, y], [z, w]])`: an array of numbers that the text has one by one."""
+        shape, items = [], [node]
+        while isinstance(items[0], ast.List):
+            lists = [i.elts for i in items if isinstance(i, ast.List)]
+            if len(lists) != len(items) or len(set(map(len, lists))) != 1:
+                raise Unknown(ast.unparse(node))
+            shape.append(len(lists[0]))
+            items = [i for one in lists for i in one]
+            if not items:
+                raise Unknown(ast.unparse(node))
+        values = [self.value(i) for i in items]
+        kinds = {types.unliteral(v.type) if v.type is not None else None for v in values}
+        dtype = kinds.pop()
+        if kinds or not shape or not isinstance(dtype, types.Number | types.Boolean):
+            raise Unknown(ast.unparse(node))
+        kind = types.Array(dtype, len(shape), "C")
+        made = Value(kind, self._fresh(kind, [WORD(n) for n in shape]), shape=tuple(shape))
+        data = self._array(made).fields.data
+        for k, value in enumerate(values):
+            place = self.builder.gep(data, [WORD(k)], inbounds=True)
+            self.context.pack_value(self.builder, dtype, value.code, place)
+        return self._owning(made)
+
+    def _of_call(self, node: ast.Call) -> Value:
+        if node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
+            raise Unknown(ast.unparse(node))
+        if isinstance(node.func, ast.Attribute):
+            called = self._method(node)
+            if called is not None:
+                return called
+        function = self.value(node.func).constant
+        if function is MISSING:
+            raise Unknown(ast.unparse(node))
+        if function in (np.empty, np.zeros, np.full):
+            return self._make(node)
+        if function is np.array and len(node.args) == 1:
+            return self._written_out(node.args[0])
+        given = [self.value(a) for a in node.args]
+        if function is np.ascontiguousarray and is_contiguous(given):
+            return given[0]
+        if function in (min, max) and len(given) == 2 and all(v.type == types.int64 for v in given):
+            x, y = given
+            first = self.builder.icmp_signed("<" if function is min else ">", y.code, x.code)
+            return Value(types.int64, self.builder.select(first, y.code, x.code))
+        if function is np.dot and len(given) in (2, 3):
+            product = self._product(given[0], given[1], given[2] if len(given) == 3 else None)
+            if product is not None:
+                return product
+        if function is np.empty_like and is_contiguous(given):
+            sizes = self._array(given[0]).sizes()
+            return self._owning(Value(given[0].type, self._fresh(given[0].type, sizes)))
+        if function is np.concatenate and len(given) == 1 and given[0].items is not None:
+            joined = self._joined(given[0].items)
+            if joined is not None:
+                return joined
+        if function is len and len(given) == 1 and isinstance(given[0].type, types.Array):
+            return Value(types.int64, self._array(given[0]).sizes()[0])
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "in_threads":
+            return self._in_threads(*node.args)
+        if name in self.module.any_order:
+            x, y = given
+            if x.type == y.type and isinstance(x.type, types.Float):
+                return Value(x.type, self.builder.fadd(x.code, y.code, flags=self.module.sums))
+        elif name in self.module.text:
+            return self._call(name, given)
+        return self.operation(function, *given)
+
+    def _fresh(self, kind: Any, sizes: Sequence[Any]) -> Any:
+        return arrays.fresh(self.context, self.builder, kind, sizes)
+
+    def _product(self, x: Value, y: Value, out: Value | None) -> Value | None:
+        """`x @ y` through BLAS; None where that is nothing BLAS knows."""
+        kinds = [v.type for v in (x, y)]
+        if not all(isinstance(k, types.Array) for k in kinds) or not blas.fits(*kinds):
+            return None
+        left, right = self._array(x), self._array(y)
+        if out is None:
+            sizes = [*left.sizes()[:-1], *right.sizes()[1:]]
+            kind = types.Array(kinds[0].dtype, len(sizes), "C")
+            out = self._owning(Value(kind, self._fresh(kind, sizes)))
+        elif not is_contiguous([out]) or out.type.dtype != kinds[0].dtype:
+            return None
+        blas.product(self.context, self.builder, left, right, self._array(out), False)
+        return out
+
+    def _joined(self, items: Sequence[Value]) -> Value | None:
+        """Contiguous arrays of one type, one behind the other."""
+        kind = items[0].type
+        if any(v.type != kind or not is_contiguous([v]) for v in items):
+            return None
+        parts = [self._array(v) for v in items]
+        sizes = parts[0].sizes()
+        for part in parts[1:]:
+            sizes[0] = self.builder.add(sizes[0], part.sizes()[0])
+        made = Value(kind, self._fresh(kind, sizes))
+        start, target = WORD(0), self._array(made)
+        for part in parts:
+            arrays.copy(self.context, self.builder, part, target, start)
+            start = self.builder.add(start, part.count())
+        return self._owning(made)
+
+    def _method(self, node: ast.Call) -> Value | None:
+        """`x.reshape(shape)` and `x.copy()` of arrays that are contiguous."""
+        assert isinstance(node.func, ast.Attribute)
+        if node.func.attr not in ("reshape", "copy"):
+            return None
+        base = self.value(node.func.value)
+        if not is_contiguous([base]):
+            return None
+        if node.func.attr == "copy":
+            array = self._array(base)
+            made = Value(base.type, self._fresh(base.type, array.sizes()), shape=base.shape)
+            arrays.copy(self.context, self.builder, array, self._array(made))
+            return self._owning(made)
+        given = [self.value(a) for a in node.args]
+        sizes = self._sizes(given[0] if len(given) == 1 else tuple_of(given))
+        if any(constant_of(n) == -1 for n in sizes):
+            raise Unknown(ast.unparse(node))
+        return Value(types.Array(base.type.dtype, len(sizes), "C"), self._array(base).reshaped(sizes))
+
+    def _call(self, name: str, given: Sequence[Value]) -> Value:
+        """Another function of the text, in the same module."""
+        given = [self._whole(v) for v in given]
+        if any(v.type is None for v in given):
+            raise Unknown(f"what `{name}` is given")
+        kinds = tuple(types.unliteral(v.type) for v in given)
+        try:
+            callee, returned = self.module.function(name, kinds)
+        except NumbaError:
+            return self.operation(self.module.names[name], *given)
+        builder, convention = self.builder, self.context.call_conv
+        place = cgutils.alloca_once(builder, self.context.get_return_type(returned))
+        error = cgutils.alloca_once(builder, callee.args[1].type.pointee)
+        codes = [self._cast(v, k) for v, k in zip(given, kinds, strict=True)]
+        packed = convention._get_arg_packer(kinds).as_arguments(builder, codes)
+        status = builder.call(callee, [builder.bitcast(place, BYTE.as_pointer()), error, *packed])
+        with builder.if_then(builder.icmp_signed("!=", status, done(returned)), likely=False):
+            builder.store(builder.load(error), self.code.args[1])
+            builder.ret(status)
+        if returned == types.none:
+            return Value(None)
+        code = self.context.get_returned_value(builder, returned, builder.load(place))
+        return self._owning(Value(returned, code))
+
+    def _in_threads(self, count: ast.expr, part: ast.expr, given: ast.expr) -> Value:
+        """A loop over blocks, by a function of the text, shared among threads."""
+        assert isinstance(part, ast.Name)
+        number, values = self._integer(self.value(count)), self._whole(self.value(given))
+        leaf = (types.int64, types.int64, *values.type.types)
+        callee, _ = self.module.function(part.id, leaf)
+        share_out(self.context, self.builder, callee, leaf, number, values.code)
+        return Value(None)
+
+    def _filling(self, made: ast.Call) -> tuple[Any, Any]:
+        """The dtype of a new array, and the number it is filled with, if that is said."""
+        assert isinstance(made.func, ast.Attribute)
+        if made.func.attr == "full":
+            if len(made.args) != 2:
+                raise Unknown(ast.unparse(made))
+            value = self.value(made.args[1])
+            kind = types.unliteral(value.type) if value.type is not None else None
+            if not isinstance(kind, types.Number | types.Boolean):
+                raise Unknown(ast.unparse(made))
+            return kind, self._cast(value, kind)
+        dtype: Any = types.float64
+        if len(made.args) == 2:
+            named = self.value(made.args[1])
+            found: Any = dtype_of(named.constant)
+            if isinstance(named.type, types.DType):
+                dtype = named.type.dtype
+            elif found is None:
+                raise Unknown(ast.unparse(made))
+            else:
+                dtype = from_dtype(found)
+        elif len(made.args) != 1:
+            raise Unknown(ast.unparse(made))
+        return dtype, None

@@ -1,0 +1,140 @@
+"""Numba's compiler with a shorter way from text to LLVM: `translation.py` instead of its analyses of bytecode.
+
+A function of an emitted module goes in, as Numba's dispatchers give it; Numba's result of a compile comes out. All
+functions of the text that it calls become part of its own LLVM module. What `translation.py` does not know is compiled
+by Numba's own passes. Begin with `Compiler`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from typing import Any
+
+from numba.core import compiler, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_machinery import LoweringPass, PassManager, register_pass
+from numba.core.environment import Environment
+from numba.core.funcdesc import PythonFunctionDescriptor
+from numba.core.typed_passes import NoPythonBackend
+
+from tracegrad.compiler.instructions import register
+from tracegrad.compiler.translation import translate
+from tracegrad.compiler.values import Module, Unknown
+from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
+
+TEXT = "__tracegrad_text__"
+
+
+class Compiler(compiler.Compiler):
+    """Numba's own compiler, which tries the short way first; it knows the vector functions, and takes arguments to lie
+    apart in memory: what the functions of a text write, they read under no other name. So loops can be vectorised
+    without looking at the addresses, for which `njit` has no option."""
+
+    def __init__(self, *args: Any) -> None:
+        register()
+        super().__init__(*args)
+        self.state.flags.noalias = True
+
+    def define_pipelines(self) -> list[PassManager]:
+        passes = PassManager("tracegrad")
+        passes.add_pass(Translate, "from text to machine code")
+        passes.add_pass(NoPythonBackend, "the result")
+        passes.finalize()
+        (others,) = super().define_pipelines()
+        others.passes.insert(0, (Forget, "begin again"))
+        others.finalize()
+        return [passes, others]
+
+
+class Library(JITCodeLibrary):
+    """Machine code whose functions all stand in one module, and are optimised together."""
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class Forget(LoweringPass):
+    """That the short way failed is no failure of the long one."""
+
+    _name = "tracegrad_forget"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        state.status.fail_reason = None
+        return False
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class Translate(LoweringPass):
+    """From the text of a function to machine code."""
+
+    _name = "tracegrad_translate"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        func_id, flags, target = state.func_id, state.flags, state.targetctx
+        names = func_id.func.__globals__
+        text = functions_of(names.get(TEXT, ""))
+        if func_id.func_name not in text or not EXACT.isdisjoint(text):
+            raise Unknown(f"the text of {func_id.func_name}")
+        library = Library(target.codegen(), func_id.func_qualname)
+        library.enable_object_caching()
+        described = PythonFunctionDescriptor(
+            True,
+            func_id.func.__module__,
+            func_id.func_qualname,
+            func_id.unique_name,
+            "",
+            {},
+            types.uint8,
+            {},
+            tuple(func_id.arg_names),
+            (),
+            mangler=target.mangler,
+            argtypes=tuple(state.args),
+            noalias=flags.noalias,
+            abi_tags=[flags.get_mangle_string()],
+            uid=func_id.unique_id,
+        )
+        env = Environment.from_fndesc(described)
+        with target.push_code_library(library):
+            code = library.create_ir_module(described.unique_name)
+            context = target.subtarget(environment=env, fndesc=described)
+            module = Module(
+                context=context,
+                typing=state.typingctx,
+                code=code,
+                names=names,
+                text=text,
+                lying_apart=frozenset({func_id.func_name}),
+                any_order=ANY_ORDER,
+                translate=translate,
+                sums=("reassoc", *sorted(f for f in _fastmath(flags) if f != "reassoc")),
+            )
+            _, state.return_type = module.function(
+                func_id.func_name, tuple(state.args), described.mangled_name
+            )
+            described.restype = state.return_type
+            context.declare_env_global(code, context.get_env_name(described))
+            context.post_lowering(code, library)
+            library.add_ir_module(code)
+            if not flags.no_cpython_wrapper:
+                context.create_cpython_wrapper(library, described, env, None, release_gil=flags.release_gil)
+        state.library = library
+        made = target.get_executable(library, described, env)
+        target.insert_user_function(made, described, [library])
+        state["cr"] = compiler._LowerResult(described, None, cfunc=made, env=env)
+        return True
+
+
+def _fastmath(flags: Any) -> set[str]:
+    return set(flags.fastmath.flags) if flags.fastmath else set()
+
+
+@functools.lru_cache(maxsize=8)
+def functions_of(text: str) -> dict[str, ast.FunctionDef]:
+    """The functions of a text, by name."""
+    return {n.name: n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)}

@@ -1,0 +1,171 @@
+"""What the text of a function tells before it is translated: which numbers are never negative, which arrays stay.
+
+A function of native text goes in (its AST), an `Outlook` comes out. Begin with `look_ahead`.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+SMALL = 1 << 11  # bytes of an array that lives on the stack
+ALL_SMALL = 1 << 15  # bytes of all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of the names of a function.
+
+    Attributes
+    ----------
+    natural : names of integers that are never negative, wherever they are bound
+    rebound : names that are bound by a statement
+    shapes : names of arrays made by the text alone, always with the same sizes
+    stays : the names among these whose arrays are read and written by element only: they may live on the stack
+    """
+
+    natural: frozenset[str]
+    rebound: frozenset[str]
+    shapes: dict[str, tuple[int, ...]]
+    stays: frozenset[str]
+
+
+def look_ahead(function: ast.FunctionDef) -> Outlook:
+    """Read a function once."""
+    given = {a.arg for a in function.args.args}
+    bound: dict[str, list[ast.expr | ast.For | None]] = {}
+    reads: dict[str, int] = {}
+    inside: dict[str, int] = {}
+    depth: dict[str, set[int]] = {}
+    for node in ast.walk(function):
+        for name, value in _bindings(node):
+            bound.setdefault(name, []).append(value)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            reads[node.id] = reads.get(node.id, 0) + 1
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if not any(isinstance(i, ast.Slice | ast.Constant) and not _is_int(i) for i in indices):
+                inside[node.value.id] = inside.get(node.value.id, 0) + 1
+                depth.setdefault(node.value.id, set()).add(len(indices))
+    shapes = {}
+    for name, values in bound.items():
+        made = [made_shape(v) if isinstance(v, ast.Call) else None for v in values]
+        if made[0] is not None and name not in given and len(set(map(str, made))) == 1:
+            shapes[name] = made[0]
+    stays, room = set(), 0
+    for name, shape in shapes.items():
+        size = 8 * math.prod(shape)
+        if not 0 < size <= SMALL or room + size > ALL_SMALL or not shape:
+            continue
+        if reads.get(name, 0) == inside.get(name, 0) and depth.get(name, {len(shape)}) == {len(shape)}:
+            stays.add(name)
+            room += size
+    return Outlook(_natural(bound, given), frozenset(bound), shapes, frozenset(stays))
+
+
+def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | ast.For | None]]:
+    """The names that a statement binds, with what they are bound to, if that is said."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
+            elif isinstance(target, ast.Tuple):
+                values: list[ast.expr | None] = [None] * len(target.elts)
+                if isinstance(node.value, ast.Tuple) and len(node.value.elts) == len(target.elts):
+                    values = list(node.value.elts)
+                for item, value in zip(target.elts, values, strict=True):
+                    if isinstance(item, ast.Name):
+                        yield item.id, value
+    elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id, ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value)
+    elif isinstance(node, ast.For) and isinstance(node.target, ast.Name):
+        yield node.target.id, node
+
+
+def _is_int(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
+
+
+def made_shape(node: ast.expr) -> tuple[int, ...] | None:
+    """The sizes in `np.empty((2, 3))`, `np.zeros(4)`, `np.full(4, x)`, where they are written out."""
+    match node:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="np"), attr="empty" | "zeros" | "full"),
+            args=[size, *_],
+            keywords=[],
+        ):
+            items = size.elts if isinstance(size, ast.Tuple) else [size]
+            if all(isinstance(i, ast.Constant) and type(i.value) is int and i.value >= 0 for i in items):
+                return tuple(int(ast.literal_eval(i)) for i in items)
+    return None
+
+
+def filled(made: ast.Call) -> bool:
+    """Whether a new array has something in it."""
+    return isinstance(made.func, ast.Attribute) and made.func.attr != "empty"
+
+
+def _natural(bound: dict[str, list[ast.expr | ast.For | None]], given: set[str]) -> frozenset[str]:
+    """Names of which no binding can make a negative integer: the largest set for which that is consistent."""
+    found = set(bound) - given
+    while True:
+        left = {name for name in found if all(_is_natural(value, found) for value in bound[name])}
+        if left == found:
+            return frozenset(found)
+        found = left
+
+
+def _is_natural(value: ast.expr | ast.For | None, natural: set[str]) -> bool:
+    match value:
+        case ast.For(iter=ast.Call(func=ast.Name(id="range"), args=args)):
+            if len(args) < 3:
+                return len(args) == 1 or is_natural(args[0], natural)
+            step = integer(args[2])
+            if step is None or step == 0:
+                return False
+            if step > 0:
+                return is_natural(args[0], natural)
+            stop = integer(args[1])
+            return (stop is not None and stop >= -1) or is_natural(args[1], natural)
+        case ast.expr():
+            return is_natural(value, natural)
+    return False
+
+
+def is_natural(node: ast.expr, natural: frozenset[str] | set[str]) -> bool:
+    """Whether an expression, if it is an integer, is never negative."""
+    match node:
+        case ast.Constant(value=value):
+            return type(value) is int and value >= 0
+        case ast.Name(id=name):
+            return name in natural
+        case ast.BinOp(op=ast.Add() | ast.Mult() | ast.FloorDiv() | ast.Mod(), left=left, right=right):
+            return is_natural(left, natural) and is_natural(right, natural)
+        case ast.Attribute(attr="size"):
+            return True
+        case ast.Subscript(value=ast.Attribute(attr="shape")):
+            return True
+        case ast.Call(func=ast.Name(id="min" | "max"), args=args):
+            return all(is_natural(a, natural) for a in args)
+    return False
+
+
+def integer(node: ast.expr) -> int | None:
+    """The number that stands in the text."""
+    match node:
+        case ast.Constant(value=value) if type(value) is int:
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)) if type(value) is int:
+            return -value
+    return None
+
+
+def dtype_of(value: object) -> np.dtype[np.generic] | None:
+    """The dtype that an object of the text names."""
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return np.dtype(value)
+    return value if isinstance(value, np.dtype) else None

@@ -1,0 +1,253 @@
+"""Native text as LLVM instructions, in one walk over the text.
+
+The AST of a function and the types of its arguments go in, a function of an LLVM module and its return type come out.
+Types run forward, statement by statement: native text binds a name to values of one type, so there is nothing to infer.
+What an operation is and means is asked of Numba (its types, and the instructions it writes); it is its analyses of
+Python's bytecode that are left out, which take most of the time of a compile. Where the text has something that is not
+known here, `Unknown` is raised, and Numba compiles the function in its own way. Begin with `translate`.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numba.core import cgutils, types
+
+from tracegrad.compiler.arrays import WORD, fill
+from tracegrad.compiler.calls import Calls
+from tracegrad.compiler.outlook import filled, integer
+from tracegrad.compiler.values import Module, Unknown, Value, done
+
+
+@dataclass(slots=True)
+class Loop:
+    """Where `continue` and `break` go."""
+
+    following: Any
+    end: Any
+
+
+def translate(
+    module: Module, tree: ast.FunctionDef, arguments: tuple[Any, ...], symbol: str, internal: bool
+) -> tuple[Any, Any]:
+    """A function of the text as a function of the module, and what it returns."""
+    return Translation(module, tree, arguments, symbol, internal).function()
+
+
+class Translation(Calls):
+    """One function on its way."""
+
+    def function(self) -> tuple[Any, Any]:
+        """Write the function; what it is, and what it returns."""
+        convention, builder = self.context.call_conv, self.builder
+        entry = builder.basic_block
+        first = self.code.append_basic_block("body")
+        self.leaving = self.code.append_basic_block("leaving")
+        builder.position_at_end(first)
+        given = convention.decode_arguments(builder, self.arguments, self.code)
+        for name, type, code in zip((a.arg for a in self.tree.args.args), self.arguments, given, strict=True):
+            variable = self._variable(name, type)
+            if variable.counted:
+                self.context.nrt.incref(builder, type, code)
+            builder.store(code, variable.place)
+        self.block(self.tree.body)
+        if not builder.block.is_terminated:
+            if self.returns not in (None, types.none):
+                raise Unknown("a function that ends without a result")
+            self.returns = types.none
+            builder.branch(self.leaving)
+        builder.position_at_end(self.leaving)
+        for variable in self.variables.values():
+            if variable.counted:
+                self.context.nrt.decref(builder, variable.type, builder.load(variable.place))
+        builder.ret(done(self.returns))
+        builder.position_at_end(entry)
+        builder.branch(first)
+        return self.code, self.returns
+
+    def block(self, statements: Sequence[ast.stmt]) -> None:
+        """Statements in their order; what stands behind a leave is not written."""
+        for statement in statements:
+            if self.builder.block.is_terminated:
+                return
+            method: Callable[[Any], None] | None = getattr(self, f"_{type(statement).__name__.lower()}", None)
+            if method is None:
+                raise Unknown(ast.unparse(statement))
+            method(statement)
+            if not self.builder.block.is_terminated:
+                self._release()
+            self.pending = []
+
+    def _expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):
+            self.value(node.value)
+
+    def _pass(self, node: ast.Pass) -> None:
+        pass
+
+    def _assign(self, node: ast.Assign) -> None:
+        if len(node.targets) != 1:
+            raise Unknown(ast.unparse(node))
+        (target,) = node.targets
+        if isinstance(target, ast.Name) and target.id in self.outlook.stays:
+            self._make_on_stack(target.id, node.value)
+        elif isinstance(target, ast.Tuple):
+            values = self._parts(self.value(node.value), len(target.elts))
+            for item, value in zip(target.elts, values, strict=True):
+                self._store(item, value)
+        else:
+            self._store(target, self.value(node.value))
+
+    def _augassign(self, node: ast.AugAssign) -> None:
+        target = node.target
+        if isinstance(target, ast.Subscript):
+            array, indices = self._element(target)
+            before = Value(array.type.dtype, array.load(indices))
+            after = self.binary(node.op, before, self.value(node.value))
+            array.store(indices, self._cast(after, array.type.dtype))
+        elif isinstance(target, ast.Name):
+            before = self.value(ast.Name(target.id, ast.Load()))
+            self._bind(target.id, self.binary(node.op, before, self.value(node.value)))
+        else:
+            raise Unknown(ast.unparse(node))
+
+    def _store(self, target: ast.expr, value: Value) -> None:
+        if isinstance(target, ast.Name):
+            self._bind(target.id, value)
+        elif isinstance(target, ast.Subscript):
+            array, indices = self._element(target)
+            if len(indices) != array.type.ndim or isinstance(value.type, types.Array):
+                raise Unknown(ast.unparse(target))
+            array.store(indices, self._cast(value, array.type.dtype))
+        else:
+            raise Unknown(ast.unparse(target))
+
+    def _make_on_stack(self, name: str, made: ast.expr) -> None:
+        """An array that never leaves is room on the stack; made again, it is the same room."""
+        assert isinstance(made, ast.Call)
+        shape = self.outlook.shapes[name]
+        dtype, value = self._filling(made)
+        variable = self._variable(name, types.Array(dtype, len(shape), "C"), stays=True)
+        if filled(made):
+            data = cgutils.gep(self.builder, variable.place, 0, 0)
+            fill(self.context, self.builder, dtype, data, WORD(math.prod(shape)), value)
+
+    def _if(self, node: ast.If) -> None:
+        condition = self._truth(self.value(node.test))
+        self._release()
+        builder = self.builder
+        then, end = (self.code.append_basic_block(n) for n in ("then", "end"))
+        other = self.code.append_basic_block("else") if node.orelse else end
+        builder.cbranch(condition, then, other)
+        reached = not node.orelse
+        for start, body in ((then, node.body), (other, node.orelse)):
+            if body:
+                builder.position_at_end(start)
+                self.block(body)
+                if not builder.block.is_terminated:
+                    builder.branch(end)
+                    reached = True
+        builder.position_at_end(end)
+        if not reached:
+            builder.unreachable()
+
+    def _while(self, node: ast.While) -> None:
+        if node.orelse:
+            raise Unknown(ast.unparse(node))
+        builder = self.builder
+        test, body, end = (self.code.append_basic_block(n) for n in ("test", "body", "end"))
+        builder.branch(test)
+        builder.position_at_end(test)
+        condition = self._truth(self.value(node.test))
+        self._release()
+        builder.cbranch(condition, body, end)
+        self._body(node.body, body, Loop(test, end))
+        builder.position_at_end(end)
+
+    def _for(self, node: ast.For) -> None:
+        """`for i in range(start, stop, step)`, with a counter of its own."""
+        match node.iter:
+            case ast.Call(func=ast.Name(id="range"), args=args, keywords=[]) if not node.orelse:
+                pass
+            case _:
+                raise Unknown(ast.unparse(node.iter))
+        if not isinstance(node.target, ast.Name) or "range" in self.module.names:
+            raise Unknown(ast.unparse(node.target))
+        step = integer(args[2]) if len(args) == 3 else 1
+        if not step:
+            raise Unknown(ast.unparse(node.iter))
+        bounds = [self._integer(self.value(a)) for a in args[:2]]
+        start, stop = bounds if len(bounds) == 2 else (WORD(0), bounds[0])
+        self._release()
+        builder = self.builder
+        counter = cgutils.alloca_once(builder, WORD)
+        builder.store(start, counter)
+        test, body, following, end = (
+            self.code.append_basic_block(n) for n in ("test", "body", "following", "end")
+        )
+        builder.branch(test)
+        builder.position_at_end(test)
+        count = builder.load(counter)
+        builder.cbranch(builder.icmp_signed("<" if step > 0 else ">", count, stop), body, end)
+        builder.position_at_end(body)
+        self._bind(node.target.id, Value(types.int64, count))
+        self._body(node.body, builder.block, Loop(following, end))
+        builder.position_at_end(following)
+        builder.store(builder.add(builder.load(counter), WORD(step), flags=("nsw",)), counter)
+        builder.branch(test)
+        builder.position_at_end(end)
+
+    def _body(self, statements: Sequence[ast.stmt], start: Any, loop: Loop) -> None:
+        self.loops.append(loop)
+        self.builder.position_at_end(start)
+        self.block(statements)
+        if not self.builder.block.is_terminated:
+            self.builder.branch(loop.following)
+        self.loops.pop()
+
+    def _break(self, node: ast.Break) -> None:
+        self.builder.branch(self.loops[-1].end)
+
+    def _continue(self, node: ast.Continue) -> None:
+        self.builder.branch(self.loops[-1].following)
+
+    def _return(self, node: ast.Return) -> None:
+        if node.value is None:
+            raise Unknown("a return without a result")
+        value = self._whole(self.value(node.value))
+        if value.type is None:
+            raise Unknown(ast.unparse(node))
+        if self.returns is None:
+            self.returns = types.unliteral(value.type)
+        builder = self.builder
+        code = self._cast(value, self.returns)
+        self._hold(value, code)
+        given = self.context.get_return_value(builder, self.returns, code)
+        place = builder.bitcast(self.code.args[0], given.type.as_pointer())
+        builder.store(given, place)
+        self._release()
+        builder.branch(self.leaving)
+
+    def _raise(self, node: ast.Raise) -> None:
+        """An error with numbers in it; references that are held then stay held, as in all of Numba."""
+        match node.exc:
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if node.cause is None:
+                pass
+            case _:
+                raise Unknown(ast.unparse(node))
+        kind = self.module.names.get(name)
+        given = [self.value(a) for a in args]
+        if not isinstance(kind, type) or any(v.type is None for v in given):
+            raise Unknown(ast.unparse(node))
+        codes = [self._cast(v, types.unliteral(v.type)) for v in given]
+        self.context.call_conv.return_dynamic_user_exc(
+            self.builder,
+            kind,
+            tuple(codes),
+            tuple(types.unliteral(v.type) for v in given),
+            func_name=self.tree.name,
+        )

@@ -1,0 +1,174 @@
+"""What the words of native text are in machine code: values, variables, and the functions of one LLVM module.
+
+In: Numba's contexts, the AST of a text, and what its names outside of functions mean. Out: functions as they are asked
+for, each translated once for its types. Begin with `Module`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.errors import NumbaError
+
+from tracegrad.compiler.arrays import WORD, Array
+
+
+class Unknown(NumbaError):
+    """Something in the text that is not translated here."""
+
+
+class _Missing:
+    """No value that is known before the program runs."""
+
+
+MISSING = _Missing()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """What an expression is.
+
+    Attributes
+    ----------
+    type : Numba's type; None of an object that only the text knows (a module, a function, a dtype)
+    code : what LLVM calls it
+    constant : the object, where it is known before the program runs
+    items : its parts, of a tuple that stands in the text
+    owned : whether somebody has to give back its reference
+    shape : the sizes of an array, where the text says them
+    """
+
+    type: Any
+    code: Any = None
+    constant: Any = MISSING
+    items: tuple[Value, ...] | None = None
+    owned: bool = False
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(slots=True)
+class Variable:
+    """Where the value of a name stands; `counted` if it holds references."""
+
+    type: Any
+    place: Any
+    counted: bool
+    stays: bool = False
+    shape: tuple[int, ...] | None = None
+
+
+class Module:
+    """One LLVM module with all functions of a text that call each other.
+
+    Parameters
+    ----------
+    context, typing : Numba's contexts
+    code : the LLVM module
+    names : what the names outside of functions mean
+    text : the functions of the text by name
+    lying_apart : names of functions whose arguments lie apart in memory
+    any_order : names of functions that add one more term to a sum
+    sums : flags of the additions of `any_order`
+    translate : what makes a function: module, AST, types, symbol, whether others may not see it -> what it is, and
+        what it returns
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        typing: Any,
+        code: Any,
+        names: dict[str, Any],
+        text: dict[str, ast.FunctionDef],
+        lying_apart: frozenset[str],
+        any_order: frozenset[str],
+        sums: Sequence[str],
+        translate: Callable[..., tuple[Any, Any]],
+    ) -> None:
+        self.context, self.typing, self.code = context, typing, code
+        self.names, self.text = names, text
+        self.lying_apart, self.any_order = lying_apart, any_order
+        self.sums, self.translate = sums, translate
+        self.made: dict[Any, tuple[Any, Any] | None] = {}
+        self.operations: dict[Any, tuple[Any, Any]] = {}
+
+    def function(self, name: str, arguments: tuple[Any, ...], symbol: str | None = None) -> tuple[Any, Any]:
+        """The function for these types, and what it returns; translated when it is first asked for."""
+        key = name, arguments
+        if key not in self.made:
+            self.made[key] = None
+            symbol_here = symbol or self.code.get_unique_name(f"{self.code.name}.{name}")
+            try:
+                self.made[key] = self.translate(self, self.text[name], arguments, symbol_here, symbol is None)
+            except NumbaError:
+                self.code.globals.pop(symbol_here)
+                raise
+        found = self.made[key]
+        if found is None:
+            raise Unknown(f"{name} is not known, or calls itself")
+        return found
+
+    def operation(self, what: Any, given: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Numba's signature of an operation or a function for these types, and what writes it."""
+        key = what, given
+        try:
+            return self.operations[key]
+        except KeyError:
+            pass
+        except TypeError:
+            raise Unknown(f"{what!r} cannot be looked up") from None
+        try:
+            kind = what if isinstance(what, types.Type) else self.typing.resolve_value_type(what)
+            signature = self.typing.resolve_function_type(kind, given, {})
+            if signature is None:
+                raise Unknown(f"no {what!r} of {given}")
+            found = signature, self.context.get_function(kind, signature)
+        except (ValueError, NotImplementedError) as error:  # Numba says so in several ways
+            raise Unknown(str(error)) from error
+        self.operations[key] = found
+        return found
+
+
+class OnStack(Array):
+    """An array that lives on the stack: its sizes are constants, and it has no description."""
+
+    def __init__(self, context: Any, builder: Any, variable: Variable) -> None:
+        assert variable.shape is not None
+        self.context, self.builder, self.type = context, builder, variable.type
+        self.known, self.place = variable.shape, variable.place
+
+    def element(self, indices: Sequence[Any]) -> Any:
+        builder, offset = self.builder, indices[0]
+        for index, size in zip(indices[1:], self.sizes()[1:], strict=True):
+            offset = builder.add(builder.mul(offset, size, flags=("nsw",)), index, flags=("nsw",))
+        return builder.gep(self.place, [WORD(0), offset], inbounds=True)
+
+
+def done(returned: Any) -> Any:
+    """What a function says that ended well."""
+    return ir.Constant(ir.IntType(32), -2 if returned == types.none else 0)
+
+
+def tuple_of(items: Sequence[Value]) -> Value:
+    kinds = [v.type for v in items]
+    return Value(
+        None if None in kinds else types.Tuple([types.unliteral(k) for k in kinds]), items=tuple(items)
+    )
+
+
+def holds_references(context: Any, type: Any) -> bool:
+    found: bool = context.data_model_manager[type].contains_nrt_meminfo()
+    return found
+
+
+def is_contiguous(values: Sequence[Value]) -> bool:
+    return len(values) == 1 and isinstance(values[0].type, types.Array) and values[0].type.layout == "C"
+
+
+def constant_of(code: Any) -> Any:
+    return code.constant if isinstance(code, ir.Constant) else MISSING
