@@ -209,7 +209,7 @@ class _Parser:
 
     def trace(self, lines: Sequence[str], at: int) -> tuple[Trace, int]:
         """The trace whose head is line `at`, and the number of the line after it."""
-        head = re.search(r"trace ?(\w*)\((.*)\):$", lines[at].rstrip())
+        head = re.search(r"trace ?([^\s(]*)\((.*)\):$", lines[at].rstrip())
         if head is None:
             raise InternalError(f"not the head of a trace: {lines[at]!r}")
         known: dict[str, Var] = {}

@@ -6,6 +6,7 @@ A callable of the user's or NumPy's goes in, an answer comes out. Begin with `ma
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 import inspect
@@ -21,6 +22,7 @@ import numpy as np
 from tracegrad.ops.functions import ufunc_method
 from tracegrad.record.frames import is_internal
 from tracegrad.record.marks import mark
+from tracegrad.tensor.library import LIBRARIES
 from tracegrad.tensor.numpy_protocol import find, find_method
 from tracegrad.tensor.standins import is_traced
 
@@ -39,6 +41,8 @@ PURE = {
     "copy",
 }
 _PACKAGES = ("numpy", "scipy")
+_AS_USERS = ("numpy.polynomial._polybase",)  # classes of NumPy's that compute in Python
+MAKES_ARRAYS = ("numpy", "scipy._lib.array_api_compat")
 # Functions that call what they are given.
 CALL_BACK = {
     map, filter, sorted, min, max, functools.reduce, itertools.accumulate, itertools.starmap,
@@ -83,7 +87,7 @@ def is_plain_class(cls: Any) -> bool:
     """
     kind: Any = cls
     return (
-        type(cls) is type
+        type(cls) in (type, abc.ABCMeta)
         and kind.__new__ is object.__new__
         and type(kind.__init__) is types.FunctionType
         and _may_clone_making(kind.__init__)
@@ -105,7 +109,8 @@ def has_own_making(cls: type) -> bool:
 
 def _may_clone_making(function: types.FunctionType) -> bool:
     """As `may_clone`, of what makes an object: NumPy's own (`np.errstate`, `np.vectorize`) are no users'."""
-    return may_clone(function) and (function.__module__ or "").split(".")[0] != "numpy"
+    module = function.__module__ or ""
+    return may_clone(function) and (module.split(".")[0] != "numpy" or module in _AS_USERS)
 
 
 def is_in(function: Any, known: Collection[Any]) -> bool:
@@ -118,7 +123,13 @@ def is_in(function: Any, known: Collection[Any]) -> bool:
 
 def is_of_package(function: Any) -> bool:
     """Whether this is code of NumPy's or SciPy's."""
-    return (function.__module__ or "").split(".")[0] in _PACKAGES
+    module = function.__module__ or ""
+    return module.split(".")[0] in _PACKAGES and module not in _AS_USERS
+
+
+def is_of_library(function: Any) -> bool:
+    """Whether something of ours may answer for a function in Python: of a package, or of Python's library."""
+    return is_of_package(function) or (function.__module__ or "") in LIBRARIES
 
 
 def is_written_in_python(function: Any) -> bool:

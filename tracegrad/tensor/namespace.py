@@ -27,6 +27,7 @@ from tracegrad.tensor.callables import (
     CALL_BACK,
     COMPARES,
     FUNCTIONS,
+    MAKES_ARRAYS,
     MOVES,
     MUTATORS,
     PURE,
@@ -36,6 +37,7 @@ from tracegrad.tensor.callables import (
     is_dispatching,
     is_empty,
     is_in,
+    is_of_library,
     is_of_package,
     is_plain_class,
     is_pure,
@@ -217,7 +219,7 @@ class Marks(Lookups, Operators, Edges):
         if isinstance(function, types.FunctionType):
             if is_marked(function):
                 return self.session.unwinding(function, args, keywords)
-            answered = is_of_package(function) and self.session.stand_ins.find(function) is not None
+            answered = is_of_library(function) and self.session.stand_ins.find(function) is not None
             if may_clone(function) and not answered and (traced or not is_of_package(function)):
                 self.reads.track(function, function, ())
                 if is_of_package(function):
@@ -282,7 +284,11 @@ class Marks(Lookups, Operators, Edges):
             return self._of_package(function, function.__wrapped__, args, keywords)
         self._judge(function, keywords)
         result = function(*args, **keywords)
-        if type(result) is np.ndarray and not is_traced(result) and module_of(function).startswith("numpy"):
+        if (
+            type(result) is np.ndarray
+            and not is_traced(result)
+            and module_of(function).startswith(MAKES_ARRAYS)
+        ):
             return self.session.stand_ins.fresh(result)
         return result
 

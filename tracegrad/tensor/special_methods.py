@@ -93,6 +93,11 @@ _STORES = {setattr, operator.setitem}
 BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
 
 
+def _never_equal(left: Any, right: Any) -> bool:
+    """A number and a text."""
+    return isinstance(right, (str, bytes)) and is_traced(left) and not left.shape
+
+
 def _is_by_identity(value: Any) -> bool:
     """Whether `==` of this object asks for identity."""
     equal: Any = type(value).__eq__
@@ -161,6 +166,8 @@ class Operators:
         """
         if type(value) is super:
             return self._above(value, name)
+        if name == "__class__":
+            return MISSING  # asked of the class, it is the class's own
         kind = type(value)
         found = getattr(kind, name, MISSING)
         if type(found) is property and type(found.fget) is types.FunctionType and may_clone(found.fget):
@@ -230,6 +237,8 @@ class Operators:
     def compare(self, operator_name: str, left: Any, right: Any) -> Any:
         """`left < right` and its kind."""
         plain, name = COMPARE[operator_name]
+        if name in ("__eq__", "__ne__") and (_never_equal(left, right) or _never_equal(right, left)):
+            return name == "__ne__"
         if type(left) in WITHOUT_PARTS and type(right) in WITHOUT_PARTS and not name.startswith("is"):
             return plain(left, right)
         if name.startswith("is"):

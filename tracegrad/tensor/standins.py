@@ -19,6 +19,7 @@ from tracegrad.ops import special
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.ops.operators import Operators
+from tracegrad.tensor.library import answer
 
 _MATH: dict[Callable[..., Any], Callable[..., Any]] = {
     getattr(math, name): FUNCTIONS[getattr(np, numpy_name)]
@@ -40,7 +41,6 @@ _MATH: dict[Callable[..., Any], Callable[..., Any]] = {
                 "sinh",
                 "cosh",
                 "tanh",
-                "hypot",
                 "degrees",
                 "radians",
                 "fabs",
@@ -91,9 +91,12 @@ class StandIns:
             method = _BY_FUNCTION.get(function)
         except TypeError:  # not hashable
             return None
-        return None if method is None else getattr(self, method)
+        return answer(function, self) if method is None else getattr(self, method)
 
     # --- Python's own ----------------------------------------------------------------------------
+
+    def any_traced(self, values: Any) -> bool:
+        return _any_traced(values)
 
     def _math(self, function: Any, *args: Any) -> Any:
         if not _any_traced(args):
@@ -101,9 +104,9 @@ class StandIns:
         result = _MATH[function](*args)
         if function in _TO_INTEGER:
             result = astype(result, dtype=np.dtype(np.int64))
-        return self._weak(result)
+        return self.weak(result)
 
-    def _weak(self, traced: Any) -> Any:
+    def weak(self, traced: Any) -> Any:
         """The same value as a Python number."""
         data = traced.value.item() if hasattr(traced.value, "item") else traced.value
         return self.recording.wrap(data, traced.atom, True, traced.requires_grad)
@@ -111,16 +114,16 @@ class StandIns:
     def math_log(self, x: Any, base: Any = None) -> Any:
         if not _any_traced((x, base)):
             return math.log(x) if base is None else math.log(x, base)
-        return self._weak(e.log(x) if base is None else e.log(x) / e.log(base))
+        return self.weak(e.log(x) if base is None else e.log(x) / e.log(base))
 
     def math_erf(self, x: Any) -> Any:
-        return self._weak(special.erf(x)) if is_traced(x) else math.erf(x)
+        return self.weak(special.erf(x)) if is_traced(x) else math.erf(x)
 
     def math_erfc(self, x: Any) -> Any:
-        return self._weak(special.erfc(x)) if is_traced(x) else math.erfc(x)
+        return self.weak(special.erfc(x)) if is_traced(x) else math.erfc(x)
 
     def math_lgamma(self, x: Any) -> Any:
-        return self._weak(special.gammaln(x)) if is_traced(x) else math.lgamma(x)
+        return self.weak(special.gammaln(x)) if is_traced(x) else math.lgamma(x)
 
     def as_float(self, x: Any = 0.0) -> Any:
         if not is_traced(x):
@@ -247,7 +250,7 @@ class StandIns:
     def fsum(self, items: Any) -> Any:
         items = list(items)
         return (
-            self._weak(FUNCTIONS[np.sum](self.recording.as_array(items)))
+            self.weak(FUNCTIONS[np.sum](self.recording.as_array(items)))
             if _any_traced(items)
             else math.fsum(items)
         )

@@ -1,0 +1,108 @@
+"""Answers for functions of Python's library and SciPy's that compute exactly, or ask what an array is.
+
+`statistics.mean` adds fractions, `math.dist` reads plain floats, `array_namespace(x)` asks for a class: each would lose
+the trace or refuse it. In: the function, and the stand-ins of a recording. Out: what answers in its place. Begin with
+`answer`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ops import special
+from tracegrad.ops.functions import FUNCTIONS
+
+LIBRARIES = ("statistics", "scipy._lib._array_api", "scipy._lib.array_api_compat.common._helpers")
+
+
+def answer(function: Any, stand_ins: Any) -> Callable[..., Any] | None:
+    """What answers for a function; None where it answers itself."""
+    module = getattr(function, "__module__", None)
+    if module == "statistics":
+        exact = _STATISTICS.get(function.__name__)
+        return None if exact is None else functools.partial(_numbers, function, exact, stand_ins)
+    if module == "math":
+        closed = _MATH.get(function.__name__)
+        return None if closed is None else functools.partial(_numbers, function, closed, stand_ins)
+    if module in LIBRARIES and (
+        function.__name__ == "array_namespace" or function.__name__.startswith("is_")
+    ):
+        return lambda *args, **keywords: function(*map(stand_ins.plain, args), **keywords)
+    return None
+
+
+def _numbers(
+    function: Callable[..., Any], ours: Callable[..., Any], stand_ins: Any, *args: Any, **keywords: Any
+) -> Any:
+    """Our function where something is traced: its results are Python's numbers, as those of the other are."""
+    args = tuple(a if hasattr(a, "dtype") or not hasattr(a, "__iter__") else list(a) for a in args)
+    if not stand_ins.any_traced((*args, *keywords.values())):
+        return function(*args, **keywords)
+    found = ours(*(stand_ins.asarray(a) for a in args), **keywords)
+    return tuple(map(stand_ins.weak, found)) if isinstance(found, tuple) else stand_ins.weak(found)
+
+
+def _mean(data: Any) -> Any:
+    return FUNCTIONS[np.mean](data)
+
+
+def _variance(data: Any, centre: Any = None, less: int = 0) -> Any:
+    away = data - (_mean(data) if centre is None else centre)
+    return FUNCTIONS[np.sum](away * away) / (len(data) - less)
+
+
+def _root(variance: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **keywords: FUNCTIONS[np.sqrt](variance(*args, **keywords))
+
+
+def _sample_variance(data: Any, xbar: Any = None) -> Any:
+    return _variance(data, xbar, 1)
+
+
+def _population_variance(data: Any, mu: Any = None) -> Any:
+    return _variance(data, mu)
+
+
+def _harmonic_mean(data: Any, weights: Any = None) -> Any:
+    weights = np.ones(len(data)) if weights is None else np.asarray(weights)
+    return FUNCTIONS[np.sum](weights) / FUNCTIONS[np.sum](weights / data)
+
+
+_STATISTICS: dict[str, Callable[..., Any]] = {
+    "mean": _mean,
+    "variance": _sample_variance,
+    "pvariance": _population_variance,
+    "stdev": _root(_sample_variance),
+    "pstdev": _root(_population_variance),
+    "harmonic_mean": _harmonic_mean,
+}
+
+
+def _dist(p: Any, q: Any) -> Any:
+    away = p - q
+    return FUNCTIONS[np.sqrt](FUNCTIONS[np.sum](away * away))
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    return x - FUNCTIONS[np.rint](x / y) * y
+
+
+def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> Any:
+    size = FUNCTIONS[np.maximum](FUNCTIONS[np.abs](a), FUNCTIONS[np.abs](b))
+    return FUNCTIONS[np.abs](a - b) <= FUNCTIONS[np.maximum](rel_tol * size, abs_tol)
+
+
+_MATH: dict[str, Callable[..., Any]] = {
+    "dist": _dist,
+    "frexp": lambda x: FUNCTIONS[np.frexp](x),
+    "gamma": lambda x: special.gamma(x),
+    "hypot": lambda *sides: functools.reduce(FUNCTIONS[np.hypot], sides),
+    "isclose": _is_close,
+    "ldexp": lambda x, power: x * 2.0**power,
+    "modf": lambda x: FUNCTIONS[np.modf](x),
+    "remainder": _remainder,
+}
