@@ -49,11 +49,14 @@ def examples(page: str) -> list[tuple[str, str]]:
     )
 
 
-@pytest.mark.parametrize("number", range(len(examples("control_flow.md"))))
-def test_the_page_on_control_flow_shows_what_its_examples_print(
-    number: int, tmp_path: Path, refresh_golden: bool
+EXAMPLES = ("control_flow.md", "from_hips_autograd.md")
+
+
+@pytest.mark.parametrize(("page", "number"), [(p, k) for p in EXAMPLES for k in range(len(examples(p)))])
+def test_a_page_shows_what_its_examples_print(
+    page: str, number: int, tmp_path: Path, refresh_golden: bool
 ) -> None:
-    program, shown = examples("control_flow.md")[number]
+    program, shown = examples(page)[number]
     file = tmp_path / "example.py"
     file.write_text(program, encoding="utf-8")
     run = subprocess.run(
@@ -66,10 +69,10 @@ def test_the_page_on_control_flow_shows_what_its_examples_print(
     )
     assert run.returncode == 0, run.stderr
     if refresh_golden:
-        page = ROOT / "docs" / "control_flow.md"
+        file = ROOT / "docs" / page
         before = f"{program}```\n\n```text\n"
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(before + shown, before + run.stdout), encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace(before + shown, before + run.stdout), encoding="utf-8")
         return
     assert run.stdout == shown
 
