@@ -34,7 +34,7 @@ def _native(kernel: Any) -> Callable[[Instr], Any]:
     return native
 
 
-def _columns(w: Any) -> Any:
+def columns(w: Any) -> Any:
     """A vector that scales the columns of a matrix."""
     return expand_dims(w, axis=(w.ndim - 1,))
 
@@ -44,14 +44,14 @@ def _rows(w: Any) -> Any:
     return expand_dims(w, axis=(w.ndim,))
 
 
-def _gaps(w: Any) -> Any:
+def gaps_of(w: Any) -> Any:
     """1 / (w_j - w_i), and 0 where the two are equal."""
-    apart = _columns(w) - _rows(w)
+    apart = columns(w) - _rows(w)
     same = equal(apart, 0)
     return where(same, 0.0, 1 / where(same, 1.0, apart))
 
 
-def _plus(total: Any, term: Any) -> Any:
+def plus(total: Any, term: Any) -> Any:
     return term if total is None else total + term
 
 
@@ -74,7 +74,7 @@ def _eigh_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     w, v = z
     inner = None if g[0] is None else on_diagonal(g[0])
     if g[1] is not None:
-        inner = _plus(inner, _gaps(w) * (adjoint(v) @ g[1]))
+        inner = plus(inner, gaps_of(w) * (adjoint(v) @ g[1]))
     full = v @ inner @ adjoint(v)
     return (cast(halved(full + adjoint(full)), x.dtype),)
 
@@ -83,7 +83,7 @@ def _eigh_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
     w, v = z
     change = tril(tangents[0], k=0) + adjoint(tril(tangents[0], k=-1))
     inner = adjoint(v) @ change @ v
-    return cast(diagonal(inner, k=0), w.dtype), cast(v @ (_gaps(w) * inner), v.dtype)
+    return cast(diagonal(inner, k=0), w.dtype), cast(v @ (gaps_of(w) * inner), v.dtype)
 
 
 eigh: Op = Op(
@@ -117,19 +117,19 @@ def _svd_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     """Townsend, Differentiating the singular value decomposition, 2016."""
     u, s, vh = z
     u_bar, s_bar, vh_bar = g
-    gaps, u_adjoint = _gaps(s * s), adjoint(u)
+    gaps, u_adjoint = gaps_of(s * s), adjoint(u)
     inner = None if s_bar is None else on_diagonal(s_bar)
     outside = None
     if u_bar is not None:
         turn = u_adjoint @ u_bar
-        inner = _plus(inner, gaps * (turn - adjoint(turn)) * _columns(s))
+        inner = plus(inner, gaps * (turn - adjoint(turn)) * columns(s))
         if x.shape[-2] > x.shape[-1]:
-            outside = ((u_bar - u @ turn) / _columns(s)) @ vh
+            outside = ((u_bar - u @ turn) / columns(s)) @ vh
     if vh_bar is not None:
         turn = vh @ adjoint(vh_bar)
-        inner = _plus(inner, _rows(s) * (gaps * (turn - adjoint(turn))))
+        inner = plus(inner, _rows(s) * (gaps * (turn - adjoint(turn))))
         if x.shape[-2] < x.shape[-1]:
-            outside = _plus(outside, u @ ((vh_bar - adjoint(turn) @ vh) / _rows(s)))
+            outside = plus(outside, u @ ((vh_bar - adjoint(turn) @ vh) / _rows(s)))
     total = u @ inner @ vh
     return (cast(total if outside is None else total + outside, x.dtype),)
 
@@ -138,13 +138,13 @@ def _svd_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, ...]:
     u, s, vh = z
     change = tangents[0]
     inner = adjoint(u) @ change @ adjoint(vh)
-    gaps, turned = _gaps(s * s), adjoint(inner)
-    u_dot = u @ (gaps * (inner * _columns(s) + _rows(s) * turned))
-    v_turn = gaps * (_rows(s) * inner + turned * _columns(s))
+    gaps, turned = gaps_of(s * s), adjoint(inner)
+    u_dot = u @ (gaps * (inner * columns(s) + _rows(s) * turned))
+    v_turn = gaps * (_rows(s) * inner + turned * columns(s))
     vh_dot = adjoint(v_turn) @ vh
     if x.shape[-2] > x.shape[-1]:
         right = change @ adjoint(vh)
-        u_dot = u_dot + (right - u @ (adjoint(u) @ right)) / _columns(s)
+        u_dot = u_dot + (right - u @ (adjoint(u) @ right)) / columns(s)
     if x.shape[-2] < x.shape[-1]:
         left = adjoint(u) @ change
         vh_dot = vh_dot + (left - (left @ adjoint(vh)) @ vh) / _rows(s)
@@ -179,7 +179,7 @@ def _qr_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     q_bar, r_bar = g
     inner = None if r_bar is None else r @ adjoint(r_bar)
     if q_bar is not None:
-        inner = _plus(inner, -(adjoint(q_bar) @ q))
+        inner = plus(inner, -(adjoint(q_bar) @ q))
     low = tril(inner, k=-1)
     total = q @ (tril(inner, k=0) + adjoint(low))
     if q_bar is not None:
@@ -306,6 +306,12 @@ def of_matrix(name: str, sample: Any) -> Op:
 expm: Op = of_matrix("expm", (case((3, 3)), case((1, 1))))
 sqrtm: Op = of_matrix("sqrtm", (case(definite(3, 3)), case(definite(2, 2))))
 logm: Op = of_matrix("logm", (case(definite(3, 3)), case(definite(2, 2))))
+cosm: Op = of_matrix("cosm", (case((3, 3)),))
+sinm: Op = of_matrix("sinm", (case((3, 3)),))
+tanm: Op = of_matrix("tanm", (case(definite(2, 2)),))
+coshm: Op = of_matrix("coshm", (case((3, 3)),))
+sinhm: Op = of_matrix("sinhm", (case((3, 3)),))
+tanhm: Op = of_matrix("tanhm", (case((3, 3)),))
 
 
 def _sylvester_vjp(g: Any, z: Any, a: Any, b: Any, q: Any) -> tuple[Any, ...]:
@@ -320,9 +326,9 @@ def _sylvester_vjp(g: Any, z: Any, a: Any, b: Any, q: Any) -> tuple[Any, ...]:
 def _sylvester_jvp(tangents: Any, z: Any, a: Any, b: Any, q: Any) -> Any:
     a_dot, b_dot, right = tangents
     if a_dot is not None:
-        right = _plus(right, -(a_dot @ z))
+        right = plus(right, -(a_dot @ z))
     if b_dot is not None:
-        right = _plus(right, -(z @ b_dot))
+        right = plus(right, -(z @ b_dot))
     return cast(solve_sylvester(a, b, right), z.dtype)
 
 

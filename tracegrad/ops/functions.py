@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracegrad.ops import numpy_choosing, numpy_decompositions, numpy_making, numpy_nan  # noqa: F401 (they answer)
+from tracegrad.ops import (  # noqa: F401 (they answer)  # noqa: F401 (they answer)
+    numpy_choosing,
+    numpy_decompositions,
+    numpy_making,
+    numpy_nan,
+    scipy_integrals,
+    scipy_interpolate,
+    scipy_linalg,
+    scipy_samples,
+    scipy_sparse,
+)
 from tracegrad.ops.numpy_elementwise import clip, round, where
 from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, operand, value
 from tracegrad.ops.numpy_linalg import dot, einsum, linalg_norm, matmul, trace

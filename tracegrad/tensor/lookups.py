@@ -30,9 +30,13 @@ _JOINS = (type(np.r_), type(np.c_))
 
 
 class Seen:
-    """An object of SciPy's as our functions hold it: its attributes are read as the user's code would read them."""
+    """An object of SciPy's as our functions hold it: its attributes are read as the user's code would read them.
+
+    What they look up in `seen` itself is not read, so a later call has to meet the same object.
+    """
 
     def __init__(self, marks: Any, value: Any) -> None:
+        marks.reads.pin(value)
         self.__dict__.update(_marks=marks, seen=value)
 
     def __getattr__(self, name: str) -> Any:

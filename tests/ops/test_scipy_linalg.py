@@ -1,0 +1,105 @@
+"""Functions of `scipy.linalg` under its signatures: values, every derivative, bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg as la
+
+import tracegrad as tg
+from tests.ops.derivatives import check
+from tracegrad import config
+from tracegrad.errors import UnsupportedError
+
+generator = np.random.default_rng(0)
+A = generator.uniform(-1, 1, (3, 3)) + 3 * np.eye(3)
+B = generator.uniform(-1, 1, (3, 2))
+S = A @ A.T
+V = generator.uniform(0.5, 1.5, 3)
+T = generator.uniform(-1, 1, (4, 3))
+AB = np.array([[0.0, 0.3, 0.5, -0.2], [4.0, 4.2, 3.9, 4.1], [0.4, -0.3, 0.2, 0.0]])
+W = generator.uniform(0.5, 1.5, 4)
+
+
+def symmetric(x):
+    return x @ x.T + np.eye(x.shape[0])
+
+
+CALLS = {
+    "solve": (lambda a, b: la.solve(a, b), A, B),
+    "solve pos": (lambda a, b: la.solve(symmetric(a), b, assume_a="pos"), A, V),
+    "solve sym lower": (lambda a, b: la.solve(symmetric(a), b, assume_a="sym", lower=True), A, V),
+    "solve transposed": (lambda a, b: la.solve(a, b, transposed=True), A, V),
+    "inv det": (lambda a: la.inv(a) * la.det(a), A),
+    "pinv": (lambda a: la.pinv(a), T),
+    "norm": (lambda a: la.norm(a), A),
+    "lstsq": (lambda a, b: la.lstsq(a, b)[0], T, W),
+    "lu": (lambda a: la.lu(a)[1] + 2 * la.lu(a)[2] + la.lu(a)[0], A[::-1].copy()),
+    "lu permuted": (lambda a: la.lu(a, permute_l=True)[0], A[::-1].copy()),
+    "lu_solve": (lambda a, b: la.lu_solve(la.lu_factor(a), b), A[::-1].copy(), B),
+    "lu_solve transposed": (lambda a, b: la.lu_solve(la.lu_factor(a), b, trans=1), A[::-1].copy(), V),
+    "qr": (lambda a: la.qr(a)[0] + la.qr(a)[1], A),
+    "qr economic": (lambda a: la.qr(a, mode="economic")[0], T),
+    "qr wide": (lambda a: la.qr(a)[1], T.T.copy()),
+    "qr r": (lambda a: la.qr(a, mode="r")[0], T),
+    "svd": (lambda a: la.svd(a, full_matrices=False)[1] + la.svdvals(a), T),
+    "eigh": (lambda a: la.eigh(symmetric(a))[0] + la.eigvalsh(symmetric(a)), A),
+    "eigh vectors": (lambda a: la.eigh(symmetric(a))[1] ** 2, A),
+    "eigh generalised": (lambda a, b: la.eigh(symmetric(a), symmetric(b))[1] ** 2, A, A + 1),
+    "eigh generalised values": (
+        lambda a, b: la.eigh(symmetric(a), symmetric(b), eigvals_only=True),
+        A,
+        A + 1,
+    ),
+    "eigh subset": (lambda a: la.eigh(symmetric(a), subset_by_index=[0, 1])[0], A),
+    "polar": (lambda a: la.polar(a)[0] + 2 * la.polar(a)[1], A),
+    "polar left": (lambda a: la.polar(a, side="left")[1], A),
+    "polar equal": (lambda a: la.polar(a)[0], np.eye(3)),
+    "cholesky": (lambda a: la.cholesky(symmetric(a)), A),
+    "cho_solve": (lambda a, b: la.cho_solve(la.cho_factor(symmetric(a)), b), A, V),
+    "solve_banded": (lambda ab, b: la.solve_banded((1, 1), ab, b), AB, W),
+    "solveh_banded": (lambda ab, b: la.solveh_banded(ab, b), AB[:2], W),
+    "solveh_banded lower": (lambda ab, b: la.solveh_banded(ab, b, lower=True), AB[1:], W),
+    "cholesky_banded": (lambda ab: la.cholesky_banded(ab)[:, 1:], AB[:2]),
+    "cholesky_banded lower": (lambda ab: la.cholesky_banded(ab, lower=True)[:, :-1], AB[1:]),
+    "cho_solve_banded": (lambda ab, b: la.cho_solve_banded((la.cholesky_banded(ab), False), b), AB[:2], W),
+    "expm": (lambda a: la.expm(a / 4), A),
+    "sqrtm logm": (lambda a: la.sqrtm(a) + la.logm(a), S),
+    "cosm sinm": (lambda a: la.cosm(a) + la.sinm(a), A / 4),
+    "coshm tanhm": (lambda a: la.coshm(a) + la.tanhm(a) + la.sinhm(a) + la.tanm(a), A / 6),
+    "sylvester": (lambda a, b, q: la.solve_sylvester(a, b, q), A, A[:2, :2] + 1, B),
+    "lyapunov": (lambda a, q: la.solve_continuous_lyapunov(a, q), A, S),
+    "discrete lyapunov": (lambda a, q: la.solve_discrete_lyapunov(a, q), A / 8, S),
+    "block_diag": (lambda a, b: la.block_diag(a, b) ** 2, A, B),
+    "toeplitz": (lambda c, r: la.toeplitz(c, r) ** 2, V, W),
+    "hankel": (lambda c, r: la.hankel(c, r) ** 2, V, W),
+    "circulant": (lambda c: la.circulant(c) ** 2, V),
+    "companion": (lambda c: la.companion(c) ** 2, V),
+    "solve_toeplitz": (lambda c, b: la.solve_toeplitz(c + np.array([3.0, 0, 0]), b), V, B),
+    "solve_circulant": (lambda c, b: la.solve_circulant(c + np.array([3.0, 0, 0]), b), V, V),
+    "matmul_toeplitz": (lambda c, b: la.matmul_toeplitz(c, b), V, B),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_value_and_derivatives(name):
+    function, *args = CALLS[name]
+    check(function, *args, rtol=1e-5, atol=1e-7)
+
+
+def test_bases_and_bad_input_are_refused():
+    with config.using(jit="python"):
+        for name in ("null_space", "orth"):
+            with pytest.raises(UnsupportedError, match="one basis of many"):
+                tg.grad(lambda a, name=name: np.sum(getattr(la, name)(a)))(A)
+        with pytest.raises(UnsupportedError, match="pivots"):
+            tg.grad(lambda a: np.sum(la.qr(a, pivoting=True)[1]))(A)
+        for function, wanted in (
+            (lambda a: la.solve_banded((1, 1), a, W[:3]), ValueError),
+            (lambda a: la.solve_banded((2, 1), a, W), ValueError),
+            (lambda a: la.cholesky(-a[:3, :3]), np.linalg.LinAlgError),
+        ):
+            with pytest.raises(wanted):
+                function(AB)
+            with pytest.raises(wanted):
+                tg.grad(lambda a, function=function: np.sum(function(a)))(AB)

@@ -1,0 +1,249 @@
+"""Factorisations of `scipy.linalg` that NumPy lacks: LU with its pivots, generalised eigenvalues, band matrices.
+
+Begin with `lu_factor`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.types import ArrayType
+from tracegrad.ops.compare import equal, where
+from tracegrad.ops.decompositions import columns, gaps_of, on_diagonal, plus
+from tracegrad.ops.families import case, cast
+from tracegrad.ops.index import read
+from tracegrad.ops.linalg import adjoint, check_square, definite, float_dtype, halved, regular, solve
+from tracegrad.ops.op import Op
+from tracegrad.ops.reduce import sum_
+from tracegrad.ops.shape import diagonal, reshape, tril, triu
+
+_INTEGER = np.dtype(np.int32)
+
+
+@functools.cache
+def _scipy() -> Any:
+    return importlib.import_module("scipy.linalg")
+
+
+# --- LU ---------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(pivots: Any) -> Any:
+    """The rows in the order in which exchanging row k with row `pivots[k]` puts them."""
+    rows = np.arange(len(pivots))
+    for k, p in enumerate(pivots):
+        rows[k], rows[p] = rows[p], rows[k]
+    return rows
+
+
+pivoted_rows: Op = Op(
+    "pivoted_rows",
+    rows_of,
+    result_type=lambda pivots: ArrayType(pivots.shape, np.dtype(np.int64)),
+    passes_zero=True,
+    callee="factorizations.rows_of",
+    imports="from tracegrad.ops import factorizations",
+    native=False,
+    sample=(case(np.array([1, 2, 2])),),
+)
+
+
+def _lu_type(a: Any) -> tuple[ArrayType, ArrayType]:
+    check_square(a)
+    return ArrayType(a.shape, float_dtype(a)), ArrayType(a.shape[:1], _INTEGER)
+
+
+def _parts(lu: Any) -> tuple[Any, Any]:
+    return tril(lu, k=-1) + np.eye(lu.shape[-1], dtype=lu.dtype), triu(lu, k=0)
+
+
+def _lu_vjp(g: Any, z: Any, a: Any) -> tuple[Any, ...]:
+    """de Hoog, Anderssen and Lukas, Differentiation of matrix functionals using triangular factorization, 2011."""
+    lu, pivots = z
+    low, up = _parts(lu)
+    inner = tril(adjoint(low) @ tril(g[0], k=-1), k=-1) + triu(triu(g[0], k=0) @ adjoint(up), k=0)
+    bar = solve(adjoint(low), adjoint(solve(up, adjoint(inner))))
+    rows = pivoted_rows(pivots)
+    return (cast(read(bar, (inverse_rows(rows),)), a.dtype),)
+
+
+def inverse_rows(rows: Any) -> Any:
+    from_zero = np.arange(rows.shape[0])
+    places = where(equal(read(rows, (None, slice(None))), from_zero[:, None]), from_zero[None, :], 0)
+    return sum_(places, axis=(1,), keepdims=False)
+
+
+def _lu_jvp(tangents: Any, z: Any, a: Any) -> tuple[Any, None]:
+    lu, pivots = z
+    low, up = _parts(lu)
+    moved = read(tangents[0], (pivoted_rows(pivots),))
+    inner = solve(low, adjoint(solve(adjoint(up), adjoint(moved))))
+    return cast(low @ tril(inner, k=-1) + triu(inner, k=0) @ up, lu.dtype), None
+
+
+lu_factor: Op = Op(
+    "lu_factor",
+    lambda a: tuple(_scipy().lu_factor(a)),
+    result_type=_lu_type,
+    vjp=_lu_vjp,
+    jvp=_lu_jvp,
+    callee="scipy.linalg.lu_factor",
+    imports="import scipy.linalg",
+    n_outputs=2,
+    native=False,
+    sample=(case(regular(3, 3)), case(lambda g: g.uniform(-1, 1, (3, 3)))),
+)
+"""Of a square matrix; the derivative is that at constant pivots."""
+
+
+# --- generalised eigenvalues ------------------------------------------------------------------------------------------
+
+
+def _eigh_type(a: Any, b: Any) -> tuple[ArrayType, ArrayType]:
+    check_square(a)
+    dtype = float_dtype(a, b)
+    return ArrayType(a.shape[:1], dtype), ArrayType(a.shape, dtype)
+
+
+def _eigh_vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    w, v = z
+    a_inner = b_inner = None
+    if g[0] is not None:
+        a_inner, b_inner = on_diagonal(g[0]), -on_diagonal(g[0] * w)
+    if g[1] is not None:
+        turn = adjoint(v) @ g[1]
+        moved = gaps_of(w) * turn
+        a_inner = plus(a_inner, moved)
+        b_inner = plus(b_inner, -(moved * columns(w)) - 0.5 * on_diagonal(diagonal(turn, k=0)))
+    return tuple(
+        cast(_read_triangle(v @ inner @ adjoint(v)), x.dtype) for inner, x in ((a_inner, a), (b_inner, b))
+    )
+
+
+def _read_triangle(full: Any) -> Any:
+    return halved(full + adjoint(full))
+
+
+def _eigh_jvp(tangents: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    w, v = z
+    change, turn = None, None
+    if tangents[0] is not None:
+        change = adjoint(v) @ _symmetric(tangents[0]) @ v
+    if tangents[1] is not None:
+        of_b = adjoint(v) @ _symmetric(tangents[1]) @ v
+        change = plus(change, -(of_b * columns(w)))
+        turn = -0.5 * on_diagonal(diagonal(of_b, k=0))
+    w_dot = diagonal(change, k=0)
+    inner = gaps_of(w) * change
+    return cast(w_dot, w.dtype), cast(v @ (inner if turn is None else inner + turn), v.dtype)
+
+
+def _symmetric(x: Any) -> Any:
+    return tril(x, k=0) + adjoint(tril(x, k=-1))
+
+
+generalised_eigh: Op = Op(
+    "generalised_eigh",
+    lambda a, b: tuple(_scipy().eigh(a, b)),
+    result_type=_eigh_type,
+    vjp=_eigh_vjp,
+    jvp=_eigh_jvp,
+    callee="scipy.linalg.eigh",
+    imports="import scipy.linalg",
+    n_outputs=2,
+    native=False,
+    sample=(case(definite(3, 3), definite(3, 3)),),
+)
+"""a v = b v w with v.T b v = 1, of the lower triangles."""
+
+
+# --- band matrices ----------------------------------------------------------------------------------------------------
+
+
+def _places(low: int, up: int, n: int) -> tuple[Any, Any, Any]:
+    """For each place of the diagonals of a band matrix the row it stands in, the column, and whether there is one."""
+    k, column = np.indices((low + up + 1, n))
+    row = column + k - up
+    inside = (row >= 0) & (row < n)
+    return np.clip(row, 0, n - 1), column, inside
+
+
+def transposed_band(ab: Any, low: int, up: int) -> Any:
+    """The diagonals of the transposed matrix."""
+    n = ab.shape[1]
+    row, column, inside = _places(up, low, n)
+    return where(inside, read(ab, (np.clip(up + column - row, 0, low + up), row)), 0.0)
+
+
+def band_product(ab: Any, x: Any, low: int, up: int) -> Any:
+    """The matrix times a vector or a matrix."""
+    n = ab.shape[1]
+    row = np.broadcast_to(np.arange(n), (low + up + 1, n))
+    offset = np.arange(low + up + 1)[:, None] - up
+    column = row - offset
+    inside = (column >= 0) & (column < n)
+    column = np.clip(column, 0, n - 1)
+    terms = where(inside, read(ab, (offset + up + 0 * row, column)), 0.0)
+    if x.ndim > 1:
+        terms = reshape(terms, shape=(*terms.shape, 1))
+    return sum_(terms * read(x, (column,)), axis=(0,), keepdims=False)
+
+
+def _band_vjp(g: Any, z: Any, ab: Any, b: Any, low: int, up: int) -> tuple[Any, ...]:
+    bar = solve_banded(transposed_band(ab, low, up), g, low=up, up=low)
+    row, column, inside = _places(low, up, ab.shape[1])
+    products = read(bar, (row,)) * read(z, (column,))
+    if z.ndim > 1:
+        products = sum_(products, axis=(2,), keepdims=False)
+    return cast(where(inside, -products, 0.0), ab.dtype), cast(bar, b.dtype)
+
+
+def _band_jvp(tangents: Any, z: Any, ab: Any, b: Any, low: int, up: int) -> Any:
+    right = tangents[1]
+    if tangents[0] is not None:
+        right = plus(right, -band_product(tangents[0], z, low, up))
+    return cast(solve_banded(ab, right, low=low, up=up), z.dtype)
+
+
+def _band_sample(low: int, up: int, n: int) -> Any:
+    def draw(generator: np.random.Generator) -> Any:
+        ab = generator.uniform(-1, 1, (low + up + 1, n))
+        ab[up] += 4
+        return ab
+
+    return draw
+
+
+def solved_band(ab: Any, b: Any, low: int, up: int) -> Any:
+    """`scipy.linalg.solve_banded` under the names of the op's parameters."""
+    return _scipy().solve_banded((low, up), ab, b)
+
+
+solve_banded: Op = Op(
+    "solve_banded",
+    solved_band,
+    result_type=lambda ab, b, low, up: ArrayType(b.shape, float_dtype(ab, b)),
+    vjp=_band_vjp,
+    jvp=_band_jvp,
+    callee="factorizations.solved_band",
+    imports="from tracegrad.ops import factorizations",
+    native=False,
+    sample=(
+        case(_band_sample(1, 1, 4), (4,), low=1, up=1),
+        case(_band_sample(2, 1, 4), (4, 2), low=2, up=1),
+        case(_band_sample(0, 2, 4), (4,), low=0, up=2),
+    ),
+)
+
+
+def dense_band(ab: Any, low: int, up: int) -> Any:
+    """A band matrix written out."""
+    n = ab.shape[1]
+    row, column = np.indices((n, n))
+    k = row - column + up
+    inside = (k >= 0) & (k < low + up + 1)
+    return where(inside, read(ab, (np.clip(k, 0, low + up), column)), 0.0)

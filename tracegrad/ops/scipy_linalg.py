@@ -1,0 +1,405 @@
+"""Functions of `scipy.linalg` under its signatures.
+
+A function that reads one triangle of a symmetric matrix has its derivative with respect to that triangle. Begin with
+`solve`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ops import decompositions, factorizations, linalg
+from tracegrad.ops import numpy_decompositions as of_numpy
+from tracegrad.ops.index import read
+from tracegrad.ops.numpy_choosing import block
+from tracegrad.ops.numpy_forms import operand
+from tracegrad.ops.numpy_linalg import det, inv, kron, matmul
+from tracegrad.ops.numpy_linalg import solve as solved
+from tracegrad.ops.numpy_sampled import real
+from tracegrad.ops.numpy_shape import concatenate, ravel, reshape, swapaxes, tril, triu
+from tracegrad.ops.scipy_forms import under
+
+
+def _mirrored(a: Any, lower: bool) -> Any:
+    """The symmetric matrix of which one triangle is read."""
+    part = tril(a) if lower else triu(a)
+    rest = tril(a, -1) if lower else triu(a, 1)
+    return part + swapaxes(rest, -1, -2)
+
+
+@under("scipy.linalg.solve")
+def solve(
+    a: Any,
+    b: Any,
+    lower: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+    assume_a: str | None = None,
+    transposed: bool = False,
+) -> Any:
+    a, b = real(a), real(b)
+    short = {"sym": "symmetric", "pos": "positive definite", "her": "hermitian"}
+    if short.get(str(assume_a), assume_a) in ("symmetric", "positive definite", "hermitian"):
+        a = _mirrored(a, lower)
+    elif assume_a in ("lower triangular", "upper triangular"):
+        a = tril(a) if assume_a == "lower triangular" else triu(a)
+    return solved(swapaxes(a, -1, -2) if transposed else a, b)
+
+
+@under("scipy.linalg.solve_triangular")
+def solve_triangular(
+    a: Any,
+    b: Any,
+    trans: Any = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+) -> Any:
+    a = real(a)
+    part = (tril if lower else triu)(a, (-1 if lower else 1) if unit_diagonal else 0)
+    if unit_diagonal:
+        part = part + np.eye(a.shape[-1])
+    return solved(linalg.adjoint(part) if trans in (1, 2, "T", "C") else part, real(b))
+
+
+under("scipy.linalg.inv")(lambda a, overwrite_a=False, check_finite=True, **options: inv(real(a)))
+under("scipy.linalg.det")(lambda a, overwrite_a=False, check_finite=True: det(real(a)))
+
+
+@under("scipy.linalg.pinv")
+def pinv(
+    a: Any, *, atol: Any = None, rtol: Any = None, return_rank: bool = False, check_finite: bool = True
+) -> Any:
+    if atol is not None or return_rank:
+        raise UnsupportedError(
+            "`scipy.linalg.pinv` is recorded with `rtol` alone.", None, "leave the others out"
+        )
+    a = real(a)
+    return of_numpy.pinv(a, rtol=max(a.shape) * np.finfo(a.dtype).eps if rtol is None else rtol)
+
+
+@under("scipy.linalg.lstsq")
+def lstsq(a: Any, b: Any, cond: Any = None, *options: Any, **more: Any) -> Any:
+    a = real(a)
+    return of_numpy.lstsq(a, real(b), np.finfo(a.dtype).eps if cond is None else cond)
+
+
+# --- factorisations ---------------------------------------------------------------------------------------------------
+
+
+@under("scipy.linalg.cholesky")
+def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+    a = real(a)
+    return linalg.cholesky(a) if lower else linalg.adjoint(linalg.cholesky(linalg.adjoint(a)))
+
+
+@under("scipy.linalg.cho_factor")
+def cho_factor(
+    a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
+) -> tuple[Any, bool]:
+    return cholesky(a, lower), lower
+
+
+@under("scipy.linalg.cho_solve")
+def cho_solve(c_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
+    c, lower = c_and_lower
+    first = solve_triangular(c, b, 0 if lower else 1, lower)
+    return solve_triangular(c, first, 1 if lower else 0, lower)
+
+
+@under("scipy.linalg.lu_factor")
+def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
+    return factorizations.lu_factor(real(a))
+
+
+@under("scipy.linalg.lu_solve")
+def lu_solve(
+    lu_and_piv: Any, b: Any, trans: int = 0, overwrite_b: bool = False, check_finite: bool = True
+) -> Any:
+    lu, pivots = lu_and_piv
+    lu, b = real(lu), real(b)
+    rows = factorizations.pivoted_rows(operand(pivots))
+    if not trans:
+        return solve_triangular(lu, solve_triangular(lu, read(b, (rows,)), 0, True, True))
+    found = solve_triangular(lu, solve_triangular(lu, b, 1), 1, True, True)
+    return read(found, (factorizations.inverse_rows(rows),))
+
+
+@under("scipy.linalg.lu")
+def lu(
+    a: Any,
+    permute_l: bool = False,
+    overwrite_a: bool = False,
+    check_finite: bool = True,
+    p_indices: bool = False,
+) -> Any:
+    factors, pivots = factorizations.lu_factor(real(a))
+    n = factors.shape[0]
+    inverse = factorizations.inverse_rows(factorizations.pivoted_rows(pivots))
+    low, up = tril(factors, -1) + np.eye(n), triu(factors)
+    if permute_l:
+        return read(low, (inverse,)), up
+    return inverse if p_indices else read(np.eye(n), (inverse,)), low, up
+
+
+@under("scipy.linalg.qr")
+def qr(
+    a: Any,
+    overwrite_a: bool = False,
+    lwork: Any = None,
+    mode: str = "full",
+    pivoting: bool = False,
+    check_finite: bool = True,
+) -> Any:
+    if pivoting or mode == "raw":
+        raise UnsupportedError("`scipy.linalg.qr` is recorded without pivots.", None, "leave `pivoting` out")
+    a = real(a)
+    if mode == "r":
+        r = of_numpy.qr(a, "r")
+        missing = a.shape[0] - r.shape[0]
+        return (concatenate([r, np.zeros((missing, r.shape[1]))], 0) if missing else r,)
+    return tuple(of_numpy.qr(a, "reduced" if mode == "economic" else "complete"))
+
+
+@under("scipy.linalg.svd")
+def svd(
+    a: Any,
+    full_matrices: bool = True,
+    compute_uv: bool = True,
+    overwrite_a: bool = False,
+    check_finite: bool = True,
+    lapack_driver: str = "gesdd",
+) -> Any:
+    found = of_numpy.svd(real(a), full_matrices, compute_uv)
+    return tuple(found) if compute_uv else found
+
+
+under("scipy.linalg.svdvals")(
+    lambda a, overwrite_a=False, check_finite=True: of_numpy.svd(real(a), compute_uv=False)
+)
+
+
+@under("scipy.linalg.eigh")
+def eigh(
+    a: Any,
+    b: Any = None,
+    *,
+    lower: bool = True,
+    eigvals_only: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    type: int = 1,
+    check_finite: bool = True,
+    subset_by_index: Any = None,
+    subset_by_value: Any = None,
+    driver: Any = None,
+) -> Any:
+    if type != 1 or subset_by_value is not None:
+        raise UnsupportedError(
+            "`scipy.linalg.eigh` is recorded without `subset_by_value`, and with `type=1`.",
+            None,
+            "take all eigenvalues, and choose among them",
+        )
+    a = real(a) if lower else swapaxes(real(a), -1, -2)
+    if b is None:
+        w, v = decompositions.eigh(a)
+    else:
+        w, v = factorizations.generalised_eigh(a, real(b) if lower else swapaxes(real(b), -1, -2))
+    if subset_by_index is not None:
+        first, last = subset_by_index
+        w, v = read(w, (slice(first, last + 1),)), read(v, (slice(None), slice(first, last + 1)))
+    return w if eigvals_only else (w, v)
+
+
+@under("scipy.linalg.eigvalsh")
+def eigvalsh(
+    a: Any, b: Any = None, *, lower: bool = True, subset_by_index: Any = None, **options: Any
+) -> Any:
+    return eigh(a, b, lower=lower, eigvals_only=True, subset_by_index=subset_by_index)
+
+
+@under("scipy.linalg.polar")
+def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
+    """By the square root, whose derivative is there where singular values coincide."""
+    a = real(a)
+    turned = swapaxes(a, -1, -2)
+    if side == "right":
+        p = decompositions.sqrtm(matmul(turned, a))
+        return swapaxes(solved(p, turned), -1, -2), p
+    p = decompositions.sqrtm(matmul(a, turned))
+    return solved(p, a), p
+
+
+# --- band matrices ----------------------------------------------------------------------------------------------------
+
+
+@under("scipy.linalg.solve_banded")
+def solve_banded(
+    l_and_u: Any,
+    ab: Any,
+    b: Any,
+    overwrite_ab: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+) -> Any:
+    low, up = (int(n) for n in l_and_u)
+    ab, b = real(ab), real(b)
+    if ab.shape[-1] != b.shape[0]:
+        raise ValueError("shapes of ab and b are not compatible.")
+    if low + up + 1 != ab.shape[0]:
+        raise ValueError(
+            f"invalid values for the number of lower and upper diagonals: l+u+1 ({low + up + 1}) does not equal "
+            f"ab.shape[0] ({ab.shape[0]})"
+        )
+    return factorizations.solve_banded(ab, b, low=low, up=up)
+
+
+def _whole_band(ab: Any, lower: bool) -> tuple[Any, int]:
+    """All diagonals of a symmetric band matrix of which half are given."""
+    width = ab.shape[0] - 1
+    half = ab if not lower else factorizations.transposed_band(ab, width, 0)
+    rest = factorizations.transposed_band(half, 0, width)
+    return concatenate([half, rest[1:]], 0), width
+
+
+@under("scipy.linalg.solveh_banded")
+def solveh_banded(
+    ab: Any,
+    b: Any,
+    overwrite_ab: bool = False,
+    overwrite_b: bool = False,
+    lower: bool = False,
+    check_finite: bool = True,
+) -> Any:
+    whole, width = _whole_band(real(ab), lower)
+    return factorizations.solve_banded(whole, real(b), low=width, up=width)
+
+
+@under("scipy.linalg.cholesky_banded")
+def cholesky_banded(
+    ab: Any, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True
+) -> Any:
+    ab = real(ab)
+    whole, width = _whole_band(ab, lower)
+    n = ab.shape[1]
+    factor = linalg.cholesky(factorizations.dense_band(whole, width, width))
+    k, column = np.indices((width + 1, n))
+    row = np.minimum(column + k, n - 1)
+    found = read(factor, (row, column)) * (column + k < n)
+    return found if lower else factorizations.transposed_band(found, width, 0)
+
+
+@under("scipy.linalg.cho_solve_banded")
+def cho_solve_banded(cb_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
+    cb, lower = cb_and_lower
+    cb = real(cb)
+    width = cb.shape[0] - 1
+    low = cb if lower else factorizations.transposed_band(cb, 0, width)
+    first = factorizations.solve_banded(low, real(b), low=width, up=0)
+    return factorizations.solve_banded(factorizations.transposed_band(low, width, 0), first, low=0, up=width)
+
+
+# --- functions of a matrix, equations for one -------------------------------------------------------------------------
+
+
+def _of_matrix(name: str) -> None:
+    under(f"scipy.linalg.{name}")(lambda A: getattr(decompositions, name)(real(A)))
+
+
+for _name in ("expm", "sqrtm", "logm", "cosm", "sinm", "tanm", "coshm", "sinhm", "tanhm"):
+    _of_matrix(_name)
+
+
+@under("scipy.linalg.solve_sylvester")
+def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
+    return decompositions.solve_sylvester(real(a), real(b), real(q))
+
+
+@under("scipy.linalg.solve_continuous_lyapunov", "scipy.linalg.solve_lyapunov")
+def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
+    a = real(a)
+    return decompositions.solve_sylvester(a, swapaxes(a, -1, -2), real(q))
+
+
+@under("scipy.linalg.solve_discrete_lyapunov")
+def solve_discrete_lyapunov(a: Any, q: Any, method: Any = None) -> Any:
+    a, q = real(a), real(q)
+    n = a.shape[0]
+    return reshape(solved(np.eye(n * n) - kron(a, a), ravel(q)), (n, n))
+
+
+# --- matrices of a vector ---------------------------------------------------------------------------------------------
+
+
+@under("scipy.linalg.block_diag")
+def block_diag(*arrs: Any) -> Any:
+    parts = [operand(a) for a in arrs]
+    parts = [read(a, (None,) * (2 - a.ndim)) if a.ndim < 2 else a for a in parts]
+    rows = [
+        [a if j == k else np.zeros((a.shape[0], b.shape[1])) for j, b in enumerate(parts)]
+        for k, a in enumerate(parts)
+    ]
+    return block(rows)
+
+
+@under("scipy.linalg.toeplitz")
+def toeplitz(c: Any, r: Any = None) -> Any:
+    c = ravel(c)
+    r = c if r is None else ravel(r)
+    n = c.shape[0]
+    values = concatenate([c[::-1], r[1:]])
+    return read(values, np.arange(n - 1, -1, -1)[:, None] + np.arange(r.shape[0])[None, :])
+
+
+@under("scipy.linalg.hankel")
+def hankel(c: Any, r: Any = None) -> Any:
+    c = ravel(c)
+    r = np.zeros(c.shape[0]) if r is None else ravel(r)
+    values = concatenate([c, r[1:]])
+    return read(values, np.arange(c.shape[0])[:, None] + np.arange(r.shape[0])[None, :])
+
+
+@under("scipy.linalg.circulant")
+def circulant(c: Any) -> Any:
+    c = ravel(c)
+    n = c.shape[0]
+    return read(c, (np.arange(n)[:, None] - np.arange(n)[None, :]) % n)
+
+
+def _toeplitz_of(c_or_cr: Any) -> Any:
+    return toeplitz(*c_or_cr) if isinstance(c_or_cr, tuple) else toeplitz(c_or_cr)
+
+
+@under("scipy.linalg.solve_toeplitz")
+def solve_toeplitz(c_or_cr: Any, b: Any, check_finite: bool = True) -> Any:
+    return solved(_toeplitz_of(c_or_cr), real(b))
+
+
+@under("scipy.linalg.matmul_toeplitz")
+def matmul_toeplitz(c_or_cr: Any, x: Any, check_finite: bool = False, workers: Any = None) -> Any:
+    return matmul(_toeplitz_of(c_or_cr), real(x))
+
+
+@under("scipy.linalg.solve_circulant")
+def solve_circulant(c: Any, b: Any, *options: Any, **more: Any) -> Any:
+    return solved(circulant(real(c)), real(b))
+
+
+def _no_basis(name: str) -> None:
+    def refused(*args: Any, **options: Any) -> Any:
+        raise UnsupportedError(
+            f"`scipy.linalg.{name}` gives one basis of many: it has no derivative with respect to `A`.",
+            None,
+            "differentiate the projection, A @ np.linalg.pinv(A) or 1 - np.linalg.pinv(A) @ A",
+        )
+
+    under(f"scipy.linalg.{name}")(refused)
+
+
+for _name in ("null_space", "orth"):
+    _no_basis(_name)

@@ -1,0 +1,407 @@
+"""Convolutions and filters of signals and images: `scipy.signal` and `scipy.ndimage` under their signatures.
+
+A filter is linear in its samples and a recursive one is solved as a band matrix is. Begin with `convolve`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ops import factorizations
+from tracegrad.ops.compare import floor, where
+from tracegrad.ops.elementary import exp
+from tracegrad.ops.families import broadcast_to
+from tracegrad.ops.index import read
+from tracegrad.ops.numpy_forms import axis_number, known, operand
+from tracegrad.ops.numpy_linalg import tensordot
+from tracegrad.ops.numpy_padding import pad
+from tracegrad.ops.numpy_sampled import convolve as convolve_vectors
+from tracegrad.ops.numpy_sampled import real
+from tracegrad.ops.numpy_shape import astype, concatenate, flip, moveaxis, reshape
+from tracegrad.ops.scipy_forms import under
+
+# --- convolutions -----------------------------------------------------------------------------------------------------
+
+
+def _windows(x: Any, shape: tuple[int, ...]) -> Any:
+    """All windows of this shape, as axes behind those of their places."""
+    key: list[Any] = []
+    ndim = x.ndim
+    places = [n - k + 1 for n, k in zip(x.shape, shape, strict=True)]
+    for axis, (count, k) in enumerate(zip(places, shape, strict=True)):
+        index = np.arange(count)[:, None] + np.arange(k)[None, :]
+        spread = [1] * (2 * ndim)
+        spread[axis], spread[ndim + axis] = count, k
+        key.append(index.reshape(spread))
+    return read(x, tuple(key))
+
+
+def _valid(x: Any, kernel: Any) -> Any:
+    """Every place at which the kernel, turned around, lies inside."""
+    ndim = x.ndim
+    return tensordot(
+        _windows(x, kernel.shape), flip(kernel), (tuple(range(ndim, 2 * ndim)), tuple(range(ndim)))
+    )
+
+
+def _convolved(x: Any, y: Any, mode: str) -> Any:
+    """The result of mode `same` has the shape of the first, whichever is larger."""
+    if mode not in ("full", "same", "valid"):
+        raise ValueError("acceptable mode flags are 'valid', 'same', or 'full'")
+    if x.ndim != y.ndim:
+        raise ValueError("in1 and in2 should have the same dimensionality")
+    if not x.ndim:
+        return x * y
+    if mode == "valid":
+        if all(a >= b for a, b in zip(x.shape, y.shape, strict=True)):
+            return _valid(x, y)
+        if all(a <= b for a, b in zip(x.shape, y.shape, strict=True)):
+            return _valid(y, x)
+        raise ValueError("For 'valid' mode, one must be at least as large as the other in every dimension")
+    if x.ndim == 1:
+        full = convolve_vectors(x, y)
+    else:
+        long, short = (x, y) if math.prod(x.shape) >= math.prod(y.shape) else (y, x)
+        full = _valid(pad(long, [(k - 1, k - 1) for k in short.shape]), short)
+    if mode == "full":
+        return full
+    starts = [(k - 1) // 2 for k in y.shape]
+    return read(full, tuple(slice(s, s + n) for s, n in zip(starts, x.shape, strict=True)))
+
+
+def _of_two(name: str) -> Any:
+    def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+        return _convolved(operand(in1), operand(in2), mode)
+
+    return under(f"scipy.signal.{name}")(convolve)
+
+
+convolve = _of_two("convolve")
+
+
+@under("scipy.signal.fftconvolve", "scipy.signal.oaconvolve")
+def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    if axes is not None:
+        raise UnsupportedError(
+            "`scipy.signal.fftconvolve` is recorded without its argument `axes`.", None, "convolve row by row"
+        )
+    return _convolved(operand(in1), operand(in2), mode)
+
+
+@under("scipy.signal.correlate")
+def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+    x, y = operand(in1), operand(in2)
+    if mode == "valid" and any(a < b for a, b in zip(x.shape, y.shape, strict=True)):
+        return flip(_convolved(flip(x), y, mode))
+    return _convolved(x, flip(y), mode)
+
+
+def _bordered(x: Any, y: Any, mode: str, boundary: str, fillvalue: Any) -> Any:
+    modes = {"fill": "constant", "wrap": "wrap", "symm": "symmetric"}
+    if boundary not in modes:
+        raise ValueError(
+            "Acceptable boundary flags are 'fill', 'circular' (or 'wrap'), and 'symmetric' (or 'symm')."
+        )
+    if boundary == "fill" and not fillvalue:
+        return _convolved(x, y, mode)
+    if mode == "valid":
+        return _convolved(x, y, mode)
+    widths = [(k - 1, k - 1) for k in y.shape]
+    padded = (
+        pad(x, widths, constant_values=fillvalue)
+        if boundary == "fill"
+        else pad(x, widths, mode=modes[boundary])
+    )
+    full = _valid(padded, y)
+    if mode == "full":
+        return full
+    return read(
+        full, tuple(slice((k - 1) // 2, (k - 1) // 2 + n) for n, k in zip(x.shape, y.shape, strict=True))
+    )
+
+
+@under("scipy.signal.convolve2d")
+def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
+    x, y = operand(in1), operand(in2)
+    if x.ndim != 2 or y.ndim != 2:
+        raise ValueError("convolve2d inputs must both be 2-D arrays")
+    return _bordered(x, y, mode, boundary, fillvalue)
+
+
+@under("scipy.signal.correlate2d")
+def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
+    x, y = operand(in1), operand(in2)
+    if x.ndim != 2 or y.ndim != 2:
+        raise ValueError("correlate2d inputs must both be 2-D arrays")
+    if mode == "same" and any(not k % 2 for k in y.shape):
+        raise UnsupportedError(
+            "`scipy.signal.correlate2d` with mode='same' is recorded for kernels of odd size.",
+            None,
+            "pad the kernel",
+        )
+    return _bordered(x, flip(y), mode, boundary, fillvalue)
+
+
+# --- recursive filters ------------------------------------------------------------------------------------------------
+
+
+def _filtered(b: Any, a: Any, x: Any) -> Any:
+    """Along the last axis, from rest: the polynomial `a` of the shift, solved for; `b` applied."""
+    n = x.shape[-1]
+    b, a = b / a[0], a / a[0]
+    rows = reshape(x, (-1, n))
+    columns = rows.T
+    order = b.shape[0]
+    driven = sum(
+        (
+            b[k] * concatenate([np.zeros((k, rows.shape[0])), columns[: n - k]], 0)
+            for k in range(1, min(order, n))
+        ),
+        start=b[0] * columns,
+    )
+    if a.shape[0] > 1:
+        band = broadcast_to(reshape(a, (-1, 1)), shape=(a.shape[0], n))
+        driven = factorizations.solve_banded(band, driven, low=a.shape[0] - 1, up=0)
+    return reshape(driven.T, x.shape)
+
+
+@under("scipy.signal.lfilter")
+def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
+    if zi is not None:
+        raise UnsupportedError(
+            "`scipy.signal.lfilter` is recorded without its argument `zi`.",
+            None,
+            "put the past in front of `x`",
+        )
+    x = moveaxis(real(x), axis, -1)
+    b, a = (reshape(real(c), (-1,)) for c in (b, a))
+    return moveaxis(_filtered(b, a, x), -1, axis)
+
+
+@under("scipy.signal.sosfilt")
+def sosfilt(sos: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
+    if zi is not None:
+        raise UnsupportedError(
+            "`scipy.signal.sosfilt` is recorded without its argument `zi`.",
+            None,
+            "put the past in front of `x`",
+        )
+    sos, x = real(sos), moveaxis(real(x), axis, -1)
+    for k in range(sos.shape[0]):
+        x = _filtered(sos[k, :3], sos[k, 3:], x)
+    return moveaxis(x, -1, axis)
+
+
+@under("scipy.signal.detrend")
+def detrend(
+    data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwrite_data: bool = False
+) -> Any:
+    x = moveaxis(real(data), axis, -1)
+    if type not in ("linear", "constant", "l", "c"):
+        raise ValueError("Trend type must be 'linear' or 'constant'.")
+    n = x.shape[-1]
+    breaks = np.unique([0, *np.atleast_1d(bp), n]) if type.startswith("l") else np.array([0, n])
+    if np.any(breaks > n):
+        raise ValueError("Breakpoints must be less than length of data along given axis.")
+    rest = np.eye(n)
+    for start, stop in itertools.pairwise(int(k) for k in breaks):
+        m = stop - start
+        basis = (
+            np.ones((m, 1)) if type.startswith("c") else np.stack([np.arange(1, m + 1) / m, np.ones(m)], 1)
+        )
+        q = np.linalg.qr(basis)[0]
+        rest[start:stop, start:stop] -= q @ q.T
+    return moveaxis(tensordot(x, rest, 1), -1, axis)
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+_EDGES = {
+    "reflect": "symmetric",
+    "grid-mirror": "symmetric",
+    "mirror": "reflect",
+    "nearest": "edge",
+    "wrap": "wrap",
+    "grid-wrap": "wrap",
+    "constant": "constant",
+    "grid-constant": "constant",
+}
+
+
+def _edged(x: Any, widths: list[tuple[int, int]], mode: str, cval: float) -> Any:
+    if mode not in _EDGES:
+        raise RuntimeError("boundary mode not supported")
+    if mode in ("constant", "grid-constant"):
+        return pad(x, widths, constant_values=cval)
+    return pad(x, widths, mode=_EDGES[mode])
+
+
+def _weighed(x: Any, weights: Any, mode: str, cval: float, origin: Any) -> Any:
+    """Correlation of an image with weights."""
+    shifts = [int(o) for o in (origin if isinstance(origin, (tuple, list)) else (origin,) * x.ndim)]
+    if weights.ndim != x.ndim:
+        raise RuntimeError("filter weights array has incorrect shape.")
+    widths = []
+    for k, shift in zip(weights.shape, shifts, strict=True):
+        before = k // 2 + shift
+        if not 0 <= before < k:
+            raise ValueError("invalid origin")
+        widths.append((before, k - 1 - before))
+    return _valid(_edged(x, widths, mode, cval), flip(weights))
+
+
+def _without_output(name: str, output: Any) -> None:
+    if output is not None:
+        raise UnsupportedError(
+            f"`scipy.ndimage.{name}` is recorded without its argument `output`.", None, "use what it returns"
+        )
+
+
+@under("scipy.ndimage.correlate")
+def correlate_image(
+    input: Any, weights: Any, output: Any = None, mode: str = "reflect", cval: float = 0.0, origin: Any = 0
+) -> Any:
+    _without_output("correlate", output)
+    return _weighed(real(input), real(weights), mode, cval, origin)
+
+
+@under("scipy.ndimage.convolve")
+def convolve_image(
+    input: Any, weights: Any, output: Any = None, mode: str = "reflect", cval: float = 0.0, origin: Any = 0
+) -> Any:
+    _without_output("convolve", output)
+    weights = real(weights)
+    origins = origin if isinstance(origin, (tuple, list)) else (origin,) * weights.ndim
+    turned = tuple(-int(o) - (0 if k % 2 else 1) for o, k in zip(origins, weights.shape, strict=True))
+    return _weighed(real(input), flip(weights), mode, cval, turned)
+
+
+def _along(x: Any, weights: Any, axis: int, mode: str, cval: float, origin: int = 0) -> Any:
+    shape = [1] * x.ndim
+    shape[axis] = weights.shape[0]
+    shifts = [0] * x.ndim
+    shifts[axis] = origin
+    return _weighed(x, reshape(weights, tuple(shape)), mode, cval, tuple(shifts))
+
+
+@under("scipy.ndimage.correlate1d")
+def correlate1d(
+    input: Any,
+    weights: Any,
+    axis: int = -1,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: float = 0.0,
+    origin: int = 0,
+) -> Any:
+    _without_output("correlate1d", output)
+    x = real(input)
+    return _along(x, real(weights), axis_number(axis, x.ndim), mode, cval, origin)
+
+
+def _gaussian(sigma: Any, order: int, radius: int) -> Any:
+    """Weights of a Gaussian, or of its derivative of this order; `sigma` may be traced."""
+    from_middle = np.arange(-radius, radius + 1)
+    weights = exp(-0.5 * from_middle**2 / (sigma * sigma))
+    weights = weights / weights.sum()
+    factor: Any = 1.0
+    before: Any = 0.0
+    for k in range(order):  # Hermite's recurrence for the factor of the k-th derivative
+        factor, before = -(from_middle * factor + k * before) / (sigma * sigma), factor
+    return flip(weights * factor)
+
+
+@under("scipy.ndimage.gaussian_filter")
+def gaussian_filter(
+    input: Any,
+    sigma: Any,
+    order: Any = 0,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    truncate: float = 4.0,
+    *,
+    radius: Any = None,
+    axes: Any = None,
+) -> Any:
+    _without_output("gaussian_filter", output)
+    x = real(input)
+    wanted = (
+        tuple(range(x.ndim)) if axes is None else tuple(axis_number(k, x.ndim) for k in np.atleast_1d(axes))
+    )
+
+    def each(value: Any) -> list[Any]:
+        many = isinstance(value, (tuple, list)) or bool(getattr(value, "ndim", False))
+        return [value[k] for k in range(len(wanted))] if many else [value] * len(wanted)
+
+    for axis, s, o, m, r in zip(wanted, each(sigma), each(order), each(mode), each(radius), strict=True):
+        width = known(s)
+        if width > 1e-15:
+            x = _along(x, _gaussian(s, o, int(truncate * width + 0.5) if r is None else r), axis, m, cval)
+    return x
+
+
+@under("scipy.ndimage.gaussian_filter1d")
+def gaussian_filter1d(
+    input: Any,
+    sigma: Any,
+    axis: int = -1,
+    order: int = 0,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: float = 0.0,
+    truncate: float = 4.0,
+    *,
+    radius: Any = None,
+) -> Any:
+    return gaussian_filter(input, sigma, order, output, mode, cval, truncate, radius=radius, axes=(axis,))
+
+
+@under("scipy.ndimage.map_coordinates")
+def map_coordinates(
+    input: Any,
+    coordinates: Any,
+    output: Any = None,
+    order: int = 3,
+    mode: str = "constant",
+    cval: float = 0.0,
+    prefilter: bool = True,
+) -> Any:
+    """Of order 0 and 1; the derivative of order 1 at a sample is that towards the next one."""
+    _without_output("map_coordinates", output)
+    if order > 1 or mode not in ("constant", "nearest"):
+        raise UnsupportedError(
+            "`scipy.ndimage.map_coordinates` is recorded with `order` 0 or 1 and `mode` 'constant' or 'nearest'.",
+            None,
+            "pass order=1, or use scipy.interpolate.RegularGridInterpolator",
+        )
+    x = real(input)
+    places = [real(c) for c in coordinates]
+    if len(places) != x.ndim:
+        raise RuntimeError("invalid shape for coordinate array")
+    outside: Any = None
+    corners: list[tuple[tuple[Any, Any], ...]] = []
+    for c, n in zip(places, x.shape, strict=True):
+        if mode == "constant":
+            out = (c < 0) | (c > n - 1)
+            outside = out if outside is None else outside | out
+        c = where(c < 0, 0.0, where(c > n - 1, n - 1.0, c))
+        if not order:
+            corners.append(((astype(floor(c + 0.5), np.int64), 1.0),))
+            continue
+        low = floor(where(c >= n - 1, max(n - 2.0, 0.0), c))
+        part = c - low
+        first = astype(low, np.int64)
+        corners.append(((first, 1 - part), (first + (1 if n > 1 else 0), part)))
+    total: Any = 0.0
+    for corner in itertools.product(*corners):
+        weight: Any = 1.0
+        for _, w in corner:
+            weight = weight * w
+        total = total + weight * read(x, tuple(k for k, _ in corner))
+    return total if outside is None else where(outside, cval, total)

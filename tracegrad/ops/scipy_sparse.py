@@ -1,0 +1,158 @@
+"""Sparse matrices of SciPy's times traced vectors and matrices, and linear equations with them.
+
+A matrix is read when it is used: its numbers may be traced, its pattern is known. Begin with `Pattern`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+import numpy as np
+
+from tracegrad.errors import UnsupportedError
+from tracegrad.ir.types import ArrayType
+from tracegrad.ops.families import case, cast
+from tracegrad.ops.index import index_add, read, split, zeros
+from tracegrad.ops.linalg import float_dtype
+from tracegrad.ops.numpy_forms import operand
+from tracegrad.ops.numpy_shape import reshape
+from tracegrad.ops.op import Op
+from tracegrad.ops.reduce import sum_
+from tracegrad.ops.scipy_forms import SCIPY_FORMS
+
+
+@functools.cache
+def _scipy() -> Any:
+    return importlib.import_module("scipy.sparse")
+
+
+def _matrix(data: Any, rows: Any, columns: Any, n: int, transposed: bool) -> Any:
+    pattern = (columns, rows) if transposed else (rows, columns)
+    return _scipy().csc_array((data, pattern), shape=(n, n))
+
+
+def solved_sparse(data: Any, rows: Any, columns: Any, b: Any, transposed: bool) -> Any:
+    """The solution of a sparse system, by SciPy's LU factorisation."""
+    solver = importlib.import_module("scipy.sparse.linalg")
+    found = solver.splu(_matrix(data, rows, columns, b.shape[0], transposed)).solve(np.asarray(b, float))
+    return found.astype(float_dtype(data, b), copy=False)
+
+
+def _vjp(g: Any, z: Any, data: Any, rows: Any, columns: Any, b: Any, transposed: bool) -> tuple[Any, ...]:
+    bar = sparse_solve(data, rows, columns, g, transposed=not transposed)
+    into, out_of = (columns, rows) if transposed else (rows, columns)
+    products = read(bar, (into,)) * read(z, (out_of,))
+    if z.ndim > 1:
+        products = sum_(products, axis=(1,), keepdims=False)
+    return cast(-products, data.dtype), None, None, cast(bar, b.dtype)
+
+
+def _jvp(tangents: Any, z: Any, data: Any, rows: Any, columns: Any, b: Any, transposed: bool) -> Any:
+    right = tangents[3]
+    if tangents[0] is not None:
+        into, out_of = (columns, rows) if transposed else (rows, columns)
+        moved = -product(tangents[0], into, out_of, z, b.shape[0])
+        right = moved if right is None else right + moved
+    return cast(sparse_solve(data, rows, columns, right, transposed=transposed), z.dtype)
+
+
+sparse_solve: Op = Op(
+    "sparse_solve",
+    solved_sparse,
+    result_type=lambda data, rows, columns, b, transposed: ArrayType(b.shape, float_dtype(data, b)),
+    vjp=_vjp,
+    jvp=_jvp,
+    callee="scipy_sparse.solved_sparse",
+    imports="from tracegrad.ops import scipy_sparse",
+    native=False,
+    sample=tuple(
+        case(
+            lambda g: g.uniform(1, 2, 5) * np.array([4, 4, 4, 1, 1]),
+            np.array([0, 1, 2, 0, 2]),
+            np.array([0, 1, 2, 2, 1]),
+            shape,
+            transposed=transposed,
+        )
+        for shape, transposed in (((3,), False), ((3, 2), True))
+    ),
+)
+
+
+def product(data: Any, rows: Any, columns: Any, x: Any, n: int) -> Any:
+    """A sparse matrix of `n` rows times a vector or a matrix."""
+    terms = read(x, (columns,))
+    data = reshape(data, (-1, 1)) if x.ndim > 1 else data
+    template, arrays = split(rows)
+    dtype = np.result_type(np.dtype(data.dtype), x.dtype)
+    start = zeros(shape=(n, *x.shape[1:]), dtype=dtype) if n == 0 else np.zeros((n, *x.shape[1:]), dtype)
+    return index_add(start, *arrays, data * terms, index=template)
+
+
+class Pattern:
+    """A sparse matrix as its numbers and where they stand."""
+
+    def __init__(self, matrix: Any) -> None:
+        kind = matrix.seen.format
+        if kind not in ("csr", "csc", "coo"):
+            matrix = matrix.seen.tocsr()
+            kind = "csr"
+        self.shape = tuple(matrix.shape)
+        self.data = matrix.data
+        made = getattr(matrix, "seen", matrix).tocoo()
+        self.rows, self.columns = np.asarray(made.row), np.asarray(made.col)
+
+    def times(self, x: Any) -> Any:
+        x = operand(x)
+        if not x.ndim or x.shape[0] != self.shape[1]:
+            inner = x.shape[0] if x.ndim else ""
+            raise ValueError(
+                f"matmul: dimension mismatch with signature (n,k={self.shape[1]}),(k={inner},m)->(n,m)"
+            )
+        return product(self.data, self.rows, self.columns, x, self.shape[0])
+
+    def turned_times(self, x: Any) -> Any:
+        """x @ matrix."""
+        x = operand(x)
+        turned = x.T if x.ndim > 1 else x
+        found = product(self.data, self.columns, self.rows, turned, self.shape[1])
+        return found.T if x.ndim > 1 else found
+
+
+def _times(self: Any, x: Any) -> Any:
+    return Pattern(self).times(x)
+
+
+def _times_from_right(self: Any, x: Any) -> Any:
+    return Pattern(self).turned_times(x)
+
+
+for _kind in ("csr", "csc", "coo", "dia", "bsr", "lil", "dok"):
+    for _of in ("array", "matrix"):
+        _name = f"scipy.sparse.{_kind}_{_of}"
+        SCIPY_FORMS[f"{_name}.__matmul__"] = _times
+        SCIPY_FORMS[f"{_name}.dot"] = _times
+        SCIPY_FORMS[f"{_name}.__rmatmul__"] = _times_from_right
+        if _of == "matrix":
+            SCIPY_FORMS[f"{_name}.__mul__"] = _times
+            SCIPY_FORMS[f"{_name}.__rmul__"] = _times_from_right
+
+
+def _spsolve(A: Any, b: Any, permc_spec: Any = None, use_umfpack: bool = True) -> Any:
+    if not _scipy().issparse(A):
+        raise UnsupportedError(
+            "`scipy.sparse.linalg.spsolve` is recorded for a known sparse matrix `A`.",
+            None,
+            "np.linalg.solve(A, b) for a traced matrix",
+        )
+    made = A.tocoo()
+    b = operand(b)
+    if made.shape[0] != made.shape[1]:
+        raise ValueError(f"matrix must be square (has shape {made.shape})")
+    if b.shape[0] != made.shape[0]:
+        raise ValueError(f"matrix - rhs dimension mismatch ({made.shape} - {b.shape[0]})")
+    return sparse_solve(made.data, made.row, made.col, b, transposed=False)
+
+
+SCIPY_FORMS["scipy.sparse.linalg.spsolve"] = _spsolve
