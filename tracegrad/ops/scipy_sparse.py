@@ -30,7 +30,7 @@ def _scipy() -> Any:
 
 def _matrix(data: Any, rows: Any, columns: Any, n: int, transposed: bool) -> Any:
     pattern = (columns, rows) if transposed else (rows, columns)
-    return _scipy().csc_array((data, pattern), shape=(n, n))
+    return _scipy().csc_array((np.asarray(data, float), pattern), shape=(n, n))
 
 
 def solved_sparse(data: Any, rows: Any, columns: Any, b: Any, transposed: bool) -> Any:
