@@ -12,6 +12,7 @@ import pytest
 import tracegrad as tg
 from tests.benchmarks.workloads import WORKLOADS
 from tracegrad.compiler.numba_backend import compile_native
+from tracegrad.compiler.outlook import look_ahead
 from tracegrad.config import config
 from tracegrad.ir.source import Source
 
@@ -254,3 +255,47 @@ def test_workloads_take_the_short_way(name: str) -> None:
     functions = compile_native(source, name, built._parameters)
     assert not isinstance(functions, str), functions
     assert passes(functions[source.entries[0]]) == ["tracegrad"]
+
+
+def test_translation_grows_with_the_text_and_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Straight text of n and of 4 n steps, numbers and writes into an array: lines of LLVM's."""
+    from tracegrad.compiler import direct
+
+    written: list[int] = []
+    add = direct.Library.add_ir_module
+    monkeypatch.setattr(
+        direct.Library,
+        "add_ir_module",
+        lambda self, code: (written.append(str(code).count("\n")), add(self, code))[1],
+    )
+    counts = []
+    for n in (20, 80):
+        steps = "".join(f"    x{k + 1} = x{k} * x{k} + 0.5\n    a[{k}] = x{k + 1}\n" for k in range(n))
+        text = f"def f(x0):\n    a = np.empty({n})\n{steps}    return -1, x{n}, a\n"
+        written.clear()
+        compiled(text, "straight", (0.25,))
+        counts.append(max(written))
+    assert counts[1] < 4.2 * counts[0]
+    assert outlook_work(800) <= 2 * 801  # each name once, and once more when the one before it is known
+
+
+def outlook_work(n: int) -> int:
+    """How often a binding is looked at, for a chain in which each name hangs on the one before."""
+    import ast
+
+    from tracegrad.compiler import outlook
+
+    looked = [0]
+    original = outlook._is_natural
+
+    def counted(*args: Any) -> bool:
+        looked[0] += 1
+        return original(*args)
+
+    steps = "".join(f"    x{k + 1} = x{k} * x{k}\n" for k in range(n))
+    (tree,) = ast.parse(f"def f(x):\n    x0 = x\n{steps}    return x{n}\n").body
+    assert isinstance(tree, ast.FunctionDef)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outlook, "_is_natural", counted)
+        assert not look_ahead(tree).natural
+    return looked[0]

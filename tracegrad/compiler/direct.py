@@ -48,7 +48,15 @@ class Compiler(compiler.Compiler):
 
 
 class Library(JITCodeLibrary):
-    """Machine code whose functions all stand in one module, and are optimised together."""
+    """Machine code whose functions stand in one module, and are optimised together, once: Numba runs LLVM's passes over
+    each function, then over the module, and over the module again, for functions that come from elsewhere."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)

@@ -112,11 +112,20 @@ def filled(made: ast.Call) -> bool:
 def _natural(bound: dict[str, list[ast.expr | ast.For | None]], given: set[str]) -> frozenset[str]:
     """Names of which no binding can make a negative integer: the largest set for which that is consistent."""
     found = set(bound) - given
-    while True:
-        left = {name for name in found if all(_is_natural(value, found) for value in bound[name])}
-        if left == found:
-            return frozenset(found)
-        found = left
+    readers: dict[str, set[str]] = {}
+    for name, values in bound.items():
+        for value in values:
+            source = value.iter if isinstance(value, ast.For) else value
+            for node in ast.walk(source) if source is not None else ():
+                if isinstance(node, ast.Name):
+                    readers.setdefault(node.id, set()).add(name)
+    open_ = list(found)
+    while open_:  # whoever reads a name that is none is asked again
+        name = open_.pop()
+        if name in found and not all(_is_natural(value, found) for value in bound[name]):
+            found.remove(name)
+            open_.extend(readers.get(name, ()))
+    return frozenset(found)
 
 
 def _is_natural(value: ast.expr | ast.For | None, natural: set[str]) -> bool:
