@@ -16,7 +16,16 @@ from llvmlite import binding
 
 from tests.kernels.samples import around, error_in_ulp, everywhere, quarter_turns, within
 from tracegrad.compiler.instructions import register
-from tracegrad.kernels import arcs, exponential, instructions, logarithm, normal, powers, trigonometric
+from tracegrad.kernels import (
+    arcs,
+    exponential,
+    extremes,
+    instructions,
+    logarithm,
+    normal,
+    powers,
+    trigonometric,
+)
 
 PACKED = re.compile(r"\tv(?:fn?m(?:add|sub)\d+|sqrt)pd\t.*%[yz]mm")
 
@@ -119,7 +128,7 @@ def to_the(exponent: float) -> Callable[..., Any]:
 UNARY.update(
     (function, (to_the(exponent), 2, [within(0, 10)])) for exponent, function in powers.HALVES.items()
 )
-BINARY = (powers.power, logarithm.logaddexp, arcs.arctan2)
+BINARY = (powers.power, logarithm.logaddexp, arcs.arctan2, extremes.larger, extremes.smaller)
 each_unary = pytest.mark.parametrize("function", UNARY, ids=lambda f: f.__name__)
 
 
@@ -251,6 +260,18 @@ def test_logaddexp_is_numpys(loops: Loops) -> None:
     with np.errstate(all="ignore"):
         expected = np.logaddexp(x, y)
     np.testing.assert_allclose(loops.values(logarithm.logaddexp, x, y), expected, rtol=5e-16, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "function, of_numpy", [(extremes.larger, np.maximum), (extremes.smaller, np.minimum)]
+)
+def test_extremes(loops: Loops, function: Any, of_numpy: Any, dtype: Any) -> None:
+    numbers = np.array([0.0, 1.0, -1.0, 0.1, np.inf, -np.inf, np.nan, np.finfo(dtype).tiny / 4], dtype)
+    x, y = (a.ravel() for a in np.meshgrid(numbers, numbers))
+    expected = of_numpy(x, y)
+    np.testing.assert_array_equal(loops.values(function, x, y), expected)
+    np.testing.assert_array_equal([function(*both) for both in zip(x, y, strict=True)], expected)
 
 
 def test_special_cases_of_arctan2(loops: Loops) -> None:

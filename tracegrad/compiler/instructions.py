@@ -34,7 +34,7 @@ def register() -> None:
 
 @functools.cache
 def _register(function: Callable[..., Any]) -> None:
-    """A float32 is computed in float64; other numbers are cast to it."""
+    """A float32 is computed in float64, unless nothing is rounded; other numbers are cast to it."""
     from llvmlite import ir
     from numba import float32, float64
     from numba.core.typing.templates import signature
@@ -60,6 +60,8 @@ def _register(function: Callable[..., Any]) -> None:
 
     @lower_builtin(function, *[float32] * arity)
     def single(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+        if function in instructions.ROUNDED_NEVER:
+            return Writer(builder, ir.FloatType()).write(function, args)
         found = Writer(builder).write(function, [builder.fpext(x, ir.DoubleType()) for x in args])
         return builder.fptrunc(found, ir.FloatType())
 
@@ -131,12 +133,12 @@ class Operand:
 class Writer:
     """Writes the instructions of `kernels.instructions` where a builder stands."""
 
-    def __init__(self, builder: Any) -> None:
+    def __init__(self, builder: Any, kind: Any = None) -> None:
         from llvmlite import ir
 
         self.builder = builder
         self.constant = ir.Constant
-        self.word, self.float = ir.IntType(64), ir.DoubleType()
+        self.word, self.float = ir.IntType(64), kind or ir.DoubleType()
         _allow(
             builder.function, '"prefer-vector-width"="512"'
         )  # twice the elements, where there are such registers
@@ -167,13 +169,18 @@ class Writer:
             return Operand(self, self.builder.fcmp_unordered(symbol, x, y))
         return Operand(self, self.builder.fcmp_ordered(symbol, x, y))
 
-    def call(self, name: str, *operands: Any) -> Operand:
+    def call(self, name: str, *operands: Any, flags: Sequence[str] = ()) -> Operand:
         """One of LLVM's own functions, from numbers to a number."""
         from llvmlite import ir
 
         kinds = ir.FunctionType(self.float, [self.float] * len(operands))
         function = self.builder.module.declare_intrinsic(name, [self.float], kinds)
-        return Operand(self, self.builder.call(function, [self.value(x) for x in operands]))
+        given = [self.value(x) for x in operands]
+        return Operand(self, self.builder.call(function, given, fastmath=flags))
+
+    def extreme(self, name: str, x: Any, y: Any) -> Operand:
+        """Without asking for the signs of zeros, which takes three more instructions."""
+        return self.call(name, x, y, flags=("nsz",))
 
     def fused(self, x: Any, y: Any, z: Any) -> Operand:
         return self.call("llvm.fma", x, y, z)

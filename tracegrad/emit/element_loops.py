@@ -1,8 +1,11 @@
 """Loops over elements as statements of the native text: for a step, for a write into a part, for an entry of a stack.
 
-A node with its operands goes in, lines come out; what stands inside the loops is written by `elements`. The sum of
-all elements is taken in blocks of fixed size, whose sums are added in their order: so it depends on the size alone,
-and its error grows with the number of blocks. Begin with `ElementLoops.of`.
+A node with its operands goes in, lines come out; what stands inside the loops is written by `elements`, the loops
+themselves by `rounds`. Begin with `ElementLoops.of`.
+
+What a loop gathers in a number is gathered in up to three: over all, in a block of rows, in a row; each is a part of
+the one before, so that no sum has many more than `BLOCK` terms, and what threads share is the sum of a block. What it
+gathers in an array is added to it side by side.
 """
 
 from __future__ import annotations
@@ -13,58 +16,51 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Push, Value, Write
-from tracegrad.emit.elements import Elements, item_index, region, subscript, summed_axes
+from tracegrad.emit.elements import Elements, item_index, region, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
+from tracegrad.emit.reductions import IN_ORDER, Reduction, reduction_of
+from tracegrad.emit.rounds import BLOCK, Blocks, Columns, Part, Rounds, for_each, free_names, rounds_of
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
-from tracegrad.ir.types import ArrayType
-from tracegrad.kernels.arithmetic import added, in_threads
 from tracegrad.kernels.items import checked
 from tracegrad.ops.op import call, literal
 
-BLOCK = 1024  # elements whose sum is one term of a larger sum
 LARGE = 2**19  # elements times statements from which threads share a loop
-IN_ORDER = 16  # so many terms are added one after the other
-_WIDE = {"float32": "float64", "complex64": "complex128"}  # what the sums of blocks are added in
+MOST_BLOCKS = 64  # of rows, that threads share
+ROOM = 2**19  # elements that blocks of rows may gather beside the result
+
+Around = dict[int, list[Line]]  # what stands inside of so many loops
 
 
 @dataclass
-class _Statements:
-    """What stands around and inside a loop: before it, inside 0, 1, ... of those around it; in each round; summed by
-    blocks; after it."""
+class _Rows:
+    """How the rounds of the outermost loop are done, and what all of them need or gather."""
 
-    depth: int = 0
-    shape: Sequence[int] = ()
-    before: dict[int, list[Line]] = field(default_factory=lambda: defaultdict(list))
-    inside: list[Line] = field(default_factory=list)
-    sums: list[_BlockSum] = field(default_factory=list)
-    after: list[Line] = field(default_factory=list)
+    growing: Collection[Value]
+    axis: int = 0
+    rounds: int = 0  # of a block; 0 where there are no blocks
+    shared: bool = False  # whether threads share the blocks
+    parts: list[Part] = field(default_factory=list)
+    columns: list[Columns] = field(default_factory=list)
+    rooms: list[Line] = field(default_factory=list)  # memory that each round uses again
     apart: bool = True  # whether blocks can be done in any order: no two write to one place
 
 
-@dataclass(frozen=True)
-class _BlockSum:
-    """A sum of all elements: the names of the whole and of what a block adds to it."""
+@dataclass
+class _Loop:
+    """A loop inside of `depth` others: what stands before it and after it, inside 0, 1, ... of those around it; in each
+    round; what its own blocks gather."""
 
-    whole: str
-    part: str
-    zero: ast.expr
-    type: ArrayType
-
-
-@dataclass(frozen=True)
-class Part:
-    """A function that does some blocks of a loop."""
-
-    name: str
-    parameters: list[str]
-    lines: list[Line]
+    depth: int
+    shape: Sequence[int] = ()
+    before: Around = field(default_factory=lambda: defaultdict(list))
+    inside: list[Line] = field(default_factory=list)
+    after: Around = field(default_factory=lambda: defaultdict(list))
+    parts: list[Part] = field(default_factory=list)
 
 
 class ElementLoops:
@@ -82,60 +78,114 @@ class ElementLoops:
         self.expressions = expressions
         self.unused = unused
         self.elements = Elements(expressions, unused.letters)
-        self.parts: list[Part] = []
+        self.rounds = Rounds(expressions, unused)
 
     def of(self, nodes: Sequence[Node], growing: Collection[Value]) -> list[Line]:
         """Steps and entries of stacks over one shape, in one loop; `growing` stacks are given room before."""
-        loop = self._statements(nodes, growing, 0)
-        if _is_large(loop, len(nodes)):
-            rounds: Sequence[Line] = self._in_threads(loop)
-        else:
-            rounds = self._in_blocks(loop) if loop.sums else self._each(loop.shape, loop.inside)
-        return [*loop.before[0], *rounds, *loop.after]
+        rows = _Rows(growing)
+        loop = self._loop(nodes, 0, rows)
+        lines = self._flat(loop)
+        if rows.apart and _is_large(loop, len(nodes)):
+            axis = _first_axis(loop.shape)
+            rounds = rounds_of(loop.shape, axis)
+            blocks = Blocks(loop.shape[axis], rounds, self.unused.letters[axis], "start", len(loop.shape))
+            inside = self.rounds.each(loop.shape, loop.inside, axis + 1)
+            lines = self.rounds.in_threads(blocks, inside, loop.parts)
+        return [*loop.before[0], *lines, *loop.after[0]]
 
     def nest(self, nest: Nest, growing: Collection[Value]) -> list[Line]:
         """Loops inside of one over the axes they have in common."""
-        lines, before = self._part(nest, growing, 0)
-        return [*before[0], *lines]
+        rows = _Rows(growing, nest.axis)
+        inside, before, after = self._inside(nest, rows)
+        rows.rounds, rows.shared = self._blocks(nest, rows, inside)
+        letter = self.unused.letters[nest.axis]
+        if not rows.rounds:
+            lines: Sequence[Line] = [for_each(letter, literal(nest.length), inside)]
+        else:
+            rows = _Rows(growing, nest.axis, rows.rounds, rows.shared)
+            inside, before, after = self._inside(nest, rows)
+            deepest = 1 + max(len(_shape_of(node)) for node in nest.nodes)
+            blocks = Blocks(nest.length, rows.rounds, letter, "row", deepest)
+            if rows.shared:
+                lines = self.rounds.in_threads(blocks, inside, rows.parts, rows.columns, rows.rooms)
+                return [*_in_order(before), *lines, *_in_order(after)]
+            lines = self.rounds.by_blocks(blocks, inside, rows.parts)
+        return [*rows.rooms, *_in_order(before), *lines, *_in_order(after)]
 
-    def _part(
-        self, part: Node, growing: Collection[Value], depth: int
-    ) -> tuple[Sequence[Line], dict[int, list[Line]]]:
-        """The lines of what stands inside so many loops, and for each number of loops what stands before it there."""
-        if not isinstance(part, Nest):
-            loop = self._statements(part.nodes if isinstance(part, Fused) else [part], growing, depth)
-            return self._each(loop.shape, loop.inside, depth), loop.before
+    def _flat(self, loop: _Loop) -> Sequence[Line]:
+        if loop.parts:
+            return self.rounds.in_blocks(loop.shape, loop.inside, loop.parts, loop.depth)
+        return self.rounds.each(loop.shape, loop.inside, loop.depth)
+
+    def _inside(self, nest: Nest, rows: _Rows) -> tuple[list[Line], Around, Around]:
+        """What stands in one round of a nest, and what stands before and after all rounds, inside so many loops."""
+        depth = nest.axis + 1
         inside: list[Line] = []
-        before: dict[int, list[Line]] = defaultdict(list)
-        for inner in part.parts:
-            lines, needed = self._part(inner, growing, depth + 1)
-            inside.extend([*needed.pop(depth + 1, ()), *lines])
-            for k, first in needed.items():
-                before[k].extend(first)
-        return [_for(self.elements.letters[part.axis], literal(part.length), inside)], before
+        before: Around = defaultdict(list)
+        after: Around = defaultdict(list)
+        for part in nest.parts:
+            if isinstance(part, Nest):
+                within, first, last = self._inside(part, rows)
+                letter = self.unused.letters[part.axis]
+                lines: Sequence[Line] = [for_each(letter, literal(part.length), within)]
+            else:
+                loop = self._loop(part.nodes if isinstance(part, Fused) else [part], depth, rows)
+                lines, first, last = self._flat(loop), loop.before, loop.after
+            inside.extend([*_taken(first, depth), *lines, *_taken(last, depth)])
+            for whole, more in ((before, first), (after, last)):
+                for k, others in more.items():
+                    whole[k].extend(others)
+        return inside, before, after
 
-    def _statements(self, nodes: Sequence[Node], growing: Collection[Value], depth: int) -> _Statements:
-        loop = _Statements(depth)
+    # --- who does the rounds ------------------------------------------------------------------------------------------
+
+    def _blocks(self, nest: Nest, rows: _Rows, lines: Sequence[Line]) -> tuple[int, bool]:
+        """The rounds of a block of rows, or 0; and whether threads share the blocks."""
+        sizes = [math.prod(_shape_of(node)) for node in nest.nodes]
+        gathered = [r for r in map(_reduction, nest.nodes) if r is not None and nest.axis in r.longer]
+        columns = [math.prod(r.shape[k] for k in r.kept) for r in gathered if r.kept]
+        large = max(sizes) >= 16 * BLOCK and sum(sizes) >= LARGE
+        if large and rows.apart and checked.__name__ not in free_names(lines):
+            most = min(nest.length, MOST_BLOCKS)
+            if columns:
+                most = min(most, nest.length // 16, ROOM // sum(columns))
+            if most > 1:
+                return -(-nest.length // most), True
+        rounds = BLOCK // max(1, max(sizes) // max(1, nest.length))
+        if len(columns) < len(gathered) and 1 < rounds < nest.length:
+            return rounds, False
+        return 0, False
+
+    # --- what stands inside -------------------------------------------------------------------------------------------
+
+    def _loop(self, nodes: Sequence[Node], depth: int, rows: _Rows) -> _Loop:
+        loop = _Loop(depth, _shape_of(nodes[-1]))
         where = nodes[0].location
         for node in nodes:
             if isinstance(node, Push):
-                loop.shape = node.value.type.shape
-                loop.before[0].extend([make_room(node)] if node.stack in growing else [])
-                loop.apart = loop.apart and node.stack not in growing
+                if node.stack in rows.growing:
+                    loop.before[0].append(make_room(node))
+                    rows.apart = False
                 loop.inside.append(Line(self._push(node), node.location))
                 continue
             assert isinstance(node, Compute)
-            axes = summed_axes(node.instr)
-            result = node.outputs[0]
-            if axes is not None:
-                loop.shape = node.inputs[0].type.shape
-                self._sum(node, axes, loop, where)
+            reduction = reduction_of(node.instr)
+            if reduction is not None:
+                self._gather(node, reduction, loop, rows, where)
                 continue
-            loop.shape = result.type.shape
-            if not result.inner and not result.is_buffer:
-                loop.before[0].append(Line(assign(result.name, zeros(result.memory, "np.empty")), where))
+            self._make_room(node.outputs[0], loop, rows, where)
             loop.inside.append(Line(self._store(node), node.location))
         return loop
+
+    def _make_room(self, result: Value, loop: _Loop, rows: _Rows, where: Location | None) -> None:
+        """Memory for what a loop makes, where it is an array and has none."""
+        if result.inner or not result.type.shape:
+            return
+        if result.is_buffer:
+            rows.apart = rows.apart and not result.dropped
+            return
+        line = Line(assign(result.name, zeros(result.memory, "np.empty")), where)
+        (rows.rooms if result.dropped else loop.before[0]).append(line)
 
     def _store(self, node: Compute) -> ast.stmt:
         """One element of the result."""
@@ -151,68 +201,107 @@ class ElementLoops:
         array = ast.Name(id=result.name, ctx=ast.Load())
         return subscript(array, index[result.dropped :], store=True)
 
-    # --- sums ---------------------------------------------------------------------------------------------------------
+    # --- sums and extremes --------------------------------------------------------------------------------------------
 
-    def _sum(self, node: Compute, axes: Sequence[int], loop: _Statements, where: Location | None) -> None:
-        """A sum over some axes, or over all."""
+    def _gather(
+        self, node: Compute, reduction: Reduction, loop: _Loop, rows: _Rows, where: Location | None
+    ) -> None:
+        """A reduction over some axes, or over all."""
+        element = self.elements.at(node.inputs[0], self.elements.indices(reduction.shape))
+        place = self._reduced_place(node.outputs[0], reduction)
+        first = min([loop.depth, *reduction.longer])
+        if reduction.kept and reduction.kept[-1] >= first:
+            place = self._side_by_side(node, reduction, place, loop, rows, where)
+        else:
+            place = self._in_numbers(node, reduction, place, loop, rows, where)
+        loop.inside.append(Line(reduction.gather(self.expressions, place, element), node.location))
+
+    def _in_numbers(
+        self,
+        node: Compute,
+        reduction: Reduction,
+        place: ast.Name | ast.Subscript,
+        loop: _Loop,
+        rows: _Rows,
+        where: Location | None,
+    ) -> ast.Name:
+        """The number that elements are gathered in; what it is a part of is made of it."""
+        result, depth = node.outputs[0], loop.depth
+        outer = min([depth, *reduction.longer])
+        size, row = reduction.count, math.prod(loop.shape[depth:])
+        dtype = reduction.wide if size > BLOCK else reduction.dtype
+        own = isinstance(place, ast.Name) and dtype == reduction.dtype
+        whole = result.name if own else self.unused.like(f"{result.name}_whole")
+        start = reduction.start(self.expressions, dtype)
+        loop.before[outer].append(Line(assign(whole, start), where))
+        if not own:
+            self._make_room(result, loop, rows, where)
+            found: ast.expr = ast.Name(id=whole, ctx=ast.Load())
+            if dtype != reduction.dtype:
+                found = call(f"np.{reduction.dtype.name}", found)
+            loop.after[outer].append(Line(ast.Assign(targets=[place], value=found), where))
+        target, names = whole, iter((f"{result.name}_part", f"{result.name}_row"))
+        if rows.rounds and outer == rows.axis:
+            part = Part(target, self.unused.like(next(names)), reduction, dtype)
+            rows.parts.append(part)
+            target, size = part.name, rows.rounds * row
+        if row > BLOCK:
+            part = Part(target, self.unused.like(next(names)), reduction, reduction.dtype)
+            loop.parts.append(part)
+            target = part.name
+        elif outer < depth and size > BLOCK and row >= IN_ORDER:
+            part = Part(target, self.unused.like(next(names)), reduction, reduction.dtype)
+            loop.before[depth].extend(self.rounds.cleared([part], where))
+            found = ast.Name(id=part.name, ctx=ast.Load())
+            loop.after[depth].append(Line(self.rounds.joined(part, found), where))
+            target = part.name
+        return ast.Name(id=target, ctx=ast.Store())
+
+    def _side_by_side(
+        self,
+        node: Compute,
+        reduction: Reduction,
+        place: ast.Name | ast.Subscript,
+        loop: _Loop,
+        rows: _Rows,
+        where: Location | None,
+    ) -> ast.Name | ast.Subscript:
+        """The place in an array that an element is gathered in; cleared inside of the loops around what is reduced."""
         result = node.outputs[0]
-        zero = self._zero(result.type.dtype)
-        place = self._summed_place(node, axes)
-        if result.type.shape or math.prod(loop.shape) <= BLOCK:
-            around = min([loop.depth, *(k for k in axes if loop.shape[k] != 1)])
-            loop.before[around].extend(self._cleared(node, axes, around, loop, where))
-            loop.inside.append(Line(self._add(place, node, axes), node.location))
-            loop.apart = False
-            return
-        dtype = result.type.dtype
-        wide = np.dtype(_WIDE.get(dtype.name, dtype))
-        whole = result.name if wide == dtype else self.unused.like(f"{result.name}_whole")
-        part = self.unused.like(f"{result.name}_part")
-        loop.before[0].append(Line(assign(whole, self._zero(wide)), where))
-        part_place = ast.Name(id=part, ctx=ast.Store())
-        loop.inside.append(Line(self._add(part_place, node, axes), node.location))
-        loop.sums.append(_BlockSum(whole, part, zero, ArrayType((), dtype)))
-        if wide != dtype:
-            narrow = call(f"np.{dtype.name}", ast.Name(id=whole, ctx=ast.Load()))
-            loop.after.append(Line(assign(result.name, narrow), where))
+        outer = min([loop.depth, *reduction.longer])
+        kept = [1 if k in reduction.axes else n for k, n in enumerate(reduction.shape)]
+        if not outer and not result.is_buffer and not result.inner and reduction.kind == "sum":
+            loop.before[0].append(Line(assign(result.name, zeros(result.memory)), where))
+        else:
+            self._make_room(result, loop, rows, where)
+            start = reduction.start(self.expressions, reduction.dtype)
+            clear = Line(ast.Assign(targets=[place], value=start), where)
+            loop.before[outer].extend(self.rounds.each(kept, [clear], outer))
+        rows.apart = rows.apart and loop.depth > 0
+        if rows.shared and outer == rows.axis:
+            assert isinstance(place, ast.Subscript)
+            columns = Columns(result.name, self.unused.like(f"{result.name}_parts"), result.type, reduction)
+            rows.columns.append(columns)
+            key = place.slice.elts if isinstance(place.slice, ast.Tuple) else [place.slice]
+            block = ast.Name(id=self.unused.like("block"), ctx=ast.Load())
+            place = subscript(ast.Name(id=columns.name, ctx=ast.Load()), [block, *key], store=True)
+        if reduction.kept[-1] >= loop.depth:
+            return place
+        number = self.unused.like(f"{result.name}_part")
+        cleared = assign(number, reduction.start(self.expressions, reduction.dtype))
+        loop.before[loop.depth].append(Line(cleared, where))
+        joined = reduction.join(self.expressions, place, ast.Name(id=number, ctx=ast.Load()))
+        loop.after[loop.depth].append(Line(joined, where))
+        return ast.Name(id=number, ctx=ast.Store())
 
-    def _zero(self, dtype: np.dtype) -> ast.expr:
-        return self.expressions.constant(dtype.type(0), ArrayType((), dtype))
-
-    def _cleared(
-        self, node: Compute, axes: Sequence[int], around: int, loop: _Statements, where: Location | None
-    ) -> Sequence[Line]:
-        """Sums before anything is added, inside so many loops."""
-        result, given = node.outputs[0], node.inputs[0].type.shape
-        array = bool(result.type.shape) and not result.inner
-        if array and not result.is_buffer and not around:
-            return [Line(assign(result.name, zeros(result.memory)), where)]
-        if array and not result.is_buffer:
-            loop.before[0].append(Line(assign(result.name, zeros(result.memory, "np.empty")), where))
-        place = self._summed_place(node, axes)
-        clear = Line(ast.Assign(targets=[place], value=self._zero(result.type.dtype)), where)
-        kept = [1 if k in axes else n for k, n in enumerate(given)]
-        return self._each(kept, [clear], around)
-
-    def _summed_place(self, node: Compute, axes: Sequence[int]) -> ast.Name | ast.Subscript:
-        """The sum that an element is a term of."""
-        result, given = node.outputs[0], node.inputs[0].type.shape
-        index = self.elements.indices(given)
-        kept = [p for k, p in enumerate(index) if k not in axes]
+    def _reduced_place(self, result: Value, reduction: Reduction) -> ast.Name | ast.Subscript:
+        """The place in a result that an element is gathered in."""
+        index = self.elements.indices(reduction.shape)
+        kept = [p for k, p in enumerate(index) if k not in reduction.axes]
         if len(kept) != len(result.type.shape):  # the axes stay, with one element
-            lead = len(given) - len(result.type.shape)
-            kept = [literal(0) if k in axes else p for k, p in enumerate(index) if k >= lead]
+            lead = len(index) - len(result.type.shape)
+            kept = [literal(0) if k in reduction.axes else p for k, p in enumerate(index) if k >= lead]
         return self._place(result, kept)
-
-    def _add(self, place: ast.Name | ast.Subscript, node: Compute, axes: Sequence[int]) -> ast.stmt:
-        """One element is added to its sum; where there are many, in the order that suits the machine."""
-        given, dtype = node.inputs[0].type.shape, node.outputs[0].type.dtype
-        element = self.elements.at(node.inputs[0], self.elements.indices(given))
-        many = math.prod(given[k] for k in axes) > IN_ORDER
-        if isinstance(place, ast.Name) and many and dtype.kind in "fc":
-            self.expressions.kernels[added] = None
-            return assign(place.id, call(added.__name__, ast.Name(id=place.id, ctx=ast.Load()), element))
-        return ast.AugAssign(target=place, op=ast.Add(), value=element)
 
     # --- other places -------------------------------------------------------------------------------------------------
 
@@ -232,7 +321,7 @@ class ElementLoops:
         store: ast.stmt = ast.Assign(targets=[place], value=element)
         if not sets:
             store = ast.AugAssign(target=place, op=ast.Add(), value=element)
-        return list(self._each(part, [Line(store, node.location)]))
+        return list(self.rounds.each(part, [Line(store, node.location)]))
 
     def _push(self, node: Push) -> ast.stmt:
         """One element of one iteration's array in its place of the stack."""
@@ -243,136 +332,37 @@ class ElementLoops:
         place = subscript(stack, [entry, *index], store=True)
         return ast.Assign(targets=[place], value=self.elements.at(node.value, index))
 
-    # --- rounds -------------------------------------------------------------------------------------------------------
 
-    def _each(self, shape: Sequence[int], inside: Sequence[Line], first: int = 0) -> Sequence[Line]:
-        """The statements for each index of a shape, from axis `first` on."""
-        axes = list(zip(shape, self.elements.letters, strict=False))[first:]
-        for n, letter in reversed(axes):
-            if n != 1:
-                inside = [_for(letter, literal(n), inside)]
-        return inside
+def _shape_of(node: Node) -> Sequence[int]:
+    """The shape whose elements a step runs over."""
+    if isinstance(node, Push):
+        return node.value.type.shape
+    assert isinstance(node, Compute)
+    reduction = reduction_of(node.instr)
+    return node.outputs[0].type.shape if reduction is None else reduction.shape
 
-    def _in_blocks(self, loop: _Statements) -> Sequence[Line]:
-        """The statements for each index, in blocks of about `BLOCK` elements along one axis.
 
-        An index is a start and what is counted from there: so the compiler knows that it is not negative.
-        """
-        shape = loop.shape
-        axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= BLOCK)
-        start, length = self.unused.like("start"), shape[axis]
-        where = loop.inside[0].location
-        whole = [Line(_increased(s.whole, _name(s.part)), where) for s in loop.sums]
-        limits = (literal(0), literal(length), literal(_rounds(shape, axis)))
-        lines: Sequence[Line] = [_for(start, limits, [*self._block(loop, axis, start), *whole])]
-        for n, letter in reversed(list(zip(shape[:axis], self.elements.letters, strict=False))):
-            if n != 1:
-                lines = [_for(letter, literal(n), lines)]
-        return lines
-
-    def _block(self, loop: _Statements, axis: int, start: str) -> list[Line]:
-        """One block of rounds along an axis, from `start` on; sums of its elements in their parts."""
-        length, rounds = loop.shape[axis], _rounds(loop.shape, axis)
-        place = self.elements.letters[len(loop.shape)]
-        until: ast.expr = literal(rounds)
-        if length % rounds:
-            left = ast.BinOp(left=literal(length), op=ast.Sub(), right=_name(start))
-            until = call("min", until, left)
-        index = ast.BinOp(left=_name(start), op=ast.Add(), right=_name(place))
-        inner = self._each(loop.shape, loop.inside, axis + 1)
-        where = inner[0].location
-        first = Line(assign(self.elements.letters[axis], index), where)
-        cleared = [Line(assign(s.part, s.zero), where) for s in loop.sums]
-        return [*cleared, _for(place, until, [first, *inner])]
-
-    def _in_threads(self, loop: _Statements) -> Sequence[Line]:
-        """The statements for each index, in blocks that a function of its own does, some at a time.
-
-        The blocks are tried one after the other, which costs nothing beside what is in them: so the compiler knows
-        that no index is negative.
-        """
-        self.expressions.kernels[in_threads] = None
-        axis = _first_axis(loop.shape)
-        rounds = _rounds(loop.shape, axis)
-        blocks = -(-loop.shape[axis] // rounds)
-        count = literal(blocks)
-        start, block = self.unused.like("start"), self.unused.like("block")
-        first, last = self.unused.like("first"), self.unused.like("last")
-        where = loop.inside[0].location
-        begin = Line(assign(start, ast.BinOp(left=literal(rounds), op=ast.Mult(), right=_name(block))), where)
-        mine = ast.Compare(
-            left=_name(first), ops=[ast.LtE(), ast.Lt()], comparators=[_name(block), _name(last)]
-        )
-        lines, parts, whole = [begin, *self._block(loop, axis, start)], [], []
-        for each in loop.sums:
-            array = self.unused.like(f"{each.part}s")
-            length = ArrayType((blocks,), each.type.dtype)
-            parts.append(Line(assign(array, zeros(length, "np.empty")), where))
-            place = subscript(_name(array), [_name(block)], store=True)
-            lines.append(Line(ast.Assign(targets=[place], value=_name(each.part)), where))
-            whole.append(Line(_increased(each.whole, subscript(_name(array), [_name(block)])), where))
-        guarded = Line(ast.If(test=mine, body=[], orelse=[]), where, body=lines)
-        all_blocks = [_for(block, count, [guarded])]
-        known = {*self.unused.reserved, first, last}
-        read = [name for name in _free_names(all_blocks) if name not in known]
-        name = self.unused.like(f"{self.unused.function}_part{len(self.parts) or ''}")
-        self.parts.append(Part(name, [first, last, *read], all_blocks))
-        given = ast.Tuple(elts=[_name(n) for n in read], ctx=ast.Load())
-        shared = Line(ast.Expr(value=call(in_threads.__name__, count, _name(name), given)), where)
-        return [*parts, shared, *([_for(block, count, whole)] if whole else [])]
+def _reduction(node: Node) -> Reduction | None:
+    return reduction_of(node.instr) if isinstance(node, Compute) else None
 
 
 def _first_axis(shape: Sequence[int]) -> int:
     return next((k for k, n in enumerate(shape) if n != 1), 0)
 
 
-def _rounds(shape: Sequence[int], axis: int) -> int:
-    """How many indices of an axis are a block."""
-    return max(1, BLOCK // math.prod(shape[axis + 1 :]))
-
-
-def _is_large(loop: _Statements, statements: int) -> bool:
-    """Whether several threads may share a loop, which takes longer than making them."""
+def _is_large(loop: _Loop, statements: int) -> bool:
+    """Whether several threads may share a flat loop, which takes longer than making them."""
     size = math.prod(loop.shape)
-    if not loop.apart or size < 16 * BLOCK or size * statements < LARGE:
+    if size < 16 * BLOCK or size * statements < LARGE:
         return False
     row = math.prod(loop.shape[_first_axis(loop.shape) + 1 :])
-    return row <= 16 * BLOCK and checked.__name__ not in _free_names(loop.inside)
+    return row <= 16 * BLOCK and checked.__name__ not in free_names(loop.inside)
 
 
-def _free_names(lines: Sequence[Line]) -> list[str]:
-    """The names that lines read and do not assign, in order."""
-    read: dict[str, None] = {}
-    assigned: set[str] = set()
-
-    def visit(line: Line) -> None:
-        if line.statement is not None:
-            for node in ast.walk(line.statement):
-                if isinstance(node, ast.Name):
-                    if isinstance(node.ctx, ast.Store):
-                        assigned.add(node.id)
-                    else:
-                        read[node.id] = None
-        for inner in line.body:
-            visit(inner)
-
-    for line in lines:
-        visit(line)
-    return [name for name in read if name not in assigned]
+def _taken(lines: Around, depth: int) -> list[Line]:
+    """The lines that stand inside so many loops or more, taken out."""
+    return [line for k in sorted(lines) if k >= depth for line in lines.pop(k)]
 
 
-def _name(name: str) -> ast.Name:
-    return ast.Name(id=name, ctx=ast.Load())
-
-
-def _for(name: str, until: ast.expr | Sequence[ast.expr], inside: Sequence[Line]) -> Line:
-    """`for name in range(until):`."""
-    limits = [until] if isinstance(until, ast.expr) else until
-    target = ast.Name(id=name, ctx=ast.Store())
-    head = ast.For(target=target, iter=call("range", *limits), body=[], orelse=[])
-    return Line(head, inside[0].location, body=list(inside))
-
-
-def _increased(name: str, term: ast.expr) -> ast.stmt:
-    """`name += term`."""
-    return ast.AugAssign(target=ast.Name(id=name, ctx=ast.Store()), op=ast.Add(), value=term)
+def _in_order(lines: Around) -> list[Line]:
+    return [line for k in sorted(lines) for line in lines[k]]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,13 +18,13 @@ import numpy as np
 
 from tracegrad.emit.blocks import Compute, Item, Operand, Value
 from tracegrad.emit.expressions import Expressions, kernel_of
+from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType, is_weak
 from tracegrad.kernels.powers import HALVES
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import call, literal
 
-FEW = 128  # so many elements the kernels add one after the other, too
 _EXACT = {
     "remainder": "np.remainder"
 }  # Numba's operator is Python's; its `np.floor_divide` says 1.0 // 0.1 is 10
@@ -33,7 +32,7 @@ _EXACT = {
 
 def has_loop(instr: Instr) -> bool:
     """Whether the native text computes this step element by element."""
-    if scalar_step(instr) is not None or summed_axes(instr) is not None:
+    if scalar_step(instr) is not None or reduction_of(instr) is not None:
         return True
     return is_view(instr) and instr.op.name != "reshape" and not _is_row(instr)
 
@@ -80,22 +79,6 @@ def _element_of(atom: Atom) -> Atom:
 def _is_known(atom: Atom) -> bool:
     """Not an array constant, which is written where it is read; not an array whose length is not known."""
     return not (isinstance(atom, Const) and atom.shape) and -1 not in atom.shape
-
-
-def summed_axes(instr: Instr) -> tuple[int, ...] | None:
-    """The axes of a sum that is a loop: of few elements, of all, or of rows, which are added side by side."""
-    if instr.op.name not in ("sum", "sum_to") or not instr.inputs[0].shape or not _is_known(instr.inputs[0]):
-        return None
-    given, out = instr.inputs[0].shape, instr.outputs[0]
-    if out.dtype.kind == "b":
-        return None
-    if instr.op.name == "sum":
-        axes = tuple(instr.params["axis"])
-    else:
-        lead = len(given) - len(out.shape)
-        axes = tuple(k for k, n in enumerate(given) if k < lead or out.shape[k - lead] != n)
-    leading = axes == tuple(range(len(axes)))
-    return axes if leading or math.prod(given[k] for k in axes) < FEW else None
 
 
 def is_view(instr: Instr) -> bool:

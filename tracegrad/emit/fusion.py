@@ -29,8 +29,9 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
-from tracegrad.emit.elements import is_view, source_index, spread_index, summed_axes
+from tracegrad.emit.elements import is_view, source_index, spread_index
 from tracegrad.emit.lifetimes import leaves, walk
+from tracegrad.emit.reductions import Reduction, reduction_of
 from tracegrad.ir.trace import Const
 from tracegrad.ops.op import literal
 
@@ -85,7 +86,7 @@ def loop_shape(node: Node) -> tuple[int, ...] | None:
     if isinstance(node, Compute) and node.loop and node.outputs[0].expression is None:
         if is_view(node.instr):
             return None
-        summed = summed_axes(node.instr) is not None
+        summed = reduction_of(node.instr) is not None
         return tuple((node.inputs[0] if summed else node.outputs[0]).type.shape)
     if isinstance(node, Push) and node.index is not None and isinstance(node.value, Value):
         return tuple(node.value.type.shape) or None
@@ -121,21 +122,20 @@ def _may_join(node: Node, members: Sequence[Node], at: int, made: dict[Value, in
 
 def place_made(node: Node) -> Place:
     """The element a loop makes in one round; None for a sum, which is there only after the last round."""
-    if isinstance(node, Compute) and summed_axes(node.instr) is None:
+    if isinstance(node, Compute) and reduction_of(node.instr) is None:
         return index_text(axes_index(node.outputs[0].type.shape))
     return None
 
 
-def summed_place(node: Compute) -> tuple[str, ...]:
-    """The element of a sum that a loop adds to in one round."""
-    axes, out = summed_axes(node.instr), node.outputs[0].type.shape
-    index = index_text(axes_index(node.inputs[0].type.shape))
-    assert axes is not None
-    kept = tuple(p for k, p in enumerate(index) if k not in axes)
-    if len(kept) == len(out):
+def gathered_place(node: Compute, reduction: Reduction) -> tuple[str, ...]:
+    """The element of a reduction that a loop takes an element into in one round."""
+    index = index_text(axes_index(reduction.shape))
+    kept = tuple(p for k, p in enumerate(index) if k not in reduction.axes)
+    ndim = len(node.outputs[0].type.shape)
+    if len(kept) == ndim:
         return kept
-    lead = len(index) - len(out)  # the axes stay, with one element
-    return tuple("0" if k in axes else p for k, p in enumerate(index) if k >= lead)
+    lead = len(index) - ndim  # the axes stay, with one element
+    return tuple("0" if k in reduction.axes else p for k, p in enumerate(index) if k >= lead)
 
 
 def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
@@ -144,7 +144,7 @@ def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
         yield from _read_at(node.value, axes_index(node.value.type.shape))
         return
     assert isinstance(node, Compute)
-    if summed_axes(node.instr) is not None:
+    if reduction_of(node.instr) is not None:
         yield from _read_at(node.inputs[0], axes_index(node.inputs[0].type.shape))
     else:
         yield from _inputs_at(node, axes_index(node.outputs[0].type.shape))

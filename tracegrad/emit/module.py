@@ -35,6 +35,8 @@ from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps
 from tracegrad.kernels.arithmetic import added, in_threads
+from tracegrad.kernels.extremes import larger, smaller
+from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
 from tracegrad.kernels.items import checked
 from tracegrad.ops.index import Slot
 from tracegrad.ops.op import literal
@@ -128,7 +130,8 @@ def emit_native(
     else:
         alone = "_value" if name in vectors else ""
         entries = (name + {"value": alone, "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
-    reserved = (*entries, *vectors, *(k.__name__ for k in _kernels(traces, (checked, added, in_threads))))
+    others = _kernels(traces, (checked, added, in_threads, larger, smaller))
+    reserved = (*entries, *vectors, *(k.__name__ for k in others))
     functions: list[tuple[str, list[str], list[Line]]] = []
     called: dict[Any, None] = {}
     memory: tuple[Memory, ...] = ()
@@ -198,7 +201,7 @@ class _Function:
         """The body; without `leave`, what the forward function checked is not checked again."""
         writer = Writer(self.expressions, leave, finish, self.unused)
         lines = writer.block(self.block)
-        self.parts = writer.loops.parts
+        self.parts = writer.loops.rounds.shares
         return lines
 
     def residual_names(self) -> list[str | None]:
@@ -235,8 +238,10 @@ def _module(
     origin = f" of {os.path.basename(file)}" if file else ""
     page = Page(file)
     page.text(f'"""`{forward.name}`{origin}{what}; written by tracegrad."""', "")
-    sources = [inspect.getsource(k).rstrip() for k in kernels or ()]
-    page.text(*_imports(traces, sources, kernels is not None))
+    vectors = [] if kernels is None else _vector_functions(traces)
+    vectors += [k for k in kernels or () if k in VECTOR_FUNCTIONS]
+    sources = [inspect.getsource(k).rstrip() for k in kernels or () if k not in VECTOR_FUNCTIONS]
+    page.text(*_imports(traces, sources, vectors, kernels is not None))
     for kernel in sources:
         page.text("", "", *kernel.split("\n"))
     for name, parameters, lines in functions:
@@ -255,7 +260,9 @@ def _module(
     return Source("\n".join(page.lines) + "\n", entries, tuple(page.line_map))
 
 
-def _imports(traces: Sequence[Trace], kernels: Sequence[str], native: bool) -> list[str]:
+def _imports(
+    traces: Sequence[Trace], kernels: Sequence[str], vectors: Sequence[Any], native: bool
+) -> list[str]:
     lines = {"import numpy as np"}
     for trace in traces:
         for step in all_steps(trace):
@@ -265,7 +272,7 @@ def _imports(traces: Sequence[Trace], kernels: Sequence[str], native: bool) -> l
     if any("math." in text for text in kernels):
         lines.add("import math")
     named: dict[str, list[str]] = {}
-    for function in _vector_functions(traces) if native else ():
+    for function in vectors:
         named.setdefault(function.__module__, []).append(function.__name__)
     lines.update(f"from {module} import {', '.join(sorted(names))}" for module, names in named.items())
     return sorted(

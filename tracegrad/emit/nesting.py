@@ -30,10 +30,11 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.choices import as_expression, same_line
-from tracegrad.emit.elements import is_light, is_view, region, scalar_step, summed_axes
+from tracegrad.emit.elements import is_light, is_view, region, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.names import part_of
 from tracegrad.emit.order import passes_write
+from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Const
 
 NESTED = 60  # characters of an expression inside another
@@ -67,6 +68,7 @@ def nest(block: Block, expressions: Expressions) -> None:
             echo = (
                 _is_echo(node, places)
                 or _is_asked_again(node, places)
+                or _is_mask(node, places)
                 or _is_short(node, places, expressions)
             )
             if echo or _may_nest(node, block, places, expressions):
@@ -188,10 +190,7 @@ def _fits_loops(node: Compute | Item | Either, value: Value, expressions: Expres
         return False
     if isinstance(reader, Write):
         return value.type.shape == region(reader.output.type.shape, reader.instr.params["index"])
-    assert isinstance(reader, Compute)
-    if summed_axes(reader.instr) is not None:
-        return True
-    return not is_view(reader.instr) and value.type.shape == reader.outputs[0].type.shape
+    return _reads_each(reader, value)
 
 
 def _rotates(move: Move) -> bool:
@@ -236,6 +235,24 @@ def _is_asked_again(node: Node, places: Mapping[Node, int]) -> bool:
     return simple and decides and value.hint is None
 
 
+def _is_mask(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
+    """`x == y` of arrays, unnamed, which loops over elements read: compared again, rather than kept."""
+    if not isinstance(node, Compute) or not node.loop or node.instr.op.symbol not in _COMPARISONS:
+        return False
+    value = node.outputs[0]
+    simple = all(isinstance(x, Const) or x.expression is None or _is_nested_view(x) for x in node.inputs)
+    if not simple or value.hint is not None or any(passes_write(node, r, places) for r in value.readers):
+        return False
+    return all(r in places and _reads_each(r, value) for r in value.readers)
+
+
+def _reads_each(reader: Node, value: Value) -> bool:
+    """Whether a loop reads this array at the very elements it runs over."""
+    if not isinstance(reader, Compute) or not reader.loop or is_view(reader.instr):
+        return False
+    return reduction_of(reader.instr) is not None or value.type.shape == reader.outputs[0].type.shape
+
+
 def _is_short(node: Node, places: Mapping[Node, int], expressions: Expressions) -> bool:
     """`b * x`, unnamed, read in two or three places: written there again, as a person would."""
     if not isinstance(node, Compute) or node.instr.op.name not in _QUICK or node.loop:
@@ -262,7 +279,8 @@ def _fit(node: Node, expressions: Expressions) -> None:
         wide = [
             r
             for r in inner
-            if not (isinstance(r.maker, Item) or _is_nested_view(r)) and width(r.expression) > 12
+            if not (isinstance(r.maker, Item) or _is_nested_view(r) or len(r.readers) > 1)
+            and width(r.expression) > 12
         ]
         if not wide or _line_width(node, expressions) <= WHOLE or isinstance(node, Pack):
             return

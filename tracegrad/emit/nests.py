@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value
-from tracegrad.emit.element_loops import BLOCK
-from tracegrad.emit.elements import is_view, summed_axes
-from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements, summed_place
+from tracegrad.emit.elements import is_view
+from tracegrad.emit.fusion import gathered_place, loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.reductions import reduction_of
 
 SMALL = 1024  # elements of loops that are put together even where one reads nothing of the other
 FAR = 32  # statements between a loop and one that joins it
@@ -65,7 +65,24 @@ def _gathered(nodes: Sequence[Node], axis: int) -> list[Node]:
                 last[length] = group
         group.nodes.append(node)
         made.update((v, group) for step in _steps(node) for v in step.makes if v.expression is None)
-    return [g.nodes[0] if len(g.nodes) == 1 else _nest(g.nodes, axis) for g in groups]
+    return [_in_rows(g.nodes[0], axis) if len(g.nodes) == 1 else _nest(g.nodes, axis) for g in groups]
+
+
+def _in_rows(node: Node, axis: int) -> Node:
+    """A loop that gathers what stays along an axis is one over this axis, with loops over the others inside."""
+    shape = _shape(node)
+    if len(shape) <= axis or not any(_stays(step, axis) for step in _steps(node)):
+        return node
+    return _nest([node], axis) if shape[axis] != 1 else _in_rows(node, axis + 1)
+
+
+def _stays(step: Node, axis: int) -> bool:
+    """Whether it reduces rows, of what is left from an axis on, or for the first axis also columns."""
+    reduction = reduction_of(step.instr) if isinstance(step, Compute) else None
+    if reduction is None:
+        return False
+    kept = [k for k in reduction.kept if k >= axis]
+    return bool(kept) and (not axis or any(k > kept[0] for k in reduction.longer))
 
 
 def _nest(group: Sequence[Node], axis: int) -> Nest:
@@ -78,7 +95,7 @@ def _steps(node: Node) -> Sequence[Node]:
 
 
 def _shape(node: Node) -> tuple[int, ...]:
-    """The shape a loop runs over; () for other nodes, and for loops that run over blocks."""
+    """The shape a loop runs over; () for other nodes."""
     first = _steps(node)[0]
     shape = loop_shape(first) or ()
     if (
@@ -89,10 +106,6 @@ def _shape(node: Node) -> tuple[int, ...]:
     ):
         shape = first.outputs[0].type.shape
         return shape if math.prod(shape) <= SMALL else ()
-    for step in _steps(node):
-        whole = isinstance(step, Compute) and not step.outputs[0].type.shape
-        if whole and math.prod(shape) > BLOCK:
-            return ()
     return shape
 
 
@@ -156,8 +169,10 @@ def _reads(node: Node) -> Iterable[tuple[Value, Sequence[str] | None]]:
 
 def _place(step: Node) -> Sequence[str] | None:
     """The element of its result that a loop makes, or adds to, in one round."""
-    if isinstance(step, Compute) and summed_axes(step.instr) is not None:
-        return summed_place(step)
+    reduction = reduction_of(step.instr) if isinstance(step, Compute) else None
+    if reduction is not None:
+        assert isinstance(step, Compute)
+        return gathered_place(step, reduction)
     return place_made(step)
 
 

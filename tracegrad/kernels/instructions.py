@@ -26,6 +26,9 @@ WORD = 0xFFFFFFFFFFFFFFFF
 VECTOR_FUNCTIONS: list[Callable[..., Any]] = []
 """All functions that compiled loops may call."""
 
+ROUNDED_NEVER: set[Callable[..., Any]] = set()
+"""Those of them whose results are among their arguments: a float32 stays one."""
+
 
 def vector(function):
     """Declare a function of numbers for compiled loops; float32 is computed in float64."""
@@ -98,6 +101,20 @@ def root(x):
     if writer := writer_of(x):
         return writer.root(x)
     return math.sqrt(x) if x >= 0.0 else math.nan
+
+
+def maximum(x, y):
+    """The larger number; NaN where one of them is. Which of two zeros it is, the processor says."""
+    if writer := writer_of(x, y):
+        return writer.extreme("llvm.maximum", x, y)
+    return x if x >= y or x != x else y
+
+
+def minimum(x, y):
+    """The smaller number; NaN where one of them is. Which of two zeros it is, the processor says."""
+    if writer := writer_of(x, y):
+        return writer.extreme("llvm.minimum", x, y)
+    return x if x <= y or x != x else y
 
 
 def floor(x):

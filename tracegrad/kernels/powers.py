@@ -156,18 +156,25 @@ def to_minus_half(x):
     return choose(x == -INFINITY, 0.0, 1.0 / root(x + 0.0))
 
 
+def with_inverse(x, exponent, power_of):
+    """A power of `x` from its inverse, y, where y = (1 - e) / x and e is what the division lost."""
+    y = 1.0 / (x + 0.0)
+    lost = fused(-x, y, 1.0)
+    found = power_of(y)
+    whole = fused(found, exponent * lost, found)
+    return choose(x == -INFINITY, 0.0, choose(whole == whole, whole, found))
+
+
 @vector
 def to_minus_three_halves(x):
     """x**-1.5."""
-    x = x + 0.0
-    return choose(x == -INFINITY, 0.0, 1.0 / x / root(x))
+    return with_inverse(x, 1.5, lambda y: y * root(y))
 
 
 @vector
 def to_minus_five_halves(x):
     """x**-2.5."""
-    x = x + 0.0
-    return choose(x == -INFINITY, 0.0, 1.0 / x / (x * root(x)))
+    return with_inverse(x, 2.5, lambda y: y * root(y) * y)
 
 
 HALVES = {

@@ -18,7 +18,8 @@ from tracegrad.ops.compare import isfinite, where
 from tracegrad.ops.elementary import exp, log, sqrt
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
-from tracegrad.passes.products import FEW, contraction, matrices, needless_copy, outer_products
+from tracegrad.ops.shape import reshape
+from tracegrad.passes.products import contraction, matrices, needless_copy, outer_products
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
 
 
@@ -48,8 +49,6 @@ def _reduction(spelled: Callable[[Any, dict[str, Any], int, Instr], Term | None]
         if isinstance(x, Const) or x.dtype.kind != "f" or not x.shape or -1 in x.shape or not x.type.size:
             return None
         count = math.prod(x.shape[k] for k in axes["axis"])
-        if len(axes["axis"]) != len(x.shape) and count >= FEW:
-            return None
         return spelled(x, axes, count, step)
 
     return (rule,)
@@ -76,12 +75,17 @@ def _deviation(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
 
 def _logsumexp(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term | None:
     """With the largest element taken out where it is finite, so that nothing overflows."""
-    if count != x.type.size:
-        return None
-    found = expression(max_, x, axis=axes["axis"], keepdims=False)
+    rows = count != x.type.size  # with the axes still there, to be subtracted from x
+    found = expression(max_, x, axis=axes["axis"], keepdims=rows)
     largest = expression(where, expression(isfinite, found), found, Const(0.0))
-    total = expression(sum_, expression(exp, expression(subtract, x, largest)), **axes)
-    return expression(add, expression(log, total), largest)
+    inside = expression(exp, expression(subtract, x, largest))
+    total = expression(sum_, inside, axis=axes["axis"], keepdims=rows or axes["keepdims"])
+    result = expression(add, expression(log, total), largest)
+    return (
+        expression(reshape, result, shape=tuple(step.outputs[0].shape))
+        if rows and not axes["keepdims"]
+        else result
+    )
 
 
 _RULES: dict[str, tuple[Rule, ...]] = {

@@ -1,0 +1,261 @@
+"""The rounds of loops over elements: for each index of a shape, in blocks, in threads.
+
+Lines go in, the same inside of their loops come out. A number that all elements are gathered in, a sum or the largest,
+is gathered block by block (`Part`): blocks and their order depend on sizes alone, so it is the same number whoever does
+the blocks, and the error of a sum grows with the number of blocks. Begin with `Rounds.each`.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracegrad.emit.elements import subscript
+from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.loops import assign
+from tracegrad.emit.names import Unused
+from tracegrad.emit.printer import Line
+from tracegrad.emit.reductions import Reduction
+from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.arithmetic import in_threads
+from tracegrad.ops.op import call, literal
+
+BLOCK = 1024  # elements whose sum is one term of a larger sum
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the elements of a block are gathered in, and of which whole that is a part: two names of numbers."""
+
+    whole: str
+    name: str
+    reduction: Reduction
+    dtype: Any
+
+
+@dataclass(frozen=True)
+class Columns:
+    """An array that rows are gathered in: `result`, and where blocks of rows have one each, the name of all those."""
+
+    result: str
+    name: str
+    type: ArrayType
+    reduction: Reduction
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of rounds along an axis.
+
+    Attributes
+    ----------
+    length, rounds : int
+        Of the axis, and of a block.
+    letter : str
+        The index of the axis.
+    start : str
+        What the first index of a block is called.
+    deepest : int
+        So many letters have other loops.
+    """
+
+    length: int
+    rounds: int
+    letter: str
+    start: str
+    deepest: int
+
+    @property
+    def count(self) -> int:
+        return -(-self.length // self.rounds)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A function that does some blocks of a loop."""
+
+    name: str
+    parameters: list[str]
+    lines: list[Line]
+
+
+class Rounds:
+    """Writes the loops around lines.
+
+    Parameters
+    ----------
+    expressions : Expressions
+        Of the same function.
+    unused : Unused
+        Names for indices and parts of sums.
+    """
+
+    def __init__(self, expressions: Expressions, unused: Unused) -> None:
+        self.expressions = expressions
+        self.unused = unused
+        self.shares: list[Share] = []
+
+    def each(self, shape: Sequence[int], inside: Sequence[Line], first: int = 0) -> Sequence[Line]:
+        """The lines for each index of a shape, from axis `first` on."""
+        axes = list(zip(shape, self.unused.letters, strict=False))[first:]
+        for n, letter in reversed(axes):
+            if n != 1:
+                inside = [for_each(letter, literal(n), inside)]
+        return inside
+
+    # --- in blocks ----------------------------------------------------------------------------------------------------
+
+    def in_blocks(
+        self, shape: Sequence[int], inside: Sequence[Line], parts: Sequence[Part], first: int = 0
+    ) -> Sequence[Line]:
+        """The lines for each index from axis `first` on, in blocks of about `BLOCK` elements along one axis."""
+        axis = next(k for k in range(first, len(shape)) if math.prod(shape[k + 1 :]) <= BLOCK)
+        block = Blocks(shape[axis], rounds_of(shape, axis), self.unused.letters[axis], "start", len(shape))
+        lines = self.by_blocks(block, self.each(shape, inside, axis + 1), parts)
+        return self.each(shape[:axis], lines, first)
+
+    def by_blocks(self, blocks: Blocks, inside: Sequence[Line], parts: Sequence[Part]) -> Sequence[Line]:
+        """The lines for each index of an axis, block by block."""
+        where = inside[0].location
+        before = self.cleared(parts, where)
+        after = [Line(self.joined(p, _name(p.name)), where) for p in parts]
+        if blocks.rounds == 1:
+            return [for_each(blocks.letter, literal(blocks.length), [*before, *inside, *after])]
+        start = self.unused.like(blocks.start)
+        limits = [literal(n) for n in (0, blocks.length, blocks.rounds)]
+        return [for_each(start, limits, [*before, self._block(blocks, start, inside), *after])]
+
+    def _block(self, blocks: Blocks, start: str, inside: Sequence[Line]) -> Line:
+        """The rounds of one block, from `start` on.
+
+        An index is a start and what is counted from there: so the compiler knows that it is not negative.
+        """
+        until: ast.expr = literal(blocks.rounds)
+        if blocks.length % blocks.rounds:
+            left = ast.BinOp(left=literal(blocks.length), op=ast.Sub(), right=_name(start))
+            until = call("min", until, left)
+        place = self.unused.letters[blocks.deepest]
+        index = ast.BinOp(left=_name(start), op=ast.Add(), right=_name(place))
+        first = Line(assign(blocks.letter, index), inside[0].location)
+        return for_each(place, until, [first, *inside])
+
+    def cleared(self, parts: Sequence[Part], where: Any) -> list[Line]:
+        """Parts before anything is gathered in them."""
+        return [Line(assign(p.name, p.reduction.start(self.expressions, p.dtype)), where) for p in parts]
+
+    def joined(self, part: Part, found: ast.expr) -> ast.stmt:
+        whole = ast.Name(id=part.whole, ctx=ast.Store())
+        return part.reduction.join(self.expressions, whole, found)
+
+    # --- in threads ---------------------------------------------------------------------------------------------------
+
+    def in_threads(
+        self,
+        blocks: Blocks,
+        inside: Sequence[Line],
+        parts: Sequence[Part],
+        columns: Sequence[Columns] = (),
+        rooms: Sequence[Line] = (),
+    ) -> Sequence[Line]:
+        """The lines for each index of an axis, in blocks that a function of its own does, some at a time.
+
+        `rooms` make memory that each round uses again. The blocks are tried one after the other, which costs nothing
+        beside what is in them: so the compiler knows that no index is negative.
+        """
+        self.expressions.kernels[in_threads] = None
+        count = literal(blocks.count)
+        block = self.unused.like("block") if blocks.rounds > 1 else blocks.letter
+        first, last = self.unused.like("first"), self.unused.like("last")
+        where = inside[0].location
+        lines = self.cleared(parts, where)
+        if blocks.rounds > 1:
+            start = self.unused.like(blocks.start)
+            product = ast.BinOp(left=literal(blocks.rounds), op=ast.Mult(), right=_name(block))
+            lines.append(Line(assign(start, product), where))
+            inside = [self._block(blocks, start, inside)]
+        lines.extend(inside)
+        before: list[Line] = []
+        after: list[Line] = []
+        for part in parts:
+            array = self.unused.like(f"{part.name}s")
+            before.append(
+                Line(assign(array, zeros(ArrayType((blocks.count,), part.dtype), "np.empty")), where)
+            )
+            place = subscript(_name(array), [_name(block)], store=True)
+            lines.append(Line(ast.Assign(targets=[place], value=_name(part.name)), where))
+            after.append(Line(self.joined(part, subscript(_name(array), [_name(block)])), where))
+        for each in columns:
+            before.append(Line(assign(each.name, self._empty(each, blocks.count)), where))
+            after.extend(self._joined_columns(each, block, where))
+        mine = ast.Compare(
+            left=_name(first), ops=[ast.LtE(), ast.Lt()], comparators=[_name(block), _name(last)]
+        )
+        guarded = Line(ast.If(test=mine, body=[], orelse=[]), where, body=lines)
+        share = [*rooms, for_each(block, count, [guarded])]
+        known = {*self.unused.reserved, first, last}
+        read = [name for name in free_names(share) if name not in known]
+        name = self.unused.like(f"{self.unused.function}_part{len(self.shares) or ''}")
+        self.shares.append(Share(name, [first, last, *read], share))
+        given = ast.Tuple(elts=[_name(n) for n in read], ctx=ast.Load())
+        shared = Line(ast.Expr(value=call(in_threads.__name__, count, _name(name), given)), where)
+        return [*before, shared, *([for_each(block, count, after)] if after else [])]
+
+    def _empty(self, columns: Columns, blocks: int) -> ast.expr:
+        """An array for each block, with nothing gathered in it."""
+        type = ArrayType((blocks, *columns.type.shape), columns.type.dtype)
+        if columns.reduction.kind == "sum":
+            return zeros(type)
+        start = columns.reduction.start(self.expressions, type.dtype)
+        return call("np.full", literal(tuple(type.shape)), start)
+
+    def _joined_columns(self, columns: Columns, block: str, where: Any) -> Sequence[Line]:
+        shape = columns.type.shape
+        index = [
+            literal(0) if n == 1 else _name(letter)
+            for n, letter in zip(shape, self.unused.letters[1:], strict=False)
+        ]
+        place = subscript(_name(columns.result), index, store=True)
+        part = subscript(_name(columns.name), [_name(block), *index])
+        joined = columns.reduction.join(self.expressions, place, part)
+        return self.each((1, *shape), [Line(joined, where)])
+
+
+def rounds_of(shape: Sequence[int], axis: int) -> int:
+    """How many indices of an axis are a block."""
+    return max(1, BLOCK // math.prod(shape[axis + 1 :]))
+
+
+def free_names(lines: Sequence[Line]) -> list[str]:
+    """The names that lines read and do not assign, in order."""
+    read: dict[str, None] = {}
+    assigned: set[str] = set()
+
+    def visit(line: Line) -> None:
+        if line.statement is not None:
+            for node in ast.walk(line.statement):
+                if isinstance(node, ast.Name):
+                    if isinstance(node.ctx, ast.Store):
+                        assigned.add(node.id)
+                    else:
+                        read[node.id] = None
+        for inner in line.body:
+            visit(inner)
+
+    for line in lines:
+        visit(line)
+    return [name for name in read if name not in assigned]
+
+
+def for_each(name: str, until: ast.expr | Sequence[ast.expr], inside: Sequence[Line]) -> Line:
+    """`for name in range(until):`."""
+    limits = [until] if isinstance(until, ast.expr) else until
+    target = ast.Name(id=name, ctx=ast.Store())
+    head = ast.For(target=target, iter=call("range", *limits), body=[], orelse=[])
+    return Line(head, inside[0].location, body=list(inside))
+
+
+def _name(name: str) -> ast.Name:
+    return ast.Name(id=name, ctx=ast.Load())
