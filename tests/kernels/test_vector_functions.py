@@ -27,7 +27,7 @@ from tracegrad.kernels import (
     trigonometric,
 )
 
-PACKED = re.compile(r"\tv(?:fn?m(?:add|sub)\d+|sqrt)pd\t.*%[yz]mm")
+PACKED = re.compile(r"\tv(?:fn?m(?:add|sub)\d+|sqrt|max|min)pd\t.*%[yz]mm")
 
 
 def bounded(function: Callable[..., Any]) -> Callable[..., Any]:
