@@ -49,9 +49,15 @@ def writes_into_an_array_from_outside(x):
     return FOREIGN.sum()
 
 
-def writes_into_a_transposed_view(x):
-    a = np.outer(x, x)
-    a.T[0] = 1.0
+def gives_an_array_another_shape(x):
+    a = x * 2
+    a.shape = (3, 1)
+    return a.sum()
+
+
+def resizes_an_array(x):
+    a = x * 2
+    a.resize((1, 3))
     return a.sum()
 
 
@@ -75,8 +81,8 @@ def stores_into_an_array_of_objects(x):
     return OBJECTS[0]
 
 
-def calls_np_vectorize(x):
-    return np.vectorize(lambda t: t * 2)(x).sum()
+def calls_np_frompyfunc(x):
+    return np.frompyfunc(lambda t: t * 2, 1, 1)(x).sum()
 
 
 def calls_complex(x):
@@ -89,7 +95,7 @@ def calls_an_unknown_function(x):
 
 def calls_an_unknown_method(x):
     a = x * 1.0
-    a.sort()
+    a.byteswap(inplace=True)
     return a[0]
 
 
@@ -111,15 +117,16 @@ REFUSED = [
     (writes_through_a_view_of_its_argument, InPlaceError, "`x` is written in place"),
     (writes_into_its_argument_after_a_branch, InPlaceError, "`x` is written in place"),
     (writes_into_an_array_from_outside, InPlaceError, "`FOREIGN` is written in place"),
-    (writes_into_a_transposed_view, InPlaceError, "`transpose`"),
+    (gives_an_array_another_shape, InPlaceError, "`a.shape = ...`"),
+    (resizes_an_array, InPlaceError, "`resize`"),
     (gives_an_array_from_outside_as_out, InPlaceError, "`FOREIGN`"),
     (stores_into_an_integer_array, LeakError, "int64"),
     (makes_an_array_of_objects, LeakError, "array of objects"),
     (stores_into_an_array_of_objects, LeakError, "plain array"),
-    (calls_np_vectorize, LeakError, "np.vectorize"),
+    (calls_np_frompyfunc, LeakError, "np.frompyfunc"),
     (calls_complex, LeakError, "complex"),
     (calls_an_unknown_function, UnsupportedError, "np.fft.fft"),
-    (calls_an_unknown_method, UnsupportedError, "ndarray.sort"),
+    (calls_an_unknown_method, UnsupportedError, "ndarray.byteswap"),
     (calls_scipy, UnsupportedError, "sinm"),
     (returns_an_array, NotScalarError, "scalar"),
     (returns_text, NotScalarError, "scalar"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import warnings
 
 import numpy as np
 import pytest
 
 import tests.programs.arrays
+import tests.programs.inplace
 import tests.programs.loops
 import tests.programs.python  # noqa: F401  (registers its programs, as those above)
 import tracegrad as tg
@@ -54,6 +56,22 @@ def differences(program: Program, args):
             bar[index] = (sides[0] - sides[1]) / 2e-6
         found.append(bar)
     return found
+
+
+class TensorNumPy:
+    """NumPy, whose functions that make arrays make tensors."""
+
+    def __getattr__(self, name):
+        found = getattr(np, name)
+        return (lambda *a, **k: tg.tensor(found(*a, **k))) if name in ("zeros", "empty", "ones") else found
+
+
+def on_tensors(function):
+    """A program as one writes it for tensors."""
+    scope = {**function.__globals__, "np": TensorNumPy()}
+    return types.FunctionType(
+        function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
+    )
 
 
 def check_gradient(program: Program, args, gradient):
@@ -155,7 +173,7 @@ def test_eager_tensors_agree(program):
         given = list(args)
         leaf = tg.tensor(given[program.argnums], requires_grad=True)
         given[program.argnums] = leaf
-        result = program.function(*given)
+        result = on_tensors(program.function)(*given)
         result.backward()
         check_value(program, args, result.item())
         check_gradient(program, args, leaf.grad.numpy())

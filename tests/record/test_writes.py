@@ -104,3 +104,44 @@ def test_the_parts_of_an_array_are_views_of_it():
         return (c * x).sum() + first.sum() * second.sum()
 
     check(function, X)
+
+
+def test_a_matrix_in_another_order_is_another_program():
+    def function(m):
+        a = m * 1.0
+        r = a.ravel()  # a view of a matrix in C order, a copy of any other
+        r[0] = 5.0
+        r[1] = 7.0
+        return (a * np.arange(4.0).reshape(2, 2)).sum() + r[0] * a[0, 0]
+
+    m = np.array([[1.0, 2.0], [3.0, 4.0]])
+    gradient = tg.value_and_grad(function, jit="python")
+    for given in (m, np.asfortranarray(m), m.T, m.copy()):
+        assert gradient(given)[0] == function(given)
+    assert gradient.stats.captures == 2
+
+
+def test_one_number_in_an_array_of_the_callers_is_refused():
+    def function(x):
+        x += 1.0
+        return x * x
+
+    with pytest.raises(InPlaceError, match=r"a\.copy\(\)"):
+        tg.grad(function, jit="python")(np.array(1.5))
+    assert tg.grad(function, jit="python")(1.5) == 5.0
+
+
+def test_of_items_written_to_one_place_the_last_has_the_derivative():
+    def function(x, k):
+        c = np.zeros(4)
+        c[k] = x[:3] * np.arange(1.0, 4.0)  # which places there are is known when it runs
+        c[[1, 1, 2]] *= x
+        return (c * c).sum()
+
+    gradient = tg.value_and_grad(function, jit="python")
+    for k in (np.array([1, 1, 3]), np.array([2, 0, 2]), np.array([0, 1, 2])):
+        value, bar = gradient(X, k)
+        steps = np.eye(3) * 1e-6
+        wanted = [(function(X + e, k) - function(X - e, k)) / 2e-6 for e in steps]
+        assert value == pytest.approx(function(X, k)) and bar == pytest.approx(np.array(wanted), abs=1e-6)
+    assert gradient.stats.captures == 1

@@ -94,7 +94,6 @@ def test_adding_at_repeated_indices():
         (lambda x: np.linalg.eigvals(x), "np.linalg.eigvals"),
         (lambda x: np.fft.fft(x), "np.fft.fft"),
         (lambda x: scipy.special.zetac(x), "scipy.special.zetac"),
-        (lambda x: np.multiply.at(x, [0], 2.0), "np.multiply.at"),
         (lambda x: np.gcd.reduce(x), "np.gcd.reduce"),
     ],
 )

@@ -27,6 +27,7 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.lifetimes import Groups, leaves, live_at
 from tracegrad.ir.trace import Const
+from tracegrad.ops.op import read_only
 
 
 def write_in_place(block: Block, memory: Memory, groups: Groups) -> None:
@@ -219,9 +220,9 @@ def _sources(nodes: Sequence[Node]) -> dict[Value, list[Value | None]]:
     for node in nodes:
         if isinstance(node, Compute):
             if node.instr.op.view and not node.loop:
-                repeats = node.instr.op.name == "broadcast_to"  # its elements share memory with each other
+                kept = node.instr.op.view is read_only
                 for value in node.outputs:  # a single item is a number
-                    shares = [_handed(node.inputs[0], value), *([None] if repeats else [])]
+                    shares = [_handed(node.inputs[0], value), *([None] if kept else [])]
                     found[value] = shares if value.type.shape else []
             else:
                 for value in node.outputs:

@@ -19,7 +19,7 @@ from tracegrad.ir.trace import Instr, dtype_token
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote, ufunc_dtype
 from tracegrad.kernels import reductions
 from tracegrad.kernels import shapes as kernels
-from tracegrad.ops.op import Op, call
+from tracegrad.ops.op import Op, call, read_only
 
 # Where samples for tests are drawn, for ops whose derivative does not exist or is huge elsewhere: (low, high). Two ints
 # stand for integers, both ends included.
@@ -408,7 +408,7 @@ broadcast_to: Op = linear(
         if not instr.inputs[0].ndim
         else (kernels.spread, memory_steps(_lengthened(instr)), tuple(instr.params["shape"]))
     ),
-    view=True,
+    view=read_only,
     sample=(
         case((3,), shape=(2, 3)),
         case((2, 1), shape=(2, 3)),

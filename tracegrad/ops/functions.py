@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tracegrad.ops import (  # noqa: F401 (they answer)  # noqa: F401 (they answer)
     numpy_choosing,
     numpy_decompositions,
@@ -142,7 +144,11 @@ def _clip(x: Any, min: Any = None, max: Any = None, **keywords: Any) -> Any:
 
 
 def _astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", **keywords: Any) -> Any:
-    return astype(x, dtype)
+    return x if keywords.get("copy") is False and x.dtype == np.dtype(dtype) else astype(x, dtype)
+
+
+def _compress(x: Any, condition: Any, axis: int | None = None, **keywords: Any) -> Any:
+    return FUNCTIONS[np.compress](condition, x, axis, **keywords)
 
 
 def _conj(x: Any) -> Any:
@@ -156,7 +162,9 @@ METHODS: dict[str, Callable[..., Any]] = {
     "argmin": argmin,
     "argsort": argsort,
     "astype": _astype,
+    "choose": FUNCTIONS[np.choose],
     "clip": _clip,
+    "compress": _compress,
     "conj": _conj,
     "conjugate": _conj,
     "copy": copy,

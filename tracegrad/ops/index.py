@@ -19,6 +19,7 @@ from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes
 from tracegrad.kernels import items as kernels
 from tracegrad.kernels import shapes
+from tracegrad.ops.compare import equal, where
 from tracegrad.ops.families import case, cast, sum_to
 from tracegrad.ops.op import Op, call, literal
 
@@ -183,7 +184,7 @@ def _evaluate_getitem(x: Any, *arrays: Any, index: Any) -> Any:
 
 
 def _changed(write: Any) -> Any:
-    def evaluate(a: Any, *rest: Any, index: Any) -> Any:
+    def evaluate(a: Any, *rest: Any, index: Any, once: bool = False) -> Any:
         *arrays, value = rest
         out = np.array(a)
         write(out, fill(index, arrays), value)
@@ -192,12 +193,17 @@ def _changed(write: Any) -> Any:
     return evaluate
 
 
-def _same_type(a: Any, *rest: Any, index: Any) -> ArrayType:
+def _same_type(a: Any, *rest: Any, index: Any, once: bool = False) -> ArrayType:
     return ArrayType(a.shape, a.dtype)
 
 
 def _emit_change(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     raise InternalError(f"{instr.op} is written as a statement, by emit/statements.py")
+
+
+def _emit_numbered(shape: tuple[int, ...]) -> ast.expr:
+    numbers = call("np.arange", literal(math.prod(shape)))
+    return numbers if len(shape) == 1 else call("np.reshape", numbers, literal(shape))
 
 
 def _getitem_vjp(g: Any, z: Any, x: Any, *arrays: Any, index: Any) -> tuple[Any, ...]:
@@ -226,15 +232,23 @@ def _add_jvp(tangents: Any, z: Any, a: Any, *rest: Any, index: Any) -> Any:
     return index_add(zeros_like(a) if a_dot is None else a_dot, *arrays, value_dot, index=index)
 
 
-def _set_vjp(g: Any, z: Any, a: Any, *rest: Any, index: Any) -> tuple[Any, ...]:
+def _set_vjp(g: Any, z: Any, a: Any, *rest: Any, index: Any, once: bool = False) -> tuple[Any, ...]:
     *arrays, value = rest
-    value_bar = _fit(
-        getitem(g, *arrays, index=index), value
-    )  # read before it is written: one array is enough
-    return (index_set(g, *arrays, 0.0, index=index), *(None for _ in arrays), value_bar)
+    value_bar = getitem(g, *arrays, index=index)  # read before it is written: one array is enough
+    if not once and any(array.ndim for array in arrays):
+        value_bar = where(_stays(z, arrays, index), value_bar, 0.0)
+    a_bar = index_set(g, *arrays, 0.0, index=index, once=once)
+    return (a_bar, *(None for _ in arrays), _fit(value_bar, value))
 
 
-def _set_jvp(tangents: Any, z: Any, a: Any, *rest: Any, index: Any) -> Any:
+def _stays(a: Any, arrays: Sequence[Any], index: Any) -> Any:
+    """Which of the items written stay: of those that go to one place, the last."""
+    places = full_like(a, 0, dtype=np.dtype(np.int64))
+    number = numbered(getitem(places, *arrays, index=index))
+    return equal(getitem(index_set(places, *arrays, number, index=index), *arrays, index=index), number)
+
+
+def _set_jvp(tangents: Any, z: Any, a: Any, *rest: Any, index: Any, once: bool = False) -> Any:
     a_dot, *_, value_dot = tangents
     arrays = rest[:-1]
     if a_dot is None and value_dot is None:
@@ -244,6 +258,7 @@ def _set_jvp(tangents: Any, z: Any, a: Any, *rest: Any, index: Any) -> Any:
         *arrays,
         0.0 if value_dot is None else value_dot,
         index=index,
+        once=once,
     )
 
 
@@ -290,6 +305,16 @@ full_like: Op = Op(
 )
 """An array of the shape of `x`, full of `value`."""
 
+numbered: Op = Op(
+    "numbered",
+    lambda x: np.arange(np.size(x)).reshape(np.shape(x)),
+    result_type=lambda x: ArrayType(x.shape, np.dtype(np.int64)),
+    passes_zero=True,
+    emit=lambda inputs, instr: _emit_numbered(tuple(instr.inputs[0].shape)),
+    sample=(case((2, 3)), case((4,)), case((0,))),
+)
+"""0, 1, 2, ... in the shape of `x`."""
+
 _ROWS = np.array([2, 0, 2])
 _COLUMNS = np.array([1, -1, 1])
 
@@ -301,7 +326,7 @@ getitem: Op = Op(
     jvp=_getitem_jvp,
     emit=_emit_getitem,
     native=_native_getitem,
-    view=True,
+    view=lambda x, part, *arrays, index: index_set(x, *arrays, part, index=index),
     sample=(
         case((4,), index=(1,)),
         case((4,), index=(slice(1, None),)),
@@ -374,9 +399,19 @@ index_set: Op = Op(
         case((4, 3), np.array([3, 1]), (2, 3), index=(Slot(0),)),
         case((4, 3), np.array([3, 1]), 0.0, index=(Slot(0),)),
         case((4, 3), np.array([3, 1]), np.array([0, 2]), (2,), index=(Slot(0), Slot(1))),
+        case((4, 3), np.array([3, 1, 3]), (3, 3), index=(Slot(0),)),
+        case((4, 3), np.array([3, 1]), (2, 3), index=(Slot(0),), once=True),
     ),
 )
-"""A copy of `a` with `value` written at `index`; inputs as for `index_add`."""
+"""A copy of `a` with `value` written at `index`; inputs as for `index_add`. `once`: no place is named twice."""
+
+
+def set_along(x: Any, part: Any, axes: Sequence[int]) -> Any:
+    """`x` with `part` written where axis `k` of `x` is at the position of axis `axes[k]` of `part`."""
+    grids = np.ogrid[tuple(slice(n) for n in part.shape)]
+    index = tuple(map(Slot, range(len(axes))))
+    return index_set(x, *(grids[axis] for axis in axes), part, index=index, once=True)
+
 
 flatnonzero: Op = Op(
     "flatnonzero",

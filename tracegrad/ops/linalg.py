@@ -15,7 +15,7 @@ from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
 from tracegrad.kernels import products as kernels
 from tracegrad.ops.families import bilinear, broadcast_to, case, cast, linear, memory_steps, sum_to
-from tracegrad.ops.index import Slot, index_add, zeros_like
+from tracegrad.ops.index import Slot, index_add, set_along, zeros_like
 from tracegrad.ops.op import Op, call, literal
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import diagonal_length, diagonal_transpose, expand_dims, reshape, transpose, tril
@@ -232,6 +232,14 @@ def _einsum_jvp(tangents: Any, z: Any, *operands: Any, subscripts: str) -> Any:
     return cast(total, z.dtype)
 
 
+def _einsum_written(x: Any, part: Any, subscripts: str) -> Any:
+    """`ii->i` and `ij->ji` are the argument, looked at along other axes."""
+    (term,), output = _letters(subscripts)
+    if sorted(term) == sorted(output):
+        return transpose(part, axes=tuple(output.index(letter) for letter in term))
+    return set_along(x, part, [output.index(letter) for letter in term])
+
+
 def _native_einsum(instr: Instr) -> Any:
     """One kernel contracts any two operands; a third is contracted with what the first two give."""
     terms, output = _letters(instr.params["subscripts"])
@@ -286,7 +294,7 @@ einsum: Op = Op(
         **({"optimize": True} if len(inputs) > 2 else {}),
     ),
     native=_native_einsum,
-    view=True,  # `ij->ji` is the argument, looked at in another order
+    view=_einsum_written,
     sample=(
         case((2, 3), (3, 4), subscripts="ij,jk->ik"),
         case((2, 3), (2, 3), subscripts="ij,ij->"),

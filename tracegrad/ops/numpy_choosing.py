@@ -35,6 +35,7 @@ from tracegrad.ops.numpy_shape import (
     atleast_1d,
     broadcast_arrays,
     concatenate,
+    inside,
     moveaxis,
     ravel,
     reshape,
@@ -91,13 +92,9 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
 def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
     *rows, picks = broadcast_arrays(*choices, a)
     n = len(rows)
-    if mode == "raise":
-        if known(any(compare.logical_or(picks < 0, picks >= n))):
-            raise ValueError("invalid entry in choice array")
-    elif mode == "wrap":
-        picks = picks % n
-    else:
-        picks = compare.minimum(compare.maximum(picks, 0), n - 1)
+    if mode == "raise" and known(any(compare.logical_or(picks < 0, picks >= n))):
+        raise ValueError("invalid entry in choice array")
+    picks = inside(picks, n, mode)
     grids = np.ogrid[tuple(slice(m) for m in picks.shape)] if picks.ndim else ()
     return read(stack(rows), (picks, *grids))
 
@@ -273,8 +270,8 @@ def _write_flat(a: Any, places: Any, values: Any) -> None:
 
 
 @answers(np.put)
-def put(a: Any, ind: Any, v: Any) -> None:
-    _write_flat(a, ravel(ind), v)
+def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    _write_flat(a, inside(ravel(ind), math.prod(a.shape), mode), v)
 
 
 @answers(np.place)

@@ -19,8 +19,10 @@ from tracegrad.ops.numpy_forms import (
     FUNCTIONS,
     answers,
     as_dtype,
+    deliver,
     is_traced,
     operand,
+    plain,
     refuse_keywords,
     value,
 )
@@ -30,12 +32,19 @@ from tracegrad.ops.shape import copy
 
 
 def under_ufunc(op: Op, name: str) -> Callable[..., Any]:
-    """The op as NumPy calls the ufunc: lists are arrays, `dtype=` casts, other keywords are refused."""
+    """The op as NumPy calls the ufunc: lists are arrays, `dtype=` casts, `out=` and `where=` say where it is written;
+    other keywords are refused.
+    """
+    nin = getattr(op.evaluate, "nin", None)
 
     def function(*args: Any, **keywords: Any) -> Any:
+        if nin is not None and len(args) > nin:
+            args, keywords = args[:nin], {"out": args[nin:], **keywords}
         args = tuple(a if is_traced(a) else value(a) for a in args)
         if not keywords:
             return op(*args)
+        if "out" in keywords or "where" in keywords:
+            return _written_where(function, op.evaluate, args, **keywords)
         dtype = keywords.pop("dtype", None)
         refuse_keywords(name, keywords)
         if dtype is None:
@@ -44,6 +53,24 @@ def under_ufunc(op: Op, name: str) -> Callable[..., Any]:
 
     function.__name__ = op.name
     return function
+
+
+def _written_where(
+    ours: Callable[..., Any],
+    theirs: Callable[..., Any],
+    args: tuple[Any, ...],
+    out: Any = None,
+    where: Any = True,
+    **keywords: Any,
+) -> Any:
+    """A ufunc with `out=` and `where=`: what is not wanted stays, and is 0 where there is nothing to stay."""
+    if where is True:
+        return deliver(ours(*args, **keywords), out, lambda o: theirs(*plain(args), **plain(keywords), out=o))
+    (out,) = out if isinstance(out, tuple) else (out,)
+    # What is not wanted is computed of numbers at which every derivative is finite.
+    args = tuple(c.where(where, a, 0.5) if operand(a).dtype.kind == "f" else a for a in args)
+    result = ours(*args, **keywords)
+    return deliver(c.where(where, result, operand(result).dtype.type(0) if out is None else out), out)
 
 
 for _op in list(REGISTRY.values()):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import UnsupportedError
+from tracegrad.errors import LeakError, UnsupportedError
 from tracegrad.ops.families import astype, broadcast_to
 from tracegrad.ops.shape import stack
 
@@ -22,7 +22,6 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 _ADVICE = {
     "where": "choose by value with np.where before the call",
-    "out": "assign the result: y = np.{name}(...)",
     "casting": "cast with .astype after the call",
     "return_inverse": "leave it out",
 }
@@ -34,7 +33,7 @@ _HARMLESS: dict[str, Sequence[Any]] = {
     "copy": (True, False),
     "like": (),
     "mode": ("raise",),
-    "kind": ("quicksort", "stable", "mergesort", "heapsort"),
+    "kind": ("quicksort", "stable", "mergesort", "heapsort", "introselect"),
     "stable": (True, False),
     "optimize": (True, False, "greedy", "optimal"),
     "device": ("cpu",),
@@ -67,6 +66,55 @@ def spoken_name(function: Callable[..., Any]) -> str:
     return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
+def plain(given: Any) -> Any:
+    """The same with arrays in place of traced values, also in tuples, lists and dicts."""
+    if isinstance(given, (tuple, list)):
+        return type(given)(map(plain, given))
+    if isinstance(given, dict):
+        return {k: plain(v) for k, v in given.items()}
+    return np.array(given.value)[()] if is_traced(given) else given
+
+
+def deliver(result: Any, out: Any, theirs: Callable[[Any], Any] | None = None) -> Any:
+    """Put a result where `out=` says; returns what the call gives.
+
+    Parameters
+    ----------
+    result : array, traced or not; a tuple of them
+    out : None, an array, or a tuple with one for each result
+    theirs : callable, optional
+        NumPy's own call on plain arrays, of `out`: asked where a result may not fit, for its error.
+    """
+    if isinstance(result, tuple):
+        outs = out if isinstance(out, tuple) else (out,) * (out is None or len(result))
+        return tuple(deliver(r, o) for r, o in zip(result, outs, strict=False)) + result[len(outs) :]
+    if isinstance(out, tuple):
+        (out,) = out
+    if out is None:
+        return result
+    fits = np.shape(result) == out.shape and np.can_cast(operand(result).dtype, out.dtype, "same_kind")
+    if theirs is not None and not fits:
+        theirs(np.array(plain(out)))
+    if is_traced(out):
+        out.recorder.assign(out, Ellipsis, result)
+        return out
+    recorder = getattr(result, "recorder", None)
+    if recorder is not None and recorder.level > 0:
+        raise LeakError(
+            "a traced value would be written into a plain array, where its derivative would be lost.",
+            None,
+            "write `a = a + x` instead of `a += x`, or make the array inside the function",
+        )
+    np.copyto(out, result if recorder is None else recorder.array(result), casting="unsafe")
+    return out
+
+
+def _theirs(functions: Sequence[Callable[..., Any]], args: Any, keywords: Any, out: Any) -> None:
+    """NumPy's own call on plain arrays."""
+    for function in functions[:1]:
+        function(*plain(args), **plain(keywords), out=out)
+
+
 def answers(
     *functions: Callable[..., Any], name: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -83,14 +131,19 @@ def answers(
         if any(p.kind is p.VAR_POSITIONAL for p in parameters):
             most = 1_000
         said = name or spoken_name(functions[0])
-        theirs = _positions(functions[0]) if functions else ()
+        theirs = _positions(functions[0]) if functions and not isinstance(functions[0], np.ufunc) else ()
 
         @functools.wraps(ours)
         def checked(*args: Any, **keywords: Any) -> Any:
             if len(args) > most:
                 extra = dict(zip(theirs[most:], args[most:], strict=False))
-                refuse_keywords(said, extra if len(extra) == len(args) - most else {"out": args[most]})
-                args = args[:most]
+                if len(extra) < len(args) - most:  # a ufunc, which does not say what its arguments are called
+                    extra = {"out": args[most:]}
+                keywords, args = {**extra, **keywords}, args[:most]
+            if "out" in keywords and "out" not in known:
+                out = keywords.pop("out")
+                theirs_again = functools.partial(_theirs, functions, args, keywords)
+                return deliver(checked(*args, **keywords), out, theirs_again)
             if not open_ended and not keywords.keys() <= known:
                 refuse_keywords(said, {k: v for k, v in keywords.items() if k not in known})
                 keywords = {k: v for k, v in keywords.items() if k in known}

@@ -26,6 +26,7 @@ from tracegrad.ops.numpy_forms import (
     is_sequence,
     is_traced,
     operand,
+    value,
     whole,
 )
 
@@ -347,20 +348,24 @@ def diag(v: Any, k: int = 0) -> Any:
 # --- picking out ------------------------------------------------------------------------------------------------------
 
 
+def inside(indices: Any, length: int, mode: str) -> Any:
+    """Positions on an axis as `mode` says: "raise" leaves them to be checked, "wrap" and "clip" bring them inside."""
+    if mode not in ("raise", "clip", "wrap"):
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
+    found = indices if is_traced(indices) or isinstance(indices, int) else np.asarray(indices)
+    if mode == "wrap":
+        return operand(found) % length
+    return minimum(maximum(found, 0), length - 1) if mode == "clip" else found
+
+
 @answers(np.take)
 def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
     a = operand(a)
     if axis is None:
         a, axis = reshape(a, (-1,)), 0
-    wanted = indices if is_traced(indices) or isinstance(indices, int) else np.asarray(indices)
-    length = a.shape[axis_number(axis, a.ndim)]
-    if mode not in ("raise", "clip", "wrap"):
-        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
-    if mode == "wrap":
-        wanted = operand(wanted) % length
-    elif mode == "clip":
-        wanted = minimum(maximum(operand(wanted), 0), length - 1)
-    return items.read(a, (*(slice(None),) * axis_number(axis, a.ndim), wanted))
+    axis = axis_number(axis, a.ndim)
+    wanted = inside(value(indices) if isinstance(indices, (list, tuple)) else indices, a.shape[axis], mode)
+    return items.read(a, (*(slice(None),) * axis, wanted))
 
 
 @answers(np.take_along_axis)

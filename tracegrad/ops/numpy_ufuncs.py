@@ -19,6 +19,7 @@ from tracegrad.ops.numpy_forms import (
     FUNCTIONS,
     as_dtype,
     axis_number,
+    deliver,
     is_traced,
     known,
     operand,
@@ -44,13 +45,12 @@ def ufunc_method(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
     """What runs instead of `ufunc.method` on traced values; None where there is nothing."""
     if ufunc not in FUNCTIONS or ufunc.nin != 2 or ufunc.nout != 1:
         return None
-    if method == "reduce":
-        return functools.partial(_reduce, ufunc)
-    if method == "accumulate":
-        return functools.partial(_accumulate, ufunc)
-    if method == "reduceat":
-        return functools.partial(_reduceat, ufunc)
-    return functools.partial(_outer, ufunc) if method == "outer" else None
+    run = {"reduce": _reduce, "accumulate": _accumulate, "reduceat": _reduceat, "outer": _outer}.get(method)
+    return None if run is None else functools.partial(_delivered, run, ufunc)
+
+
+def _delivered(run: Callable[..., Any], ufunc: np.ufunc, *args: Any, out: Any = None, **keywords: Any) -> Any:
+    return deliver(run(ufunc, *args, **keywords), out)
 
 
 def _reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, **keywords: Any) -> Any:

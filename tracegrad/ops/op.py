@@ -53,8 +53,9 @@ class Op:
     vector : callable or None
         A function of the room `kernels` for one element, float64 or float32, which loops over elements call: several
         elements are computed at once. Scalar code does not: one number alone is faster in the C library.
-    view : bool
-        The result may share memory with the first input.
+    view : callable or None
+        Where the result may share memory with the first input: `view(x, part, *rest, **params)` is `x` after `part` was
+        written into that memory; None where the result never does.
     """
 
     __slots__ = (
@@ -93,7 +94,7 @@ class Op:
         imports: str = "",
         native: Any = True,
         vector: Callable[..., Any] | None = None,
-        view: bool = False,
+        view: Callable[..., Any] | None = None,
         n_outputs: int = 1,
         family: str = "general",
         partials: Callable[..., Any] | None = None,
@@ -153,6 +154,11 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def read_only(x: Any, part: Any, *rest: Any, **params: Any) -> Any:
+    """The `view` of an op whose result NumPy lets nobody write into."""
+    raise ValueError("assignment destination is read-only")
 
 
 def dotted(name: str) -> ast.expr:

@@ -18,7 +18,7 @@ from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import shapes as kernels
 from tracegrad.ops.families import case, cast, linear, memory_steps, sum_to
 from tracegrad.ops.index import Slot, getitem, index_add, zeros_like
-from tracegrad.ops.op import Op, call, literal
+from tracegrad.ops.op import Op, call, literal, read_only
 
 
 def _with_shape(x: Any, shape: tuple[int, ...]) -> ArrayType:
@@ -54,7 +54,7 @@ reshape: Op = linear(
     name="reshape",
     emit=_emit_reshape,
     native=_native_reshape,
-    view=True,
+    view=lambda x, part, shape: reshape(part, shape=x.shape),
     sample=(
         case((2, 6), shape=(3, 4)),
         case((2, 3), shape=(6,)),
@@ -91,7 +91,7 @@ expand_dims: Op = linear(
     native=lambda instr: (
         (kernels.filled if instr.inputs[0].ndim == 0 else kernels.reshaped, tuple(instr.outputs[0].shape))
     ),
-    view=True,
+    view=lambda x, part, axis: reshape(part, shape=x.shape),
     sample=(case((3,), axis=(0,)), case((3, 2), axis=(1,)), case((3, 2), axis=(0, 3)), case((), axis=(0, 1))),
 )
 
@@ -121,13 +121,17 @@ def _transposed(x: Any, axes: tuple[int, ...]) -> ArrayType:
     return ArrayType(tuple(x.shape[k] for k in axes), x.dtype)
 
 
+def _transposed_back(g: Any, axes: tuple[int, ...]) -> Any:
+    return transpose(g, axes=tuple(axes.index(k) for k in range(len(axes))))
+
+
 transpose: Op = linear(
     np.transpose,
-    transpose=lambda g, x, axes: transpose(g, axes=tuple(axes.index(k) for k in range(len(axes)))),
+    transpose=lambda g, x, axes: _transposed_back(g, axes),
     result_type=_transposed,
     emit=_emit_transpose,
     native=_native_transpose,
-    view=True,
+    view=lambda x, part, axes: _transposed_back(part, axes),
     sample=(
         case((2, 3), axes=(1, 0)),
         case((2, 3, 4), axes=(2, 0, 1)),
@@ -165,7 +169,7 @@ flip: Op = linear(
     transpose=lambda g, x, axis: flip(g, axis=axis),
     result_type=lambda x, axis: ArrayType(x.shape, x.dtype),
     emit=_emit_flip,
-    view=True,
+    view=lambda x, part, axis: flip(part, axis=axis),
     sample=(
         case((4,), axis=(0,)),
         case((2, 3), axis=(1,)),
@@ -452,7 +456,7 @@ diagonal: Op = linear(
         if instr.inputs[0].ndim == 2
         else False
     ),
-    view=True,
+    view=read_only,
     sample=(case((3, 3), k=0), case((3, 3), k=-1), case((2, 4), k=1), case((2, 3, 4), k=0)),
 )
 """Diagonal `k` of the last two axes."""

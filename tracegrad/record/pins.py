@@ -20,11 +20,16 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Guard, Var
 
 
-def owner_of(array: Any) -> int:
-    """The number of the array whose memory this one looks at."""
+def memory_of(array: Any) -> Any:
+    """The array whose memory this one looks at."""
     while isinstance(array, np.ndarray) and isinstance(array.base, np.ndarray):
         array = array.base
-    return id(array)
+    return array
+
+
+def owner_of(array: Any) -> int:
+    """The number of the array whose memory this one looks at."""
+    return id(memory_of(array))
 
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type, range, slice, np.generic, np.ufunc, np.dtype)

@@ -78,10 +78,10 @@ class Recording(Writes):
 
     def input(self, data: Any, name: str | None = None, weak: bool = False, active: bool = False) -> Any:
         """A new input of the trace."""
-        if not isinstance(data, np.ndarray) or not data.shape:
-            data = data if weak else np.asarray(data)[()]
-        else:
+        if isinstance(data, np.ndarray):
             self.borrow(data, name)
+        elif not weak:
+            data = np.asarray(data)[()]
         variable = Var(type_of(data), name)
         self.inputs.append(variable)
         return self.wrap(data, variable, weak, active)

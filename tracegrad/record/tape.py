@@ -91,7 +91,7 @@ class Tape(Recording):
         self.values[variable] = Evaluated(value, self.evaluator)
         if active:
             self.active.add(variable)
-        if variable.type.shape:
+        if isinstance(value, np.ndarray):
             self._in_memory.setdefault(owner_of(value), []).append(variable)
 
     def lift(self, outer: Any) -> Any:

@@ -17,9 +17,10 @@ from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.ops.index import flatnonzero, getitem, index_set, split
+from tracegrad.ops.index import fill, flatnonzero, index_set, split
 from tracegrad.ops.op import Op
-from tracegrad.record.pins import owner_of
+from tracegrad.ops.shape import reshape
+from tracegrad.record.pins import memory_of, owner_of
 
 
 class Writes:
@@ -31,6 +32,7 @@ class Writes:
     leak: Any
     location: Any
     structures: Any
+    as_array: Any
 
     def __init__(self) -> None:
         self._borrowed: dict[
@@ -38,6 +40,10 @@ class Writes:
         ] = {}  # the caller's memory, and what the caller calls it
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
         self._viewers: dict[int, list[Any]] = {}
+        self._reshaped: list[tuple[Any, Any]] = []  # memory, and what a change of shape made of it
+        self.layout_matters = (
+            False  # what was written, and where it shows, follows how arguments lie in memory
+        )
 
     def borrow(self, array: Any, name: str | None) -> None:
         """This array is the caller's."""
@@ -46,7 +52,7 @@ class Writes:
     def renamed(self, traced: Any, variable: Var) -> Any:
         """The same value under the variable of a loop or branch; of an array a twin, written when this is."""
         made = self.wrap(traced.value, variable, traced.weak, traced.requires_grad)
-        if variable.type.shape:
+        if isinstance(traced.value, np.ndarray):
             twins = [r for r in traced.twins or (weakref.ref(traced),) if r() is not None]
             twins.append(weakref.ref(made))
             made.twins = traced.twins = twins
@@ -101,21 +107,14 @@ class Writes:
         """`traced[key] = value`: NumPy writes, and the traced value gets a new variable."""
         self._writable(traced)
         mask = self.traced(key)
-        by_value = (
-            mask is not None
-            and mask.dtype.kind == "b"
-            and mask.shape == traced.shape != ()
-            and np.ndim(value) == 0
-        )
+        is_mask = mask is not None and mask.dtype.kind == "b"
+        value = self.as_array(value)
+        by_value = is_mask and mask.shape == traced.shape != () and np.ndim(value) == 0
         if not by_value:
             key = self.plain_key(key)
         raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
         template, arrays = ((), []) if by_value else split(key)
         new = value.value if getattr(value, "recorder", None) is not None else value
-        if isinstance(new, (list, tuple)):
-            raise InPlaceError(
-                "a sequence is stored into a traced array.", self.location(), "write np.array([...])"
-            )
         old, atom = traced.requires_grad, traced.atom
         before = self.wrap(np.array(traced.value), atom, False, old)
         if traced.value.dtype.kind not in "fc" and getattr(value, "requires_grad", False):
@@ -123,14 +122,15 @@ class Writes:
         if by_value:
             result = cast(where(mask, value, before), traced.dtype)
         else:
-            result = index_set(before, *arrays, value, index=template)
+            known = is_mask or (arrays and _names_once(traced.shape, template, arrays))
+            result = index_set(before, *arrays, value, index=template, **({"once": True} if known else {}))
         traced.value[raw if len(raw) != 1 else raw[0]] = new
         self._rebind(traced, result)
 
     def update(self, traced: Any, op: Op, other: Any) -> Any:
         """`traced += other` and its kind. A scalar is replaced, an array is written."""
         result = op(traced, other)
-        if not traced.atom.type.shape:
+        if not isinstance(traced.value, np.ndarray):
             return result
         self._writable(traced)
         dtype = traced.atom.type.dtype
@@ -159,6 +159,11 @@ class Writes:
                 "copy it first, `a = a.copy()`",
             )
         self.structures.writing(self.whole_array(traced), owner)
+        if self._reshaped and not self.layout_matters:
+            self._reshaped = [pair for pair in self._reshaped if pair[1]() is not None]
+            seen = {id(memory()) for memory, _ in self._reshaped}
+            seen.update(owner_of(made()) for _, made in self._reshaped)
+            self.layout_matters = owner in seen
 
     def whole_array(self, traced: Any) -> Any:
         """The array that a view is a part of; any other array itself."""
@@ -166,8 +171,15 @@ class Writes:
             traced = self._views[id(traced)][1]
         return traced
 
+    def reshaped(self, base: Any, made: Any) -> None:
+        """`made` is a view of `base` or a copy, as the layout of `base` has it."""
+        if isinstance(base, np.ndarray) and (base.ndim > 1 or not base.flags.c_contiguous):
+            self._reshaped.append((weakref.ref(memory_of(base)), weakref.ref(made)))
+
     def remember_view(self, traced: Any, args: Sequence[Any], op: Op, params: Mapping[str, Any]) -> None:
         base = self.traced(args[0])  # none where a plain array is indexed by a traced one
+        if base is not None and op is reshape:
+            self.reshaped(base.value, traced.value)
         if base is None or not np.may_share_memory(traced.value, base.value):
             return
         number = id(traced)
@@ -184,7 +196,7 @@ class Writes:
                 twin.atom, twin.requires_grad = result.atom, active
         if entry is not None:
             _, base, op, rest, params = entry
-            if op is not getitem or not all(map(self._is_visible, rest)):
+            if op.view is None or not all(map(self._is_visible, rest)):
                 raise InPlaceError(
                     f"a view made by `{op.name}` is written in place.",
                     self.location(),
@@ -192,7 +204,7 @@ class Writes:
                 )
             atom = self._atom_outside(base) if traced.twins else base.atom
             whole = self.wrap(np.array(base.value), atom, False, base.requires_grad)
-            self._rebind(base, index_set(whole, *rest, traced, index=params["index"]))
+            self._rebind(base, op.view(whole, traced, *rest, **params))
         self._refresh_all(traced)
 
     def _is_visible(self, value: Any) -> bool:
@@ -246,6 +258,14 @@ class Writes:
 
 def _parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
+
+
+def _names_once(shape: Sequence[int], template: Sequence[Any], arrays: Sequence[Any]) -> bool:
+    """Whether an index of arrays that do not depend on anything traced names no place twice."""
+    if any(getattr(array, "recorder", None) is not None for array in arrays):
+        return False
+    places = np.arange(np.prod(shape, dtype=int)).reshape(shape)[fill(template, arrays)]
+    return len(np.unique(places)) == np.size(places)
 
 
 def _ends(part: slice) -> tuple[Any, Any, Any]:

@@ -95,7 +95,7 @@ def capture(
         args, keywords = rebuild(given)
         returned = session.call(function, args, keywords)
         flat, structure = tree.flatten(session.reads.deep(returned))
-        captured = _captured(recording, session, places, flat, structure, name)
+        captured = _captured(recording, session, places, leaves, flat, structure, name)
         loops.update(recording.structures.found)
         return captured
 
@@ -163,6 +163,7 @@ def _captured(
     recording: Recording,
     session: Session,
     places: dict[Any, int],
+    leaves: Sequence[Leaf],
     flat: Sequence[Any],
     structure: Any,
     name: str,
@@ -195,6 +196,8 @@ def _captured(
             sources.append(recording.hoisted[variable])
         else:
             sources.append(lifted[variable])
+    if recording.layout_matters:
+        session.reads.guards.extend(guard for source in sources for guard in _layout(source, leaves))
     notes = (*((text, None) for text in session.refusals), *recording.structures.reasons)
     return Captured(
         replace(trace, inputs=tuple(kept)),
@@ -212,6 +215,21 @@ def _captured(
         recording.structures.shown,
         tuple(sorted(session.reads.files)),
     )
+
+
+def _layout(source: Any, leaves: Sequence[Leaf]) -> Iterator[Read]:
+    """The guard on how an array from outside lies in memory."""
+    if isinstance(source, int):
+        root: Any = Argument(source)
+        path: tuple[Any, ...] = ()
+        value = leaves[source].value
+    elif isinstance(source, Read):
+        root, path, value = source.root, source.path, source.found
+    else:
+        return
+    if isinstance(value, np.ndarray) and (value.ndim > 1 or not value.flags.c_contiguous):
+        place = (*path, ("attr", "flags"), ("attr", "c_contiguous"))
+        yield Read(root, place, "value", value.flags.c_contiguous)
 
 
 def _results(

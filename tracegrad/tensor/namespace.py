@@ -52,6 +52,7 @@ from tracegrad.tensor.callables import (
 from tracegrad.tensor.draws import Draws
 from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.folds import FOLDS, fold_of
+from tracegrad.tensor.item_loops import item_loop_of
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.lookups import GlobalsView, Lookups, Seen, UfuncView
 from tracegrad.tensor.numpy_protocol import spelling, unsupported
@@ -203,7 +204,10 @@ class Marks(Lookups, Operators, Edges):
 
     def _call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         traced = holds_traced(args) or holds_traced(keywords.values())
-        ours = our_op(function, traced) if "out" not in keywords else None
+        by_items = item_loop_of(function, args, keywords) if traced else None
+        if by_items is not None:
+            return by_items(self.session.run)
+        ours = our_op(function, traced)
         if ours is not None:
             args = tuple(self._users_views(self.reads.contents(x)) for x in args)
             keywords = {k: self._users_views(self.reads.contents(v)) for k, v in keywords.items()}

@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import LeakError, UnsupportedError
+from tracegrad.errors import UnsupportedError
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import linalg
 from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS, ufunc_method
-from tracegrad.ops.index import index_add, split
+from tracegrad.ops.numpy_forms import deliver
 from tracegrad.ops.op import Op
 from tracegrad.ops.operators import Operators
 from tracegrad.record.frames import user_location
+from tracegrad.tensor.item_loops import updated_at
 
 _SPECIAL = "scipy.special."
 
@@ -99,32 +100,6 @@ def unsupported(name: str) -> UnsupportedError:
         "write it with functions that have one (arithmetic, np.where, np.sum, np.linalg.solve, ...); or, if no "
         "derivative has to pass through it, compute it outside",
     )
-
-
-def _single_out(out: Any) -> Any:
-    return out[0] if isinstance(out, tuple) and len(out) == 1 else out
-
-
-def deliver(result: Any, out: Any) -> Any:
-    """Put a result where `out=` says."""
-    out = _single_out(out)
-    if out is None:
-        return result
-    if isinstance(out, ArrayProtocol):
-        out.recorder.assign(out, Ellipsis, result)
-        return out
-    recorder = getattr(result, "recorder", None)
-    if recorder is None:
-        np.copyto(out, result)
-    elif recorder.level > 0:
-        raise LeakError(
-            "a traced value would be written into a plain array, where its derivative would be lost.",
-            user_location(),
-            "write `a = a + x` instead of `a += x`, or make the array inside the function",
-        )
-    else:
-        np.copyto(out, recorder.array(result))
-    return out
 
 
 class ArrayProtocol(Operators):
@@ -257,20 +232,14 @@ class ArrayProtocol(Operators):
     # --- called by NumPy ------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        out = kwargs.pop("out", None)
         if method == "__call__":
-            where = kwargs.pop("where", True) if out is not None else True
-            if where is True:
-                return deliver(lookup(ufunc)(*inputs, **kwargs), out)
-            # What is not wanted is computed of numbers at which every derivative is finite.
-            inputs = tuple(c.where(where, x, 0.5) if _is_float(x) else x for x in inputs)
-            return deliver(c.where(where, lookup(ufunc)(*inputs, **kwargs), _single_out(out)), out)
-        if method == "at" and ufunc is np.add:
-            return _add_at(*inputs)
+            return lookup(ufunc)(*inputs, **kwargs)
+        if method == "at":
+            return updated_at(_called, ufunc=ufunc, args=inputs)
         ours = ufunc_method(ufunc, method)
         if ours is None:
             raise unsupported(f"{spelling(ufunc)}.{method}")
-        return deliver(ours(*inputs, **kwargs), out)
+        return ours(*inputs, **kwargs)
 
     def __array_function__(
         self,
@@ -282,27 +251,11 @@ class ArrayProtocol(Operators):
         asked = _ABOUT.get(function)
         if asked is not None:
             return asked(*args, **kwargs)
-        ours = lookup(function)
-        if "out" not in kwargs:
-            return ours(*args, **kwargs)
-        rest = dict(kwargs)
-        out = rest.pop("out")
-        return deliver(ours(*args, **rest), out)
+        return lookup(function)(*args, **kwargs)
 
 
-def _is_float(x: Any) -> bool:
-    return getattr(x, "dtype", np.dtype(int)).kind == "f"
-
-
-def _add_at(target: Any, key: Any, value: Any) -> None:
-    if not isinstance(target, ArrayProtocol):
-        raise LeakError(
-            "np.add.at would write a traced value into a plain array, where its derivative would be lost.",
-            user_location(),
-            "make the array inside the function, or with tracegrad",
-        )
-    template, arrays = split(key)
-    target.recorder.assign(target, Ellipsis, index_add(target, *arrays, value, index=template))
+def _called(function: Callable[..., Any], args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    return function(*args, **keywords)
 
 
 # --- NumPy's questions about a value, answered without an op ------------------------------------------------

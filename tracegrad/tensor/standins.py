@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.errors import LeakError
 from tracegrad.ops import elementary as e
 from tracegrad.ops import special
 from tracegrad.ops.families import astype, cast
@@ -171,7 +172,7 @@ class StandIns:
 
     def fresh(self, array: np.ndarray[Any, Any]) -> Any:
         """An array made inside, as a traced value that can be written into."""
-        return self.recording.wrap(array.copy(), self.recording.constant(array))
+        return self.recording.wrap(array.copy(order="K"), self.recording.constant(array))
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **rest: Any) -> Any:
         make: Any = np.zeros
@@ -180,7 +181,7 @@ class StandIns:
     def _zeros(self, array: np.ndarray[Any, Any]) -> Any:
         if array.dtype.kind not in "fiub":
             return self.fresh(array)
-        return self.recording.zeros(array)
+        return self._as_memory(self.recording.zeros(array))
 
     def zeros_like(
         self, array: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
@@ -204,9 +205,8 @@ class StandIns:
             make: Any = np.full
             return self.fresh(make(shape, fill_value, dtype, order, **rest))
         value = self.recording.traced(fill_value)
-        return FUNCTIONS[np.copy](
-            FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape)
-        )
+        repeated = FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape)
+        return self._as_memory(FUNCTIONS[np.copy](repeated))
 
     def full_like(self, array: Any, fill_value: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
         plain = self.plain(array) if is_traced(array) else np.asarray(array)
@@ -218,7 +218,13 @@ class StandIns:
         made = self._as_dtype(self.recording.as_array(data), dtype)
         made = FUNCTIONS[np.copy](made) if copy is True else made
         missing = rest.get("ndmin", 0) - made.ndim
-        return made.reshape((1,) * missing + made.shape) if missing > 0 else made
+        return made.reshape((1,) * missing + made.shape) if missing > 0 else self._as_memory(made)
+
+    def _as_memory(self, made: Any) -> Any:
+        """An array made inside; one number in an array is no number, as it can be written into."""
+        if made.shape or isinstance(made.value, np.ndarray):
+            return made
+        return self.recording.wrap(np.array(made.value), made.atom, False, made.requires_grad)
 
     def asarray(self, data: Any, dtype: Any = None, order: Any = None, **rest: Any) -> Any:
         if not _any_traced(data):
@@ -235,6 +241,15 @@ class StandIns:
                 )
             return self._as_dtype(traced, dtype)
         return self._as_dtype(self.recording.as_array(data), dtype)
+
+    def contiguous(self, data: Any, dtype: Any = None, **rest: Any) -> Any:
+        """The array itself where it lies in C order, else a copy."""
+        made = self.asarray(data, dtype)
+        if not is_traced(made) or not made.shape:
+            return made if not is_traced(made) else made.reshape(1)
+        found = made if made.value.flags.c_contiguous else FUNCTIONS[np.copy](made)
+        self.recording.reshaped(made.value, found.value)
+        return found
 
     def _as_dtype(self, value: Any, dtype: Any) -> Any:
         if dtype is None:
@@ -261,9 +276,11 @@ class StandIns:
     def as_float32(self, x: Any = 0.0) -> Any:
         return self.asarray(x, np.float32) if _any_traced(x) else np.float32(x)
 
-    def vectorize(self, *args: Any, **keywords: Any) -> Any:
-        raise self.recording.leak(
-            "np.vectorize and np.frompyfunc call Python for each element of a plain array"
+    def frompyfunc(self, *args: Any, **keywords: Any) -> Any:
+        raise LeakError(
+            "np.frompyfunc makes arrays of objects, where a derivative would be lost.",
+            self.recording.location(),
+            "use np.vectorize, which is recorded as a loop",
         )
 
 
@@ -297,10 +314,9 @@ _BY_FUNCTION: dict[Any, str] = {
     np.array: "array",
     np.asarray: "asarray",
     np.asanyarray: "asarray",
-    np.ascontiguousarray: "asarray",
+    np.ascontiguousarray: "contiguous",
     np.asarray_chkfinite: "asarray",
     np.float64: "as_float64",
     np.float32: "as_float32",
-    np.vectorize: "vectorize",
-    np.frompyfunc: "vectorize",
+    np.frompyfunc: "frompyfunc",
 }

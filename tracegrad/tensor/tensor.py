@@ -157,11 +157,7 @@ class Tensor(Methods, ArrayProtocol):
     mT = property(lambda self: self.transpose(-2, -1), doc="With the last two dimensions exchanged.")
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, tuple):
-            key = tuple(part.value if isinstance(part, Tensor) else part for part in key)
-        elif isinstance(key, Tensor):
-            key = key.value
-        return super().__getitem__(key)
+        return super().__getitem__(self.recorder.plain_key(key))
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The array, sharing memory; refused where a gradient is required, unless `force`."""

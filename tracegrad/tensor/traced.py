@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.errors import InPlaceError
 from tracegrad.ir.trace import Atom
-from tracegrad.ops.functions import METHODS
+from tracegrad.ops.functions import FUNCTIONS, METHODS
 from tracegrad.tensor.methods import Methods
 from tracegrad.tensor.numpy_protocol import ArrayProtocol
 
@@ -69,15 +70,60 @@ class TracedArray(ArrayProtocol):
 
     @property
     def flat(self) -> Any:
-        return METHODS["ravel"](self)
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        Flat(self)[:] = value
 
     @property
     def base(self) -> None:
         return None
 
+    # --- methods that write in place ------------------------------------------------------------------------
+
     def fill(self, value: Any) -> None:
         """`a.fill(0)`: every item written."""
         self.recorder.assign(self, Ellipsis, value)
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """`np.put` of this array."""
+        FUNCTIONS[np.put](self, indices, values, mode=mode)
+
+    def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+        """The items along an axis in order."""
+        self.recorder.assign(
+            self, Ellipsis, FUNCTIONS[np.sort](self, axis, kind=kind, order=order, stable=stable)
+        )
+
+    def partition(self, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+        """As `np.partition`, in place."""
+        self.recorder.assign(self, Ellipsis, FUNCTIONS[np.partition](self, kth, axis, kind=kind, order=order))
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        """Another name for the same memory; only in the same dtype."""
+        if type is not None or (dtype is not None and np.dtype(dtype) != self.dtype):
+            raise self._reinterpreted("view", "a.astype(dtype), or compute it from plain arrays")
+        return self[...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        raise self._reinterpreted("a.shape = ...", "a = a.reshape(shape)")
+
+    def resize(self, *shape: Any, refcheck: bool = True) -> None:
+        """Refused: the size of recorded memory does not change."""
+        raise self._reinterpreted("resize", "a = np.resize(a, shape), or make an array of the new shape")
+
+    def _reinterpreted(self, name: str, do: str) -> InPlaceError:
+        return InPlaceError(
+            f"`{name}` would give the memory of a recorded array another form.",
+            self.recorder.location(),
+            f"write {do}",
+        )
 
     def tolist(self) -> Any:
         """Nested lists of traced numbers."""
@@ -135,6 +181,31 @@ class TracedArray(ArrayProtocol):
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self.__copy__()
+
+
+class Flat(TracedArray):
+    """`a.flat`: what is read is a copy, what is written is written into the array, in C order."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        found = METHODS["ravel"](array)
+        super().__init__(
+            found.value, recorder=found.recorder, atom=found.atom, requires_grad=found.requires_grad
+        )
+        self.array = array
+
+    def __getitem__(self, key: Any) -> Any:
+        found = METHODS["ravel"](self.array)[key]
+        return METHODS["copy"](found) if found.shape else found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        flat = METHODS["flatten"](self.array)
+        wanted, given = flat[key].shape, self.recorder.as_array(value)
+        if wanted and np.ndim(given) and np.shape(given) != wanted:
+            given = FUNCTIONS[np.resize](given, wanted)  # repeated as often as needed
+        flat[key] = given
+        self.recorder.assign(self.array, Ellipsis, METHODS["reshape"](flat, self.array.shape))
 
 
 class LoopItem(TracedArray):
