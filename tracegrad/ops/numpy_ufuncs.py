@@ -45,7 +45,7 @@ def ufunc_method(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
     """What runs instead of `ufunc.method` on traced values; None where there is nothing."""
     if ufunc not in FUNCTIONS or ufunc.nin != 2 or ufunc.nout != 1:
         return None
-    run = {"reduce": _reduce, "accumulate": _accumulate, "reduceat": _reduceat, "outer": _outer}.get(method)
+    run = _METHODS.get(method)
     return None if run is None else functools.partial(_delivered, run, ufunc)
 
 
@@ -134,3 +134,11 @@ def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: A
 def _outer(ufunc: np.ufunc, left: Any, right: Any, **keywords: Any) -> Any:
     left, right = operand(left), operand(right)
     return FUNCTIONS[ufunc](reshape(left, left.shape + (1,) * right.ndim), right, **keywords)
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "reduce": _reduce,
+    "accumulate": _accumulate,
+    "reduceat": _reduceat,
+    "outer": _outer,
+}
