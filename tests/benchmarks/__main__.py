@@ -1,25 +1,31 @@
 """`python -m tests.benchmarks`: measure, print the tables, and write them with `--write`.
 
 One thread for everybody unless `--threads` says otherwise; then only the large workloads are run. Every library works
-in a process of its own (`worker.py`), asked in turn; gradients are compared before anything is timed. `--processes`
-adds the first gradient of a fresh process, `--capture` what a capture costs, `--control` prints the figures of loops
-and branches, alone.
+in a process of its own (`worker.py`), asked in turn; gradients are compared before anything is timed. A library that
+takes longer for a first gradient than `--limit`, or than the `--minutes` leave, has none: the table says so.
+`--processes` adds the first gradient of a fresh process, `--capture` what a capture costs, `--control` prints the
+figures of loops and branches, alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import capture, chart, control, floors, fresh, measuring, report
 from .measuring import Measured
-from .peers import FLOOR, OURS, PEERS, load
+from .peers import ALONE, FLOOR, OURS, PEERS, load
 from .processes import Process
 from .workloads import LARGE, WORKLOADS
 
+LAST = ("torch.compile", "torch.where")  # their compilers may use up the time of a workload
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
+
+
+PROCESSES = 7  # fresh ones, for the time of a warm start
 
 
 def say(text: str) -> None:
@@ -46,14 +52,18 @@ def warm(chosen: argparse.Namespace) -> list[Measured]:
     if any(WORKLOADS[name].moved for name in chosen.workloads):
         peers.append(FLOOR)
     processes = {}
-    for name in chosen_ways(peers):
+    for name in sorted(chosen_ways(peers), key=lambda name: name in LAST):
         peer, way = name.split(".")
         processes[name] = Process(peer, way, chosen.threads, chosen.limit)
+    if chosen.threads > 1:
+        processes[f"{ALONE}.native"] = Process(OURS, "native", 1, chosen.limit)
     found = []
+    began = time.monotonic()
     try:
-        for name in chosen.workloads:
-            say(f"timing {name}")
-            measured = measuring.measure(WORKLOADS[name], processes, chosen.rounds, say)
+        for k, name in enumerate(chosen.workloads, 1):
+            say(f"timing {name}, {time.monotonic() - began:.0f} s after the beginning")
+            deadline = began + 60 * chosen.minutes * k / len(chosen.workloads)
+            measured = measuring.measure(WORKLOADS[name], processes, chosen.rounds, say, deadline)
             found.append(measured)
             say(floors.gaps([measured]).splitlines()[-1])
     finally:
@@ -85,9 +95,15 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--workloads", default="all", help="of " + ", ".join(WORKLOADS) + "; all; or large")
     parser.add_argument("--threads", type=int, default=1, help="for everybody (default 1)")
-    parser.add_argument("--rounds", type=int, default=31, help="samples of each warm call (default 31)")
+    parser.add_argument("--rounds", type=int, default=11, help="samples of each warm call (default 11)")
     parser.add_argument(
-        "--limit", type=float, default=150, help="seconds that one answer may take (default 150)"
+        "--limit", type=float, default=45, help="seconds that one answer may take (default 45)"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10,
+        help="when they are used up, slow libraries are left out and fewer samples taken (default 10)",
     )
     parser.add_argument("--processes", type=int, default=0, help="fresh processes a peer (default none)")
     parser.add_argument("--capture", action="store_true", help="also what a capture costs")
@@ -116,11 +132,12 @@ def main() -> None:
     threads = "one thread" if chosen.threads == 1 else f"{chosen.threads} threads"
     command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
     head += f"\nBy `{command}`; {threads} for everybody, medians, in brackets multiples of tracegrad's.\n"
+    process = fresh.warm_process(PROCESSES)
     measured = warm(chosen)
     parts = [
         head,
         *report.tables(measured),
-        floors.asked(measured),
+        floors.asked(measured, process),
         floors.gaps(measured),
         report.every_way(measured),
     ]

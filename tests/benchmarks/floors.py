@@ -6,11 +6,14 @@ Everything is computed from the figures of one run. Begin with `asked`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from .measuring import Figures, Measured
-from .peers import FLOOR, HAND, OURS
+from .peers import ALONE, FLOOR, HAND, OURS
 from .report import seconds, table
+from .workloads import Workload
 
 AHEAD = 3.0  # geometric mean of the best peers' times, as multiples of ours
 BY_HAND = 1.15
@@ -18,6 +21,7 @@ FLOORS = 1.5
 GRADIENT = {"loop": 3.0, "chain": 2.5}
 ONE_CALL = 1.5e-6
 COMPILE = {"small": 0.6, "loop": 0.6, "chain": 0.6, "matrix": 2.5}
+WARM_PROCESS, IMPORT = 0.6, 30.0  # seconds, milliseconds
 Row = tuple[str, str, str, str]
 
 
@@ -33,7 +37,7 @@ def ours(measured: Measured) -> Figures | None:
 
 def best_peer(measured: Measured) -> tuple[str, Figures] | None:
     """The fastest of the libraries, hand-written code left out."""
-    found = [b for p in measured.peers if p not in (OURS, HAND) and (b := measured.best(p))]
+    found = [b for p in measured.peers if p not in (OURS, HAND, ALONE) and (b := measured.best(p))]
     return min(found, key=lambda item: item[1].warm, default=None)
 
 
@@ -54,12 +58,28 @@ def gap(measured: Measured) -> float:
 
 def lowest(measured: Measured) -> tuple[str, float] | None:
     """What the workload cannot do without: memory or arithmetic, the higher one."""
-    found = {n.split(".")[1]: f.warm for n, f in measured.figures.items() if n.startswith(f"{FLOOR}.")}
+    floors = {n.split(".")[1]: f.warm for n, f in measured.figures.items() if n.startswith(f"{FLOOR}.")}
+    arithmetic = [warm for name, warm in floors.items() if name != "memory"]
+    found = {"memory": floors["memory"]} if "memory" in floors else {}
+    found |= {"arithmetic": min(arithmetic)} if arithmetic else {}
     return max(found.items(), key=lambda item: item[1], default=None)
 
 
-def asked(all_measured: Sequence[Measured]) -> str:
-    """The table, one line for each figure that is asked for and was measured."""
+def allowed(workload: Workload) -> float:
+    """Bytes beside the inputs: gradients, residuals, and a tenth of them and of the inputs."""
+    (given, *_) = workload.make()
+    inputs = sum(np.asarray(a).nbytes for a in given)
+    gradients = sum(np.asarray(given[k]).nbytes for k in workload.argnums)
+    return 0.1 * inputs + 1.1 * (gradients + workload.residuals)
+
+
+def asked(all_measured: Sequence[Measured], process: Mapping[str, float] | None = None) -> str:
+    """The table, one line for each figure that is asked for and was measured.
+
+    Parameters
+    ----------
+    process : what `fresh.warm_process` found, if that was asked for
+    """
     rows: list[Row] = []
     ahead: list[float] = []
     for measured in all_measured:
@@ -81,6 +101,24 @@ def asked(all_measured: Sequence[Measured]) -> str:
     for measured in all_measured:
         if mine := ours(measured):
             rows.extend(of_one(measured, mine))
+            if single := measured.best(ALONE):
+                ratio = single[1].warm / mine.warm
+                rows.append(
+                    (f"{measured.workload.name}: times faster than one thread", "", f"{ratio:.2f}", "")
+                )
+    if process is not None:
+        told = f"{process['seconds']:.3f} ({process['ratio']:.2f} of `import numpy, numba` alone)"
+        what = "fresh process, warm cache: import to first native gradient, seconds"
+        rows.append(row(what, WARM_PROCESS, process["seconds"], told))
+        rows.append(row("the same: captures and compiles", 0, process["work"], f"{process['work']:.0f}"))
+        rows.append(
+            row(
+                "`import tracegrad` beyond `import numpy`, ms",
+                IMPORT,
+                process["import"],
+                f"{process['import']:.1f}",
+            )
+        )
     return table("What is asked", ("", "asked", "measured", "met"), rows)
 
 
@@ -109,6 +147,13 @@ def of_one(measured: Measured, mine: Figures) -> list[Row]:
                 seconds(mine.warm),
                 "yes" if mine.warm <= ONE_CALL else "**no**",
             )
+        )
+    if mine.peak is not None:
+        most = allowed(measured.workload)
+        told = f"{mine.peak / 1e6:.2f} MB"
+        met = "yes" if mine.peak <= most else "**no**"
+        rows.append(
+            (f"{name}: memory at the peak, beside the inputs", f"at most {most / 1e6:.2f} MB", told, met)
         )
     if mine.compiling is not None:
         most = COMPILE[kind]

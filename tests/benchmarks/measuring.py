@@ -5,9 +5,11 @@ In goes a workload with the processes, out comes a `Measured`. Begin with `measu
 
 from __future__ import annotations
 
+import math
 import pickle
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from .peers import FLOOR, OURS
+from .peers import FLOOR, HAND, OURS
 from .processes import Failed, Process
-from .workloads import Arguments, Workload
+from .workloads import LARGE, Arguments, Workload
 
 SAMPLE_SECONDS = 4e-3
 WAYS_SECONDS = 2.0  # what the samples of one way of one kind may take
 FEWEST = 5
+SLOW, FEWEST_SLOW = 0.3, 2  # seconds of a call, and how many samples of one that takes longer
+AT_LEAST = 5.0  # seconds for a first call, however late it is
 DIFFERENCE = 1e-6
 Results = list[tuple[Any, tuple[Any, ...]]]
 
@@ -109,16 +113,24 @@ def compare(workload: Workload, results: Results, reference: Results) -> None:
 
 
 def measure(
-    workload: Workload, processes: Mapping[str, Process], rounds: int, say: Callable[[str], None]
+    workload: Workload,
+    processes: Mapping[str, Process],
+    rounds: int,
+    say: Callable[[str], None],
+    deadline: float = math.inf,
 ) -> Measured:
-    """Build, compare, time; tracegrad must be right, any other library that is not is named and left out."""
+    """Build, compare, time; tracegrad must be right, any other library that is not is named and left out.
+
+    After the deadline (of `time.monotonic`) libraries have no time left for a first call, and few samples are enough.
+    """
     found = Measured(workload)
     reference: Results | None = None
     with tempfile.TemporaryDirectory() as directory:
         for name, process in processes.items():
             results = Path(directory, name)
             try:
-                answer = process.ask("build", workload=workload.name, results=str(results))
+                limit = None if process.peer in (OURS, HAND) else max(AT_LEAST, deadline - time.monotonic())
+                answer = process.ask("build", limit, workload=workload.name, results=str(results))
                 if not answer["able"]:
                     continue
                 if results.exists():
@@ -137,16 +149,23 @@ def measure(
             figures = Figures(answer["first"], answer.get("compiling"))
             figures.samples = {kind: [] for kind in answer["kinds"]}
             found.figures[name] = figures
-    take(found, processes, rounds, say)
+    take(found, processes, rounds, say, deadline)
     return found
 
 
-def take(found: Measured, processes: Mapping[str, Process], rounds: int, say: Callable[[str], None]) -> None:
+def take(
+    found: Measured,
+    processes: Mapping[str, Process],
+    rounds: int,
+    say: Callable[[str], None],
+    deadline: float,
+) -> None:
     """Samples of every way and kind in turn, until there are enough or their time is used up."""
     for k in range(rounds):
         for name, figures in list(found.figures.items()):
             for kind, samples in figures.samples.items():
-                if k >= FEWEST and sum(samples) > WAYS_SECONDS:
+                late = time.monotonic() > deadline or sum(samples) > WAYS_SECONDS
+                if late and k >= (FEWEST_SLOW if max(samples, default=0.0) > SLOW else FEWEST):
                     continue
                 try:
                     samples.append(
@@ -159,7 +178,7 @@ def take(found: Measured, processes: Mapping[str, Process], rounds: int, say: Ca
                     say(f"  {name}: {error}")
                     del found.figures[name]
                     break
-    if found.workload.moved:
+    if found.workload.name in LARGE:
         for name, figures in found.figures.items():
             if processes[name].peer != FLOOR:
                 figures.peak = processes[name].ask("peak")["bytes"]

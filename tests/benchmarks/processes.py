@@ -98,14 +98,14 @@ class Process:
             raise Failed(answer["error"].splitlines()[0][:300])
         return answer
 
-    def ask(self, what: str, **given: Any) -> dict[str, Any]:
-        """Its answer; `Failed` where there is none."""
+    def ask(self, what: str, limit: float | None = None, **given: Any) -> dict[str, Any]:
+        """Its answer, within so many seconds; `Failed` where there is none."""
         if self._running is None:
             self._start()
         assert self._running is not None and self._running.stdin is not None
         self._running.stdin.write(json.dumps({"ask": what, **given}).encode() + b"\n")
         self._running.stdin.flush()
-        return self._answer(self.limit)
+        return self._answer(self.limit if limit is None else min(limit, self.limit))
 
     def close(self) -> None:
         """End the process and the compilers it started."""

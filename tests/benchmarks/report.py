@@ -9,9 +9,11 @@ from importlib import metadata
 
 from .measuring import Figures, Measured
 from .peers import OURS, PEERS
+from .workloads import LARGE
 
 PACKAGES = ("numpy", "numba", "jax", "torch", "autograd", "casadi", "drjit", "warp-lang", "mygrad")
 MEGABYTE = 1e6
+LATE = "no answer "  # what a process says that took too long
 
 
 def seconds(value: float) -> str:
@@ -46,7 +48,7 @@ def matrix(
     told: Callable[[float], str],
 ) -> str:
     """One figure of every peer at every workload: of its fastest way, and as a multiple of tracegrad's."""
-    there = {p for m in all_measured for p in m.peers}
+    there = {p for m in all_measured for p in (*m.peers, *(name.split(".")[0] for name in m.failed))}
     peers = [p for p in PEERS if p in there]
     rows = []
     for measured in all_measured:
@@ -57,7 +59,10 @@ def matrix(
             best = measured.best(peer)
             value = figure(best[1]) if best else None
             if value is None:
-                cells.append("-")
+                late = [
+                    w for n, w in measured.failed.items() if n.split(".")[0] == peer and w.startswith(LATE)
+                ]
+                cells.append(f"none {late[0].removeprefix(LATE)}" if late and best is None else "-")
             else:
                 cells.append(told(value) + (f" ({value / base:.2f})" if base and peer != OURS else ""))
         rows.append((measured.workload.name, *cells))
@@ -88,7 +93,7 @@ def tables(all_measured: Sequence[Measured]) -> list[str]:
         matrix("First call, from definition to gradient", all_measured, lambda f: f.first, seconds),
         matrix("Value alone, compiled, warm", all_measured, lambda f: f.of("value"), seconds),
     ]
-    large = [m for m in all_measured if m.workload.moved]
+    large = [m for m in all_measured if m.workload.name in LARGE]
     if large:
         parts.append(
             matrix(

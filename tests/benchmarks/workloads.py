@@ -31,6 +31,8 @@ class Workload:
         Bytes that value and gradient have to move through memory; 0 where they fit into a cache.
     tile : callable or None
         Inputs for the same function that stay in the cache, where `moved` is not 0.
+    residuals : int
+        Bytes that have to live from the value to the gradient; for large workloads.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Workload:
     tolerance: float = 1e-7
     moved: int = 0
     tile: Callable[[], list[Arguments]] | None = None
+    residuals: int = 0
 
 
 # --- a call costs more than the work -------------------------------------------------------------------
@@ -237,7 +240,7 @@ def mlp_inputs(dtype: Any, sizes: tuple[int, ...] = (784, 256, 128, 10), rows: i
     return [(*parameters, X, g.integers(0, sizes[-1], rows))]
 
 
-MILLION = 1_000_000
+MILLION, TILE = 1_000_000, 2000
 MLP = tuple(range(6))
 OPTIONS = (0, 1, 2, 3)
 
@@ -275,7 +278,7 @@ WORKLOADS = {
             partial(options, MILLION),
             "chain",
             moved=8 * 8 * MILLION,
-            tile=partial(options, 1000),
+            tile=partial(options, TILE),
         ),
         Workload(
             "sum_sq_chain",
@@ -285,9 +288,17 @@ WORKLOADS = {
             partial(normal_vector, MILLION),
             "chain",
             moved=2 * 8 * MILLION,
-            tile=partial(normal_vector, 1000),
+            tile=partial(normal_vector, TILE),
         ),
-        Workload("logreg", "logistic regression, 10,000 x 100", logreg, (0,), logreg_inputs, "matrix"),
+        Workload(
+            "logreg",
+            "logistic regression, 10,000 x 100",
+            logreg,
+            (0,),
+            logreg_inputs,
+            "matrix",
+            residuals=8 * 10_000,
+        ),
         Workload(
             "mlp_f64",
             "perceptron 784-256-128-10, batch 128, float64",
@@ -295,6 +306,7 @@ WORKLOADS = {
             MLP,
             partial(mlp_inputs, np.float64),
             "matrix",
+            residuals=8 * 128 * (256 + 128),
         ),
         Workload(
             "mlp_f32",
@@ -303,6 +315,7 @@ WORKLOADS = {
             MLP,
             partial(mlp_inputs, np.float32),
             "matrix",
+            residuals=4 * 128 * (256 + 128),
             tolerance=1e-3,
         ),
     )

@@ -91,6 +91,24 @@ def test_an_array_of_any_layout_is_answered_by_the_door(kind: str, left: list[An
     assert gradient.flags.owndata and gradient.flags.writeable and gradient.base is None
 
 
+def test_arguments_that_overlap_and_arrays_of_no_size() -> None:
+    def mixed(x: Any, y: Any) -> Any:
+        return np.sum(np.tanh(x) * y + x * y * y)
+
+    for memory in (np.linspace(0.0, 1.0, 9), np.zeros(1)):
+        given = memory[:-1], memory[1:]
+        native = tg.value_and_grad(mixed, argnums=(0, 1), jit="native")
+        plain = tg.value_and_grad(mixed, argnums=(0, 1), jit="python")
+        for x, y in (given, (memory[:-1], memory[:-1]), (memory[:-1][::-1], memory[1:])):
+            for _ in range(2):
+                value, slopes = native(x, y)
+            expected, right = plain(x.copy(), y.copy())
+            np.testing.assert_allclose(value, expected, rtol=1e-14)
+            np.testing.assert_allclose(slopes, right, rtol=1e-13)
+            assert not any(np.shares_memory(s, memory) for s in slopes)
+            assert not np.shares_memory(*slopes)
+
+
 OTHER: dict[str, Any] = {
     "another dtype": np.array([-1.2, 1.0], np.float32),
     "another byte order": np.array([-1.2, 1.0], ">f8"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     place = tmp_path / "cache"
     monkeypatch.setattr(disk_cache, "_said", set())
+    monkeypatch.setattr(shelf, "_behind", {})  # what other tests left to be written
     with config.using(cache_dir=str(place), cache="all"):
         yield place
 
@@ -247,6 +249,27 @@ def test_a_file_of_another_version_is_another_file(cache: Path, monkeypatch: pyt
     made = again(jit="python")
     made(2.0)
     assert (made.stats.captures, made.stats.loads) == (1, 0)
+
+
+def test_what_is_wrong_with_the_files_is_said_once(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    right = again(jit="python")(2.0)
+    again()
+    (file,) = cache.glob("curve.*.program")
+    with caplog.at_level(logging.WARNING, "tracegrad"):
+        for _ in range(3):
+            file.write_bytes(file.read_bytes()[:-7])
+            assert again(jit="python")(2.0) == right
+            again()
+        assert [r.getMessage().partition(" is ")[2] for r in caplog.records] == [
+            "broken, or not of this version, and is ignored"
+        ]
+        caplog.clear()
+        os.chmod(cache, 0o777)
+        for _ in range(3):
+            assert again(jit="python")(2.0) == right
+            again()
+        assert len(caplog.records) == 1
+        assert "others may write into it" in caplog.text
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o500])

@@ -29,7 +29,7 @@ from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.reading import Reading, module_of
 from tracegrad.dispatch.results import gradient_leaf, plain
 from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
-from tracegrad.dispatch.tree import Path
+from tracegrad.dispatch.tree import Path, without_contents
 from tracegrad.ir.types import ArrayType
 from tracegrad.tensor.captured import Leaf, Static, under_way
 from tracegrad.tensor.reads import MISSING, Read
@@ -389,8 +389,5 @@ class _Writer:
 
     def _gradient(self, text: str, leaf: Leaf) -> str:
         """A gradient in the kind of its argument."""
-        value = leaf.value
-        like = np.empty((), value.dtype) if isinstance(value, np.ndarray) and not value.ndim else value
-        if isinstance(value, np.ndarray) and value.ndim:
-            like = np.broadcast_to(np.zeros((), value.dtype), value.shape)  # keeps no data alive
+        like = without_contents(leaf.value)
         return f"{self._named('gradient_leaf', gradient_leaf)}({text}, {self._named('like', like)})"

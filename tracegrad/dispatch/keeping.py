@@ -59,7 +59,10 @@ class Keeping(Looking):
         memory = self.memory or config.loop_memory
         options = (self.mode, self.has_aux, signature.wrt, signature.all, memory)
         known.shelf = Shelf(self.function, call, options)
-        found: list[Path] = known.shelf.take(lambda captured: self._built(captured, call), self._numbers)
+        values = [leaf.value for leaf in call.leaves]
+        found: list[Path] = known.shelf.take(
+            values, lambda captured: self._built(captured, call), self._numbers
+        )
         known.paths.extend(found)
         self.log.loads += len(found)
         for path in found:

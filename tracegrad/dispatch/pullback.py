@@ -14,7 +14,7 @@ from tracegrad import tree
 from tracegrad.dispatch.build import function_text
 from tracegrad.dispatch.results import cotangent_leaves, gradient_leaf
 from tracegrad.dispatch.signature import Call
-from tracegrad.dispatch.tree import Path, as_native
+from tracegrad.dispatch.tree import Path, as_native, without_contents
 from tracegrad.ir.interpret import interpret
 
 
@@ -36,7 +36,8 @@ class Template:
         self.native = path.built.native_backward
         self.seeded, self.single = seeded, single
         self.groups = [
-            (structure, [_like(call.leaves[p].value) for p in places]) for structure, places in call.groups
+            (structure, [without_contents(call.leaves[p].value) for p in places])
+            for structure, places in call.groups
         ]
         self.dtypes = [bar.dtype for bar in self.built.outline.bars]
 
@@ -82,10 +83,3 @@ class Pullback:
     def backward_source(self) -> str:
         """The emitted backward function."""
         return function_text(self._template.built.source, 1)
-
-
-def _like(value: Any) -> Any:
-    """The kind of an argument without its contents."""
-    if isinstance(value, np.ndarray):
-        return np.broadcast_to(np.zeros((), value.dtype), value.shape)
-    return value

@@ -15,6 +15,7 @@ import json
 import os
 import types
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tracegrad.compiler.disk_cache import PROGRAM, digest_of, drop, is_usable, read, say_once, versions, write
@@ -25,7 +26,7 @@ from tracegrad.dispatch.plain_data import structure_as_data
 from tracegrad.dispatch.records import captured_from, path_from, record_of
 from tracegrad.dispatch.roots import Roots
 from tracegrad.dispatch.signature import Call, by_identity
-from tracegrad.dispatch.tree import Path
+from tracegrad.dispatch.tree import Path, without_contents
 from tracegrad.record.frames import is_internal
 from tracegrad.tensor.captured import Captured
 from tracegrad.tensor.reads import BY_IDENTITY
@@ -55,7 +56,10 @@ class Shelf:
 
     def __init__(self, function: Callable[..., Any], call: Call, options: Sequence[Any]) -> None:
         self.function = function
-        self.leaves = call.leaves
+        self.leaves = [
+            leaf if leaf.role == "static" else replace(leaf, value=without_contents(leaf.value))
+            for leaf in call.leaves
+        ]
         self.why_not: str | None = None
         self._records: dict[Path, tuple[Any, str]] = {}  # the state in which a path was written, and what was
         self._superseded: set[str] = set()  # records of ours that are out of date
@@ -74,12 +78,11 @@ class Shelf:
         except Unstorable as reason:
             self.why_not = str(reason)
 
-    def take(self, make: Maker, numbers: Any) -> list[Path]:
-        """The paths of the file that fit what is outside now."""
+    def take(self, values: Sequence[Any], make: Maker, numbers: Any) -> list[Path]:
+        """The paths of the file that fit what is outside now; `values` are the leaves of the call."""
         content = None if self.why_not is not None else read(self._name)
         if content is None:
             return []
-        values = [leaf.value for leaf in self.leaves]
         try:
             for written in json.loads(content):
                 try:

@@ -296,8 +296,6 @@ def _why_not(value: Any) -> tuple[str, str]:
         return f"{value!r}, a complex number", "pass its real and imaginary parts as two arguments"
     if isinstance(value, (str, bytes)):
         return f"{value!r:.40}, a {type(value).__name__}", "choose another argument with argnums"
-    if hasattr(value, "to_numpy"):
-        return f"a {type(value).__name__}", "pass its values, .to_numpy()"
     if hasattr(value, "__array__"):
         return f"a {type(value).__name__}", "pass it as an array, np.asarray(...)"
     return f"an object of class {type(value).__name__}", "choose another argument with argnums"

@@ -60,11 +60,10 @@ class Path:
     """
 
     def __init__(self, captured: Captured, make: Maker, born: int = -1) -> None:
-        # What was drawn in one run is no part of the program.
-        self.captured = replace(captured, drawn=()) if captured.drawn else captured
+        self.captured = _lasting(captured)
         self.maker = Redraw(captured.draws) if captured.draws else None
         self.born = born
-        self.built = make(captured)
+        self.built = make(self.captured)
         self.calls = 0
         self.seconds = 0.0
         self.grown = 0
@@ -132,6 +131,23 @@ class Path:
         """Inputs in the types the native program was compiled for."""
         types = self.built.outline.inputs
         return [as_native(x, t.dtype) for x, t in zip(inputs, types, strict=False)]
+
+
+def _lasting(captured: Captured) -> Captured:
+    """What was captured without the numbers of that run: they are no part of the program, and may be large."""
+    if not captured.values and not captured.drawn:
+        return captured
+    sources = tuple(
+        replace(s, found=without_contents(s.found)) if isinstance(s, Read) else s for s in captured.sources
+    )
+    return replace(captured, drawn=(), values=(), sources=sources)
+
+
+def without_contents(value: Any) -> Any:
+    """The kind of a value: an array of its dtype and shape that takes no memory; any other as it is."""
+    if type(value) is np.ndarray:
+        return np.broadcast_to(np.zeros((), value.dtype), value.shape)
+    return value
 
 
 def as_native(value: Any, dtype: np.dtype[Any]) -> Any:

@@ -3,7 +3,8 @@
 The finished statements of a function go in, the same with further parameters come out: `x_bar = np.empty(1000000)` is
 no statement any more, but an argument. Fresh memory costs more than the arithmetic of an elementwise program, because
 the system hands it out page by page; whoever calls can use the same again. An array that is returned is a result, and
-is left out of the tuple; any other is room to work in. Begin with `give`.
+is left out of the tuple; any other is room to work in. Arrays that are not needed at the same time stand in the same
+memory (`sharing.py`). Begin with `give`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from tracegrad.emit.printer import Line
+from tracegrad.emit.sharing import shared
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 
@@ -41,15 +44,30 @@ def give(lines: Sequence[Line]) -> tuple[list[Line], list[str], tuple[Memory, ..
     if not made:
         return list(lines), [], ()
     returned = _returned(lines)
-    memory = tuple((type.dtype, type.shape, returned.get(name)) for name, type in made.items())
+    within = shared(
+        [line for line in lines if (_made(line.statement) or ("",))[0] not in made], made, returned
+    )
+    given = {name: type for name, type in made.items() if name not in within}
+    memory = tuple((type.dtype, type.shape, returned.get(name)) for name, type in given.items())
     dropped = sorted((output for _, _, output in memory if output is not None), reverse=True)
-    kept = [line for line in lines if (_made(line.statement) or ("",))[0] not in made]
+    kept = [
+        replace(line, statement=_named(name, within[name])) if name in within else line
+        for line in lines
+        if (name := (_made(line.statement) or ("",))[0]) not in given
+    ]
     for statement in _statements(kept):
         if isinstance(statement, ast.Return):
             assert isinstance(statement.value, ast.Tuple)
             for output in dropped:
                 del statement.value.elts[1 + output]
-    return kept, list(made), memory
+    return kept, list(given), memory
+
+
+def _named(name: str, memory: str) -> ast.stmt:
+    """An array stands in the memory of another."""
+    return ast.Assign(
+        targets=[ast.Name(id=name, ctx=ast.Store())], value=ast.Name(id=memory, ctx=ast.Load()), lineno=0
+    )
 
 
 def _statements(lines: Sequence[Line]) -> Iterator[ast.stmt]:

@@ -139,10 +139,6 @@ class ArrayProtocol(Operators):
     def nbytes(self) -> int:
         return int(np.size(self.value)) * self.dtype.itemsize
 
-    def __array_namespace__(self, /, *, api_version: Any = None) -> Any:
-        """What functions of the Python array API standard compute with: NumPy, whose functions are recorded."""
-        return np.empty(0).__array_namespace__(api_version=api_version)
-
     def __len__(self) -> int:
         shape = self.shape
         if not shape:

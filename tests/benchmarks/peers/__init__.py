@@ -17,6 +17,7 @@ import importlib
 from types import ModuleType
 
 OURS, HAND = "tracegrad", "numba"
+ALONE = "alone"  # tracegrad with one thread, where everybody has more
 PEERS = (OURS, HAND, "jax", "torch", "autograd", "casadi", "drjit", "warp", "mygrad")
 FLOOR = "floor"
 

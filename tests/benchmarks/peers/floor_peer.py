@@ -1,21 +1,27 @@
 """No library: what value and gradient cannot do without, for workloads larger than the caches.
 
-"memory" moves as many bytes as the workload must, as the STREAM triad does; "arithmetic" does the workload's arithmetic
-on data that stays in the cache, with the fastest code written by hand.
+"memory" moves as many bytes as the workload must, as the STREAM triad does. The others do the workload's arithmetic on
+data that stays in the cache, by the vector code of whoever writes it best: by hand in Numba, and tracegrad's own. The
+faster of them is the floor of arithmetic; what a workload takes beyond it goes to memory, calls and threads.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numba
 import numpy as np
 
 from ..workloads import Workload
-from . import numba_peer
+from . import numba_peer, tracegrad_peer
 from .way import Way
 
-WAYS = {"memory": "memory floor", "arithmetic": "arithmetic floor"}
+WAYS = {
+    "memory": "memory floor",
+    "hand": "arithmetic floor, by hand",
+    "ours": "arithmetic floor, by tracegrad",
+}
 
 
 @numba.njit(parallel=True)
@@ -35,12 +41,18 @@ def build(workload: Workload, way: str) -> Way | None:
         a, b, c = (np.ones(workload.moved // 24) for _ in range(3))
         return Way(lambda *_: triad(a, b, c))
     (tile,), (whole,) = workload.tile(), workload.make()
-    times = whole[0].size // tile[0].size
-    by_hand = numba_peer.build(workload, "packed")
-    assert by_hand is not None
+    threads = int(os.environ.get("NUMBA_NUM_THREADS", "1"))
+    times = -(-whole[0].size // (tile[0].size * threads))  # each thread does its share
+    written = (
+        numba_peer.build(workload, "packed") if way == "hand" else tracegrad_peer.build(workload, "native")
+    )
+    assert written is not None
+    compute = written.call
+    for _ in range(3):
+        compute(*tile)
 
     def call(*_: Any) -> Any:
         for _ in range(times):
-            by_hand.call(*tile)
+            compute(*tile)
 
     return Way(call)

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 import tracegrad as tg
+from tracegrad.compiler import pool
 from tracegrad.dispatch.build import Built
 
 from ..workloads import Workload
@@ -47,4 +48,5 @@ def build(workload: Workload, way: str) -> Way:
         tg.value_and_grad(workload.function, argnums=argnums, jit="native"),
         value=tg.jit(workload.function, jit="native"),
         compiling=lambda: _seconds,
+        forget=pool.forget,
     )
