@@ -60,7 +60,7 @@ def taken_spread_pairs(x, i, j, together, rows, columns, width, shape):
     return taken_pairs(x, flat_indices(i, together), flat_indices(j, together), rows, columns, width, shape)
 
 
-def added(a, indices, values, axis, rows, length, width, count, shape):
+def added_at(a, indices, values, axis, rows, length, width, count, shape):
     """A copy of `a` with `values` added to the slices that `indices` name, as often as they are named."""
     out = np.ascontiguousarray(a).copy().reshape((rows, length, width))
     wanted = np.ascontiguousarray(indices).reshape(indices.size)
@@ -111,8 +111,8 @@ def written_pairs(a, i, j, values, rows, columns, width, shape):
 
 
 def added_number(a, indices, value, axis, rows, length, width, count, shape):
-    """As `added`, for one number."""
-    return added(a, indices, np.full(rows * count * width, value), axis, rows, length, width, count, shape)
+    """As `added_at`, for one number."""
+    return added_at(a, indices, np.full(rows * count * width, value), axis, rows, length, width, count, shape)
 
 
 def written_number(a, indices, value, axis, rows, length, width, count, shape):

@@ -364,7 +364,7 @@ index_add: Op = Op(
     jvp=_add_jvp,
     emit=_emit_change,
     native=_native_change(
-        kernels.added,
+        kernels.added_at,
         kernels.added_number,
         (kernels.added_pairs, kernels.added_spread_pairs),
         (kernels.added_pairs_number, kernels.added_spread_pairs_number),
