@@ -10,6 +10,13 @@ from tracegrad.ir.trace import Instr, Var
 from tracegrad.ops.symbol import Builder
 
 
+def _added(x: Any, y: Any) -> Any:
+    """`x + y`; what the same condition selected stays selected."""
+    if x.selection is not None and x.selection.is_alike(y.selection):
+        return x.selection.with_part(x.selection.part + y.selection.part)
+    return x + y
+
+
 class Cotangents:
     """Contributions to the cotangent of each variable.
 
@@ -33,7 +40,7 @@ class Cotangents:
             return None
         here, self._builder.location = self._builder.location, self._last.get(variable)
         while len(terms) > 1:
-            terms[:2] = [terms[0] + terms[1]]
+            terms[:2] = [_added(terms[0], terms[1])]
         self._builder.location = here
         self._name(terms[0], variable)
         return terms[0]

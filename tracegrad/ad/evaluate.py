@@ -14,7 +14,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Var
 from tracegrad.ir.types import WEAK, ArrayType, type_of
-from tracegrad.ops.op import Op
+from tracegrad.ops.op import Op, Selection, selection_of
 from tracegrad.ops.operators import Operators
 from tracegrad.ops.symbol import Builder
 
@@ -22,12 +22,13 @@ from tracegrad.ops.symbol import Builder
 class Evaluated(Operators):
     """A number or an array that behaves in derivative rules as a `Symbol` does."""
 
-    __slots__ = ("recorder", "value")
+    __slots__ = ("recorder", "selection", "value")
     atom = None  # it stands for no variable
 
-    def __init__(self, value: Any, recorder: Evaluator) -> None:
+    def __init__(self, value: Any, recorder: Evaluator, selection: Selection | None = None) -> None:
         self.value = value
         self.recorder = recorder
+        self.selection = selection
 
     @property
     def type(self) -> ArrayType:
@@ -97,7 +98,7 @@ class Evaluator(Builder):
             return tuple(Evaluated(v, self) for v in found)
         if op.family == "elementwise" and type(found) in _STRONG and all(type(v) in WEAK for v in values):
             found = found.item()  # arithmetic on Python numbers is as weak as they are
-        return Evaluated(found, self)
+        return Evaluated(found, self, selection_of(op, args))
 
 
 _STRONG = (np.float64, np.int64)

@@ -7,18 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ir.trace import Const
 from tracegrad.kernels import powers
 from tracegrad.ops.compare import equal, greater, sign, trunc, where
 from tracegrad.ops.elementary import log
-from tracegrad.ops.families import anywhere, away_from_zero, elementwise, positive
+from tracegrad.ops.families import anywhere, away_from_zero, constant_of, elementwise, positive
 from tracegrad.ops.op import Op
-
-
-def _known(value: Any) -> Any:
-    """The number or array that is known of a value while the trace is written, or None."""
-    atom = getattr(value, "atom", None)
-    return atom.value if isinstance(atom, Const) else None
 
 
 def _power_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -30,7 +23,7 @@ def _power_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _partial_of_base(x: Any, y: Any) -> Any:
-    n = _known(y)
+    n = constant_of(y)
     if n is None:
         return y * x ** where(equal(y, 0), 1.0, y - 1)
     if np.ndim(n):
@@ -43,9 +36,9 @@ def _partial_of_base(x: Any, y: Any) -> Any:
 
 
 def _partial_of_exponent(z: Any, x: Any, y: Any) -> Any:
-    if _known(y) is not None:
+    if constant_of(y) is not None:
         return None
-    base = _known(x)
+    base = constant_of(x)
     if base is not None and np.all(base > 0):
         return z * (math.log(base) if isinstance(base, (int, float)) else np.log(base))
     above = greater(x, 0)
@@ -60,7 +53,10 @@ negative: Op = elementwise(np.negative, lambda z, x: -1, symbol="neg")
 positive_: Op = elementwise(np.positive, lambda z, x: 1, name="positive")
 stop_gradient: Op = elementwise(np.positive, passes_zero=True, name="stop_gradient", callee="np.positive")
 """The same value, which counts as a constant for derivatives."""
-power: Op = elementwise(np.power, _power_partials, domain=positive, symbol="**", vector=powers.power)
+_POWER = "finite at 0 where the limit is; 0 by the exponent for a base of 0"
+power: Op = elementwise(
+    np.power, _power_partials, domain=positive, symbol="**", vector=powers.power, edge=_POWER
+)
 floor_divide: Op = elementwise(np.floor_divide, passes_zero=True, domain=away_from_zero, symbol="//")
 remainder: Op = elementwise(
     np.remainder, lambda z, x, y: (1, -floor_divide(x, y)), domain=((0.2, 0.9), (1.0, 2.0)), symbol="%"
@@ -70,6 +66,6 @@ copysign: Op = elementwise(
     np.copysign, lambda z, x, y: (sign(x) * copysign(1.0, y), None), domain=away_from_zero
 )
 ldexp: Op = elementwise(np.ldexp, lambda z, x, n: (power(2.0, n), None), domain=(anywhere, (-2, 3)))
-float_power: Op = elementwise(np.float_power, _power_partials, domain=positive)
+float_power: Op = elementwise(np.float_power, _power_partials, domain=positive, edge=_POWER)
 reciprocal: Op = elementwise(np.reciprocal, lambda z, x: -z * z, domain=away_from_zero)
 square: Op = elementwise(np.square, lambda z, x: 2 * x)

@@ -58,10 +58,10 @@ exponent: Op = elementwise(
     native=False,
 )
 """The power of two that `np.frexp` splits off."""
-absolute: Op = elementwise(np.absolute, lambda z, x: sign(x), callee="np.abs")
+absolute: Op = elementwise(np.absolute, lambda z, x: sign(x), callee="np.abs", edge="0 at 0")
 
 
-fabs: Op = elementwise(np.fabs, lambda z, x: sign(x))
+fabs: Op = elementwise(np.fabs, lambda z, x: sign(x), edge="0 at 0")
 
 round_: Op = Op(
     "round",
@@ -86,6 +86,7 @@ def selecting(
     share: Callable[..., Any],
     dtype: Callable[..., Any],
     *,
+    edge: str,
     name: str = "",
     sample: Any = anywhere,
     native: Any = True,
@@ -116,6 +117,7 @@ def selecting(
         vjp=vjp,
         jvp=jvp,
         family="elementwise",
+        edge=edge,
         sample=sample,
         native=native,
     )
@@ -177,6 +179,7 @@ where: Op = Op(
     vjp=_where_vjp,
     jvp=_where_jvp,
     family="elementwise",
+    edge="nothing goes to the side that is not taken",
     native=_native_where,
     sample=(
         case(np.array([True, False, True]), (3,), (3,)),
@@ -189,14 +192,20 @@ where: Op = Op(
         case(np.zeros(0, bool), (0,), ()),
     ),
 )
-maximum: Op = selecting(np.maximum, _larger(greater), lambda *tokens: ufunc_dtype(np.maximum, *tokens))
-minimum: Op = selecting(np.minimum, _larger(less), lambda *tokens: ufunc_dtype(np.minimum, *tokens))
-fmax: Op = selecting(np.fmax, _not_nan, lambda *tokens: ufunc_dtype(np.fmax, *tokens))
-fmin: Op = selecting(np.fmin, _not_nan, lambda *tokens: ufunc_dtype(np.fmin, *tokens))
+_TIE = "half to each at a tie"
+maximum: Op = selecting(
+    np.maximum, _larger(greater), lambda *tokens: ufunc_dtype(np.maximum, *tokens), edge=_TIE
+)
+minimum: Op = selecting(
+    np.minimum, _larger(less), lambda *tokens: ufunc_dtype(np.minimum, *tokens), edge=_TIE
+)
+fmax: Op = selecting(np.fmax, _not_nan, lambda *tokens: ufunc_dtype(np.fmax, *tokens), edge=_TIE)
+fmin: Op = selecting(np.fmin, _not_nan, lambda *tokens: ufunc_dtype(np.fmin, *tokens), edge=_TIE)
 clip: Op = selecting(
     np.clip,
     _clip_share,
     promote,
+    edge="at a bound all goes to the array",
     native=lambda instr: bool(instr.inputs[0].shape or not instr.outputs[0].shape),
     sample=(
         case((4,), -0.5, 0.7),

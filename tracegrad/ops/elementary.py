@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tracegrad.kernels import arcs, exponential, logarithm, powers, trigonometric
-from tracegrad.ops.compare import equal, less, where
-from tracegrad.ops.families import above_one, away_from_zero, elementwise, positive, unit
+from tracegrad.ops.compare import absolute, equal, less, maximum, where
+from tracegrad.ops.families import above_one, away_from_zero, constant_of, elementwise, positive, unit
 from tracegrad.ops.op import Op
 
 exp: Op = elementwise(np.exp, lambda z, x: z, vector=exponential.exp)
@@ -25,13 +25,27 @@ log10: Op = elementwise(
     np.log10, lambda z, x: 1 / (x * math.log(10)), domain=positive, vector=logarithm.log10
 )
 log1p: Op = elementwise(np.log1p, lambda z, x: 1 / (1 + x), domain=positive, vector=logarithm.log1p)
-logaddexp: Op = elementwise(
-    np.logaddexp, lambda z, x, y: (exp(x - z), exp(y - z)), vector=logarithm.logaddexp
-)
-logaddexp2: Op = elementwise(np.logaddexp2, lambda z, x, y: (exp2(x - z), exp2(y - z)))
 
-sqrt: Op = elementwise(np.sqrt, lambda z, x: 0.5 / z, domain=positive)
-cbrt: Op = elementwise(np.cbrt, lambda z, x: 1 / (3 * z * z), domain=positive, vector=powers.cbrt)
+
+def _shares(power: Op) -> Any:
+    """What each term is of the sum; nothing where the sum itself is 0, whose logarithm is -inf."""
+
+    def partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
+        one_is_known = constant_of(x) is not None or constant_of(y) is not None
+        total = z if one_is_known else where(equal(z, -math.inf), 0.0, z)
+        return power(x - total), power(y - total)
+
+    return partials
+
+
+_NO_SUM = "0 where both are -inf"
+logaddexp: Op = elementwise(np.logaddexp, _shares(exp), vector=logarithm.logaddexp, edge=_NO_SUM)
+logaddexp2: Op = elementwise(np.logaddexp2, _shares(exp2), edge=_NO_SUM)
+
+sqrt: Op = elementwise(np.sqrt, lambda z, x: 0.5 / z, domain=positive, edge="infinite at 0")
+cbrt: Op = elementwise(
+    np.cbrt, lambda z, x: 1 / (3 * z * z), domain=positive, vector=powers.cbrt, edge="infinite at 0"
+)
 
 
 def _hypot_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -40,7 +54,7 @@ def _hypot_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
     return x / length, y / length
 
 
-hypot: Op = elementwise(np.hypot, _hypot_partials, domain=away_from_zero)
+hypot: Op = elementwise(np.hypot, _hypot_partials, domain=away_from_zero, edge="0 at the origin")
 
 sin: Op = elementwise(np.sin, lambda z, x: cos(x), vector=trigonometric.sin)
 cos: Op = elementwise(np.cos, lambda z, x: -sin(x), vector=trigonometric.cos)
@@ -48,11 +62,20 @@ tan: Op = elementwise(np.tan, lambda z, x: 1 + z * z, domain=unit, vector=trigon
 arcsin: Op = elementwise(np.arcsin, lambda z, x: 1 / sqrt(1 - x * x), domain=unit, vector=arcs.arcsin)
 arccos: Op = elementwise(np.arccos, lambda z, x: -1 / sqrt(1 - x * x), domain=unit, vector=arcs.arccos)
 arctan: Op = elementwise(np.arctan, lambda z, x: 1 / (1 + x * x), vector=arcs.arctan)
+
+
+def _turn(z: Any, y: Any, x: Any) -> tuple[Any, Any]:
+    """∂ of the angle of (x, y): x / r² and -y / r², without squares of what is huge or tiny; 0 at the origin."""
+    size = maximum(absolute(x), absolute(y))
+    size = where(equal(size, 0), 1.0, size)
+    u, v = x / size, y / size
+    r = (u * u + v * v) * size
+    r = where(equal(r, 0), 1.0, r)
+    return u / r, -v / r
+
+
 arctan2: Op = elementwise(
-    np.arctan2,
-    lambda z, y, x: (x / (x * x + y * y), -y / (x * x + y * y)),
-    domain=away_from_zero,
-    vector=arcs.arctan2,
+    np.arctan2, _turn, domain=away_from_zero, vector=arcs.arctan2, edge="0 at the origin"
 )
 
 sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x), vector=exponential.sinh)

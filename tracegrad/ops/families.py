@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import NotDifferentiableError
-from tracegrad.ir.trace import Instr, dtype_token
+from tracegrad.ir.trace import Const, Instr, dtype_token
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote, ufunc_dtype
 from tracegrad.kernels import reductions
 from tracegrad.kernels import shapes as kernels
@@ -89,13 +89,19 @@ def cast(x: Any, dtype: np.dtype[Any]) -> Any:
     return x if x is None or x.dtype == dtype else astype(x, dtype=dtype)
 
 
+def constant_of(value: Any) -> Any:
+    """The number or array that is known of a value while the trace is written, or None."""
+    atom = getattr(value, "atom", None)
+    return atom.value if isinstance(atom, Const) else None
+
+
 def _times(g: Any, factor: Any) -> Any:
-    if isinstance(factor, (int, float)):
-        if factor == 1:
-            return g
-        if factor == -1:
-            return -g
-    return g * factor
+    if isinstance(factor, (int, float)) and factor == 1:
+        return g
+    selection = getattr(g, "selection", None)
+    if selection is not None:
+        return selection.with_part(_times(selection.part, factor))
+    return -g if isinstance(factor, (int, float)) and factor == -1 else g * factor
 
 
 def _undo_broadcast(g: Any, x: Any) -> Any:
@@ -129,6 +135,7 @@ def elementwise(
     symbol: str = "",
     why: str = "",
     passes_zero: bool = False,
+    edge: str = "",
     callee: str = "",
     imports: str = "",
     native: Any = True,
@@ -196,6 +203,7 @@ def elementwise(
         jvp=jvp if partials else None,
         why=why,
         passes_zero=passes_zero,
+        edge=edge,
         emit=emit or (infix(symbol) if symbol else None),
         callee=callee,
         imports=imports,

@@ -12,7 +12,7 @@ import numpy as np
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops import decompositions, linalg, reduce
 from tracegrad.ops.arithmetic import multiply, power, subtract
-from tracegrad.ops.compare import absolute, not_equal
+from tracegrad.ops.compare import absolute, equal, not_equal, where
 from tracegrad.ops.numpy_forms import (
     answers,
     as_dtype,
@@ -224,7 +224,9 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
         return as_dtype(sum(not_equal(x, 0), axes[0], keepdims=keepdims), x.dtype)
     if ord == 1:
         return sum(absolute(x), axes[0], keepdims=keepdims)
-    return power(sum(power(absolute(x), ord), axes[0], keepdims=keepdims), 1 / ord)
+    total = sum(power(absolute(x), ord), axes[0], keepdims=keepdims)
+    zero = equal(total, 0)  # there the derivative is 0, as that of the other norms is
+    return where(zero, 0.0 if ord > 0 else np.inf, power(where(zero, 1.0, total), 1 / ord))
 
 
 @answers(np.linalg.vector_norm)

@@ -21,6 +21,43 @@ from tracegrad.ir.types import ArrayType
 REGISTRY: dict[str, Op] = {}
 
 
+class Selection:
+    """What a value was made of that is 0 wherever a condition chose the other side.
+
+    A factor goes to the part alone, `where(c, g * p, 0)` and not `where(c, g, 0) * p`: where the derivative `p` of what
+    was not chosen is infinite or NaN, that would be NaN.
+    """
+
+    __slots__ = ("condition", "inside", "op", "part")
+
+    def __init__(self, op: Op, condition: Any, part: Any, inside: bool) -> None:
+        self.op = op
+        self.condition = condition
+        self.part = part
+        self.inside = inside
+
+    def with_part(self, part: Any) -> Any:
+        """The same selection of another part."""
+        return self.op(self.condition, *((part, 0.0) if self.inside else (0.0, part)))
+
+    def is_alike(self, other: Selection | None) -> bool:
+        """Whether another value is selected in the same places."""
+        if other is None or self.inside != other.inside:
+            return False
+        mine, others = self.condition, other.condition
+        return mine is others or (mine.atom is not None and mine.atom is others.atom)
+
+
+def selection_of(op: Op, args: Sequence[Any]) -> Selection | None:
+    """The selection that `op(*args)` is, if it is one."""
+    if op.name != "where" or getattr(args[0], "recorder", None) is None:
+        return None
+    for part, other, inside in ((args[1], args[2], True), (args[2], args[1], False)):
+        if type(other) is float and other == 0.0 and getattr(part, "recorder", None) is not None:
+            return Selection(op, args[0], part, inside)
+    return None
+
+
 class Op:
     """An operation on arrays; static parameters go by keyword.
 
@@ -39,6 +76,8 @@ class Op:
         `jvp(tangents, z, *inputs, **params)`; an entry of `tangents` may be None, which means zero.
     why : str
         For an op without derivative: the reason, for the user.
+    edge : str
+        What is promised where there is no derivative, for the table of functions: "0 at 0".
     passes_zero : bool
         The result is piecewise constant (`floor`, comparisons): no derivative, and that is the right answer.
     emit : callable or None
@@ -60,6 +99,7 @@ class Op:
 
     __slots__ = (
         "callee",
+        "edge",
         "emit",
         "evaluate",
         "family",
@@ -89,6 +129,7 @@ class Op:
         jvp: Callable[..., Any] | None = None,
         why: str = "",
         passes_zero: bool = False,
+        edge: str = "",
         emit: Callable[[Sequence[ast.expr], Instr], ast.expr] | None = None,
         callee: str = "",
         imports: str = "",
@@ -112,6 +153,7 @@ class Op:
         self.jvp = jvp
         self.why = why
         self.passes_zero = passes_zero
+        self.edge = edge
         self.callee = callee or f"np.{name}"
         self.emit = emit or self._call
         self.imports = imports

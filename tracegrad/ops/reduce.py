@@ -226,14 +226,24 @@ def _shares(x: Any, z: Any, axis: Axes, keepdims: bool) -> tuple[Any, Any]:
     return mask, count if z.dtype == np.float64 else cast(count, z.dtype)
 
 
+def nonzero(z: Any) -> Any:
+    """`z` with 1 in place of 0, to divide what is 0 there by."""
+    return where(equal(z, 0), 1.0, z)
+
+
 def _extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) -> Op:
     def vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
+        if not axis:
+            return (g,)
         mask, count = _shares(x, z, axis, keepdims)
         return (cast(where(mask, spread(g / count, x, axis, keepdims), 0.0), x.dtype),)
 
     def jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+        if not axis:
+            return tangents[0]
         mask, count = _shares(x, z, axis, keepdims)
-        return cast(sum_(where(mask, tangents[0], 0.0), axis=axis, keepdims=keepdims) / count, z.dtype)
+        total = sum_(where(mask, tangents[0], 0.0), axis=axis, keepdims=keepdims)
+        return cast(total / nonzero(count), z.dtype)  # beside NaN nothing is the extreme
 
     return Op(
         function.__name__.removeprefix("a"),
@@ -243,6 +253,7 @@ def _extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) ->
         jvp=jvp,
         emit=emit_reduction(f"np.{function.__name__.removeprefix('a')}"),
         native=native_reduction(all_kernel, rows_kernel, scalar=same),
+        edge="shared equally by all that are the extreme",
         sample=(*_SMALL, _SCALAR),
     )
 
@@ -284,11 +295,6 @@ var: Op = Op(
 )
 
 
-def nonzero(z: Any) -> Any:
-    """`z` with 1 in place of 0, to divide what is 0 there by."""
-    return where(equal(z, 0), 1.0, z)
-
-
 def _std_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> tuple[Any, ...]:
     scaled = g / (nonzero(z) * (_count(x, axis) - ddof))
     return (cast(spread(scaled, x, axis, keepdims) * _deviation(x, axis), x.dtype),)
@@ -307,6 +313,7 @@ std: Op = Op(
     jvp=_std_jvp,
     emit=emit_reduction("np.std"),
     native=native_reduction(kernels.std_all, kernels.std_rows, 0, extra=("ddof",)),
+    edge="0 where all are equal",
     sample=_DDOF,
 )
 
@@ -341,6 +348,7 @@ norm: Op = Op(
     vjp=_norm_vjp,
     jvp=_norm_jvp,
     emit=_emit_norm,
+    edge="0 at 0",
     native=native_reduction(kernels.norm_all, kernels.norm_rows, 0, scalar=kernels.norm_of_number),
     sample=(
         *_SMALL,

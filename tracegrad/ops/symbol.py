@@ -13,18 +13,19 @@ import numpy as np
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.types import ArrayType, is_weak
-from tracegrad.ops.op import Op
+from tracegrad.ops.op import Op, Selection, selection_of
 from tracegrad.ops.operators import Operators
 
 
 class Symbol(Operators):
     """A variable or constant of a trace being built; behaves like an array in derivative rules."""
 
-    __slots__ = ("atom", "recorder")
+    __slots__ = ("atom", "recorder", "selection")
 
-    def __init__(self, atom: Atom, recorder: Builder) -> None:
+    def __init__(self, atom: Atom, recorder: Builder, selection: Selection | None = None) -> None:
         self.atom = atom
         self.recorder = recorder
+        self.selection = selection
 
     @property
     def type(self) -> ArrayType:
@@ -95,7 +96,7 @@ class Builder:
         outputs = tuple(Var(t) for t in op.result_types(inputs, params))
         self.steps.append(Instr(op, inputs, outputs, dict(params), self.location))
         if op.n_outputs == 1:
-            return Symbol(outputs[0], self)
+            return Symbol(outputs[0], self, selection_of(op, args))
         return tuple(Symbol(v, self) for v in outputs)
 
     def place(self, variable: Var) -> int:
