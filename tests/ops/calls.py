@@ -81,7 +81,18 @@ without_derivative(
     0.41,
 )
 
+without_derivative("nanargmax nanargmin", V)
+
 CALLS |= {
+    **{
+        name: (lambda x, name=name: getattr(np, name)(np.floor(4 * x).astype(int), 5) * x, M)
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
+    },
+    **{
+        name: (lambda x, name=name: getattr(np, name)(np.floor(4 * x).astype(int)) * x, M)
+        for name in ("bitwise_invert", "bitwise_not", "invert")
+    },
+    "histogram_bin_edges": (lambda x: np.histogram_bin_edges(x, 4), V),
     "arccosh": (lambda x: np.arccosh(1 + x), V),
     "acosh": (lambda x: np.acosh(1 + x), V),
     "angle": (lambda x: np.angle(x) + x, M),
@@ -119,7 +130,8 @@ CALLS |= {
     "diag-of": (lambda x: np.diag(x, -1), M),
     "flip": (lambda x: np.flip(x, 1), M),
     "rot90": (lambda x: np.rot90(x, 3), M),
-    "triu": (lambda x: np.triu(x, 1), T),
+    "triu": (lambda x: np.triu(x, 1), M),
+    "triu-stack": (lambda x: np.triu(x, 1), T),
     "swapaxes": (lambda x: np.swapaxes(x, 0, 2), T),
     "moveaxis": (lambda x: np.moveaxis(x, [0, 1], [2, 0]), T),
     "rollaxis": (lambda x: np.rollaxis(x, 2, 1), T),
@@ -131,7 +143,8 @@ CALLS |= {
     "tile": (lambda x: np.tile(x, (2, 1, 2)), M),
     "atleast_1d": (lambda x: np.atleast_1d(x[0]), V),
     "atleast_2d": (lambda x: np.concatenate(np.atleast_2d(x, x * 2)), V),
-    "diagonal": (lambda x: np.diagonal(x, 1, 1, 2), T),
+    "diagonal": (lambda x: np.diagonal(x, 1), M),
+    "diagonal-stack": (lambda x: np.diagonal(x, 1, 1, 2), T),
     "unstack": (lambda x: np.unstack(x, axis=1)[2], M),
     "pad": (lambda x: np.pad(x, ((1, 0), (2, 1)), constant_values=3.0), M),
     "pad-constants": (lambda x: np.pad(x, 1, constant_values=((1.0, x[0, 0]), (2.0, 3.0))), M),
@@ -227,7 +240,8 @@ CALLS |= {
     "vecdot": (lambda x: np.vecdot(x, x[::-1]), M),
     "kron": (lambda x: np.kron(x, x[:2]), M),
     "cross": (lambda x: np.cross(x, x[::-1]), S),
-    "trace": (lambda x: np.trace(x, 1, 1, 2), T),
+    "trace": (lambda x: np.trace(x), M),
+    "trace-stack": (lambda x: np.trace(x, 1, 1, 2), T),
     "einsum": (lambda x: np.einsum("ij,kj->ik", x, x), M),
     "einsum-numbers": (lambda x: np.einsum(x, [0, 1], x, [2, 1], [0, 2]), M),
     "einsum-implicit": (lambda x: np.einsum("ij,jk", x, x.T), M),
@@ -246,7 +260,8 @@ CALLS |= {
         for order in (0, 1, 2, 3, -1, 0.5, np.inf, -np.inf)
     },
     "linalg.norm-axes": (lambda x: np.linalg.norm(x, 2, axis=(2, 0), keepdims=True), T),
-    "linalg.matrix_norm": (lambda x: np.linalg.matrix_norm(x, ord="nuc"), T),
+    "linalg.matrix_norm": (lambda x: np.linalg.matrix_norm(x), S),
+    "linalg.matrix_norm-stack": (lambda x: np.linalg.matrix_norm(x, ord="nuc"), T),
     "linalg.vector_norm": (lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3, keepdims=True), T),
     "linalg.cholesky": (lambda x: np.linalg.cholesky(x @ x.T), S),
     "linalg.multi_dot": (lambda x: np.linalg.multi_dot([x, x.T, x]), M),
@@ -413,6 +428,8 @@ CALLS |= {
     "matrix_rank": (lambda x: x * np.linalg.matrix_rank(x), M),
     "tensorinv": (lambda x: np.linalg.tensorinv(x.reshape(3, 3, 1), ind=1), S),
     "tensorsolve": (lambda x: np.linalg.tensorsolve(x, x[0]), S),
-    "linalg.trace": (lambda x: np.linalg.trace(x, offset=1), T),
-    "linalg.diagonal": (lambda x: np.linalg.diagonal(x), T),
+    "linalg.trace": (lambda x: np.linalg.trace(x, offset=1), S),
+    "linalg.trace-stack": (lambda x: np.linalg.trace(x, offset=1), T),
+    "linalg.diagonal": (lambda x: np.linalg.diagonal(x), S),
+    "linalg.diagonal-stack": (lambda x: np.linalg.diagonal(x), T),
 }

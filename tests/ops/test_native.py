@@ -9,7 +9,8 @@ import pytest
 
 import tracegrad as tg
 from tracegrad import config
-from tracegrad.kernels import arithmetic, decompositions, elements, items, products, reductions
+from tracegrad.kernels import arithmetic, decompositions, elements, items, products
+from tracegrad.kernels import reductions as reductions_of
 from tracegrad.kernels import shapes as shapes_of
 
 x = np.random.default_rng(0).uniform(-1, 1, (3, 4))
@@ -96,7 +97,7 @@ def test_the_norm_of_one_number_compiles():
 def test_kernels_that_meet_in_one_text_have_names_of_their_own():
     """Vector functions are handed to the compiler and do not stand in the text."""
     found = {}
-    for module in (arithmetic, decompositions, elements, items, products, reductions, shapes_of):
+    for module in (arithmetic, decompositions, elements, items, products, reductions_of, shapes_of):
         for name, function in vars(module).items():
             if inspect.isfunction(function):
                 assert found.setdefault(name, function) is function, f"two kernels are called {name}"

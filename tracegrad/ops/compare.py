@@ -179,7 +179,6 @@ where: Op = Op(
     vjp=_where_vjp,
     jvp=_where_jvp,
     family="elementwise",
-    edge="nothing goes to the side that is not taken",
     native=_native_where,
     sample=(
         case(np.array([True, False, True]), (3,), (3,)),

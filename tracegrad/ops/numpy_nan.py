@@ -10,6 +10,7 @@ from tracegrad.ops.compare import isnan, less_equal, logical_not, where
 from tracegrad.ops.numpy_forms import answers, as_dtype, known, operand
 from tracegrad.ops.numpy_reduce import (
     all,
+    any,
     argmax,
     argmin,
     cumprod,
@@ -69,7 +70,8 @@ def nanmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 def _arg_extreme(function: Any, worst: float, a: Any, axis: Any, keepdims: bool) -> Any:
     a = operand(a)
-    if a.dtype.kind == "f" and known(sum(all(isnan(a), axis))):
+    nothing = all(isnan(a), axis)
+    if known(any(nothing) if nothing.ndim else nothing):
         raise ValueError("All-NaN slice encountered")
     return function(_filled(a, worst), axis, keepdims=keepdims)
 

@@ -49,6 +49,7 @@ from tracegrad.ops.numpy_shape import (
     reshape,
     sort,
     stack,
+    take,
     take_along_axis,
     transpose,
 )
@@ -260,7 +261,7 @@ def _at(ordered: Any, place: Any) -> Any:
     """Items of the last axis, kept as an axis of length one."""
     if getattr(place, "ndim", 0):
         return take_along_axis(ordered, place, -1)
-    return read(ordered, (Ellipsis, reshape(place, (1,)) if is_traced(place) else np.array([place])))
+    return take(ordered, reshape(place, (1,)) if is_traced(place) else np.array([place]), -1)
 
 
 @answers(np.quantile)

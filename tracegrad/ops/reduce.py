@@ -391,7 +391,7 @@ def _flag(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) -> Op
         result_type=reduction_type(function),
         passes_zero=True,
         emit=emit_reduction(f"np.{function.__name__}"),
-        native=native_reduction(all_kernel, rows_kernel),
+        native=native_reduction(all_kernel, rows_kernel, scalar=same),
         sample=_SMALL,
     )
 
