@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 import pytest
 
 import tracegrad as tg
 from tracegrad import config
-from tracegrad.kernels import arithmetic, decompositions, elements, items, products
-from tracegrad.kernels import reductions as reductions_of
-from tracegrad.kernels import shapes as shapes_of
 
 x = np.random.default_rng(0).uniform(-1, 1, (3, 4))
 
@@ -92,15 +87,6 @@ def test_the_norm_of_one_number_compiles():
     assert made.stats.compiles == 1, made.explain()
     assert value == -9.0
     assert slope == 6.0
-
-
-def test_kernels_that_meet_in_one_text_have_names_of_their_own():
-    """Vector functions are handed to the compiler and do not stand in the text."""
-    found = {}
-    for module in (arithmetic, decompositions, elements, items, products, reductions_of, shapes_of):
-        for name, function in vars(module).items():
-            if inspect.isfunction(function):
-                assert found.setdefault(name, function) is function, f"two kernels are called {name}"
 
 
 def test_items_added_up_and_a_sum_over_elements_compile_together():
