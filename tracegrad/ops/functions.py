@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ops import (  # noqa: F401 (they answer)  # noqa: F401 (they answer)
+    integrators,
     numpy_choosing,
     numpy_decompositions,
     numpy_making,
