@@ -77,7 +77,6 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "mahalanobis": lambda x: distance.mahalanobis(x[:3], x[3:], np.eye(3) + 0.1),
     "kstat": lambda x: scipy.stats.kstat(x, 3),
     "zmap": lambda x: scipy.stats.zmap(x[:2], x),
-    "expectile": lambda x: scipy.stats.expectile(x),
     "circmean": lambda x: scipy.stats.circmean(x),
     "boxcox": lambda x: scipy.stats.boxcox(x, 0.4),
     "obrientransform": lambda x: scipy.stats.obrientransform(x[:3], x[3:]),

@@ -30,12 +30,10 @@ def _scipy() -> Any:
 
 
 def _by_weights(y: Any, axis: int, integrate: Callable[..., Any]) -> Any:
-    """`integrate(samples, axis)` of the unit samples gives the weights."""
+    """`integrate(samples, axis)` of the unit samples gives the weights, those of a sample in the last axis."""
     last = moveaxis(y, axis, -1)
     weights = integrate(np.eye(last.shape[-1]), 0)
-    found = tensordot(
-        last, np.moveaxis(weights, 0, -1) if weights.ndim > 1 else weights, ((-1,), (weights.ndim - 1,))
-    )
+    found = tensordot(last, weights, ((-1,), (weights.ndim - 1,)))
     return moveaxis(found, -1, axis) if weights.ndim > 1 else found
 
 

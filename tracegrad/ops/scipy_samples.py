@@ -49,12 +49,15 @@ def _valid(x: Any, kernel: Any) -> Any:
     )
 
 
+def _same_dimensions(x: Any, y: Any, names: str = "in1 and in2") -> None:
+    if x.ndim != y.ndim:
+        raise ValueError(f"{names} should have the same dimensionality")
+
+
 def _convolved(x: Any, y: Any, mode: str) -> Any:
     """The result of mode `same` has the shape of the first, whichever is larger."""
     if mode not in ("full", "same", "valid"):
         raise ValueError("acceptable mode flags are 'valid', 'same', or 'full'")
-    if x.ndim != y.ndim:
-        raise ValueError("in1 and in2 should have the same dimensionality")
     if not x.ndim:
         return x * y
     if mode == "valid":
@@ -74,14 +77,11 @@ def _convolved(x: Any, y: Any, mode: str) -> Any:
     return read(full, tuple(slice(s, s + n) for s, n in zip(starts, x.shape, strict=True)))
 
 
-def _of_two(name: str) -> Any:
-    def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
-        return _convolved(operand(in1), operand(in2), mode)
-
-    return under(f"scipy.signal.{name}")(convolve)
-
-
-convolve = _of_two("convolve")
+@under("scipy.signal.convolve")
+def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+    x, y = operand(in1), operand(in2)
+    _same_dimensions(x, y, "volume and kernel")
+    return _convolved(x, y, mode)
 
 
 @under("scipy.signal.fftconvolve", "scipy.signal.oaconvolve")
@@ -90,12 +90,15 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any
         raise UnsupportedError(
             "`scipy.signal.fftconvolve` is recorded without its argument `axes`.", None, "convolve row by row"
         )
-    return _convolved(operand(in1), operand(in2), mode)
+    x, y = operand(in1), operand(in2)
+    _same_dimensions(x, y)
+    return _convolved(x, y, mode)
 
 
 @under("scipy.signal.correlate")
 def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
     x, y = operand(in1), operand(in2)
+    _same_dimensions(x, y)
     if mode == "valid" and any(a < b for a, b in zip(x.shape, y.shape, strict=True)):
         return flip(_convolved(flip(x), y, mode))
     return _convolved(x, flip(y), mode)
