@@ -96,7 +96,7 @@ def test_a_result_that_is_no_number() -> None:
     [
         (np.arange(3), "astype(float)"),
         (np.array([True, False]), "bool"),
-        (np.ones(2) + 1j, "complex128"),
+        (np.ones(2, np.clongdouble), "complex256"),
         (np.ones(2, np.longdouble), "float"),
         (np.array([1.0, None], object), "object"),
         (np.array(["a"]), "array of <U1"),
@@ -106,7 +106,6 @@ def test_a_result_that_is_no_number() -> None:
         (b"bytes", "bytes"),
         (None, "None"),
         (True, "bool"),
-        (1j, "complex"),
         (object(), "object"),
         (np.datetime64("2020-01-01"), "datetime64"),
         ([1.0, "two"], "x[1]"),
@@ -123,8 +122,8 @@ def test_an_argument_that_cannot_be_differentiated(bad: Any, word: str) -> None:
 
 def test_an_argument_that_cannot_be_traced() -> None:
     g = tg.grad(lambda x, data: x * data[0])
-    bad = np.ones(2) + 1j
-    mistake(lambda: g(1.0, bad), ArgumentError, "g(1.0, bad)", "`data`", "cannot be traced")
+    for bad in (np.ones(2, np.clongdouble), np.array([None, 1.0]), np.zeros(2, [("a", float)])):
+        mistake(lambda bad=bad: g(1.0, bad), ArgumentError, "g(1.0, bad)", "`data`", "cannot be traced")
     masked = np.ma.array([1.0, 2.0], mask=[0, 1])
     mistake(lambda: g(1.0, masked), ArgumentError, "g(1.0, masked)", "data.filled(0.0)")
 
@@ -194,9 +193,9 @@ def test_an_op_without_a_derivative() -> None:
 
 def test_an_unknown_function_is_named() -> None:
     def unknown(x: Any) -> Any:
-        return np.sum(np.fft.fft(x))
+        return np.sum(np.packbits(x > 0))
 
-    mistake(lambda: tg.grad(unknown)(np.ones(3)), UnsupportedError, "np.fft.fft(x)", "`np.fft.fft`")
+    mistake(lambda: tg.grad(unknown)(np.ones(3)), UnsupportedError, "np.packbits(x > 0)", "`np.packbits`")
 
 
 def test_shapes_that_do_not_fit_have_numpys_message_and_the_users_line() -> None:

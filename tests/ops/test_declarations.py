@@ -51,7 +51,7 @@ def moved(values, along, step):
 
 
 def dot(left, right):
-    return sum(float(np.sum(a * b)) for a, b in zip(left, right, strict=True))
+    return sum(float(np.real(np.sum(a * b))) for a, b in zip(left, right, strict=True))
 
 
 def differences(trace, values, along):

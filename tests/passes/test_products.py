@@ -11,7 +11,8 @@ from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType, array_type
 from tracegrad.ir.verify import verify
-from tracegrad.ops.linalg import dot, einsum, matmul, outer
+from tracegrad.ops.contraction import einsum
+from tracegrad.ops.linalg import dot, matmul, outer
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import copy, reshape
 from tracegrad.ops.symbol import Builder

@@ -91,8 +91,8 @@ def test_adding_at_repeated_indices():
 @pytest.mark.parametrize(
     ("function", "name"),
     [
-        (lambda x: np.linalg.eigvals(x), "np.linalg.eigvals"),
-        (lambda x: np.fft.fft(x), "np.fft.fft"),
+        (lambda x: np.packbits(x > 0), "np.packbits"),
+        (lambda x: np.busday_count(x, x), "np.busday_count"),
         (lambda x: scipy.special.zetac(x), "scipy.special.zetac"),
         (lambda x: np.gcd.reduce(x), "np.gcd.reduce"),
     ],

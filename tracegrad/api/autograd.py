@@ -294,5 +294,7 @@ class Function:
                     user_location(),
                     "return a gradient with the shape of the argument",
                 )
+            if bar.is_complex() and not arg.is_complex():
+                bar = bar.real
             checked.append(bar.to(arg.value.dtype))
         return tuple(checked)

@@ -31,6 +31,7 @@ def grad(
     *,
     argnum: Places | None = ...,
     has_aux: bool = ...,
+    holomorphic: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
 ) -> Dispatcher: ...
@@ -41,6 +42,7 @@ def grad(
     *,
     argnum: Places | None = ...,
     has_aux: bool = ...,
+    holomorphic: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
 ) -> Callable[[Function], Dispatcher]: ...
@@ -50,6 +52,7 @@ def grad(
     *,
     argnum: Places | None = None,
     has_aux: bool = False,
+    holomorphic: bool = False,
     jit: str | None = None,
     memory: int | str | None = None,
 ) -> Any:
@@ -64,6 +67,10 @@ def grad(
         nested lists, tuples, dicts, namedtuples and dataclasses of them. `argnum` is the same under another name.
     has_aux : bool
         The function returns `(value, aux)`; the result is then `(gradient, aux)`.
+    holomorphic : bool
+        The function is a holomorphic one of complex arguments, and returns one complex number: the gradient is its
+        complex derivative. A real function of z = x + iy needs no such word; its gradient is df/dx - i df/dy, by
+        whose conjugate it grows.
     jit : "auto", "native" or "python", optional
         When to compile; default `tracegrad.config.jit`.
     memory : int or str, optional
@@ -95,6 +102,7 @@ def grad(
         "gradient",
         argnums=places(argnums if argnum is None else argnum),
         has_aux=has_aux,
+        holomorphic=holomorphic,
         jit=jit,
         memory=memory,
         label="grad",
@@ -108,6 +116,7 @@ def value_and_grad(
     *,
     argnum: Places | None = ...,
     has_aux: bool = ...,
+    holomorphic: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
 ) -> Dispatcher: ...
@@ -118,6 +127,7 @@ def value_and_grad(
     *,
     argnum: Places | None = ...,
     has_aux: bool = ...,
+    holomorphic: bool = ...,
     jit: str | None = ...,
     memory: int | str | None = ...,
 ) -> Callable[[Function], Dispatcher]: ...
@@ -127,6 +137,7 @@ def value_and_grad(
     *,
     argnum: Places | None = None,
     has_aux: bool = False,
+    holomorphic: bool = False,
     jit: str | None = None,
     memory: int | str | None = None,
 ) -> Any:
@@ -140,6 +151,7 @@ def value_and_grad(
         "gradient",
         argnums=places(argnums if argnum is None else argnum),
         has_aux=has_aux,
+        holomorphic=holomorphic,
         jit=jit,
         memory=memory,
         label="value_and_grad",
@@ -169,7 +181,8 @@ def vjp(
     -------
     value, pullback
         `pullback(cotangent)` takes a cotangent with the structure and shapes of `value` and returns the cotangents
-        of the primals: one alone, or a tuple of several. It may be called again.
+        of the primals: one alone, or a tuple of several. It may be called again. Cotangents of complex values are
+        carried back by plain transposes: that of a holomorphic function, with 1.0, is its derivative.
     """
     if not primals:
         return _transform(function, "vjp", argnums=ALL, jit=jit, memory=memory, label="vjp")
@@ -198,7 +211,8 @@ def jvp(
     Returns
     -------
     value, tangent
-        With the same structure.
+        With the same structure. Of complex arguments the tangent is the directional derivative along a complex
+        direction; cotangent and tangent pair as Re(sum(cotangent * tangent)).
     """
     if primals is None and tangents is None:
         return _transform(function, "jvp", argnums=ALL, jit=jit, label="jvp")

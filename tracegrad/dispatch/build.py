@@ -290,7 +290,7 @@ def _plan(
 
 def _as_numpy(value: Any) -> Any:
     """Python numbers as NumPy's: the text divides by zero as NumPy does."""
-    return np.asarray(value)[()] if isinstance(value, (float, int)) else value
+    return np.asarray(value)[()] if isinstance(value, (float, int, complex)) else value
 
 
 def function_text(source: Source, number: int) -> str:

@@ -16,7 +16,7 @@ from tracegrad.dispatch.events import Event
 from tracegrad.dispatch.tree import Path
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Guard
-from tracegrad.ir.types import type_of
+from tracegrad.ir.types import is_number, type_of
 from tracegrad.ir.unify import WENT_ANOTHER_WAY
 from tracegrad.ir.walk import all_steps
 from tracegrad.tensor.captured import Captured, Leaf
@@ -157,7 +157,7 @@ def shown(value: Any) -> str:
         text = repr(value.item() if isinstance(value, np.generic) else value)
         return text if len(text) <= 40 else f"{text[:37]}..."
     if isinstance(value, np.ndarray):
-        return str(type_of(value)) if value.dtype.kind in "fiub" else f"an array of {value.dtype}"
+        return str(type_of(value)) if is_number(value.dtype) else f"an array of {value.dtype}"
     if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, type, np.ufunc, types.ModuleType)):
         return f"`{getattr(value, '__name__', type(value).__name__)}`"
     if isinstance(value, types.CodeType):

@@ -32,7 +32,7 @@ from tracegrad.dispatch.keeping import Keeping
 from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
-from tracegrad.dispatch.signature import Call, Signature, Wrt, checked_options
+from tracegrad.dispatch.signature import Call, Signature, Wrt, check_complex, checked_options
 from tracegrad.dispatch.tiers import (
     another_path,
     fits_first,
@@ -78,6 +78,8 @@ class Dispatcher(Keeping):
         A gradient is returned with the value before it.
     has_aux : bool
         The function returns `(value, aux)`; aux is returned as it is.
+    holomorphic : bool
+        Value and arguments are complex, and the gradient is the complex derivative.
     jit : str or None
         "auto", "native" or "python" for this function; None follows `config.jit`.
     memory : int, str or None
@@ -104,6 +106,7 @@ class Dispatcher(Keeping):
         argnums: Wrt = None,
         with_value: bool = False,
         has_aux: bool = False,
+        holomorphic: bool = False,
         jit: str | None = None,
         memory: int | str | None = None,
         label: str = "grad",
@@ -114,6 +117,7 @@ class Dispatcher(Keeping):
         self.mode = mode
         self.with_value = with_value
         self.has_aux = has_aux
+        self.holomorphic = holomorphic
         self.jit = jit
         self.label = label
         self.signature = Signature(function, argnums, label)
@@ -201,6 +205,8 @@ class Dispatcher(Keeping):
             call.outer = call.outer or any(getattr(t, "recorder", None) is not None for t in tangents)
         else:
             call = self.signature.flat_call(args, keywords)
+        if self.holomorphic:
+            check_complex(call, self.label)
         call.tangents.extend(tangents)
         if call.outer or is_capturing():
             return self._inline(self._captured(call), call)
@@ -412,12 +418,10 @@ class Dispatcher(Keeping):
             return inline.push_inline(captured, call, call.tangents)
         single = self._single(call)
         value, rest = inline.run_inline(
-            self.function,
             captured,
             call,
             self.mode,
-            self.has_aux,
-            self.label,
+            self._seeded(captured),
             self.memory,
         )
         if self.mode == "value":
@@ -433,7 +437,7 @@ class Dispatcher(Keeping):
         return len(call.groups) == 1 if self.signature.all else self.signature.single
 
     def _seeded(self, captured: Captured) -> tuple[int, ...]:
-        return seeded_outputs(captured, self.mode, self.has_aux, self.label, self.function)
+        return seeded_outputs(captured, self.mode, self.has_aux, self.label, self.function, self.holomorphic)
 
     def _wrt_places(self, captured: Captured, call: Call) -> list[int]:
         """The trace inputs of the differentiated leaves, in order."""

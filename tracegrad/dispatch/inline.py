@@ -13,7 +13,7 @@ from typing import Any
 
 from tracegrad import tree
 from tracegrad.config import config
-from tracegrad.dispatch.results import cotangent_leaves, seeded_outputs, value_tree
+from tracegrad.dispatch.results import cotangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Trace
@@ -26,19 +26,16 @@ from tracegrad.tensor.redraw import Drawn, Given, drawn_value
 
 
 def run_inline(
-    function: Callable[..., Any],
     captured: Captured,
     call: Call,
     mode: str,
-    has_aux: bool,
-    label: str,
+    seeded: Sequence[int],
     memory: int | None,
 ) -> tuple[Any, list[Any] | Callable[[Any], list[Any]]]:
     """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to
     them."""
     values = _outer_values(captured, call)
     trace = prepared(captured.trace)
-    seeded = seeded_outputs(captured, mode, has_aux, label, function)
     where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
     wrt = [where[place] for _, places in call.groups for place in places]
     count = len(trace.outputs)

@@ -219,6 +219,8 @@ class _Passing:
             return ("array", value.dtype.name, value.ndim, slot)
         if isinstance(value, np.generic):
             return ("scalar", value.dtype.name, self._slot(type(value)))
+        if type(value) is complex:  # its number lies where NumPy's complex128 has it
+            return ("scalar", "complex128", self._slot(complex))
         return ("number_or_int",) if active else (type(value).__name__,)
 
     def read(self, read: Read) -> tuple[int, int, Tree]:

@@ -26,7 +26,7 @@ def definition(function: Callable[..., Any]) -> Location | None:
 
 
 def seeded_outputs(
-    captured: Captured, mode: str, has_aux: bool, label: str, function: Callable[..., Any]
+    captured: Captured, mode: str, has_aux: bool, label: str, function: Callable[..., Any], holomorphic: bool
 ) -> tuple[int, ...]:
     """The outputs of the trace that get a cotangent.
 
@@ -72,6 +72,17 @@ def seeded_outputs(
             if kind.size != 1
             else "return a float",
         )
+    if (kind.dtype.kind == "c") is not holomorphic:
+        raise NotScalarError(
+            f"`{label}(..., holomorphic=True)` needs a complex number, but `{name}` returns a real one."
+            if holomorphic
+            else f"`{label}` needs a real number, but `{name}` returns a complex one.",
+            definition(function),
+            "leave holomorphic out"
+            if holomorphic
+            else "take a real number of it, np.abs(z) or z.real; for the derivative of a holomorphic function say "
+            "holomorphic=True",
+        )
     return (first,)
 
 
@@ -103,7 +114,7 @@ def gradient_leaf(value: Any, given: Any) -> Any:
         return value if given.ndim and isinstance(value, np.ndarray) else np.array(value, given.dtype)
     if isinstance(given, np.generic):
         return given.dtype.type(value)
-    return float(value)
+    return complex(value) if isinstance(given, complex) else float(value)
 
 
 def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:

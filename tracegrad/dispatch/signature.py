@@ -17,7 +17,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.config import number_of_bytes
 from tracegrad.errors import ArgumentError
-from tracegrad.ir.types import type_of
+from tracegrad.ir.types import is_number, type_of
 from tracegrad.record.frames import user_location
 from tracegrad.tensor.captured import Leaf
 
@@ -75,7 +75,11 @@ def _kind(leaf: Leaf) -> str:
     if isinstance(leaf.value, np.generic) and leaf.role != "static":
         return f"np.{type(leaf.value).__name__}"
     if leaf.role != "static":
-        return type(leaf.value).__name__ if type(leaf.value) in (int, float) else str(type_of(leaf.value))
+        return (
+            type(leaf.value).__name__
+            if type(leaf.value) in (int, float, complex)
+            else str(type_of(leaf.value))
+        )
     # The `repr` of an object of the user's is the user's code.
     return f"{leaf.value!r:.30}" if _by_value(leaf) else type(leaf.value).__name__
 
@@ -241,12 +245,14 @@ class Signature:
             return Leaf(value, name, "static"), (int, value)
         if kind is np.ndarray or isinstance(value, np.ndarray):
             return self._array_leaf(value, name, active)
-        if isinstance(value, np.generic) and value.dtype.kind in "fiu":
-            if active and value.dtype.kind != "f":
+        if kind is complex:
+            return Leaf(value, name, "active" if active else "traced"), complex
+        if isinstance(value, np.generic) and value.dtype.kind in "fiuc" and is_number(value.dtype):
+            if active and value.dtype.kind not in "fc":
                 value = np.float64(value)
             return Leaf(value, name, "active" if active else "traced"), (value.dtype, None)
         if getattr(value, "recorder", None) is not None:
-            if active and value.dtype.kind not in "f":
+            if active and value.dtype.kind not in "fc":
                 raise self._refused(
                     name, active, f"a traced value of {value.dtype}", "pass a float or an array of floats"
                 )
@@ -267,13 +273,13 @@ class Signature:
                 kind = type(value).__name__
                 raise self._refused(name, active, f"a {kind}, not a plain array", f"pass np.asarray({name})")
             value = np.asarray(value)
-        if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
+        if not is_number(value.dtype):
             raise self._refused(
                 name, active, f"an array of {value.dtype}", "pass an array of float64 or float32"
             )
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
-        if active and value.dtype.kind != "f":
+        if active and value.dtype.kind not in "fc":
             raise self._refused(name, active, f"an array of {value.dtype}", f"pass {name}.astype(float)")
         return Leaf(value, name, "active" if active else "traced"), (value.dtype, value.shape)
 
@@ -292,13 +298,29 @@ def _why_not(value: Any) -> tuple[str, str]:
         return "None", "pass a float or an array of floats"
     if isinstance(value, (bool, np.bool_)):
         return f"{value!r}, a bool", "pass a float, or choose another argument with argnums"
-    if isinstance(value, (complex, np.complexfloating)):
-        return f"{value!r}, a complex number", "pass its real and imaginary parts as two arguments"
+    if isinstance(value, np.generic) and value.dtype.kind in "fc":
+        return f"a number of type {value.dtype}", "pass a float64 or a complex128"
     if isinstance(value, (str, bytes)):
         return f"{value!r:.40}, a {type(value).__name__}", "choose another argument with argnums"
     if hasattr(value, "__array__"):
         return f"a {type(value).__name__}", "pass it as an array, np.asarray(...)"
     return f"an object of class {type(value).__name__}", "choose another argument with argnums"
+
+
+def check_complex(call: Call, label: str) -> None:
+    """Refuse real arguments where the complex derivative is asked for.
+
+    Raises
+    ------
+    ArgumentError : an argument that is differentiated is real
+    """
+    for leaf in call.leaves:
+        if leaf.role == "active" and type_of(getattr(leaf.value, "value", leaf.value)).dtype.kind != "c":
+            raise ArgumentError(
+                f"`{label}(..., holomorphic=True)` differentiates by `{leaf.name}`, which is real.",
+                user_location(),
+                "pass a complex number, or an array of them",
+            )
 
 
 def by_identity(value: Any) -> bool:

@@ -42,6 +42,11 @@ class ArrayType:
         return f"{self.dtype.str[1:]}[{','.join(map(str, self.shape))}]"
 
 
+def is_number(dtype: np.dtype[Any]) -> bool:
+    """Whether programs compute with this dtype: no numbers wider than NumPy's usual ones, no objects, no records."""
+    return dtype.kind in "fiubc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)
+
+
 def array_type(shape: Sequence[int], dtype: Any) -> ArrayType:
     """The type with this shape and anything NumPy takes for a dtype."""
     return ArrayType(tuple(shape), np.dtype(dtype))

@@ -10,7 +10,7 @@ import numpy as np
 from tracegrad.kernels import powers
 from tracegrad.ops.compare import equal, greater, sign, trunc, where
 from tracegrad.ops.elementary import log
-from tracegrad.ops.families import anywhere, away_from_zero, constant_of, elementwise, positive
+from tracegrad.ops.families import anywhere, away_from_zero, cast, constant_of, elementwise, positive
 from tracegrad.ops.op import Op
 
 
@@ -39,8 +39,11 @@ def _partial_of_exponent(z: Any, x: Any, y: Any) -> Any:
     if constant_of(y) is not None:
         return None
     base = constant_of(x)
-    if base is not None and np.all(base > 0):
+    if base is not None and np.isrealobj(base) and np.all(base > 0):
         return z * (math.log(base) if isinstance(base, (int, float)) else np.log(base))
+    if z.dtype.kind == "c":
+        zero = equal(x, 0)
+        return where(zero, 0.0, z * log(cast(where(zero, 1.0, x), z.dtype)))
     above = greater(x, 0)
     return where(above, z * log(where(above, x, 1.0)), 0.0)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracegrad.ops.compare import sign
-from tracegrad.ops.families import positive
+from tracegrad.ops.families import Unknown, positive
 from tracegrad.ops.op import Op
 from tracegrad.ops.special import by_ufunc, of_order, several, special, special_dtype
 
@@ -37,7 +37,13 @@ jv: Op = order_v("jv", lambda z, n, x: 0.5 * (jv(n - 1, x) - jv(n + 1, x)))
 yv: Op = order_v("yv", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
 yn: Op = of_order("yn", lambda z, n, x: 0.5 * (yv(n - 1, x) - yv(n + 1, x)))
 iv: Op = order_v("iv", lambda z, n, x: 0.5 * (iv(n - 1, x) + iv(n + 1, x)))
-ive: Op = order_v("ive", lambda z, n, x: 0.5 * (ive(n - 1, x) + ive(n + 1, x)) - sign(x) * z)
+ive: Op = order_v(
+    "ive",
+    lambda z, n, x: (
+        Unknown("z") if x.dtype.kind == "c" else 0.5 * (ive(n - 1, x) + ive(n + 1, x)) - sign(x) * z
+    ),
+)
+"""Of complex numbers it is scaled by their real part alone, and has no complex derivative."""
 kv: Op = order_v("kv", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)))
 k0e: Op = special("k0e", lambda z, x: z - k1e(x), domain=positive, dtype=by_ufunc("k0e"))
 k1e: Op = special("k1e", lambda z, x: z - k0e(x) - z / x, domain=positive, dtype=by_ufunc("k1e"))

@@ -17,13 +17,28 @@ from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
 from tracegrad.kernels import elements as kernels
 from tracegrad.kernels import shapes
-from tracegrad.ops.families import anywhere, broadcast_to, broadcast_type, case, cast, elementwise, sum_to
+from tracegrad.ops.families import (
+    anywhere,
+    broadcast_to,
+    broadcast_type,
+    case,
+    cast,
+    conj,
+    elementwise,
+    sum_to,
+)
 from tracegrad.ops.op import Op, call, literal
 
-greater: Op = elementwise(np.greater, passes_zero=True, symbol=">")
-greater_equal: Op = elementwise(np.greater_equal, passes_zero=True, symbol=">=")
-less: Op = elementwise(np.less, passes_zero=True, symbol="<")
-less_equal: Op = elementwise(np.less_equal, passes_zero=True, symbol="<=")
+
+def _is_real(instr: Instr) -> bool:
+    """Whether compiled code can order the inputs: NumPy orders complex numbers too."""
+    return all(a.dtype.kind != "c" for a in instr.inputs)
+
+
+greater: Op = elementwise(np.greater, passes_zero=True, symbol=">", native=_is_real)
+greater_equal: Op = elementwise(np.greater_equal, passes_zero=True, symbol=">=", native=_is_real)
+less: Op = elementwise(np.less, passes_zero=True, symbol="<", native=_is_real)
+less_equal: Op = elementwise(np.less_equal, passes_zero=True, symbol="<=", native=_is_real)
 equal: Op = elementwise(np.equal, passes_zero=True, symbol="==")
 not_equal: Op = elementwise(np.not_equal, passes_zero=True, symbol="!=")
 logical_and: Op = elementwise(np.logical_and, passes_zero=True)
@@ -58,7 +73,14 @@ exponent: Op = elementwise(
     native=False,
 )
 """The power of two that `np.frexp` splits off."""
-absolute: Op = elementwise(np.absolute, lambda z, x: sign(x), callee="np.abs", edge="0 at 0")
+
+
+def _absolute_partial(z: Any, x: Any) -> Any:
+    """The sign; of a complex number its conjugate, conj(x) / |x|; 0 at 0."""
+    return sign(x) if x.dtype.kind != "c" else conj(x) / where(equal(z, 0), 1.0, z)
+
+
+absolute: Op = elementwise(np.absolute, _absolute_partial, callee="np.abs", edge="0 at 0")
 
 
 fabs: Op = elementwise(np.fabs, lambda z, x: sign(x), edge="0 at 0")

@@ -26,9 +26,11 @@ def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
     return lambda x, axis: ArrayType(x.shape, dtype_after(function, x.dtype))
 
 
-def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
+def _native_cumulative(kernel: Any, start: float, real_only: bool = False) -> Callable[[Instr], Any]:
     def native(instr: Instr) -> Any:
         x, out = instr.inputs[0], instr.outputs[0]
+        if real_only and x.dtype.kind == "c":
+            return False
         return (
             kernel,
             *memory_blocks(x.shape, instr.params["axis"]),
@@ -127,7 +129,7 @@ argsort: Op = Op(
         **({"axis": instr.params["axis"]} if instr.params["axis"] != instr.inputs[0].ndim - 1 else {}),
         kind="stable",
     ),
-    native=_native_cumulative(kernels.argsort_blocks, 0),
+    native=_native_cumulative(kernels.argsort_blocks, 0, real_only=True),
     sample=_ALONG,
 )
 """Stable, so that ties come out the same in every tier."""

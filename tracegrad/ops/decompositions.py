@@ -17,9 +17,20 @@ from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels import decompositions as kernels
 from tracegrad.ops.compare import equal, where
-from tracegrad.ops.families import case, cast
+from tracegrad.ops.families import case, cast, imag, real_dtype
 from tracegrad.ops.index import getitem
-from tracegrad.ops.linalg import adjoint, check_square, definite, float_dtype, halved, regular, solve
+from tracegrad.ops.linalg import (
+    adjoint,
+    by_gradients,
+    check_square,
+    definite,
+    float_dtype,
+    halved,
+    hermitian,
+    regular,
+    solve,
+    transposed,
+)
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.shape import concatenate, diag, diagonal, expand_dims, tril, triu
 
@@ -66,9 +77,10 @@ def on_diagonal(w: Any) -> Any:
 def _eigh_type(x: Any) -> tuple[ArrayType, ArrayType]:
     check_square(x)
     dtype = float_dtype(x)
-    return ArrayType(x.shape[:-1], dtype), ArrayType(x.shape, dtype)
+    return ArrayType(x.shape[:-1], real_dtype(dtype)), ArrayType(x.shape, dtype)
 
 
+@by_gradients
 def _eigh_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     """Giles, Collected matrix derivative results, 2008, section 3.1, for the triangle that is read."""
     w, v = z
@@ -81,8 +93,7 @@ def _eigh_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
 
 def _eigh_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
     w, v = z
-    change = tril(tangents[0], k=0) + adjoint(tril(tangents[0], k=-1))
-    inner = adjoint(v) @ change @ v
+    inner = adjoint(v) @ hermitian(tangents[0]) @ v
     return cast(diagonal(inner, k=0), w.dtype), cast(v @ (gaps_of(w) * inner), v.dtype)
 
 
@@ -110,9 +121,11 @@ def _svd_type(x: Any) -> tuple[ArrayType, ...]:
         )
     *lead, m, n = x.shape
     k, dtype = min(m, n), float_dtype(x)
-    return ArrayType((*lead, m, k), dtype), ArrayType((*lead, k), dtype), ArrayType((*lead, k, n), dtype)
+    values = ArrayType((*lead, k), real_dtype(dtype))
+    return ArrayType((*lead, m, k), dtype), values, ArrayType((*lead, k, n), dtype)
 
 
+@by_gradients
 def _svd_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     """Townsend, Differentiating the singular value decomposition, 2016."""
     u, s, vh = z
@@ -122,7 +135,10 @@ def _svd_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     outside = None
     if u_bar is not None:
         turn = u_adjoint @ u_bar
-        inner = plus(inner, gaps * (turn - adjoint(turn)) * columns(s))
+        turned = turn - adjoint(turn)
+        inner = plus(inner, gaps * turned * columns(s))
+        if x.dtype.kind == "c":  # the phase of each pair of vectors
+            inner = inner + on_diagonal(diagonal(turned, k=0) / (2 * s))
         if x.shape[-2] > x.shape[-1]:
             outside = ((u_bar - u @ turn) / columns(s)) @ vh
     if vh_bar is not None:
@@ -141,6 +157,9 @@ def _svd_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, ...]:
     gaps, turned = gaps_of(s * s), adjoint(inner)
     u_dot = u @ (gaps * (inner * columns(s) + _rows(s) * turned))
     v_turn = gaps * (_rows(s) * inner + turned * columns(s))
+    if x.dtype.kind == "c":
+        phase = on_diagonal(diagonal(inner - turned, k=0) / (4 * s))
+        u_dot, v_turn = u_dot + u @ phase, v_turn - phase
     vh_dot = adjoint(v_turn) @ vh
     if x.shape[-2] > x.shape[-1]:
         right = change @ adjoint(vh)
@@ -173,6 +192,7 @@ def _qr_type(x: Any) -> tuple[ArrayType, ArrayType]:
     return ArrayType((*lead, m, n), float_dtype(x)), ArrayType((*lead, n, n), float_dtype(x))
 
 
+@by_gradients
 def _qr_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     """Walter and Lehmann, Algorithmic differentiation of linear algebra functions, 2010."""
     q, r = z
@@ -180,8 +200,10 @@ def _qr_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     inner = None if r_bar is None else r @ adjoint(r_bar)
     if q_bar is not None:
         inner = plus(inner, -(adjoint(q_bar) @ q))
-    low = tril(inner, k=-1)
-    total = q @ (tril(inner, k=0) + adjoint(low))
+    if q.dtype.kind == "c":  # the diagonal of r is real
+        total = q @ (halved(inner) + adjoint(halved(inner)))
+    else:
+        total = q @ (tril(inner, k=0) + adjoint(tril(inner, k=-1)))
     if q_bar is not None:
         total = total + q_bar
     return (cast(adjoint(solve(r, adjoint(total))), x.dtype),)
@@ -193,6 +215,8 @@ def _qr_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
     inner = adjoint(q) @ moved
     low = tril(inner, k=-1)
     turn = low - adjoint(low)
+    if inner.dtype.kind == "c":
+        turn = turn + on_diagonal(imag(diagonal(inner, k=0)) * 1j)
     q_dot = moved + q @ (turn - inner)
     return cast(q_dot, q.dtype), cast(triu((inner - turn) @ r, k=0), r.dtype)
 
@@ -222,6 +246,7 @@ def _pinv_type(x: Any, rcond: float) -> ArrayType:
     return ArrayType((*x.shape[:-2], x.shape[-1], x.shape[-2]), float_dtype(x))
 
 
+@by_gradients
 def _pinv_vjp(g: Any, z: Any, x: Any, rcond: float) -> tuple[Any, ...]:
     turned, pinv_adjoint = adjoint(g), adjoint(z)
     total = -(pinv_adjoint @ g @ pinv_adjoint)
@@ -273,8 +298,9 @@ def of_matrix(name: str, sample: Any) -> Op:
     """
 
     def evaluate(x: Any) -> Any:
-        found = getattr(_scipy_linalg(), name)(np.asarray(x, np.float64))
-        if np.iscomplexobj(found):
+        x = np.asarray(x)
+        found = getattr(_scipy_linalg(), name)(x.astype(np.result_type(x, np.float64), copy=False))
+        if np.iscomplexobj(found) and not np.iscomplexobj(x):
             raise np.linalg.LinAlgError(f"`scipy.linalg.{name}` of this matrix is complex")
         return found.astype(float_dtype(np.asarray(x)), copy=False)
 
@@ -293,7 +319,7 @@ def of_matrix(name: str, sample: Any) -> Op:
         name,
         evaluate,
         result_type=result_type,
-        vjp=lambda g, z, x: (cast(along(adjoint(x), g), x.dtype),),
+        vjp=lambda g, z, x: (cast(along(transposed(x), g), x.dtype),),
         jvp=lambda tangents, z, x: cast(along(x, tangents[0]), z.dtype),
         callee=f"scipy.linalg.{name}",
         imports="import scipy.linalg",
@@ -315,10 +341,10 @@ tanhm: Op = of_matrix("tanhm", (case((3, 3)),))
 
 
 def _sylvester_vjp(g: Any, z: Any, a: Any, b: Any, q: Any) -> tuple[Any, ...]:
-    q_bar = solve_sylvester(adjoint(a), adjoint(b), g)
+    q_bar = solve_sylvester(transposed(a), transposed(b), g)
     return (
-        cast(-(q_bar @ adjoint(z)), a.dtype),
-        cast(-(adjoint(z) @ q_bar), b.dtype),
+        cast(-(q_bar @ transposed(z)), a.dtype),
+        cast(-(transposed(z) @ q_bar), b.dtype),
         cast(q_bar, q.dtype),
     )
 

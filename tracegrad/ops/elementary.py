@@ -82,7 +82,11 @@ sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x), vector=exponential.sinh)
 cosh: Op = elementwise(np.cosh, lambda z, x: sinh(x), vector=exponential.cosh)
 tanh: Op = elementwise(np.tanh, lambda z, x: 1 - z * z, vector=exponential.tanh)
 arcsinh: Op = elementwise(np.arcsinh, lambda z, x: 1 / sqrt(x * x + 1))
-arccosh: Op = elementwise(np.arccosh, lambda z, x: 1 / sqrt(x * x - 1), domain=above_one)
+arccosh: Op = elementwise(
+    np.arccosh,
+    lambda z, x: 1 / (sqrt(x - 1) * sqrt(x + 1) if x.dtype.kind == "c" else sqrt(x * x - 1)),
+    domain=above_one,
+)
 arctanh: Op = elementwise(np.arctanh, lambda z, x: 1 / (1 - x * x), domain=unit)
 
 deg2rad: Op = elementwise(np.deg2rad, lambda z, x: math.pi / 180)
@@ -93,7 +97,7 @@ degrees: Op = elementwise(np.degrees, lambda z, x: 180 / math.pi)
 
 def _sinc_partial(z: Any, x: Any) -> Any:
     """(cos πx - sinc x) / x; near 0, where that cancels, its series -π²x/3 + π⁴x³/30 - π⁶x⁵/840 + π⁸x⁷/45360."""
-    near = less(x * x, 1e-3)
+    near = less(absolute(x * x) if x.dtype.kind == "c" else x * x, 1e-3)
     far = where(near, 1.0, x)
     s = x * x * math.pi**2
     series = x * (math.pi**2 * (-1 / 3 + s * (1 / 30 + s * (-1 / 840 + s * (1 / 45360 - s / 3991680)))))

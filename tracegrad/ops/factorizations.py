@@ -14,9 +14,20 @@ import numpy as np
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.decompositions import columns, gaps_of, on_diagonal, plus
-from tracegrad.ops.families import case, cast
+from tracegrad.ops.families import case, cast, real_dtype
 from tracegrad.ops.index import read
-from tracegrad.ops.linalg import adjoint, check_square, definite, float_dtype, halved, regular, solve
+from tracegrad.ops.linalg import (
+    adjoint,
+    by_gradients,
+    check_square,
+    definite,
+    float_dtype,
+    halved,
+    hermitian,
+    regular,
+    solve,
+    transposed,
+)
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import diagonal, reshape, tril, triu
@@ -65,8 +76,8 @@ def _lu_vjp(g: Any, z: Any, a: Any) -> tuple[Any, ...]:
     """de Hoog, Anderssen and Lukas, Differentiation of matrix functionals using triangular factorization, 2011."""
     lu, pivots = z
     low, up = _parts(lu)
-    inner = tril(adjoint(low) @ tril(g[0], k=-1), k=-1) + triu(triu(g[0], k=0) @ adjoint(up), k=0)
-    bar = solve(adjoint(low), adjoint(solve(up, adjoint(inner))))
+    inner = tril(transposed(low) @ tril(g[0], k=-1), k=-1) + triu(triu(g[0], k=0) @ transposed(up), k=0)
+    bar = solve(transposed(low), transposed(solve(up, transposed(inner))))
     rows = pivoted_rows(pivots)
     return (cast(read(bar, (inverse_rows(rows),)), a.dtype),)
 
@@ -81,7 +92,7 @@ def _lu_jvp(tangents: Any, z: Any, a: Any) -> tuple[Any, None]:
     lu, pivots = z
     low, up = _parts(lu)
     moved = read(tangents[0], (pivoted_rows(pivots),))
-    inner = solve(low, adjoint(solve(adjoint(up), adjoint(moved))))
+    inner = solve(low, transposed(solve(transposed(up), transposed(moved))))
     return cast(low @ tril(inner, k=-1) + triu(inner, k=0) @ up, lu.dtype), None
 
 
@@ -106,9 +117,10 @@ lu_factor: Op = Op(
 def _eigh_type(a: Any, b: Any) -> tuple[ArrayType, ArrayType]:
     check_square(a)
     dtype = float_dtype(a, b)
-    return ArrayType(a.shape[:1], dtype), ArrayType(a.shape, dtype)
+    return ArrayType(a.shape[:1], real_dtype(dtype)), ArrayType(a.shape, dtype)
 
 
+@by_gradients
 def _eigh_vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, ...]:
     w, v = z
     a_inner = b_inner = None
@@ -132,18 +144,14 @@ def _eigh_jvp(tangents: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
     w, v = z
     change, turn = None, None
     if tangents[0] is not None:
-        change = adjoint(v) @ _symmetric(tangents[0]) @ v
+        change = adjoint(v) @ hermitian(tangents[0]) @ v
     if tangents[1] is not None:
-        of_b = adjoint(v) @ _symmetric(tangents[1]) @ v
+        of_b = adjoint(v) @ hermitian(tangents[1]) @ v
         change = plus(change, -(of_b * columns(w)))
         turn = -0.5 * on_diagonal(diagonal(of_b, k=0))
     w_dot = diagonal(change, k=0)
     inner = gaps_of(w) * change
     return cast(w_dot, w.dtype), cast(v @ (inner if turn is None else inner + turn), v.dtype)
-
-
-def _symmetric(x: Any) -> Any:
-    return tril(x, k=0) + adjoint(tril(x, k=-1))
 
 
 generalised_eigh: Op = Op(

@@ -85,8 +85,20 @@ def broadcast_type(dtype: Callable[..., Any]) -> Callable[..., ArrayType]:
 
 
 def cast(x: Any, dtype: np.dtype[Any]) -> Any:
-    """`x` with this dtype; `x` itself where it has it, or is absent."""
-    return x if x is None or x.dtype == dtype else astype(x, dtype=dtype)
+    """A derivative in the dtype of its primal; `x` itself where it has it, or is absent.
+
+    Of a real primal, that entered complex arithmetic, it is the real part: the one place where that is taken.
+    """
+    if x is None or x.dtype == dtype:
+        return x
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        x = real(x)
+    return x if x.dtype == dtype else astype(x, dtype=dtype)
+
+
+def conj(x: Any) -> Any:
+    """The complex conjugate; a real value itself."""
+    return conjugate(x) if x.dtype.kind == "c" else x
 
 
 def constant_of(value: Any) -> Any:
@@ -428,7 +440,7 @@ broadcast_to: Op = linear(
 
 astype: Op = linear(
     lambda x, dtype: np.asarray(x).astype(dtype)[()],
-    transpose=lambda g, x, dtype: astype(g, dtype=x.dtype) if x.dtype.kind in "fc" else None,
+    transpose=lambda g, x, dtype: g if x.dtype.kind in "fc" else None,
     result_type=lambda x, dtype: ArrayType(x.shape, np.dtype(dtype)),
     name="astype",
     emit=lambda inputs, instr: (
@@ -440,6 +452,7 @@ astype: Op = linear(
         if instr.inputs[0].shape
         else ast.Call(func=call_dtype(instr.params["dtype"]), args=[inputs[0]], keywords=[])
     ),
+    native=lambda instr: instr.inputs[0].dtype.kind != "c" or instr.outputs[0].dtype.kind == "c",
     sample=(
         case((2, 3), dtype=np.dtype(np.float64)),
         case((), dtype=np.dtype(np.float64)),
@@ -447,6 +460,36 @@ astype: Op = linear(
     ),
 )
 """Another dtype; to one that carries no derivative the derivative stops."""
+
+
+def real_linear(function: Callable[..., Any], back: Callable[[Any], Any], dtype: Any, view: Any = None) -> Op:
+    """Declare an elementwise op of complex numbers that is linear over the real numbers alone.
+
+    `back(g)` is the cotangent of its input: Re(g * op(t)) = Re(back(g) * t) for every tangent t.
+    """
+    name = function.__name__
+    op = Op(
+        name,
+        function,
+        result_type=broadcast_type(dtype),
+        vjp=lambda g, z, x: (cast(back(g), x.dtype),),
+        jvp=lambda tangents, z, x: op(tangents[0]),
+        emit=view and (lambda inputs, instr: ast.Attribute(value=inputs[0], attr=name, ctx=ast.Load())),
+        family="elementwise",
+        sample=(case((3,)), case((2, 3)), case(()), case((0,))),
+        view=view,
+    )
+    return op
+
+
+def real_dtype(token: Any) -> np.dtype[Any]:
+    """The dtype of real and imaginary part."""
+    return np.empty(0, token).real.dtype
+
+
+real: Op = real_linear(np.real, lambda g: g, real_dtype, view=lambda x, part: part + imag(x) * 1j)
+imag: Op = real_linear(np.imag, lambda g: g * -1j, real_dtype, view=lambda x, part: real(x) + part * 1j)
+conjugate: Op = real_linear(np.conjugate, conj, lambda token: ufunc_dtype(np.conjugate, token))
 
 
 def call_dtype(dtype: Any) -> ast.expr:

@@ -24,8 +24,10 @@ from tracegrad.ops import (  # noqa: F401 (they answer)  # noqa: F401 (they answ
     scipy_samples,
     scipy_sparse,
 )
+from tracegrad.ops.families import conj
 from tracegrad.ops.numpy_elementwise import clip, round, where
 from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, operand, value
+from tracegrad.ops.numpy_fourier import FOURIER_FORMS
 from tracegrad.ops.numpy_linalg import dot, einsum, linalg_norm, matmul, trace
 from tracegrad.ops.numpy_padding import pad
 from tracegrad.ops.numpy_reduce import (
@@ -119,6 +121,7 @@ SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **SPECIAL,
     **STATS,
     **SCIPY_FORMS,
+    **FOURIER_FORMS,
 }
 """SciPy's callables by their full name, `scipy.special.erf`."""
 
@@ -152,10 +155,6 @@ def _compress(x: Any, condition: Any, axis: int | None = None, **keywords: Any) 
     return FUNCTIONS[np.compress](condition, x, axis, **keywords)
 
 
-def _conj(x: Any) -> Any:
-    return x
-
-
 METHODS: dict[str, Callable[..., Any]] = {
     "all": all,
     "any": any,
@@ -166,8 +165,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "choose": FUNCTIONS[np.choose],
     "clip": _clip,
     "compress": _compress,
-    "conj": _conj,
-    "conjugate": _conj,
+    "conj": conj,
+    "conjugate": conj,
     "copy": copy,
     "cumprod": cumprod,
     "cumsum": cumsum,

@@ -1,4 +1,4 @@
-"""Linear algebra: matmul, dot, outer, einsum; solve, inv, det, slogdet, cholesky.
+"""Linear algebra: matmul, dot, outer; solve, inv, det, slogdet, cholesky.
 
 A rule that works on the last two axes works on stacks of matrices too. Begin with `matmul`.
 """
@@ -6,7 +6,7 @@ A rule that works on the last two axes works on stacks of matrices too. Begin wi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,18 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
 from tracegrad.kernels import products as kernels
-from tracegrad.ops.families import bilinear, broadcast_to, case, cast, linear, memory_steps, sum_to
-from tracegrad.ops.index import Slot, index_add, set_along, zeros_like
-from tracegrad.ops.op import Op, call, literal
+from tracegrad.ops.families import (
+    bilinear,
+    broadcast_to,
+    case,
+    cast,
+    conj,
+    imag,
+    linear,
+    real_dtype,
+    sum_to,
+)
+from tracegrad.ops.op import Op, call
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import diagonal_length, diagonal_transpose, expand_dims, reshape, transpose, tril
 
@@ -35,9 +44,14 @@ def _matmul_type(x: Any, y: Any) -> ArrayType:
     return ArrayType((*lead, *x.shape[-2:-1], *(y.shape[-1:] if y.ndim > 1 else ())), dtype)
 
 
-def adjoint(x: Any) -> Any:
+def transposed(x: Any) -> Any:
     """The last two axes exchanged."""
     return transpose(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def adjoint(x: Any) -> Any:
+    """The conjugate of the transpose."""
+    return conj(transposed(x))
 
 
 def _matmul_vjp(g: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -53,7 +67,7 @@ def _matmul_vjp(g: Any, x: Any, y: Any) -> tuple[Any, Any]:
         g = expand_dims(g, axis=(g.ndim - 1,))
     if y.ndim == 1:
         g = expand_dims(g, axis=(g.ndim,))
-    return _fitted(g @ adjoint(right), left, x), _fitted(adjoint(left) @ g, right, y)
+    return _fitted(g @ transposed(right), left, x), _fitted(transposed(left) @ g, right, y)
 
 
 def _fitted(bar: Any, grown: Any, x: Any) -> Any:
@@ -153,164 +167,6 @@ trace: Op = linear(
 """Of a matrix; the sum over a stack of diagonals is `numpy_linalg.trace`."""
 
 
-# --- einsum -----------------------------------------------------------------------------------------------------------
-
-
-def _letters(subscripts: str) -> tuple[list[str], str]:
-    inputs, _, output = subscripts.partition("->")
-    return inputs.split(","), output
-
-
-def _sizes(terms: Sequence[str], operands: Sequence[Any]) -> dict[str, int]:
-    """The length each letter stands for; a length of one gives way."""
-    sizes: dict[str, int] = {}
-    for term, x in zip(terms, operands, strict=True):
-        if len(term) != x.ndim:
-            raise ValueError(f"einsum subscripts {term!r} do not fit an array with {x.ndim} axes")
-        for letter, n in zip(term, x.shape, strict=True):
-            known = sizes.setdefault(letter, n)
-            if known != n and 1 not in (known, n):
-                raise ValueError(f"einsum index {letter!r} stands for both {known} and {n}")
-            sizes[letter] = n if known == 1 else known
-    return sizes
-
-
-def _einsum_type(*operands: Any, subscripts: str) -> ArrayType:
-    terms, output = _letters(subscripts)
-    sizes = _sizes(terms, operands)
-    return ArrayType(tuple(sizes[letter] for letter in output), promote(*(x.dtype for x in operands)))
-
-
-def _einsum_bar(k: int, g: Any, terms: Sequence[str], output: str, operands: Sequence[Any]) -> Any:
-    """The cotangent of operand `k`: the sum of products of `g` with all others, over what `k` does not have."""
-    x, sizes = operands[k], _sizes(terms, operands)
-    others = [j for j in range(len(terms)) if j != k]
-    there = {*output, *(letter for j in others for letter in terms[j])}
-    wanted = "".join(dict.fromkeys(terms[k]))
-    kept = "".join(letter for letter in wanted if letter in there)
-    factors, inputs = [operands[j] for j in others], [terms[j] for j in others]
-    if output:
-        factors, inputs = [g, *factors], [output, *inputs]
-    found = _product(factors, inputs, kept)
-    if not output:
-        found = g if found is None else g * found
-    if kept and kept != wanted:
-        found = expand_dims(found, axis=tuple(i for i, letter in enumerate(wanted) if letter not in there))
-    if kept != wanted:
-        found = broadcast_to(found, shape=tuple(sizes[letter] for letter in wanted))
-    own = dict(zip(terms[k], x.shape, strict=True))
-    if found.shape != tuple(own[letter] for letter in wanted):
-        found = sum_to(found, shape=tuple(own[letter] for letter in wanted))
-    if wanted == terms[k]:
-        return found
-    grids = dict(zip(wanted, np.ogrid[tuple(slice(own[letter]) for letter in wanted)], strict=True))
-    index = tuple(Slot(i) for i in range(x.ndim))
-    return index_add(zeros_like(x), *(grids[letter] for letter in terms[k]), found, index=index)
-
-
-def _product(factors: Sequence[Any], terms: Sequence[str], output: str) -> Any:
-    """`einsum`, or the factor itself where that is what it gives; None where there is no factor."""
-    if not factors or (len(factors) == 1 and terms[0] == output):
-        return factors[0] if factors else None
-    return einsum(*factors, subscripts=f"{','.join(terms)}->{output}")
-
-
-def _einsum_vjp(g: Any, z: Any, *operands: Any, subscripts: str) -> tuple[Any, ...]:
-    terms, output = _letters(subscripts)
-    return tuple(
-        cast(_einsum_bar(k, g, terms, output, operands), x.dtype) if x.dtype.kind in "fc" else None
-        for k, x in enumerate(operands)
-    )
-
-
-def _einsum_jvp(tangents: Any, z: Any, *operands: Any, subscripts: str) -> Any:
-    total = None
-    for k, t in enumerate(tangents):
-        if t is not None:
-            term = einsum(*operands[:k], t, *operands[k + 1 :], subscripts=subscripts)
-            total = term if total is None else total + term
-    return cast(total, z.dtype)
-
-
-def _einsum_written(x: Any, part: Any, subscripts: str) -> Any:
-    """`ii->i` and `ij->ji` are the argument, looked at along other axes."""
-    (term,), output = _letters(subscripts)
-    if sorted(term) == sorted(output):
-        return transpose(part, axes=tuple(output.index(letter) for letter in term))
-    return set_along(x, part, [output.index(letter) for letter in term])
-
-
-def _native_einsum(instr: Instr) -> Any:
-    """One kernel contracts any two operands; a third is contracted with what the first two give."""
-    terms, output = _letters(instr.params["subscripts"])
-    operands, out = instr.inputs, instr.outputs[0]
-    if len(terms) > 3 or out.dtype.kind == "b" or any(not a.ndim or not a.type.size for a in operands):
-        return False
-    sizes, zero = _sizes(terms, operands), out.dtype.type(0)
-    whole = (tuple(out.shape), zero)
-    if len(terms) == 1:
-        kernel: Any = kernels.contract_one if output else kernels.contract_one_all
-        lengths, steps, out_steps = _contraction((*terms, ""), output, sizes, operands[0].shape, ())
-        return (kernel, lengths, *steps, out_steps, *whole)
-    shapes = [x.shape for x in operands]
-    if len(terms) == 2:
-        kernel = kernels.contract if output else kernels.contract_all
-        lengths, steps, out_steps = _contraction(terms, output, sizes, *shapes)
-        return (kernel, lengths, *steps, out_steps, *whole)
-    between = "".join(letter for letter in dict.fromkeys(terms[0] + terms[1]) if letter in output + terms[2])
-    shape = tuple(sizes[letter] for letter in between)
-    first, first_steps, between_steps = _contraction(terms[:2], between, sizes, *shapes[:2])
-    second, second_steps, out_steps = _contraction((between, terms[2]), output, sizes, shape, shapes[2])
-    kernel = kernels.contract_three if output else kernels.contract_three_all
-    start = (first, *first_steps, between_steps, shape or (1,))
-    return (kernel, *start, second, *second_steps, out_steps, *whole)
-
-
-def _contraction(
-    terms: Sequence[str], output: str, sizes: Mapping[str, int], *shapes: Sequence[int]
-) -> tuple[tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]:
-    """The lengths of all indices; how far each moves through the memory of each operand, and of the result."""
-    letters = [*output, *(letter for letter in dict.fromkeys("".join(terms)) if letter not in output)]
-
-    def steps(term: str, shape: Sequence[int]) -> tuple[int, ...]:
-        each = list(zip(memory_steps(shape), term, strict=True))
-        return tuple(sum(step for step, t in each if t == letter) for letter in letters)
-
-    lengths = tuple(sizes[letter] for letter in letters)
-    moved = [steps(term, shape) for term, shape in zip(terms, shapes, strict=True)]
-    return lengths, moved, steps(output, [sizes[letter] for letter in output])
-
-
-einsum: Op = Op(
-    "einsum",
-    lambda *operands, subscripts: np.einsum(subscripts, *operands, optimize=len(operands) > 2),
-    result_type=_einsum_type,
-    vjp=_einsum_vjp,
-    jvp=_einsum_jvp,
-    emit=lambda inputs, instr: call(
-        "np.einsum",
-        literal(instr.params["subscripts"]),
-        *inputs,
-        **({"optimize": True} if len(inputs) > 2 else {}),
-    ),
-    native=_native_einsum,
-    view=_einsum_written,
-    sample=(
-        case((2, 3), (3, 4), subscripts="ij,jk->ik"),
-        case((2, 3), (2, 3), subscripts="ij,ij->"),
-        case((2, 3), subscripts="ij->j"),
-        case((3, 3), subscripts="ii->i"),
-        case((3, 3), (3,), subscripts="ii,i->i"),
-        case((2, 3, 4), (2, 4), subscripts="bij,bj->bi"),
-        case((2, 3), (3, 2), (2, 2), subscripts="ij,jk,kl->il"),
-        case((2, 3), (3, 2), (2, 2), subscripts="ij,jk,ki->"),
-        case((2,), (2,), (3,), subscripts="i,i,j->j"),
-        case((1, 3), (2, 3), subscripts="ij,ij->ij"),
-    ),
-)
-"""Multilinear; `subscripts` is complete: letters alone, and `->`."""
-
-
 # --- equations and decompositions -------------------------------------------------------------------------------------
 
 
@@ -353,13 +209,13 @@ def _solve_type(a: Any, b: Any) -> ArrayType:
 
 def _solve_vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
     if a.ndim == 2 and b.ndim == 1:
-        b_bar = solve(adjoint(a), g)
+        b_bar = solve(transposed(a), g)
         return cast(-outer(b_bar, z), a.dtype), cast(b_bar, b.dtype)
     right = expand_dims(b, axis=(1,)) if b.ndim == 1 else b
     if b.ndim == 1:
         g, z = (expand_dims(x, axis=(x.ndim,)) for x in (g, z))
-    b_bar = solve(adjoint(a), g)
-    return cast(_fitted(-(b_bar @ adjoint(z)), a, a), a.dtype), cast(_fitted(b_bar, right, b), b.dtype)
+    b_bar = solve(transposed(a), g)
+    return cast(_fitted(-(b_bar @ transposed(z)), a, a), a.dtype), cast(_fitted(b_bar, right, b), b.dtype)
 
 
 def _solve_jvp(tangents: Any, z: Any, a: Any, b: Any) -> Any:
@@ -422,7 +278,7 @@ inv: Op = Op(
     "inv",
     np.linalg.inv,
     result_type=_square_type,
-    vjp=lambda g, z, x: (cast(-(adjoint(z) @ g @ adjoint(z)), x.dtype),),
+    vjp=lambda g, z, x: (cast(-(transposed(z) @ g @ transposed(z)), x.dtype),),
     jvp=lambda tangents, z, x: cast(-(z @ tangents[0] @ z), z.dtype),
     callee="np.linalg.inv",
     native=_native_lapack(kernels.inverse, kernels.inverses),
@@ -442,14 +298,14 @@ def _on_matrix(g: Any) -> Any:
 
 def _trace_of_product(x: Any, y: Any) -> Any:
     """trace(x @ y) of stacks of matrices, without the product."""
-    return sum_(x * adjoint(y), axis=(x.ndim - 2, x.ndim - 1), keepdims=False)
+    return sum_(x * transposed(y), axis=(x.ndim - 2, x.ndim - 1), keepdims=False)
 
 
 det: Op = Op(
     "det",
     np.linalg.det,
     result_type=_scalar_type,
-    vjp=lambda g, z, x: (cast(_on_matrix(g * z) * adjoint(inv(x)), x.dtype),),
+    vjp=lambda g, z, x: (cast(_on_matrix(g * z) * transposed(inv(x)), x.dtype),),
     jvp=lambda tangents, z, x: cast(z * _trace_of_product(inv(x), tangents[0]), z.dtype),
     callee="np.linalg.det",
     native=_native_lapack(kernels.determinant, kernels.determinants),
@@ -457,12 +313,33 @@ det: Op = Op(
 )
 """Its derivative needs the inverse: of a singular matrix NumPy's `LinAlgError` is raised."""
 
+
+def _slogdet_type(x: Any) -> tuple[ArrayType, ArrayType]:
+    sign = _scalar_type(x)
+    return sign, ArrayType(sign.shape, real_dtype(sign.dtype))
+
+
+def _slogdet_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+    """The sign of a real matrix is constant; that of a complex one turns with the imaginary part of the trace."""
+    of_sign, of_log = g
+    if x.dtype.kind == "c" and of_sign is not None:
+        turn = imag(of_sign * z[0]) * 1j
+        of_log = turn if of_log is None else of_log + turn
+    return (None if of_log is None else cast(_on_matrix(of_log) * transposed(inv(x)), x.dtype),)
+
+
+def _slogdet_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
+    change = _trace_of_product(inv(x), tangents[0])
+    turn = z[0] * (imag(change) * 1j) if x.dtype.kind == "c" else None
+    return turn, cast(change, z[1].dtype)
+
+
 slogdet: Op = Op(
     "slogdet",
     lambda x: tuple(np.linalg.slogdet(x)),
-    result_type=lambda x: (_scalar_type(x), _scalar_type(x)),
-    vjp=lambda g, z, x: (None if g[1] is None else cast(_on_matrix(g[1]) * adjoint(inv(x)), x.dtype),),
-    jvp=lambda tangents, z, x: (None, cast(_trace_of_product(inv(x), tangents[0]), z[1].dtype)),
+    result_type=_slogdet_type,
+    vjp=_slogdet_vjp,
+    jvp=_slogdet_jvp,
     callee="np.linalg.slogdet",
     n_outputs=2,
     native=_native_lapack(kernels.log_determinant, kernels.log_determinants),
@@ -475,6 +352,28 @@ def halved(x: Any) -> Any:
     return 0.5 * (tril(x, k=0) + tril(x, k=-1))
 
 
+def by_gradients(rule: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """A vjp written with gradients and adjoints, as books have it: gradients are the conjugates of cotangents."""
+
+    def vjp(g: Any, *rest: Any, **params: Any) -> tuple[Any, ...]:
+        given = tuple(_conjugate_of(part) for part in g) if isinstance(g, tuple) else conj(g)
+        return tuple(map(_conjugate_of, rule(given, *rest, **params)))
+
+    return vjp
+
+
+def _conjugate_of(x: Any) -> Any:
+    return None if x is None else conj(x)
+
+
+def hermitian(change: Any) -> Any:
+    """The Hermitian matrix of which NumPy reads the lower triangle, and of the diagonal the real part."""
+    if change.dtype.kind == "c":
+        return halved(change) + adjoint(halved(change))
+    return tril(change, k=0) + adjoint(tril(change, k=-1))
+
+
+@by_gradients
 def _cholesky_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     """Murray, Differentiation of the Cholesky decomposition, 2016, equation 10, for the triangle that is read."""
     upper = adjoint(z)
@@ -483,8 +382,7 @@ def _cholesky_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
 
 
 def _cholesky_jvp(tangents: Any, z: Any, x: Any) -> Any:
-    change = tril(tangents[0], k=0) + adjoint(tril(tangents[0], k=-1))
-    return cast(z @ halved(solve(z, adjoint(solve(z, change)))), z.dtype)
+    return cast(z @ halved(solve(z, adjoint(solve(z, hermitian(tangents[0]))))), z.dtype)
 
 
 cholesky: Op = Op(

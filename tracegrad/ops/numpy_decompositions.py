@@ -13,12 +13,14 @@ import numpy as np
 
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops import decompositions as ops
-from tracegrad.ops import linalg
+from tracegrad.ops import eigen, linalg
 from tracegrad.ops.arithmetic import divide
-from tracegrad.ops.compare import greater
+from tracegrad.ops.compare import equal, greater
+from tracegrad.ops.numpy_elementwise import conj, imag
+from tracegrad.ops.numpy_elementwise import real as real_part
 from tracegrad.ops.numpy_forms import FUNCTIONS, answers, known, operand
 from tracegrad.ops.numpy_linalg import inv, linalg_norm, matmul, solve, trace
-from tracegrad.ops.numpy_reduce import count_nonzero, max, sum
+from tracegrad.ops.numpy_reduce import all, count_nonzero, max, sum
 from tracegrad.ops.numpy_sampled import real, vander
 from tracegrad.ops.numpy_shape import concatenate, diagonal, expand_dims, reshape, transpose
 
@@ -56,6 +58,28 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
 @answers(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return eigh(a, UPLO).eigenvalues
+
+
+class EigResult(NamedTuple):
+    """What `np.linalg.eig` returns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+@answers(np.linalg.eig)
+def eig(a: Any) -> EigResult:
+    """Of a real matrix whose eigenvalues happen to be real, both are real: that is guarded."""
+    a = operand(a)
+    values, vectors = eigen.eig(a)
+    if a.dtype.kind != "c" and known(all(equal(imag(values), 0))):
+        values, vectors = real_part(values), real_part(vectors)
+    return EigResult(values, vectors)
+
+
+@answers(np.linalg.eigvals)
+def eigvals(a: Any) -> Any:
+    return eig(a).eigenvalues
 
 
 @answers(np.linalg.svd)
@@ -138,7 +162,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     s = svdvals(a)
     rank = known(count_nonzero(greater(s, s[0] * rcond)))
     left = b - matmul(a, x)
-    residuals = reshape(sum(left * left, 0), (-1,)) if m > n and rank == n else np.array([], a.dtype)
+    residuals = np.array([], s.dtype)
+    if m > n and rank == n:
+        residuals = reshape(sum(real_part(conj(left) * left), 0), (-1,))
     return x, residuals, rank, s
 
 

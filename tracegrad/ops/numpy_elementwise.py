@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import bessel
+from tracegrad.ops import bessel, families
 from tracegrad.ops import compare as c
-from tracegrad.ops.arithmetic import floor_divide, ldexp, remainder
-from tracegrad.ops.elementary import sinc
+from tracegrad.ops.arithmetic import copysign, floor_divide, ldexp, remainder, stop_gradient
+from tracegrad.ops.elementary import arctan2, sinc
 from tracegrad.ops.index import zeros_like
 from tracegrad.ops.numpy_forms import (
     FUNCTIONS,
@@ -21,6 +21,7 @@ from tracegrad.ops.numpy_forms import (
     as_dtype,
     deliver,
     is_traced,
+    known,
     operand,
     plain,
     refuse_keywords,
@@ -191,39 +192,65 @@ def isneginf(x: Any) -> Any:
     return c.equal(operand(x), -np.inf)
 
 
-@answers(np.real, np.conjugate)
+@answers(np.real)
 def real(val: Any) -> Any:
     val = operand(val)
-    if val.dtype.kind == "c":
-        raise UnsupportedError(
-            "complex numbers are not recorded yet.", None, "keep real and imaginary parts apart"
-        )
-    return val
-
-
-@answers(np.real_if_close)
-def real_if_close(a: Any, tol: float = 100) -> Any:
-    return real(a)
+    return families.real(val) if val.dtype.kind == "c" else val
 
 
 @answers(np.imag)
 def imag(val: Any) -> Any:
-    return zeros_like(real(val))
+    val = operand(val)
+    return families.imag(val) if val.dtype.kind == "c" else zeros_like(val)
+
+
+@answers(np.conjugate)
+def conj(x: Any) -> Any:
+    x = operand(x)
+    return families.conjugate(x) if x.dtype.kind == "c" else copy(x)
+
+
+@answers(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    a = operand(a)
+    if a.dtype.kind != "c":
+        return a
+    limit = tol if tol <= 1 else tol * float(np.finfo(a.dtype).eps)
+    return families.real(a) if known(all(c.less(c.absolute(families.imag(a)), limit))) else a
 
 
 @answers(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
-    return c.where(c.less(real(z), 0), 180.0 if deg else np.pi, 0.0)
+    z = operand(z)
+    found = _angle(z) if z.dtype.kind == "c" else arctan2(0.0, stop_gradient(z))
+    return found * (180 / np.pi) if deg else found
+
+
+def _angle(z: Any) -> Any:
+    """The angle of a complex number, with derivative 0 at 0, where its value is what the signs of the zeros say."""
+    zero, across, up = c.equal(z, 0), families.real(z), families.imag(z)
+    across = c.where(zero, copysign(1.0, across), across)
+    return arctan2(c.where(zero, copysign(0.0, up), up), across)
+
+
+@answers(np.sign)
+def sign(x: Any) -> Any:
+    """Of a complex number x / |x|, which turns with it."""
+    x = value(x)
+    if getattr(x, "dtype", np.dtype(float)).kind != "c":
+        return c.sign(x)
+    size = c.absolute(x)
+    return x / c.where(c.equal(size, 0), 1.0, size)
 
 
 @answers(np.iscomplex)
 def iscomplex(x: Any) -> Any:
-    return zeros_like(c.equal(real(x), 0))
+    return c.not_equal(imag(x), 0)
 
 
 @answers(np.isreal)
 def isreal(x: Any) -> Any:
-    return c.logical_not(iscomplex(x))
+    return c.equal(imag(x), 0)
 
 
 @answers(np.i0)

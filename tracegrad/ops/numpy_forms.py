@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import LeakError, UnsupportedError
+from tracegrad.ir.types import WEAK
 from tracegrad.ops.families import astype, broadcast_to
 from tracegrad.ops.shape import stack
 
@@ -167,7 +168,7 @@ def _positions(function: Callable[..., Any]) -> tuple[str, ...]:
 
 def value(a: Any) -> Any:
     """Anything NumPy takes for an array: traced values, arrays and numbers as they are, lists as arrays."""
-    if is_traced(a) or isinstance(a, (np.ndarray, np.generic, bool, int, float)):
+    if is_traced(a) or isinstance(a, (np.ndarray, np.generic, *WEAK)):
         return a
     if isinstance(a, (list, tuple)) and holds_traced(a):
         return stack(*(operand(item) for item in a), axis=0)
@@ -177,14 +178,15 @@ def value(a: Any) -> Any:
 def operand(a: Any) -> Any:
     """As `value`, with Python numbers as NumPy scalars, so that the result has `shape` and `dtype`."""
     a = value(a)
-    return np.asarray(a)[()] if isinstance(a, (bool, int, float)) else a
+    return np.asarray(a)[()] if isinstance(a, WEAK) else a
 
 
 def known(number: Any) -> Any:
     """A static parameter as a Python number; a traced one is asked for its value, which its recorder guards."""
     if not is_traced(number):
         return number
-    return float(number) if number.dtype.kind == "f" else int(number)
+    kinds: dict[str, type] = {"f": float, "c": complex}
+    return kinds.get(number.dtype.kind, int)(number)
 
 
 def is_sequence(a: Any) -> bool:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import decompositions, linalg, reduce
+from tracegrad.ops import contraction, decompositions, linalg, reduce
 from tracegrad.ops.arithmetic import multiply, power, subtract
 from tracegrad.ops.compare import absolute, equal, not_equal, where
+from tracegrad.ops.families import conj, real_dtype
 from tracegrad.ops.numpy_forms import (
     answers,
     as_dtype,
@@ -49,6 +50,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
     @answers(np.vecmat)
     def vecmat(x1: Any, x2: Any) -> Any:
         x1, x2 = operand(x1), operand(x2)
+        x1 = conj(x1)
         return linalg.matmul(x1, x2) if x1.ndim < 2 else linalg.matmul(x1[..., None, :], x2)[..., 0, :]
 
 
@@ -64,12 +66,12 @@ def dot(a: Any, b: Any) -> Any:
 
 @answers(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
-    return linalg.dot(reshape(a, (-1,)), reshape(b, (-1,)))
+    return linalg.dot(conj(reshape(a, (-1,))), reshape(b, (-1,)))
 
 
 @answers(np.linalg.vecdot, np.vecdot)
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
-    return sum(multiply(operand(x1), operand(x2)), axis)
+    return sum(multiply(conj(operand(x1)), operand(x2)), axis)
 
 
 @answers(np.inner)
@@ -175,7 +177,7 @@ def einsum(subscripts: Any, *operands: Any) -> Any:
     if not isinstance(subscripts, str):
         subscripts, operands = _as_letters(subscripts, *operands)
     arrays = [operand(x) for x in operands]
-    return linalg.einsum(*arrays, subscripts=complete_subscripts(subscripts, arrays))
+    return contraction.einsum(*arrays, subscripts=complete_subscripts(subscripts, arrays))
 
 
 # --- numbers of a matrix ----------------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
     if ord in (np.inf, -np.inf):
         return (max if ord > 0 else min)(absolute(x), axes[0], keepdims=keepdims)
     if ord == 0:
-        return as_dtype(sum(not_equal(x, 0), axes[0], keepdims=keepdims), x.dtype)
+        return as_dtype(sum(not_equal(x, 0), axes[0], keepdims=keepdims), real_dtype(x.dtype))
     if ord == 1:
         return sum(absolute(x), axes[0], keepdims=keepdims)
     total = sum(power(absolute(x), ord), axes[0], keepdims=keepdims)

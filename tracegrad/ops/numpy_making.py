@@ -14,7 +14,8 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops.arithmetic import divide, multiply, power
 from tracegrad.ops.compare import equal, sign
 from tracegrad.ops.elementary import log10, sqrt
-from tracegrad.ops.numpy_elementwise import clip
+from tracegrad.ops.numpy_elementwise import clip, conj, imag
+from tracegrad.ops.numpy_elementwise import real as real_part
 from tracegrad.ops.numpy_forms import answers, as_dtype, is_sequence, known, operand, value
 from tracegrad.ops.numpy_linalg import dot
 from tracegrad.ops.numpy_reduce import any, average, sum
@@ -191,7 +192,7 @@ def cov(
         left = 0.0
     away = rows - expand_dims(average(rows, 1, weights), 1)
     scaled = away if weights is None else away * weights
-    found = divide(dot(away, transpose(scaled)), left)
+    found = divide(dot(away, transpose(conj(scaled))), left)
     return reshape(found, [n for n in found.shape if n != 1])
 
 
@@ -208,5 +209,8 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     found = cov(x, y, rowvar, dtype=dtype)
     if not found.ndim:
         return found / found
-    spread = sqrt(diagonal(found))
-    return clip(found / expand_dims(spread, 1) / expand_dims(spread, 0), -1, 1)
+    spread = sqrt(real_part(diagonal(found)))
+    found = found / expand_dims(spread, 1) / expand_dims(spread, 0)
+    if found.dtype.kind == "c":
+        return clip(real_part(found), -1, 1) + clip(imag(found), -1, 1) * 1j
+    return clip(found, -1, 1)

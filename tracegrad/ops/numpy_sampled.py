@@ -24,6 +24,7 @@ from tracegrad.ops.compare import (
     minimum,
     where,
 )
+from tracegrad.ops.families import conj
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_forms import (
     answers,
@@ -250,6 +251,7 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     a, v = (atleast_1d(x) for x in (a, v))
     if a.ndim > 1 or v.ndim > 1:
         raise ValueError("object too deep for desired array")
+    v = conj(v)
     if a.shape[0] >= v.shape[0]:
         return convolve(a, flip(v), mode)
     return flip(convolve(flip(a), v, mode))

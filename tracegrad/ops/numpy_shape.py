@@ -389,6 +389,15 @@ def sort(a: Any, axis: int | None = -1) -> Any:
     return take_along_axis(a, argsort(a, axis=axis), axis)
 
 
+@answers(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    """Sorted by real parts, then imaginary ones; a complex copy also of real numbers, as wide as need be."""
+    a = sort(a)
+    if a.dtype.kind == "c":
+        return a
+    return as_dtype(a, np.complex64 if a.dtype.kind in "iu" and a.dtype.itemsize <= 2 else np.complex128)
+
+
 @answers(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     a = operand(a)

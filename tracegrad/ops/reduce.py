@@ -21,7 +21,7 @@ from tracegrad.kernels import reductions as kernels
 from tracegrad.kernels.shapes import same
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.elementary import exp
-from tracegrad.ops.families import broadcast_to, case, cast, linear, memory_cut
+from tracegrad.ops.families import broadcast_to, case, cast, conj, linear, memory_cut
 from tracegrad.ops.index import getitem
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.shape import concatenate, expand_dims, reshape, transpose
@@ -85,11 +85,17 @@ def native_reduction(
     start: float | None = None,
     extra: Sequence[str] = (),
     scalar: Any = False,
+    real_only: bool = False,
 ) -> Callable[[Instr], Any]:
-    """A `native` that picks the kernel for full or partial reduction; `start` is given to it in the result's dtype."""
+    """A `native` that picks the kernel for full or partial reduction; `start` is given to it in the result's dtype.
+
+    Where `real_only`, complex numbers stay NumPy's: the kernel compares, or squares without a conjugate.
+    """
 
     def native(instr: Instr) -> Any:
         x, out, axis = instr.inputs[0], instr.outputs[0], instr.params["axis"]
+        if real_only and x.dtype.kind == "c":
+            return False
         if x.ndim == 0:
             return (scalar,) if scalar and x.dtype == out.dtype else False
         if not x.type.size:
@@ -252,8 +258,8 @@ def _extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any) ->
         vjp=vjp,
         jvp=jvp,
         emit=emit_reduction(f"np.{function.__name__.removeprefix('a')}"),
-        native=native_reduction(all_kernel, rows_kernel, scalar=same),
         edge="shared equally by all that are the extreme",
+        native=native_reduction(all_kernel, rows_kernel, scalar=same, real_only=True),
         sample=(*_SMALL, _SCALAR),
     )
 
@@ -271,11 +277,11 @@ def _deviation(x: Any, axis: Axes) -> Any:
 
 def _var_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> tuple[Any, ...]:
     scaled = g * (2 / (_count(x, axis) - ddof))
-    return (cast(spread(scaled, x, axis, keepdims) * _deviation(x, axis), x.dtype),)
+    return (cast(spread(scaled, x, axis, keepdims) * conj(_deviation(x, axis)), x.dtype),)
 
 
 def _var_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> Any:
-    total = sum_(_deviation(x, axis) * tangents[0], axis=axis, keepdims=keepdims)
+    total = sum_(conj(_deviation(x, axis)) * tangents[0], axis=axis, keepdims=keepdims)
     return cast(total * (2 / (_count(x, axis) - ddof)), z.dtype)
 
 
@@ -290,18 +296,18 @@ var: Op = Op(
     vjp=_var_vjp,
     jvp=_var_jvp,
     emit=emit_reduction("np.var"),
-    native=native_reduction(kernels.var_all, kernels.var_rows, 0, extra=("ddof",)),
+    native=native_reduction(kernels.var_all, kernels.var_rows, 0, extra=("ddof",), real_only=True),
     sample=_DDOF,
 )
 
 
 def _std_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> tuple[Any, ...]:
     scaled = g / (nonzero(z) * (_count(x, axis) - ddof))
-    return (cast(spread(scaled, x, axis, keepdims) * _deviation(x, axis), x.dtype),)
+    return (cast(spread(scaled, x, axis, keepdims) * conj(_deviation(x, axis)), x.dtype),)
 
 
 def _std_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> Any:
-    total = sum_(_deviation(x, axis) * tangents[0], axis=axis, keepdims=keepdims)
+    total = sum_(conj(_deviation(x, axis)) * tangents[0], axis=axis, keepdims=keepdims)
     return cast(total / (nonzero(z) * (_count(x, axis) - ddof)), z.dtype)
 
 
@@ -312,8 +318,8 @@ std: Op = Op(
     vjp=_std_vjp,
     jvp=_std_jvp,
     emit=emit_reduction("np.std"),
-    native=native_reduction(kernels.std_all, kernels.std_rows, 0, extra=("ddof",)),
     edge="0 where all are equal",
+    native=native_reduction(kernels.std_all, kernels.std_rows, 0, extra=("ddof",), real_only=True),
     sample=_DDOF,
 )
 
@@ -323,22 +329,23 @@ def _evaluate_norm(x: Any, axis: Axes, keepdims: bool) -> Any:
         return np.linalg.norm(x)
     if len(axis) <= 2 and axis:
         return np.linalg.norm(x, axis=axis if len(axis) > 1 else axis[0], keepdims=keepdims)
-    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+    return np.sqrt(np.sum(np.square(np.abs(x)), axis=axis, keepdims=keepdims))
 
 
 def _emit_norm(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     axis, keepdims = instr.params["axis"], instr.params["keepdims"]
     if (len(axis) == instr.inputs[0].ndim and not keepdims) or (axis and len(axis) <= 2):
         return emit_reduction("np.linalg.norm")(inputs, instr)
-    return call("np.sqrt", call("np.sum", call("np.square", inputs[0]), axis=axis, keepdims=keepdims))
+    size = call("np.abs", inputs[0]) if instr.inputs[0].dtype.kind == "c" else inputs[0]
+    return call("np.sqrt", call("np.sum", call("np.square", size), axis=axis, keepdims=keepdims))
 
 
 def _norm_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
-    return (cast(spread(g / nonzero(z), x, axis, keepdims) * x, x.dtype),)
+    return (cast(spread(g / nonzero(z), x, axis, keepdims) * conj(x), x.dtype),)
 
 
 def _norm_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    return cast(sum_(x * tangents[0], axis=axis, keepdims=keepdims) / nonzero(z), z.dtype)
+    return cast(sum_(conj(x) * tangents[0], axis=axis, keepdims=keepdims) / nonzero(z), z.dtype)
 
 
 norm: Op = Op(
@@ -349,7 +356,9 @@ norm: Op = Op(
     jvp=_norm_jvp,
     emit=_emit_norm,
     edge="0 at 0",
-    native=native_reduction(kernels.norm_all, kernels.norm_rows, 0, scalar=kernels.norm_of_number),
+    native=native_reduction(
+        kernels.norm_all, kernels.norm_rows, 0, scalar=kernels.norm_of_number, real_only=True
+    ),
     sample=(
         *_SMALL,
         case((2, 2, 2), axis=(0, 1, 2), keepdims=False),
@@ -407,7 +416,7 @@ def _arg_extreme(function: Callable[..., Any], all_kernel: Any, rows_kernel: Any
         result_type=reduction_type(function),
         passes_zero=True,
         emit=emit_reduction(f"np.{function.__name__}"),
-        native=native_reduction(all_kernel, rows_kernel),
+        native=native_reduction(all_kernel, rows_kernel, real_only=True),
         sample=tuple(c for c in _SMALL if len(c.params["axis"]) in (1, len(c.inputs[0]))),
     )
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
+from tracegrad.ir.types import promote
 from tracegrad.ops import decompositions, factorizations, linalg
 from tracegrad.ops import numpy_decompositions as of_numpy
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_choosing import block
-from tracegrad.ops.numpy_forms import operand
+from tracegrad.ops.numpy_forms import as_dtype, operand
 from tracegrad.ops.numpy_linalg import det, inv, kron, matmul
 from tracegrad.ops.numpy_linalg import solve as solved
 from tracegrad.ops.numpy_sampled import real
@@ -64,7 +65,8 @@ def solve_triangular(
     part = (tril if lower else triu)(a, (-1 if lower else 1) if unit_diagonal else 0)
     if unit_diagonal:
         part = part + np.eye(a.shape[-1])
-    return solved(linalg.adjoint(part) if trans in (1, 2, "T", "C") else part, real(b))
+    turned = {1: linalg.transposed, "T": linalg.transposed, 2: linalg.adjoint, "C": linalg.adjoint}.get(trans)
+    return solved(part if turned is None else turned(part), real(b))
 
 
 under("scipy.linalg.inv")(lambda a, overwrite_a=False, check_finite=True, **options: inv(real(a)))
@@ -108,8 +110,8 @@ def cho_factor(
 @under("scipy.linalg.cho_solve")
 def cho_solve(c_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
     c, lower = c_and_lower
-    first = solve_triangular(c, b, 0 if lower else 1, lower)
-    return solve_triangular(c, first, 1 if lower else 0, lower)
+    first = solve_triangular(c, b, 0 if lower else 2, lower)
+    return solve_triangular(c, first, 2 if lower else 0, lower)
 
 
 @under("scipy.linalg.lu_factor")
@@ -317,7 +319,9 @@ for _name in ("expm", "sqrtm", "logm", "cosm", "sinm", "tanm", "coshm", "sinhm",
 
 @under("scipy.linalg.solve_sylvester")
 def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
-    return decompositions.solve_sylvester(real(a), real(b), real(q))
+    a, b, q = (real(x) for x in (a, b, q))
+    dtype = promote(a.dtype, b.dtype, q.dtype)  # SciPy is wrong where real and complex matrices are mixed
+    return decompositions.solve_sylvester(*(as_dtype(x, dtype) for x in (a, b, q)))
 
 
 @under("scipy.linalg.solve_continuous_lyapunov", "scipy.linalg.solve_lyapunov")

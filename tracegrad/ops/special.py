@@ -36,9 +36,10 @@ def scipy_special() -> Any:
 
 
 def special_dtype(*tokens: Any) -> np.dtype[Any]:
-    """float32 where that holds all inputs, else float64, as SciPy's loops have it."""
+    """float32 where that holds all inputs, else float64, as SciPy's loops have it; complex ones likewise."""
     dtype = promote(*tokens)
-    return np.dtype(np.float32 if dtype.kind != "O" and np.can_cast(dtype, np.float32) else np.float64)
+    narrow, wide = (np.complex64, np.complex128) if dtype.kind == "c" else (np.float32, np.float64)
+    return np.dtype(narrow if dtype.kind != "O" and np.can_cast(dtype, narrow) else wide)
 
 
 def weak_is_wide(*tokens: Any) -> np.dtype[Any]:
@@ -68,7 +69,9 @@ def special(
 
     def native(instr: Instr) -> Any:
         out = instr.outputs[0]
-        if any(a.dtype != out.dtype for a in instr.inputs) or (not out.shape and out.dtype != np.float64):
+        if out.dtype.kind != "f" or any(a.dtype != out.dtype for a in instr.inputs):
+            return False
+        if not out.shape and out.dtype != np.float64:
             return False
         kernel = each if out.shape else one
         if kernel is None or (len(instr.inputs) == 2 and out.dtype != np.float64):
@@ -168,7 +171,13 @@ log_expit: Op = special("log_expit", lambda z, x: expit(-x), **_kernels("log_exp
 
 gamma: Op = special("gamma", lambda z, x: z * digamma(x), domain=positive, **_kernels("gamma"))
 gammaln: Op = special("gammaln", lambda z, x: digamma(x), domain=positive, **_kernels("gammaln"))
-digamma: Op = special("digamma", lambda z, x: polygamma(1, x), domain=positive, **_kernels("digamma"))
+digamma: Op = special(
+    "digamma",
+    lambda z, x: Unknown("z") if x.dtype.kind == "c" else polygamma(1, x),
+    domain=positive,
+    **_kernels("digamma"),
+)
+"""Of complex numbers without derivative: SciPy's polygamma is real."""
 polygamma: Op = special(
     "polygamma",
     lambda z, n, x: (Unknown("n", "it is a whole number"), polygamma(n + 1, x)),

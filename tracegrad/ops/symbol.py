@@ -122,4 +122,4 @@ def _python_number(op: Op, inputs: Sequence[Atom]) -> Any:
         return None
     with np.errstate(all="ignore"):
         found = op.evaluate(*(np.asarray(a.value) for a in inputs if isinstance(a, Const)))
-    return found.item() if found.dtype.kind in "fi" else None
+    return found.item() if found.dtype.kind in "fic" else None

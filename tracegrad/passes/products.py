@@ -14,7 +14,8 @@ from typing import Any
 
 from tracegrad.ir.trace import Instr, Var
 from tracegrad.ops.arithmetic import multiply
-from tracegrad.ops.linalg import CALLED, dot, einsum, matmul
+from tracegrad.ops.contraction import einsum
+from tracegrad.ops.linalg import CALLED, dot, matmul
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import expand_dims, reshape, transpose
 from tracegrad.passes.rewrite import Made, Term, expression

@@ -36,7 +36,7 @@ LITERAL = 16  # constants of at most so many elements are written into the text
 SMALL = 2**31  # Python ints that are arguments are smaller
 INT64 = 2**63
 _WHOLE = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "power": operator.pow}
-_NUMBERS = (float, int, np.floating, np.integer, np.bool_)
+_NUMBERS = (float, int, complex, np.inexact, np.integer, np.bool_)
 
 
 class Recording(Writes):
@@ -224,7 +224,7 @@ class Recording(Writes):
             return self._several(op, atoms, params, result, active)
         if isinstance(result, np.ndarray) and not result.shape:
             result = result[()]
-        if weak and isinstance(result, np.generic) and result.dtype.kind in "fi":
+        if weak and isinstance(result, np.generic) and result.dtype.kind in "fic":
             result = result.item()
         else:
             weak = False

@@ -152,9 +152,9 @@ class Tape(Recording):
     def _result(self, value: Any, weak: bool, active: bool) -> Any:
         if isinstance(value, np.ndarray) and not value.shape:
             value = value[()]
-        if weak and isinstance(value, np.generic) and value.dtype.kind in "fi":
+        if weak and isinstance(value, np.generic) and value.dtype.kind in "fic":
             value = value.item()
-        elif weak and not isinstance(value, (int, float)):
+        elif weak and not isinstance(value, (int, float, complex)):
             weak = False
         type = type_of(value)
         active = active and type.is_inexact

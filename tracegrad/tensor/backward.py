@@ -2,7 +2,10 @@
 
 The nodes are cut into segments (`graph.py`), each segment is a trace, and a program that pulls cotangents back through
 it is kept by the trace's structure (`engine.py`). With `create_graph` the backward runs on tensors, so that its steps
-are recorded in turn. Begin with `run_backward`.
+are recorded in turn.
+
+What users see of a complex value is its gradient, df/dx + i df/dy, as in PyTorch: the conjugate of the cotangent that
+the sweeps carry. It is conjugated here, on the way in and on the way out. Begin with `run_backward`.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import BackwardError, InPlaceError, NotScalarError, ShapeError
+from tracegrad.ops.families import conj
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import AccumulateGrad, Node, Released
 from tracegrad.tensor.eager import accumulator
@@ -44,6 +48,12 @@ def seeds(tensors: Sequence[Any], gradients: Sequence[Any], make: type, recorded
                     user_location(),
                     "pass the cotangent, `y.backward(torch.ones_like(y))`, or reduce first, `y.sum().backward()`",
                 )
+            if value.dtype.kind == "c":
+                raise NotScalarError(
+                    f"grad can be implicitly created only for real scalar outputs but got {value.dtype}.",
+                    user_location(),
+                    "pass the gradient, or take a real number first, `y.real.backward()`, `y.abs().backward()`",
+                )
             gradient = np.ones_like(value)
         if not isinstance(gradient, make):
             gradient = make(np.array(gradient))
@@ -55,7 +65,13 @@ def seeds(tensors: Sequence[Any], gradients: Sequence[Any], make: type, recorded
                 user_location(),
                 "give a gradient with the shape of the output",
             )
-        given = given.to(value.dtype)
+        if given.is_complex() and value.dtype.kind != "c":
+            raise ShapeError(
+                f"grad_output[{k}] is {given.dtype}, but output[{k}] is real.",
+                user_location(),
+                "give a gradient of the dtype of the output",
+            )
+        given = conj(given.to(value.dtype))
         _add(found, place_of(tensor), given if recorded else given.value)
     return found
 
@@ -137,7 +153,7 @@ def run_backward(
             if place in wanted if wanted is not None else isinstance(place, AccumulateGrad):
                 if isinstance(place, AccumulateGrad):
                     bar = _after_hooks(place.variable.hooks, bar, make, recorded)
-                found[place] = bar
+                found[place] = conj(bar)
     if not keep:
         release(nodes)
     return found
@@ -161,14 +177,14 @@ def _show(node: Node, k: int, cotangents: dict[Place, Any], make: type, recorded
     reference = (node.retained or {}).get(k)
     tensor = reference() if reference is not None else None
     if tensor is not None:
-        _accumulate(tensor, cotangents[node, k], make, recorded)
+        _accumulate(tensor, conj(cotangents[node, k]), make, recorded)
 
 
 def _after_hooks(hooks: Any, bar: Any, make: type, recorded: bool) -> Any:
     for hook in list(hooks or ()):
-        changed = hook(_as_tensor(bar, make))
+        changed = hook(_as_tensor(conj(bar), make))
         if changed is not None:
-            bar = changed if recorded else changed.value
+            bar = conj(changed if recorded else changed.value)
     return bar
 
 
@@ -178,14 +194,14 @@ def _pull(
     """Reverse an `autograd.Function` by the user's own rule."""
     assert node.pull is not None
     given = [cotangents.get((node, k)) for k in range(len(node.outputs))]
-    found = node.pull(tuple(None if g is None else _as_tensor(g, make) for g in given))
+    found = node.pull(tuple(None if g is None else _as_tensor(conj(g), make) for g in given))
     for item, bar in zip(node.inputs, found, strict=True):
         source = item.source
         if source is None or bar is None:
             continue
         place = source if isinstance(source, AccumulateGrad) else (source, item.index)
         if is_active(place):
-            _add(cotangents, place, bar if recorded else bar.value)
+            _add(cotangents, place, conj(bar if recorded else bar.value))
 
 
 def _as_tensor(value: Any, make: type) -> Any:

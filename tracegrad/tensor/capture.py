@@ -17,6 +17,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.errors import ArgumentError, TracegradError
 from tracegrad.ir.trace import Atom, Trace, Var
+from tracegrad.ir.types import is_number
 from tracegrad.record.frames import raised_at
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.linearize import linearize
@@ -152,7 +153,7 @@ def _input(recording: Recording, leaf: Leaf) -> Any:
     value = leaf.value
     outer = getattr(value, "recorder", None) is not None
     raw = value.value if outer else value
-    weak = isinstance(raw, (int, float)) and not isinstance(raw, np.generic)
+    weak = isinstance(raw, (int, float, complex)) and not isinstance(raw, np.generic)
     if leaf.role == "active" and isinstance(raw, int):
         raw = float(raw)
     active = leaf.role == "active" or (outer and bool(value.requires_grad))
@@ -257,7 +258,7 @@ def _as_traced(leaf: Any, recording: Recording) -> Any:
     if isinstance(leaf, (bool, np.bool_)):
         return None
     if isinstance(leaf, np.ndarray):
-        if leaf.dtype.kind not in "fiub":
+        if not is_number(leaf.dtype):
             raise ArgumentError(f"the function returns an array of {leaf.dtype}.", None, "return numbers")
         return recording.wrap(leaf, recording.constant(leaf))
     return recording.number_as_traced(leaf)

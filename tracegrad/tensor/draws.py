@@ -18,6 +18,7 @@ import numpy as np
 
 from tracegrad.errors import LeakError
 from tracegrad.ir.trace import Const, Var
+from tracegrad.ir.types import is_number
 from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.tensor.outside import GENERATORS
 from tracegrad.tensor.reads import MISSING, Argument, Read
@@ -194,7 +195,7 @@ class Draws:
 
     def input(self, value: Any, source: Drawn) -> Any:
         """What a draw gave, as an input of the trace."""
-        traced = self.recording.input(value, None, type(value) in (float, int))
+        traced = self.recording.input(value, None, type(value) in (float, int, complex))
         self.inputs[traced.atom] = source
         return traced
 
@@ -218,7 +219,7 @@ class Draws:
         rest = {k: v for k, v in keywords.items() if k != "axis"}
         if name == "choice":
             place = self._drawn(owner, origin, name, (size, *args[1:]), rest)
-            if array.dtype.kind not in "fiub":  # names, dates: which ones is guarded
+            if not is_number(array.dtype):  # names, dates: which ones is guarded
                 return np.take(self.recording.array(array), np.asarray(place), axis)
             return FUNCTIONS[np.take](array, place, axis=axis)
         if name == "shuffle" and not is_traced(values):

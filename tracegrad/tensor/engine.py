@@ -16,6 +16,7 @@ from tracegrad.ad.reverse import pull_back
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import text
 from tracegrad.ir.trace import Instr, Trace, Var
+from tracegrad.ops.operators import Operators
 from tracegrad.ops.symbol import Builder
 from tracegrad.record.frames import user_frame
 from tracegrad.tensor.eager import accumulator
@@ -171,7 +172,7 @@ def _names() -> dict[Any, str]:
     names: dict[Any, str] = {}
     while frame is not None and len(names) < 100:
         for name, value in frame.f_locals.items():
-            if not name.isidentifier() or name.startswith("_") or not hasattr(type(value), "is_leaf"):
+            if not name.isidentifier() or name.startswith("_") or not _is_tensor(value):
                 continue
             place: Any = (value.node, value.index)
             if value.node is None:
@@ -180,3 +181,8 @@ def _names() -> dict[Any, str]:
                 names.setdefault(place, name)
         frame = frame.f_back if frame.f_code.co_name != "<module>" else None
     return names
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether it is one of ours, and eager."""
+    return isinstance(value, Operators) and hasattr(type(value), "is_leaf")

@@ -63,6 +63,7 @@ neg, abs, sign = _unary(np.negative), _unary(np.absolute), _unary(np.sign)
 floor, ceil, trunc = _unary(np.floor), _unary(np.ceil), _unary(np.trunc)
 isnan, isfinite, isinf = _unary(np.isnan), _unary(np.isfinite), _unary(np.isinf)
 logical_not = _unary(np.logical_not)
+real, imag, conj, angle = _unary(np.real), _unary(np.imag), _unary(np.conjugate), _unary(np.angle)
 
 pow, remainder, fmod = _binary(np.power), _binary(np.remainder), _binary(np.fmod)
 atan2, hypot = _binary(np.arctan2), _binary(np.hypot)

@@ -26,6 +26,7 @@ class Methods:
     abs, absolute, sign, floor, ceil, trunc, round = f.abs, f.abs, f.sign, f.floor, f.ceil, f.trunc, f.round
     sigmoid, relu, erf, erfc, lgamma, digamma = f.sigmoid, f.relu, f.erf, f.erfc, f.lgamma, f.digamma
     isnan, isfinite, isinf = f.isnan, f.isfinite, f.isinf
+    conj, angle = f.conj, f.angle
     add, sub, mul, div, pow = f.add, f.sub, f.mul, f.div, f.pow
     subtract, multiply, divide, true_divide, floor_divide = f.sub, f.mul, f.div, f.div, f.floor_divide
     remainder, fmod, atan2, hypot = f.remainder, f.fmod, f.atan2, f.hypot

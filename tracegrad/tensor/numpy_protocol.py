@@ -17,7 +17,7 @@ import numpy as np
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
-from tracegrad.ops import linalg
+from tracegrad.ops import families, linalg
 from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS, ufunc_method
 from tracegrad.ops.numpy_forms import deliver
 from tracegrad.ops.op import Op
@@ -138,6 +138,26 @@ class ArrayProtocol(Operators):
     @property
     def nbytes(self) -> int:
         return int(np.size(self.value)) * self.dtype.itemsize
+
+    @property
+    def real(self) -> Any:
+        """The real part: a view, as in NumPy; of a real value itself."""
+        return families.real(self) if self.dtype.kind == "c" else self
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.recorder.assign(self.real, Ellipsis, value)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part: a view, as in NumPy."""
+        return families.imag(self) if self.dtype.kind == "c" else self * 0
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        self.recorder.assign(self.imag, Ellipsis, value)
 
     def __len__(self) -> int:
         shape = self.shape

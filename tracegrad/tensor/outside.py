@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.types import is_number
 from tracegrad.ops.operators import Operators
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, HEAP_TYPE, MISSING, Argument, Read, Step
 
@@ -127,8 +128,8 @@ class Reads:
         name = _name(root, path)
         if isinstance(value, np.ndarray):
             return self._array(value, root, path, name)
-        if type(value) is float or isinstance(value, np.floating):
-            return self._input(value, root, path, name, weak=type(value) is float)
+        if type(value) in (float, complex) or isinstance(value, np.inexact):
+            return self._input(value, root, path, name, weak=type(value) in (float, complex))
         if isinstance(value, types.MethodType):
             self.guards.append(Read(root, (*path, ("attr", "__func__")), "identity", value.__func__))
             if owner is None or (value.__self__ is not owner and value.__self__ is not type(owner)):
@@ -156,7 +157,7 @@ class Reads:
     def _array(self, value: Any, root: Any, path: tuple[Step, ...], name: str | None) -> Any:
         """An array of numbers is an input; of any other its contents are guarded."""
         kind = type(value)
-        if kind is np.ndarray and value.dtype.kind in "fiub":
+        if kind is np.ndarray and is_number(value.dtype):
             return self._input(value, root, path, name)
         if kind is np.ndarray and not value.dtype.hasobject:
             self.guards.append(Read(root, path, "contents", value.copy()))

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.types import is_number
 from tracegrad.tensor.reads import Read, form_of
 
-_NUMBERS = (float, int, np.floating, np.integer)
+_NUMBERS = (float, int, complex, np.inexact, np.integer)
 
 
 _LARGEST = 2**31  # as for ints that are arguments
@@ -76,7 +77,7 @@ def is_usable(value: Any) -> bool:
     if isinstance(value, int) and not isinstance(value, np.generic):
         return not isinstance(value, bool) and -_LARGEST < value < _LARGEST
     if isinstance(value, np.ndarray):
-        return type(value) is np.ndarray and value.dtype.kind in "fiub"
+        return type(value) is np.ndarray and is_number(value.dtype)
     return isinstance(value, _NUMBERS)
 
 

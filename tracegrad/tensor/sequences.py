@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Var
+from tracegrad.ir.types import WEAK
 from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.record.edges import Shape, put_together, taken_apart
 from tracegrad.tensor.standins import is_traced
@@ -93,7 +94,7 @@ class Table(Items):
         own = {}
         for label, leaf in leaves.items():
             found = self.columns[label][counter]
-            weak = bool(leaf.weak) if is_traced(leaf) else type(leaf) in (int, float, bool)
+            weak = bool(leaf.weak) if is_traced(leaf) else type(leaf) in WEAK
             value = leaf.value if is_traced(leaf) else leaf
             own[label] = self.recording.wrap(value, found.atom, weak, found.requires_grad)
         item = self.items[number]

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import LeakError
+from tracegrad.ir.types import is_number
 from tracegrad.ops import elementary as e
 from tracegrad.ops import special
 from tracegrad.ops.families import astype, cast
-from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS
 from tracegrad.ops.operators import Operators
 from tracegrad.tensor.library import answer
 
@@ -92,6 +93,8 @@ class StandIns:
             method = _BY_FUNCTION.get(function)
         except TypeError:  # not hashable
             return None
+        if method is None and type(function).__module__ == "uarray":  # how `scipy.fft` chooses its backend
+            return SCIPY_FUNCTIONS.get(f"scipy.fft.{function.__name__}")
         return answer(function, self) if method is None else getattr(self, method)
 
     # --- Python's own ----------------------------------------------------------------------------
@@ -179,7 +182,7 @@ class StandIns:
         return self._zeros(make(_plain_shape(shape), dtype, order, **rest))
 
     def _zeros(self, array: np.ndarray[Any, Any]) -> Any:
-        if array.dtype.kind not in "fiub":
+        if not is_number(array.dtype):
             return self.fresh(array)
         return self._as_memory(self.recording.zeros(array))
 
@@ -254,7 +257,7 @@ class StandIns:
     def _as_dtype(self, value: Any, dtype: Any) -> Any:
         if dtype is None:
             return value
-        if np.dtype(dtype).kind not in "fiub":
+        if not is_number(np.dtype(dtype)):
             raise self.recording.leak(f"a traced value is put into an array of {np.dtype(dtype)}")
         return cast(value, np.dtype(dtype))
 

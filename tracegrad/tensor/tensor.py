@@ -216,6 +216,9 @@ class Tensor(Methods, ArrayProtocol):
     def is_floating_point(self) -> Any:
         return self.value.dtype.kind == "f"
 
+    def is_complex(self) -> Any:
+        return self.value.dtype.kind == "c"
+
     # --- the graph ------------------------------------------------------------------------------------------
 
     @property

@@ -61,14 +61,6 @@ class TracedArray(ArrayProtocol):
         return METHODS["transpose"](self)
 
     @property
-    def real(self) -> Any:
-        return self
-
-    @property
-    def imag(self) -> Any:
-        return self * 0
-
-    @property
     def flat(self) -> Any:
         return Flat(self)
 

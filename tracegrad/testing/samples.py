@@ -43,7 +43,7 @@ class Sample:
     @property
     def is_active(self) -> tuple[bool, ...]:
         """For each value whether it can carry a derivative."""
-        return tuple(not is_weak(v) and type_of(v).dtype.kind == "f" for v in self.values)
+        return tuple(not is_weak(v) and type_of(v).dtype.kind in "fc" for v in self.values)
 
     @property
     def active(self) -> tuple[Any, ...]:
@@ -61,6 +61,18 @@ class Sample:
     def cast(self, dtype: Any) -> Sample:
         """The same call with floats of another dtype."""
         return self.with_active([np.asarray(v).astype(dtype)[()] for v in self.active])
+
+    def made_complex(self, places: Sequence[int] | None = None, size: float = 0.4) -> Sample:
+        """The same call with imaginary parts of this size; `places` says which of the active values get one."""
+        generator = np.random.default_rng(len(self.active))
+        return self.with_active(
+            [
+                np.asarray(v + 1j * generator.uniform(-size, size, np.shape(v)))[()]
+                if places is None or k in places
+                else v
+                for k, v in enumerate(self.active)
+            ]
+        )
 
     def __str__(self) -> str:
         shapes = ", ".join(repr(v) if is_weak(v) else str(type_of(v)) for v in self.values)
