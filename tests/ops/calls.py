@@ -433,3 +433,36 @@ CALLS |= {
     "linalg.diagonal": (lambda x: np.linalg.diagonal(x), S),
     "linalg.diagonal-stack": (lambda x: np.linalg.diagonal(x), T),
 }
+
+
+def parts(y):
+    """The real and imaginary parts of complex numbers beside each other."""
+    return np.stack([y.real, y.imag])
+
+
+def transform(name, *args, **options):
+    """A Fourier transform of a real array, or of complex numbers made of one."""
+    function = getattr(np.fft, name)
+    if name.startswith(("rfft", "ihfft")):
+        return lambda x: parts(function(x, *args, **options))
+    if name.endswith("shift"):
+        return lambda x: function(x, *args, **options)
+    return lambda x: parts(function(x + 1j * x * x, *args, **options))
+
+
+CALLS |= {f"fft.{name}": (transform(name), V) for name in "fft ifft rfft irfft hfft ihfft".split()}
+CALLS |= {
+    f"fft.{name}": (transform(name), M)
+    for name in "fft2 ifft2 rfft2 irfft2 fftn ifftn rfftn irfftn fftshift ifftshift".split()
+}
+CALLS |= {
+    "fft.fft-longer": (transform("fft", 9, norm="ortho"), M),
+    "fft.ifft-shorter": (transform("ifft", 2, axis=0, norm="forward"), M),
+    "fft.irfft-odd": (transform("irfft", 7), V),
+    "fft.rfftn-axes": (transform("rfftn", axes=(1, 0)), M),
+    "fft.fftn-sizes": (transform("fftn", (2, 5), axes=(0, 1), norm="ortho"), M),
+    "sort_complex": (lambda x: parts(np.sort_complex(x - 1j * x)), V),
+    "linalg.eigvals": (lambda x: np.linalg.eigvals(x), S),
+    "linalg.eig": (lambda x: np.abs(np.linalg.eig(x)[1]), S),
+    "roots": (lambda x: np.abs(np.roots(x)), V),
+}

@@ -27,6 +27,8 @@ REQUIRED = names("""
     sort partition atleast_1d atleast_2d atleast_3d diagonal pad concatenate einsum hypot astype array getitem vstack
     hstack column_stack stack append select r_ c_ flatten
     linalg.det linalg.slogdet linalg.inv linalg.pinv linalg.solve linalg.norm linalg.eigh linalg.cholesky linalg.svd
+    linalg.eig fft.fft fft.ifft fft.fft2 fft.ifft2 fft.fftn fft.ifftn fft.rfft fft.irfft fft.rfft2 fft.irfft2 fft.rfftn
+    fft.irfftn fft.fftshift fft.ifftshift
 """)
 """What the leading differentiator of NumPy code has."""
 
@@ -42,6 +44,7 @@ ASKED = names("""
     polynomial.hermite_e.hermeval polynomial.laguerre.lagval
     linalg.qr linalg.lstsq linalg.eigvalsh linalg.svdvals linalg.cond linalg.multi_dot linalg.matrix_norm
     linalg.vector_norm linalg.matrix_power linalg.tensorinv linalg.tensorsolve linalg.trace linalg.vecdot
+    linalg.eigvals roots sort_complex fft.hfft fft.ihfft
 """)
 """What users ask for, or others have; `matvec` and `vecmat` where NumPy has them."""
 
@@ -55,7 +58,7 @@ WITHOUT_DERIVATIVE = names("""
 """What passes through with NumPy's result and no derivative."""
 
 NO_OPS = names("""
-    full array asarray getitem r_ c_ ix_ mgrid flatten ndim shape size iscomplexobj isrealobj isscalar result_type
+    full array asarray getitem r_ c_ ix_ mgrid flatten ndim shape size iscomplexobj isrealobj isscalar result_type roots
 """)
 """Answered without an op of their own: stand-ins, indexing, questions about a type; or they run as they are written."""
 

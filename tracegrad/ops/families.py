@@ -89,11 +89,9 @@ def cast(x: Any, dtype: np.dtype[Any]) -> Any:
 
     Of a real primal, that entered complex arithmetic, it is the real part: the one place where that is taken.
     """
-    if x is None or x.dtype == dtype:
-        return x
-    if x.dtype.kind == "c" and dtype.kind != "c":
+    if x is not None and x.dtype.kind == "c" and dtype.kind != "c":
         x = real(x)
-    return x if x.dtype == dtype else astype(x, dtype=dtype)
+    return x if x is None or x.dtype == dtype else astype(x, dtype=dtype)
 
 
 def conj(x: Any) -> Any:
