@@ -450,10 +450,21 @@ def transform(name, *args, **options):
     return lambda x: parts(function(x + 1j * x * x, *args, **options))
 
 
-CALLS |= {f"fft.{name}": (transform(name), V) for name in "fft ifft rfft irfft hfft ihfft".split()}
+CALLS |= {f"fft.{name}": (transform(name), V) for name in ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"]}
 CALLS |= {
     f"fft.{name}": (transform(name), M)
-    for name in "fft2 ifft2 rfft2 irfft2 fftn ifftn rfftn irfftn fftshift ifftshift".split()
+    for name in [
+        "fft2",
+        "ifft2",
+        "rfft2",
+        "irfft2",
+        "fftn",
+        "ifftn",
+        "rfftn",
+        "irfftn",
+        "fftshift",
+        "ifftshift",
+    ]
 }
 CALLS |= {
     "fft.fft-longer": (transform("fft", 9, norm="ortho"), M),

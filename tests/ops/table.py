@@ -61,4 +61,6 @@ def row(name):
 
 def rows():
     """All lines of the table."""
-    return [row(name) for name in (*names_in(np, ""), *names_in(np.linalg, "linalg."), *names_in(np.fft, "fft."))]
+    return [
+        row(name) for name in (*names_in(np, ""), *names_in(np.linalg, "linalg."), *names_in(np.fft, "fft."))
+    ]
