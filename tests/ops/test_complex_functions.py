@@ -15,6 +15,7 @@ import scipy.special
 
 import tracegrad as tg
 from tracegrad import config
+from tracegrad.errors import UnsupportedError
 
 generator = np.random.default_rng(3)
 
@@ -85,7 +86,6 @@ CALLS = {
     "interp": (lambda a: np.interp([0.3, 1.7, 3.2], np.arange(5.0), a), Z),
     "convolve": (lambda a: np.convolve(a, [1j, 2.0]), Z),
     "correlate": (lambda a: np.correlate(a, a[:3], "full"), Z),
-    "signal.correlate": (lambda a: scipy.signal.correlate(a, a[:3]), Z),
     "signal.fftconvolve": (lambda a: scipy.signal.fftconvolve(a, a), Z),
     "polyval": (lambda a: np.polyval(a, 1j + a[0]), Z),
     "roots": (np.roots, Z),
@@ -136,7 +136,10 @@ CALLS = {
     "pad": (lambda a: np.pad(a, 1), R),
     "triangles": (lambda a: np.tril(a) + np.triu(a, 1) * 1j, M),
     "take": (lambda a: np.take(a, [0, 2, 2]), Z),
-    "nan_to_num": (np.nan_to_num, Z),
+    "nan_to_num": (lambda a: np.nan_to_num(np.where(np.arange(5) == 2, np.nan, a), nan=2.0) * a, Z),
+    "nansum": (lambda a: np.nansum(np.where(np.arange(5) == 2, np.nan, a)), Z),
+    "nanmean": (lambda a: np.nanmean(np.where(np.arange(5) == 2, np.nan, a)), Z),
+    "var where": (lambda a: np.var(a, axis=1, where=np.arange(3) > 0), R),
     "real_if_close": (lambda a: np.real_if_close(a * a.conj()), Z),
 }
 
@@ -229,3 +232,18 @@ def test_the_derivative_of_a_holomorphic_function():
     found = tg.grad(lambda z: z**3 + np.exp(1j * z), holomorphic=True, jit="python")(0.3 + 0.7j)
     z = 0.3 + 0.7j
     assert found == pytest.approx(3 * z**2 + 1j * np.exp(1j * z), rel=1e-13)
+
+
+REFUSED = {
+    "scipy.signal.correlate": lambda a: scipy.signal.correlate(a, a[:3]),
+    "scipy.linalg.toeplitz": lambda a: scipy.linalg.toeplitz(a),
+    "scipy.special.softmax": lambda a: scipy.special.softmax(a),
+    "np.nanmax": lambda a: np.nanmax(a),
+    "np.nanstd": lambda a: np.nanstd(a),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_right_for_real_numbers_alone_refuses_others(name):
+    with pytest.raises(UnsupportedError, match=name), config.using(jit="python"):
+        tg.grad(lambda a: np.sum(np.abs(REFUSED[name](a))))(Z)

@@ -41,7 +41,11 @@ def _emit(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     part = ast.Name(id="part", ctx=ast.Load())
     wide = ast.Call(
         func=ast.Attribute(value=part, attr="astype", ctx=ast.Load()),
-        args=[ast.Attribute(value=ast.Name(id="np", ctx=ast.Load()), attr=instr.outputs[0].dtype.name)],
+        args=[
+            ast.Attribute(
+                value=ast.Name(id="np", ctx=ast.Load()), attr=instr.outputs[0].dtype.name, ctx=ast.Load()
+            )
+        ],
         keywords=[],
     )
     each = ast.comprehension(target=ast.Name(id="part", ctx=ast.Store()), iter=found, ifs=[], is_async=0)

@@ -64,7 +64,7 @@ from tracegrad.ops.numpy_shape import (
     transpose,
 )
 from tracegrad.ops.numpy_ufuncs import ufunc_method
-from tracegrad.ops.scipy_forms import SCIPY_FORMS
+from tracegrad.ops.scipy_forms import SCIPY_FORMS, real_where_unknown
 from tracegrad.ops.scipy_special import SPECIAL
 from tracegrad.ops.scipy_stats import STATS
 
@@ -119,8 +119,8 @@ __all__ = [
 
 SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **SPECIAL,
-    **STATS,
-    **SCIPY_FORMS,
+    **real_where_unknown(STATS),
+    **real_where_unknown(SCIPY_FORMS),
     **FOURIER_FORMS,
 }
 """SciPy's callables by their full name, `scipy.special.erf`."""

@@ -121,6 +121,9 @@ def sinc_(x: Any) -> Any:
 @answers(np.nan_to_num)
 def nan_to_num(x: Any, *, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     x = operand(x)
+    if x.dtype.kind == "c":
+        parts = [nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (real(x), imag(x))]
+        return parts[0] + parts[1] * 1j
     if x.dtype.kind != "f":
         return copy(x)
     limits = np.finfo(x.dtype)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.errors import UnsupportedError
 from tracegrad.ops.compare import isnan, less_equal, logical_not, where
 from tracegrad.ops.numpy_forms import answers, as_dtype, known, operand
 from tracegrad.ops.numpy_reduce import (
@@ -29,7 +30,17 @@ from tracegrad.ops.numpy_reduce import (
 def _filled(a: Any, value: float) -> Any:
     """`a` with `value` in place of NaN."""
     a = operand(a)
-    return where(isnan(a), value, a) if a.dtype.kind == "f" else a
+    return where(isnan(a), value, a) if a.dtype.kind in "fc" else a
+
+
+def _ordered(name: str, a: Any) -> Any:
+    """The argument as an array of numbers that have an order, or a square of the same type."""
+    a = operand(a)
+    if a.dtype.kind == "c":
+        raise UnsupportedError(
+            f"`np.{name}` of complex numbers is not recorded.", None, "give real and imaginary parts apart"
+        )
+    return a
 
 
 @answers(np.nansum)
@@ -53,7 +64,7 @@ def nancumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
 
 
 def _extreme(function: Any, worst: float, a: Any, axis: Any, keepdims: bool) -> Any:
-    a = operand(a)
+    a = _ordered(f"nan{function.__name__}", a)
     found = function(_filled(a, worst), axis, keepdims=keepdims)
     return where(all(isnan(a), axis, keepdims=keepdims), np.nan, found) if a.dtype.kind == "f" else found
 
@@ -93,14 +104,14 @@ def _count(a: Any, axis: Any, keepdims: bool) -> Any:
 @answers(np.nanmean)
 def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
     a = operand(a)
-    if a.dtype.kind != "f":
+    if a.dtype.kind not in "fc":
         return mean(a, axis, dtype, keepdims=keepdims)
     return nansum(a, axis, dtype, keepdims=keepdims) / _count(a, axis, keepdims)
 
 
 @answers(np.nanvar)
 def nanvar(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    a = operand(a)
+    a = _ordered("nanvar", a)
     if a.dtype.kind != "f":
         return var(a, axis, dtype, ddof=ddof, keepdims=keepdims)
     away = where(isnan(a), 0.0, a - nanmean(a, axis, dtype, keepdims=True))
@@ -111,6 +122,6 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keep
 
 @answers(np.nanstd)
 def nanstd(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    if operand(a).dtype.kind != "f":
+    if _ordered("nanstd", a).dtype.kind != "f":
         return std(a, axis, dtype, ddof=ddof, keepdims=keepdims)
     return root(nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims))

@@ -221,6 +221,8 @@ def _places(method: str, n: Any, q: Any) -> Any:
 
 def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip_nan: bool, said: str) -> Any:
     a, q = operand(a), operand(q)
+    if a.dtype.kind == "c":
+        raise TypeError("a must be an array of real numbers")
     if a.dtype.kind != "f":
         a = astype(a, dtype=np.dtype(np.float64))
     if known(count_nonzero(logical_not(logical_and(q >= 0, q <= 1)))):

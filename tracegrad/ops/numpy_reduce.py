@@ -11,6 +11,7 @@ from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.compare import equal, logical_and, logical_not, logical_or, maximum, minimum, not_equal
 from tracegrad.ops.compare import where as choose
 from tracegrad.ops.elementary import sqrt
+from tracegrad.ops.families import conj, real
 from tracegrad.ops.numpy_forms import (
     answers,
     as_dtype,
@@ -145,8 +146,9 @@ def var(
     if dtype is not None:
         a = as_dtype(a, dtype)
     away = a - (_mean(a, axis, keepdims=True, where=where) if mean is None else operand(mean))
-    left = maximum(_count(a, axis, keepdims, where) - ddof, 0)
-    return as_dtype(sum(multiply(away, away), axis, keepdims=keepdims, where=where) / left, dtype)
+    squares = real(multiply(away, conj(away))) if away.dtype.kind == "c" else multiply(away, away)
+    left = maximum(_count(squares, axis, keepdims, where) - ddof, 0)
+    return as_dtype(sum(squares, axis, keepdims=keepdims, where=where) / left, dtype)
 
 
 _mean = mean

@@ -1,16 +1,74 @@
 """How functions are declared under SciPy's signatures.
 
-`SCIPY_FORMS` maps their full names to ours; the files `scipy_*.py` fill it. Begin with `under`.
+`SCIPY_FORMS` maps their full names to ours; the files `scipy_*.py` fill it. Begin with `under`. What is not in
+`COMPLEX` refuses complex numbers: SciPy conjugates in some places, drops imaginary parts in others, and a formula that
+is right for real numbers would quietly give something else.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from tracegrad.errors import UnsupportedError
 from tracegrad.ops.numpy_forms import answers
 
 SCIPY_FORMS: dict[str, Callable[..., Any]] = {}
+
+COMPLEX = frozenset(
+    [
+        "scipy.linalg.inv",
+        "scipy.linalg.det",
+        "scipy.linalg.pinv",
+        "scipy.linalg.lstsq",
+        "scipy.linalg.cholesky",
+        "scipy.linalg.qr",
+        "scipy.linalg.svd",
+        "scipy.linalg.svdvals",
+        "scipy.linalg.expm",
+        "scipy.linalg.sqrtm",
+        "scipy.linalg.block_diag",
+        "scipy.signal.convolve",
+        "scipy.signal.fftconvolve",
+        "scipy.signal.oaconvolve",
+        "scipy.signal.convolve2d",
+        "scipy.integrate.trapezoid",
+    ]
+)
+"""Functions that are right for complex numbers too, and tested to be."""
+
+
+def of_real_numbers(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, which refuses complex numbers.
+
+    Raises
+    ------
+    UnsupportedError : an argument, or an item of one, is complex
+    """
+
+    @functools.wraps(ours)
+    def checked(*args: Any, **keywords: Any) -> Any:
+        if any(map(_is_complex, (*args, *keywords.values()))):
+            raise UnsupportedError(
+                f"`{name}` is recorded for real numbers; an argument is complex.",
+                None,
+                "give real and imaginary parts apart, or write it with NumPy's functions, which take complex numbers",
+            )
+        return ours(*args, **keywords)
+
+    return checked
+
+
+def _is_complex(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_complex, value))
+    return isinstance(value, complex) or getattr(getattr(value, "dtype", None), "kind", "") == "c"
+
+
+def real_where_unknown(forms: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """Forms by name, where those that are not in `COMPLEX` refuse complex numbers."""
+    return {name: ours if name in COMPLEX else of_real_numbers(name, ours) for name, ours in forms.items()}
 
 
 def under(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

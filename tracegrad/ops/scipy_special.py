@@ -33,6 +33,7 @@ from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_reduce import sum as total_of
 from tracegrad.ops.op import REGISTRY
 from tracegrad.ops.reduce import spread
+from tracegrad.ops.scipy_forms import of_real_numbers
 from tracegrad.ops.shape import reshape
 
 SPECIAL: dict[str, Callable[..., Any]] = {
@@ -51,7 +52,8 @@ def under(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(ours: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
-            SPECIAL[f"scipy.special.{name}"] = answers(name=f"scipy.special.{name}")(ours)
+            full = f"scipy.special.{name}"
+            SPECIAL[full] = of_real_numbers(full, answers(name=full)(ours))
         return ours
 
     return decorate
