@@ -103,6 +103,10 @@ def calls_scipy(x):
     return scipy.linalg.schur(np.outer(x, x))[0].sum()
 
 
+def makes_objects(x):
+    return x.astype(object).sum()
+
+
 def returns_an_array(x):
     return x * 2
 
@@ -128,6 +132,7 @@ REFUSED = [
     (calls_an_unknown_function, UnsupportedError, "np.histogram2d"),
     (calls_an_unknown_method, UnsupportedError, "ndarray.byteswap"),
     (calls_scipy, UnsupportedError, "schur"),
+    (makes_objects, UnsupportedError, "would become object"),
     (returns_an_array, NotScalarError, "scalar"),
     (returns_text, NotScalarError, "scalar"),
 ]

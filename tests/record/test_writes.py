@@ -145,3 +145,34 @@ def test_of_items_written_to_one_place_the_last_has_the_derivative():
         wanted = [(function(X + e, k) - function(X - e, k)) / 2e-6 for e in steps]
         assert value == pytest.approx(function(X, k)) and bar == pytest.approx(np.array(wanted), abs=1e-6)
     assert gradient.stats.captures == 1
+
+
+MASK = np.array([True, False])
+WRONG_MASKS = {
+    "read": lambda x: x[MASK].sum(),
+    "of a list": lambda x: x[[True, False]].sum(),
+    "computed": lambda x: x[(x > 0)[:2]].sum(),
+    "of rows": lambda x: (x[:, None] * np.ones(2))[MASK, 0].sum(),
+    "written": lambda x: _written_under_a_mask(x * 1.0),
+}
+
+
+def _written_under_a_mask(a):
+    a[MASK] = 0.0
+    return a.sum()
+
+
+@pytest.mark.parametrize("name", WRONG_MASKS)
+def test_a_mask_of_another_length_is_numpys_error(name):
+    """It was taken as the positions where it is true, and gave a number."""
+    function, x = WRONG_MASKS[name], np.array([1.0, 2.0, 3.0])
+    with pytest.raises(IndexError) as wanted:
+        function(x)
+    for call in (tg.grad(function, jit="python"), tg.jit(function, jit="python")):
+        with pytest.raises(IndexError) as found:
+            call(x)
+        assert str(found.value).startswith(str(wanted.value))
+    tensor = tg.tensor(x, requires_grad=True)
+    with pytest.raises(IndexError) as found:
+        function(tensor)
+    assert str(found.value).startswith(str(wanted.value))

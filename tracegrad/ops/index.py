@@ -76,6 +76,23 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
     return tuple(template), arrays
 
 
+def check_masks(key: Any, shape: tuple[int, ...]) -> None:
+    """Let NumPy refuse the masks of an index, traced or not, that are not as long as the axes they pick from.
+
+    Raises
+    ------
+    IndexError : NumPy's
+    """
+    parts = [np.asarray(p) if isinstance(p, list) else p for p in (key if isinstance(key, tuple) else (key,))]
+    masks = [getattr(getattr(p, "dtype", None), "kind", "") == "b" and p.ndim > 0 for p in parts]
+    if any(masks):
+        plain = [
+            np.zeros(p.shape, bool) if mask else p if p is None or p is Ellipsis else slice(None)
+            for p, mask in zip(parts, masks, strict=True)
+        ]
+        np.broadcast_to(np.empty((), bool), shape)[tuple(plain)]
+
+
 def read(x: Any, key: Any) -> Any:
     """`x[key]` recorded as one op."""
     template, arrays = split(key)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import LeakError, UnsupportedError
+from tracegrad.ir import types
 from tracegrad.ir.types import WEAK
 from tracegrad.ops.families import astype, broadcast_to
 from tracegrad.ops.shape import stack
@@ -211,7 +212,24 @@ def holds_traced(items: Any) -> bool:
 
 def as_dtype(x: Any, dtype: Any) -> Any:
     """`x` in the dtype a caller asked for, or as it is."""
-    return x if dtype is None or x.dtype == np.dtype(dtype) else astype(x, dtype=np.dtype(dtype))
+    return x if dtype is None or x.dtype == np.dtype(dtype) else astype(x, dtype=number_type(dtype))
+
+
+def number_type(dtype: Any) -> np.dtype[Any]:
+    """A dtype that traced values can have.
+
+    Raises
+    ------
+    UnsupportedError : objects, records, texts, dates, numbers wider than NumPy's usual ones
+    """
+    dtype = np.dtype(dtype)
+    if not types.is_number(dtype):
+        raise UnsupportedError(
+            f"a traced value would become {dtype}, which has no derivative and no program.",
+            None,
+            "use a number type of NumPy: float64, float32, complex128, int64, bool",
+        )
+    return dtype
 
 
 def axis_number(axis: Any, ndim: int) -> int:

@@ -25,6 +25,7 @@ from tracegrad.ops.numpy_forms import (
     expand_to,
     is_sequence,
     is_traced,
+    number_type,
     operand,
     value,
     whole,
@@ -427,7 +428,7 @@ def copy(a: Any, order: str = "K") -> Any:
 @answers(np.astype)
 def astype(x: Any, dtype: Any) -> Any:
     x = operand(x)
-    return ops.copy(x) if x.dtype == np.dtype(dtype) else cast(x, dtype=np.dtype(dtype))
+    return ops.copy(x) if x.dtype == np.dtype(dtype) else cast(x, dtype=number_type(dtype))
 
 
 def _like(a: Any, fill: Any, dtype: Any, shape: Any) -> Any:

@@ -17,7 +17,7 @@ from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.ops.index import fill, flatnonzero, index_set, split
+from tracegrad.ops.index import check_masks, fill, flatnonzero, index_set, split
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import reshape
 from tracegrad.record.pins import memory_of, owner_of
@@ -67,8 +67,11 @@ class Writes:
                 self._viewers.setdefault(id(entry[1]), []).append(weakref.ref(made))
         return made
 
-    def plain_key(self, key: Any) -> Any:
-        """An index: traced whole numbers as they are, traced masks as positions, by their count."""
+    def plain_key(self, key: Any, shape: tuple[int, ...]) -> Any:
+        """An index into an array of this shape: traced whole numbers as they are, traced masks as positions, by their
+        count.
+        """
+        check_masks(key, shape)
         if not isinstance(key, tuple):
             plain = self._plain_parts(key)
             return plain[0] if len(plain) == 1 else plain
@@ -111,7 +114,7 @@ class Writes:
         value = self.as_array(value)
         by_value = is_mask and mask.shape == traced.shape != () and np.ndim(value) == 0
         if not by_value:
-            key = self.plain_key(key)
+            key = self.plain_key(key, traced.shape)
         raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
         template, arrays = ((), []) if by_value else split(key)
         new = value.value if getattr(value, "recorder", None) is not None else value

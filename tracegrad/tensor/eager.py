@@ -138,15 +138,18 @@ class Eager:
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    def plain_key(self, key: Any) -> Any:
-        """An index without tensors."""
+    def plain_key(self, key: Any, shape: tuple[int, ...]) -> Any:
+        """An index without tensors, into an array of this shape."""
         if isinstance(key, tuple):
-            return tuple(part.value if isinstance(part, self.make) else part for part in key)
-        return key.value if isinstance(key, self.make) else key
+            key = tuple(part.value if isinstance(part, self.make) else part for part in key)
+        elif isinstance(key, self.make):
+            key = key.value
+        index.check_masks(key, shape)
+        return key
 
     def assign(self, target: Any, key: Any, value: Any) -> None:
         """`target[key] = value`."""
-        key = self.plain_key(key)
+        key = self.plain_key(key, target.shape)
         template, arrays = index.split(key)
         (raw, *raw_arrays), active = self._values((value, *arrays))
         active = is_grad_enabled() and (active or target.active) and target.value.dtype.kind in "fc"

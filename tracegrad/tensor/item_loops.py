@@ -69,12 +69,12 @@ def updated_at(run: Callable[..., Any], *, ufunc: np.ufunc, args: Sequence[Any])
     if not any(dtype is not None and dtype.kind in "iu" for dtype in dtypes):
         a[key] = ufunc(a[key], *values)  # a slice or a mask names no item twice
         return
-    template, arrays = split(a.recorder.plain_key(key))
+    template, arrays = split(a.recorder.plain_key(key, a.shape))
     if ufunc is np.add or ufunc is np.subtract:
         change = values[0] if ufunc is np.add else -values[0]
         a[...] = index_add(a, *arrays, change, index=template)
         return
-    places = read(np.arange(a.size).reshape(a.shape), a.recorder.plain_key(key))
+    places = read(np.arange(a.size).reshape(a.shape), a.recorder.plain_key(key, a.shape))
     given = [FUNCTIONS[np.ravel](FUNCTIONS[np.broadcast_to](v, places.shape)) for v in values]
     flat = FUNCTIONS[np.copy](FUNCTIONS[np.ravel](a)), FUNCTIONS[np.ravel](places)
     found = run(each_item if given else each_item_alone, (ufunc, *flat, *given), {})

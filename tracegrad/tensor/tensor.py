@@ -157,7 +157,7 @@ class Tensor(Methods, ArrayProtocol):
     mT = property(lambda self: self.transpose(-2, -1), doc="With the last two dimensions exchanged.")
 
     def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(self.recorder.plain_key(key))
+        return super().__getitem__(self.recorder.plain_key(key, self.shape))
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The array, sharing memory; refused where a gradient is required, unless `force`."""

@@ -122,7 +122,7 @@ class TracedArray(ArrayProtocol):
         return self.item() if not self.shape else [row.tolist() for row in self]
 
     def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(self.recorder.plain_key(key))
+        return super().__getitem__(self.recorder.plain_key(key, self.shape))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return strong(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
