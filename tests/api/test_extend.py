@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,10 +92,9 @@ def test_programs_call_primitives_and_loops_stay_loops() -> None:
     for x in (X, X + 1.0):
         np.testing.assert_allclose(gradient(x), tg.grad(plain)(x), rtol=1e-12)
     assert gradient.stats.captures == 1
-    assert (
-        "for _ in range(10)" in gradient.forward_source and "called.logsumexp(x)" in gradient.forward_source
-    )
-    assert "called.logsumexp_vjp_0(" in gradient.backward_source
+    assert "for _ in range(10)" in gradient.forward_source
+    assert re.search(r"called\.logsumexp(_\d+)?\(x\)", gradient.forward_source)  # another may have the name
+    assert re.search(r"called\.logsumexp_vjp_0(_\d+)?\(", gradient.backward_source)
 
 
 def test_native_calls_leave_a_program_with_primitives_in_numpy() -> None:

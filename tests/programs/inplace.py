@@ -1,6 +1,6 @@
 """Programs that write into arrays: by every kind of index, through every kind of view, with `out=` and `where=`.
 
-Each is ordinary NumPy; what it does to plain arrays, to which memory, is what is asked of every tier.
+Each is ordinary NumPy; what it does to plain arrays, and to which memory, is what is asked of it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ M = np.arange(16.0).reshape(4, 4)
 
 
 def written(**options):
-    """A program of four numbers, in all tiers."""
+    """A program of four numbers."""
     return program(V, V[::-1].copy(), **options)
 
 
 # --- views ------------------------------------------------------------------------------------------------------------
 
 
-@written()
+@written(native=True)
 def through_reshape(x):
     a = x * 1.0
     b = a.reshape(2, 2)
@@ -40,7 +40,7 @@ def ravel_of_a_matrix_is_its_memory(x):
     return (a * M).sum()
 
 
-@written()
+@written(eager=True)
 def ravel_of_a_transpose_is_a_copy(x):
     a = np.outer(x, W)
     r = np.ravel(a.T)
@@ -134,7 +134,7 @@ def two_views_of_one_array(x):
     return (a * W).sum() + even[1] * odd[0]
 
 
-@written()
+@written(eager=True)
 def picked_items_are_a_copy(x):
     a = x * 1.0
     b, c = a[[0, 1]], a[a > 0]
@@ -182,7 +182,7 @@ def exchanged_rows_and_columns(x):
     return (a * M).sum() + (b * W).sum()
 
 
-@written()
+@written(native=True)
 def overlapping_parts(x):
     a = x * 1.0
     a[1:] = a[:-1]
@@ -191,7 +191,7 @@ def overlapping_parts(x):
     return (a * W).sum()
 
 
-@written()
+@written(eager=True)
 def an_open_grid(x):
     a = np.outer(x, W)
     a[np.ix_([0, 2], [1, 3])] += x[:2]
@@ -234,7 +234,7 @@ def negative_steps_and_ellipsis(x):
     return (a.reshape(4, 4) * M).sum()
 
 
-@written()
+@written(eager=True)
 def written_where_the_largest_is(x):
     a = np.outer(x, W)
     k = np.argmax(x)
@@ -251,7 +251,7 @@ def a_list_is_written(x):
     return (a @ a).sum()
 
 
-@written()
+@written(eager=True)
 def one_number_in_an_array(x):
     a = np.zeros(())
     a[()] = x[0]
@@ -293,7 +293,7 @@ def copied_and_put_along(x):
     return (a * M).sum()
 
 
-@written()
+@written(eager=True)
 def updated_item_by_item(x):
     a = np.zeros_like(x)
     np.add.at(a, [0, 1, 1, 2], x * x)
@@ -305,7 +305,7 @@ def updated_item_by_item(x):
     return (a * W).sum()
 
 
-@written()
+@written(eager=True)
 def updated_alone(x):
     a = x * 1.0
     np.negative.at(a, [0, 2, 0])
@@ -313,7 +313,7 @@ def updated_alone(x):
     return (a * W).sum()
 
 
-@written()
+@written(native=True)
 def results_put_into_arrays(x):
     a, b = np.zeros_like(x), np.zeros_like(x)
     np.add(x, x * x, out=a)
@@ -347,7 +347,7 @@ def parts_put_into_arrays(x):
     return (a * M).sum() + (b**2).sum()
 
 
-@written()
+@written(eager=True)
 def reductions_of_a_part(x):
     m = np.outer(x, W)
     return (
@@ -375,7 +375,7 @@ def updates_of_every_kind(x):
     return (a * x).sum() + m.sum()
 
 
-@written()
+@written(eager=True)
 def taken_by_other_modes(x):
     order = np.argsort(x)
     return (

@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
+import tests.programs.algorithms
 import tests.programs.arrays
 import tests.programs.inplace
 import tests.programs.loops

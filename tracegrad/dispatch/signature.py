@@ -302,6 +302,8 @@ def _why_not(value: Any) -> tuple[str, str]:
         return f"a number of type {value.dtype}", "pass a float64 or a complex128"
     if isinstance(value, (str, bytes)):
         return f"{value!r:.40}, a {type(value).__name__}", "choose another argument with argnums"
+    if hasattr(value, "to_numpy"):
+        return f"a {type(value).__name__}", "pass its values, .to_numpy()"
     if hasattr(value, "__array__"):
         return f"a {type(value).__name__}", "pass it as an array, np.asarray(...)"
     return f"an object of class {type(value).__name__}", "choose another argument with argnums"

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import InternalError, LeakError
+from tracegrad.errors import InternalError, LeakError, UnsupportedError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Var
 from tracegrad.ir.types import ArrayType, is_weak, promote, type_of
@@ -118,7 +118,7 @@ class Recording(Writes):
         if isinstance(value, enum.IntEnum):
             return Const(int(value))
         if not isinstance(value, np.ndarray):
-            return Const(value)
+            return Const(self.without_labels(value))
         found = self._snapshots.get(id(value))
         if found is None or not np.array_equal(found[1], value, equal_nan=value.dtype.kind in "fc"):
             copy = value.copy()
@@ -129,6 +129,21 @@ class Recording(Writes):
                 self.hoisted[atom] = copy
             found = self._snapshots[id(value)] = (value, copy, atom)
         return found[2]
+
+    def without_labels(self, value: Any) -> Any:
+        """The value itself, if it is no container with labels, whose contents nobody sees change.
+
+        Raises
+        ------
+        UnsupportedError : it is a Series, a DataFrame, a DataArray
+        """
+        if hasattr(value, "to_numpy"):
+            raise UnsupportedError(
+                f"a traced value meets a {type(value).__name__}, whose labels it does not have.",
+                self.location(),
+                "take its values, `.to_numpy()`",
+            )
+        return value
 
     def zeros(self, array: np.ndarray[Any, Any]) -> Any:
         """An array of zeros, made inside, as a step."""

@@ -100,7 +100,7 @@ class Tape(Recording):
     def constant(self, value: Any) -> Atom:
         """A constant; of an array a copy, since it may be written into later."""
         if not isinstance(value, np.ndarray):
-            return Const(value)
+            return Const(self.without_labels(value))
         found = self._snapshots.get(id(value))
         if found is None or not np.array_equal(found[1], value, equal_nan=value.dtype.kind in "fc"):
             copy = value.copy()

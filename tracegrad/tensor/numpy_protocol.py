@@ -159,6 +159,10 @@ class ArrayProtocol(Operators):
             raise TypeError("array does not have imaginary part to set")
         self.recorder.assign(self.imag, Ellipsis, value)
 
+    def __array_namespace__(self, /, *, api_version: Any = None) -> Any:
+        """What functions of the Python array API standard compute with: NumPy, whose functions are recorded."""
+        return np.empty(0).__array_namespace__(api_version=api_version)
+
     def __len__(self) -> int:
         shape = self.shape
         if not shape:

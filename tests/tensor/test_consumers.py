@@ -1,0 +1,84 @@
+"""Array API consumers, which ask a value for its namespace; and containers with labels, whose values are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+import tracegrad as tg
+from tracegrad.errors import ArgumentError, LeakError, UnsupportedError
+
+X = np.array([0.5, 1.5, 2.5])
+
+
+@pytest.fixture(autouse=True)
+def readable_text() -> Iterator[None]:
+    with tg.config.using(jit="python"):
+        yield
+
+
+def consumer(x: Any) -> Any:
+    """Written against the standard, for any library's arrays."""
+    xp = x.__array_namespace__()
+    shifted = x - xp.max(x)
+    return xp.sum(xp.exp(shifted) * xp.asarray([1.0, 2.0, 3.0])) / xp.sum(xp.exp(shifted))
+
+
+def test_a_consumer_of_the_array_api_is_differentiated() -> None:
+    weights = np.exp(X) / np.sum(np.exp(X))
+    means = np.array([1.0, 2.0, 3.0])
+    wanted = weights * (means - weights @ means)
+    gradient = tg.grad(consumer)
+    for _ in range(2):
+        np.testing.assert_allclose(gradient(X), wanted, rtol=1e-12)
+    x = tg.tensor(X, requires_grad=True)
+    xp = x.__array_namespace__()
+    assert xp is np
+    xp.sum(xp.exp(x)).backward()
+    np.testing.assert_allclose(x.grad, np.exp(X))
+
+
+def test_scipy_s_ways_through_the_array_api_are_not_confused() -> None:
+    found = tg.grad(lambda x: scipy.special.logsumexp(x) + np.sum(scipy.special.softmax(x) ** 2))(X)
+    p = scipy.special.softmax(X)
+    np.testing.assert_allclose(found, p + 2 * p * (p - p @ p), rtol=1e-12)
+
+
+def test_values_of_series_and_frames_are_used() -> None:
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series(X.copy(), index=list("abc"))
+    frame = pandas.DataFrame({"u": X, "v": X**2})
+
+    def loss(x: Any, table: Any) -> Any:
+        return np.sum(x * series.to_numpy()) + np.sum(x * np.log(series).values) + x @ table["v"].to_numpy()
+
+    gradient = tg.grad(loss)
+    np.testing.assert_allclose(gradient(X, frame), X + np.log(X) + X**2)
+    series["b"] = 7.0
+    changed = series.to_numpy()
+    np.testing.assert_allclose(gradient(X, frame), changed + np.log(changed) + X**2)
+
+
+def test_a_container_with_labels_is_refused_where_its_labels_would_be_lost() -> None:
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series(X)
+    with pytest.raises(UnsupportedError, match=r"(?s)meets a Series.*test_consumers\.py.*\.to_numpy\(\)"):
+        tg.grad(lambda x: np.sum(x * series))(X)
+    with pytest.raises(LeakError):  # pandas asks for a plain array
+        tg.grad(lambda x: np.sum(series + x))(X)
+    with pytest.raises(ArgumentError, match=r"(?s)is a Series.*\.to_numpy\(\)"):
+        tg.grad(lambda s: np.sum(s * 2.0))(series)
+    with pytest.raises(ArgumentError, match=r"(?s)is a DataFrame.*\.to_numpy\(\)"):
+        tg.grad(lambda d: np.sum(d["u"]))(pandas.DataFrame({"u": X}))
+
+
+def test_values_of_an_xarray_are_used() -> None:
+    xarray = pytest.importorskip("xarray")
+    data = xarray.DataArray(np.outer(X, X), dims=("a", "b"))
+    np.testing.assert_allclose(tg.grad(lambda x: x @ data.sum("b").to_numpy())(X), X * np.sum(X))
+    with pytest.raises(UnsupportedError, match=r"\.to_numpy\(\)"):
+        tg.grad(lambda x: np.sum(x * data))(X)
