@@ -379,4 +379,41 @@ CHANGES = [
         "default_rng(3)",
         "default_rng(4)",
     ),
+    Change(
+        "op_of_ours",
+        "from tracegrad.ops import elementary\nh = elementary.sin\ndef f(x):\n    return h(x)\n",
+        "elementary.sin",
+        "elementary.exp",
+        kept=False,
+    ),
+    Change(
+        "derivative_of_another",
+        "import tracegrad\nh = tracegrad.elementwise_grad(np.sin)\ndef f(x):\n    return h(x) * x\n",
+        "(np.sin)",
+        "(np.exp)",
+        kept=False,
+    ),
+    Change(
+        "derivative_given",
+        "import tracegrad\nh = tracegrad.jacobian(np.sin)\ndef g(x, k):\n    return k(x) * x\n"
+        "def f(x):\n    return g(x, h)\n",
+        "(np.sin)",
+        "(np.exp)",
+        kept=False,
+    ),
+    Change(
+        "vectorized",
+        "def g(x):\n    return x * x\ndef k(x):\n    return x * x * x\nh = np.vectorize(g)\n"
+        "def f(x):\n    return h(x) * x\n",
+        "vectorize(g)",
+        "vectorize(k)",
+    ),
+    Change(
+        "spline",
+        "import scipy.interpolate as si\nt = np.linspace(0.0, 2.0, 9)\nh = si.CubicSpline(t, t**2)\n"
+        "def f(x):\n    return h(x) * x\n",
+        "t**2",
+        "t**3",
+        kept=False,
+    ),
 ]

@@ -26,12 +26,6 @@ class Derived:
         What is called, with the same arguments.
     """
 
-    def __new__(cls, *args: Any, **options: Any) -> Derived:
-        """Each has a class of its own, which has no name: on disk a program that calls one would fit any other."""
-        return super().__new__(
-            type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__})
-        )
-
     def __init__(self, function: Callable[..., Any], label: str, answer: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.function, self.label, self.answer = function, label, answer

@@ -18,16 +18,22 @@ from tracegrad.ops.index import index_add, read, split
 from tracegrad.ops.numpy_forms import is_traced, operand, plain
 
 
-def item_loop_of(function: Any, args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-    """What answers for `np.multiply.at` or an `np.vectorize`; it is called with `run`. None for any other callable."""
+def item_loop_of(
+    function: Any, args: Sequence[Any], keywords: Mapping[str, Any], attribute: Callable[[Any, str], Any]
+) -> Any:
+    """What answers for `np.multiply.at` or an `np.vectorize`; it is called with `run`. None for any other callable.
+
+    `attribute` reads one of the callable's.
+    """
     if isinstance(function, np.vectorize):
-        if keywords or function.excluded or function.signature:
+        if keywords or attribute(function, "signature") or function.excluded:
             raise UnsupportedError(
                 "np.vectorize is recorded with positional arguments alone.",
                 None,
                 "leave out `excluded`, `signature` and keywords, or write the loop",
             )
-        return functools.partial(vectorized, pyfunc=function.pyfunc, otypes=function.otypes, args=args)
+        user_function, otypes = attribute(function, "pyfunc"), attribute(function, "otypes")
+        return functools.partial(vectorized, pyfunc=user_function, otypes=otypes, args=args)
     owner = getattr(function, "__self__", None)
     if isinstance(owner, np.ufunc) and function.__name__ == "at":
         return functools.partial(updated_at, ufunc=owner, args=args)

@@ -204,7 +204,7 @@ class Marks(Lookups, Operators, Edges):
 
     def _call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         traced = holds_traced(args) or holds_traced(keywords.values())
-        by_items = item_loop_of(function, args, keywords) if traced else None
+        by_items = item_loop_of(function, args, keywords, self.attr) if traced else None
         if by_items is not None:
             return by_items(self.session.run)
         ours = our_op(function, traced)
@@ -388,11 +388,11 @@ class Marks(Lookups, Operators, Edges):
         """Make the run not repeatable when calling `function` again could do something else."""
         module = module_of(function)
         owner = getattr(function, "__self__", None)
-        if (
-            is_traced(owner)
-            or type(function).__module__.startswith("tracegrad")
-            or module.startswith("tracegrad")
-        ):
+        if is_traced(owner):
+            return
+        if type(function).__module__.startswith("tracegrad") or module.startswith("tracegrad"):
+            self.reads.pin(function)  # what an object of ours computes, another of its class does not
+            self.reads.pin(owner)
             return
         name = getattr(function, "__name__", type(function).__name__)
         if owner is not None and not isinstance(owner, types.ModuleType):

@@ -170,10 +170,12 @@ class Operators:
             return MISSING  # asked of the class, it is the class's own
         kind = type(value)
         found = getattr(kind, name, MISSING)
+        from_outside = self.reads.path_of(value) is not None
         if type(found) is property and type(found.fget) is types.FunctionType and may_clone(found.fget):
             self.reads.member(kind, name, found)
-            return self.call(found.fget, value)
-        if found is MISSING or not isinstance(kind, type) or self.reads.path_of(value) is not None:
+            if not from_outside or not is_of_package(found.fget):
+                return self.call(found.fget, value)
+        if found is MISSING or not isinstance(kind, type) or from_outside:
             return MISSING
         if name in getattr(value, "__dict__", ()) or isinstance(value, (type, types.ModuleType)):
             return MISSING
