@@ -17,6 +17,7 @@ import pytest
 
 from tests.ops import table
 from tracegrad.ops.functions import METHODS, SCIPY_FUNCTIONS
+from tracegrad.ops.scipy_forms import REFUSED
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -109,7 +110,12 @@ def functions_page() -> str:
             table.HEADING,
             *table.rows(),
             "",
-            part("SciPy", sorted(SCIPY_FUNCTIONS)),
+            part(
+                "SciPy", sorted(name for name in SCIPY_FUNCTIONS if "._" not in name and name not in REFUSED)
+            ),
+            "Refused, with what to use instead: "
+            + ", ".join(f"`{name}`" for name in sorted(REFUSED))
+            + ".\n",
             part("Array methods", sorted(METHODS)),
         ]
     )

@@ -42,6 +42,20 @@ CALLS = {
     "correlate2d": (lambda x, k: signals.correlate2d(x, k, "full"), M, N),
     "lfilter": (lambda b, a, x: signals.lfilter(b, a + np.array([2.0, 0, 0]), x), K, K, X),
     "lfilter rows": (lambda b, x: signals.lfilter(b, [1.0, 0.4], x, axis=0), K, M),
+    "lfilter with a past": (
+        lambda b, x, z: (
+            signals.lfilter(b, [1.0, 0.4, 0.2], x, zi=z)[0] + signals.lfilter(b, 1.0, x, zi=z)[1][0]
+        ),
+        K,
+        X,
+        K[:2],
+    ),
+    "lfilter of one sample": (lambda b, x, z: signals.lfilter(b, [1.0, 0.4], x, zi=z)[1], K, X[:1], K[:2]),
+    "sosfilt with a past": (
+        lambda x, z: signals.sosfilt([[1.0, 0.2, 0.3, 1.0, -0.4, 0.1]], x, zi=z)[0],
+        M,
+        np.ones((1, 4, 2)),
+    ),
     "lfilter without recursion": (lambda b, x: signals.lfilter(b, [2.0], x), K, X),
     "sosfilt": (
         lambda x: signals.sosfilt([[1.0, 0.2, 0.3, 1.0, -0.4, 0.1], [0.5, 0.1, 0, 1.0, 0.2, 0.0]], x),
@@ -60,6 +74,24 @@ CALLS = {
     "map_coordinates": (lambda x, p: images.map_coordinates(x, p, order=1), M, P),
     "map_coordinates outside": (lambda x, p: images.map_coordinates(x, p, order=1, cval=2.0), M, P - 1),
     "map_coordinates nearest": (lambda x, p: images.map_coordinates(x, p, order=1, mode="nearest"), M, P - 1),
+    **{
+        f"map_coordinates {order} {mode}": (
+            lambda x, p, order=order, mode=mode: images.map_coordinates(
+                x, p, order=order, mode=mode, cval=0.3
+            ),
+            M,
+            P - 0.73,
+        )
+        for order in (1, 2, 3)
+        for mode in ("reflect", "grid-wrap", "wrap", "grid-constant", "nearest")
+    },
+    "shift": (lambda x, s: images.shift(x, s, order=2, mode="mirror"), M, [0.3, -1.2]),
+    "zoom": (lambda x: images.zoom(x, 1.5, grid_mode=True, mode="grid-wrap"), M),
+    "affine_transform": (
+        lambda x, a: images.affine_transform(x, a, (0.2, 0.35)),
+        M,
+        np.array([[0.87, 0.21], [-0.13, 0.83]]),
+    ),
     "trapezoid": (lambda y, x: scipy.integrate.trapezoid(y, np.cumsum(x * x)), X, X),
     "simpson": (lambda y, x: scipy.integrate.simpson(y, x=np.cumsum(x * x)), X, X + 2),
     "simpson even": (lambda y: scipy.integrate.simpson(y, dx=0.3), X[:5]),
@@ -84,11 +116,11 @@ def test_value_and_derivatives(name):
 
 def test_what_is_not_recorded_is_refused_with_the_argument_and_bad_input_as_scipy_does():
     with config.using(jit="python"):
-        with pytest.raises(UnsupportedError, match="zi"):
-            tg.grad(lambda x: np.sum(signals.lfilter([1.0], [1.0, 0.3], x, zi=[0.1])[0]))(X)
-        with pytest.raises(UnsupportedError, match="order"):
-            tg.grad(lambda x: np.sum(images.map_coordinates(x, P)))(M)
+        with pytest.raises(UnsupportedError, match="output"):
+            tg.grad(lambda x: np.sum(images.map_coordinates(x, P, output=float)))(M)
         for function in (
+            lambda x: signals.lfilter([1.0], [1.0, 0.3], x, zi=[0.1, 0.2]),
+            lambda x: signals.welch(x, nperseg=4, average="mode"),
             lambda x: signals.convolve(x, x, "half"),
             lambda x: signals.convolve(x, M),
             lambda x: signals.convolve2d(x, x),

@@ -7,13 +7,17 @@ with `jv`.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tracegrad.ops.compare import sign
-from tracegrad.ops.families import Unknown, positive
+from tracegrad.ops.elementary import cos, exp, sin
+from tracegrad.ops.families import Unknown, case, elementwise, positive
 from tracegrad.ops.op import Op
-from tracegrad.ops.special import by_ufunc, of_order, several, special, special_dtype
+from tracegrad.ops.special import by_ufunc, of_order, scipy_special, several, special, special_dtype
 
 order_v = functools.partial(of_order, argument="v")
 
@@ -74,3 +78,44 @@ spherical_kn: Op = of_order(
 
 airy: Op = several("airy", 4, lambda z, x: (z[1], x * z[0], z[3], x * z[2]))
 """Ai, its derivative, Bi, its derivative."""
+
+
+# --- the von Mises distribution ---------------------------------------------------------------------------------------
+
+_TERMS = 64  # of a series whose terms fall as exp(-j**2 / (2 * kappa)), kappa below 50
+
+
+def _moment(n: Any, x: Any, kappa: Any) -> Any:
+    n, x, kappa = (np.asarray(a)[..., None] for a in (n, x, kappa))
+    j = np.arange(1.0, _TERMS + 1)
+    ive_of = scipy_special().ive
+    ratios = ive_of(j, kappa) / ive_of(0, kappa)
+
+    def integral(k: Any) -> Any:
+        """Of cos(k t) from -pi to x."""
+        return np.where(k == 0, x + math.pi, np.sin(k * x) / np.where(k == 0, 1.0, k))
+
+    terms = integral(n)[..., 0] + np.sum(ratios * (integral(n + j) + integral(n - j)), axis=-1)
+    return terms / (2 * math.pi)
+
+
+vonmises_moment: Op = elementwise(
+    _moment,
+    lambda z, n, x, kappa: (
+        Unknown("n", "it is a whole number"),
+        cos(n * x) * exp(-2 * kappa * sin(0.5 * x) ** 2) / (2 * math.pi * i0e(kappa)),
+        0.5 * (vonmises_moment(n + 1, x, kappa) + vonmises_moment(n - 1, x, kappa))
+        - i1e(kappa) / i0e(kappa) * z,
+    ),
+    name="vonmises_moment",
+    dtype=special_dtype,
+    domain=tuple(
+        case(n, lambda g, s=s: g.uniform(-1, 1, s)[()], lambda g, s=s: g.uniform(0.5, 3, s)[()])
+        for n, s in ((np.int64(1), (3,)), (np.array([0, 2]), (2,)), (np.int64(0), (2, 3)))
+    ),
+    callee="bessel.vonmises_moment",
+    imports="from tracegrad.ops import bessel",
+    native=False,
+)
+"""The integral of cos(n t) times the density from -pi to x: n = 0 is the distribution function. Mardia and Jupp,
+Directional Statistics, 2000, 3.5.4."""

@@ -8,11 +8,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tracegrad.ops import distributions
-from tracegrad.ops.compare import equal, floor, less, less_equal, logical_and
+from tracegrad.ops.compare import equal, floor, less, less_equal, logical_and, where
 from tracegrad.ops.distributions import FROM_ZERO, Distribution
 from tracegrad.ops.elementary import exp, expm1, log, log1p
 from tracegrad.ops.incomplete import betainc, betaincc, gammainc, gammaincc
+from tracegrad.ops.numpy_forms import known, operand
+from tracegrad.ops.numpy_reduce import max as largest
+from tracegrad.ops.numpy_reduce import sum as total_of
+from tracegrad.ops.numpy_shape import reshape
 from tracegrad.ops.special import betaln, gammaln, xlog1py, xlogy
 
 
@@ -88,10 +94,24 @@ nbinom = Distribution(
     var=lambda n, p: n * (1 - p) / (p * p),
     discrete=True,
 )
+
+
+def _betabinom_logpmf(k: Any, n: Any, a: Any, b: Any) -> Any:
+    return -log(n + 1) - betaln(n - k + 1, k + 1) + betaln(k + a, n - k + b) - betaln(a, b)
+
+
+def _betabinom_cdf(k: Any, n: Any, a: Any, b: Any) -> Any:
+    """The sum that it is; how many terms there are is guarded."""
+    k, n, a, b = (reshape(x, (*x.shape, 1)) for x in map(operand, (k, n, a, b)))
+    terms = np.arange(0.0, known(largest(where(equal(k, k), k, 0.0))) + 1.0)
+    wanted = less_equal(terms, k)
+    found = exp(_betabinom_logpmf(where(wanted, terms, 0.0), n, a, b))
+    return total_of(where(wanted, found, 0.0 * k), axis=-1)  # NaN of NaN
+
+
 betabinom = Distribution(
-    logpdf=lambda k, n, a, b: (
-        -log(n + 1) - betaln(n - k + 1, k + 1) + betaln(k + a, n - k + b) - betaln(a, b)
-    ),
+    logpdf=_betabinom_logpmf,
+    cdf=_betabinom_cdf,
     support=(0.0, lambda n, a, b: n),
     point=0.0,
     valid=lambda n, a, b: logical_and(_count(n), logical_and(less(0, a), less(0, b))),

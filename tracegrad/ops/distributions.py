@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ops.bessel import i0e, i1e
+from tracegrad.ops.bessel import i0e, i1e, vonmises_moment
 from tracegrad.ops.compare import (
     absolute,
     equal,
@@ -22,6 +22,7 @@ from tracegrad.ops.compare import (
     less,
     less_equal,
     logical_and,
+    rint,
     sign,
     where,
 )
@@ -404,8 +405,20 @@ truncnorm = Distribution(
     point=lambda a, b: where(logical_and(less(a, 0), greater(b, 0)), 0.0, where(less(a, 0), b, a)),
     valid=lambda a, b: less(a, b),
 )
+
+
+def _vonmises_cdf(x: Any, kappa: Any) -> Any:
+    """SciPy's: a series, and for narrow ones a normal distribution of what the angle stretches to."""
+    wide = less(kappa, 50)
+    narrow_kappa = where(wide, 50.0, kappa)
+    rounds = rint(x / (2 * math.pi))
+    stretched = math.sqrt(2 / math.pi) / i0e(narrow_kappa) * sin(0.5 * (x - 2 * math.pi * rounds))
+    return where(wide, vonmises_moment(0, x, where(wide, kappa, 1.0)), ndtr(stretched) + rounds)
+
+
 vonmises = Distribution(
     logpdf=lambda x, kappa: kappa * (-2 * sin(0.5 * x) ** 2) - math.log(2 * math.pi) - log(i0e(kappa)),
+    cdf=_vonmises_cdf,
     valid=lambda kappa: less_equal(0, kappa),
     mean=lambda kappa: 0.0 * kappa,
     entropy=lambda kappa: -kappa * i1e(kappa) / i0e(kappa) + math.log(2 * math.pi) + log(i0e(kappa)) + kappa,

@@ -111,6 +111,23 @@ lu_factor: Op = Op(
 """Of a square matrix; the derivative is that at constant pivots."""
 
 
+def qr_pivots(a: Any) -> Any:
+    """The order of the columns that LAPACK chooses."""
+    return _scipy().qr(a, mode="r", pivoting=True)[-1].astype(np.int64)
+
+
+pivots: Op = Op(
+    "qr_pivots",
+    qr_pivots,
+    result_type=lambda a: ArrayType(a.shape[1:], np.dtype(np.int64)),
+    passes_zero=True,
+    callee="factorizations.qr_pivots",
+    imports="from tracegrad.ops import factorizations",
+    native=False,
+    sample=(case(lambda g: g.uniform(-1, 1, (4, 3))), case(lambda g: g.uniform(-1, 1, (2, 3)))),
+)
+
+
 # --- generalised eigenvalues ------------------------------------------------------------------------------------------
 
 

@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ops import (  # noqa: F401 (they answer)  # noqa: F401 (they answer)
+from tracegrad.ops import (  # noqa: F401 (they answer)
     integrators,
     numpy_choosing,
     numpy_decompositions,
     numpy_making,
     numpy_nan,
+    scipy_images,
     scipy_integrals,
     scipy_interpolate,
     scipy_linalg,
     scipy_samples,
     scipy_sparse,
+    scipy_spectra,
 )
 from tracegrad.ops.families import conj
 from tracegrad.ops.numpy_elementwise import clip, round, where

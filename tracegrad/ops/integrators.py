@@ -21,7 +21,7 @@ from tracegrad.ops.numpy_forms import holds_traced, is_traced, operand, value
 from tracegrad.ops.numpy_reduce import mean
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import stack
-from tracegrad.ops.scipy_forms import under
+from tracegrad.ops.scipy_forms import refuse, under
 
 _TOLERANCE = 1.49012e-8  # of `odeint` and of `quad`
 
@@ -303,33 +303,15 @@ under("scipy.integrate.quad")(quad)
 
 # --- what needs a solver ----------------------------------------------------------------------------------------------
 
-
-def _refused(name: str) -> Callable[..., Any]:
-    def solver(*args: Any, **keywords: Any) -> Any:
-        raise UnsupportedError(
-            f"`scipy.optimize.{name}` searches with compiled code, whose steps have no derivative with respect to "
-            "what its function `fun` reads.",
-            None,
-            "solve outside with plain numbers, then take one Newton step of the equation inside: "
-            "x = x0 - np.linalg.solve(J, fun(x0)) has the derivative of the solution",
-        )
-
-    return solver
-
-
-for _name in (
+refuse(
     *(
-        "root",
-        "root_scalar",
-        "brentq",
-        "brenth",
-        "bisect",
-        "ridder",
-        "toms748",
-        "newton",
-        "fsolve",
-        "fixed_point",
+        f"scipy.optimize.{name}"
+        for name in (
+            *("root", "root_scalar", "brentq", "brenth", "bisect", "ridder", "toms748", "newton", "fsolve"),
+            *("fixed_point", "minimize", "minimize_scalar", "least_squares", "curve_fit", "linprog"),
+        )
     ),
-    *("minimize", "minimize_scalar", "least_squares", "curve_fit", "linprog"),
-):
-    under(f"scipy.optimize.{_name}")(_refused(_name))
+    why="searches with compiled code, whose steps have no derivative with respect to what its function `fun` reads.",
+    do="solve outside with plain numbers, then take one Newton step of the equation inside: "
+    "x = x0 - np.linalg.solve(J, fun(x0)) has the derivative of the solution",
+)

@@ -171,6 +171,26 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     return take(concatenate([a, new], axis), order, axis)
 
 
+@answers(np.lib.stride_tricks.sliding_window_view)
+def windows(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    """All windows of this shape, as axes behind those of their places."""
+    x, lengths = operand(x), whole(window_shape)
+    axes = tuple(range(x.ndim)) if axis is None else tuple(axis_number(k, x.ndim) for k in whole(axis))
+    if len(lengths) != len(axes):
+        raise ValueError(
+            f"Must provide matching length window_shape and axis; got {len(lengths)} window_shape elements and "
+            f"{len(axes)} axes elements."
+        )
+    for axis, length in zip(axes, lengths, strict=True):
+        count = x.shape[axis] - length + 1
+        if length < 0 or count < 1:
+            raise ValueError("window shape cannot be larger than input array shape")
+        x = moveaxis(take(x, np.arange(count)[:, None] + np.arange(length), axis), axis + 1, -1)
+    return x
+
+
 @answers(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
     flat, shape = ravel(a), whole(new_shape)

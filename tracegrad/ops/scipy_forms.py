@@ -15,6 +15,8 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops.numpy_forms import answers
 
 SCIPY_FORMS: dict[str, Callable[..., Any]] = {}
+REFUSED: set[str] = set()
+"""Those of them that say what to use instead, and nothing else."""
 
 COMPLEX = frozenset(
     [
@@ -80,3 +82,26 @@ def under(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return SCIPY_FORMS[names[-1]]
 
     return decorate
+
+
+def refuse(*names: str, why: str, do: str) -> None:
+    """Declare that SciPy's functions of these names are refused.
+
+    Parameters
+    ----------
+    *names : str
+    why : str
+        Follows the name in the message.
+    do : str
+        What to use instead.
+    """
+
+    def refused(name: str) -> Callable[..., Any]:
+        def function(*args: Any, **keywords: Any) -> Any:
+            raise UnsupportedError(f"`{name}` {why}", None, do)
+
+        return function
+
+    for name in names:
+        SCIPY_FORMS[name] = refused(name)
+        REFUSED.add(name)

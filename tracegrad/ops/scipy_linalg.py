@@ -21,7 +21,7 @@ from tracegrad.ops.numpy_linalg import det, inv, kron, matmul
 from tracegrad.ops.numpy_linalg import solve as solved
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import concatenate, ravel, reshape, swapaxes, tril, triu
-from tracegrad.ops.scipy_forms import under
+from tracegrad.ops.scipy_forms import refuse, under
 
 
 def _mirrored(a: Any, lower: bool) -> Any:
@@ -49,6 +49,9 @@ def solve(
     elif assume_a in ("lower triangular", "upper triangular"):
         a = tril(a) if assume_a == "lower triangular" else triu(a)
     return solved(swapaxes(a, -1, -2) if transposed else a, b)
+
+
+under("scipy._lib.array_api_compat.numpy.linalg.solve")(lambda x1, x2: solved(x1, x2))
 
 
 @under("scipy.linalg.solve_triangular")
@@ -158,9 +161,12 @@ def qr(
     pivoting: bool = False,
     check_finite: bool = True,
 ) -> Any:
-    if pivoting or mode == "raw":
-        raise UnsupportedError("`scipy.linalg.qr` is recorded without pivots.", None, "leave `pivoting` out")
+    if mode == "raw":
+        raise UnsupportedError("`scipy.linalg.qr` is recorded without mode='raw'.", None, "use mode='full'")
     a = real(a)
+    if pivoting:
+        order = factorizations.pivots(a)
+        return (*qr(a[:, order], mode=mode), order)
     if mode == "r":
         r = of_numpy.qr(a, "r")
         missing = a.shape[0] - r.shape[0]
@@ -394,16 +400,9 @@ def solve_circulant(c: Any, b: Any, *options: Any, **more: Any) -> Any:
     return solved(circulant(real(c)), real(b))
 
 
-def _no_basis(name: str) -> None:
-    def refused(*args: Any, **options: Any) -> Any:
-        raise UnsupportedError(
-            f"`scipy.linalg.{name}` gives one basis of many: it has no derivative with respect to `A`.",
-            None,
-            "differentiate the projection, A @ np.linalg.pinv(A) or 1 - np.linalg.pinv(A) @ A",
-        )
-
-    under(f"scipy.linalg.{name}")(refused)
-
-
-for _name in ("null_space", "orth"):
-    _no_basis(_name)
+refuse(
+    "scipy.linalg.null_space",
+    "scipy.linalg.orth",
+    why="gives one basis of many: it has no derivative with respect to `A`.",
+    do="differentiate the projection, A @ np.linalg.pinv(A) or 1 - np.linalg.pinv(A) @ A",
+)

@@ -13,39 +13,28 @@ import numpy as np
 
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops import factorizations
-from tracegrad.ops.compare import floor, where
+from tracegrad.ops.arithmetic import stop_gradient
+from tracegrad.ops.compare import floor
 from tracegrad.ops.elementary import exp
 from tracegrad.ops.families import broadcast_to
 from tracegrad.ops.index import read
-from tracegrad.ops.numpy_forms import axis_number, known, operand
+from tracegrad.ops.numpy_choosing import windows
+from tracegrad.ops.numpy_forms import axis_number, operand
 from tracegrad.ops.numpy_linalg import tensordot
 from tracegrad.ops.numpy_padding import pad
 from tracegrad.ops.numpy_sampled import convolve as convolve_vectors
 from tracegrad.ops.numpy_sampled import real
-from tracegrad.ops.numpy_shape import astype, concatenate, flip, moveaxis, reshape
+from tracegrad.ops.numpy_shape import concatenate, flip, moveaxis, reshape, stack
 from tracegrad.ops.scipy_forms import under
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
-
-
-def _windows(x: Any, shape: tuple[int, ...]) -> Any:
-    """All windows of this shape, as axes behind those of their places."""
-    key: list[Any] = []
-    ndim = x.ndim
-    places = [n - k + 1 for n, k in zip(x.shape, shape, strict=True)]
-    for axis, (count, k) in enumerate(zip(places, shape, strict=True)):
-        index = np.arange(count)[:, None] + np.arange(k)[None, :]
-        spread = [1] * (2 * ndim)
-        spread[axis], spread[ndim + axis] = count, k
-        key.append(index.reshape(spread))
-    return read(x, tuple(key))
 
 
 def _valid(x: Any, kernel: Any) -> Any:
     """Every place at which the kernel, turned around, lies inside."""
     ndim = x.ndim
     return tensordot(
-        _windows(x, kernel.shape), flip(kernel), (tuple(range(ndim, 2 * ndim)), tuple(range(ndim)))
+        windows(x, kernel.shape), flip(kernel), (tuple(range(ndim, 2 * ndim)), tuple(range(ndim)))
     )
 
 
@@ -153,51 +142,68 @@ def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", 
 # --- recursive filters ------------------------------------------------------------------------------------------------
 
 
-def _filtered(b: Any, a: Any, x: Any) -> Any:
-    """Along the last axis, from rest: the polynomial `a` of the shift, solved for; `b` applied."""
-    n = x.shape[-1]
+def _filtered(b: Any, a: Any, x: Any, zi: Any = None) -> tuple[Any, Any]:
+    """Along the last axis: the polynomial `a` of the shift, solved for; `b` applied. And what the filter holds then.
+
+    `zi` is what it holds before the first sample: of shape (order, ...), the axes behind those of the samples before.
+    """
+    n, axes = x.shape[-1], x.shape[:-1]
     b, a = b / a[0], a / a[0]
-    rows = reshape(x, (-1, n))
-    columns = rows.T
-    order = b.shape[0]
-    driven = sum(
-        (
-            b[k] * concatenate([np.zeros((k, rows.shape[0])), columns[: n - k]], 0)
-            for k in range(1, min(order, n))
-        ),
-        start=b[0] * columns,
-    )
+    columns = reshape(x, (-1, n)).T
+    order = max(b.shape[0], a.shape[0]) - 1
+    past = None if zi is None else reshape(broadcast_to(zi, shape=(order, *axes)), (order, -1))
+    driven = b[0] * columns
+    for k in range(1, min(b.shape[0], n)):
+        driven = driven + b[k] * concatenate([np.zeros((k, columns.shape[1])), columns[: n - k]], 0)
+    if past is not None:
+        held = past[:n]
+        driven = driven + concatenate([held, np.zeros((n - held.shape[0], columns.shape[1]))], 0)
+    found = driven
     if a.shape[0] > 1:
         band = broadcast_to(reshape(a, (-1, 1)), shape=(a.shape[0], n))
-        driven = factorizations.solve_banded(band, driven, low=a.shape[0] - 1, up=0)
-    return reshape(driven.T, x.shape)
+        found = factorizations.solve_banded(band, driven, low=a.shape[0] - 1, up=0)
+    y = reshape(found.T, x.shape)
+    return y, None if past is None else reshape(_held(b, a, columns, found, past), (order, *axes))
+
+
+def _held(b: Any, a: Any, x: Any, y: Any, past: Any) -> Any:
+    """What the filter holds after the last sample: what these samples will add to later ones."""
+    n, rows = x.shape[0], []
+    for i in range(past.shape[0]):
+        total = past[i + n] if i + n < past.shape[0] else 0.0 * past[0]
+        for k in range(i + 1, min(i + n, past.shape[0]) + 1):
+            total = total + b[k] * x[n - k + i] if k < b.shape[0] else total
+            total = total - a[k] * y[n - k + i] if k < a.shape[0] else total
+        rows.append(total)
+    return stack(rows, 0) if rows else past
 
 
 @under("scipy.signal.lfilter")
 def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
-    if zi is not None:
-        raise UnsupportedError(
-            "`scipy.signal.lfilter` is recorded without its argument `zi`.",
-            None,
-            "put the past in front of `x`",
-        )
     x = moveaxis(real(x), axis, -1)
     b, a = (reshape(real(c), (-1,)) for c in (b, a))
-    return moveaxis(_filtered(b, a, x), -1, axis)
+    if zi is None:
+        return moveaxis(_filtered(b, a, x)[0], -1, axis)
+    zi = moveaxis(real(zi), axis, 0)
+    order = max(b.shape[0], a.shape[0]) - 1
+    if zi.ndim != x.ndim or zi.shape[0] != order:
+        raise ValueError(
+            f"Unexpected shape for zi: expected {(*x.shape[:-1], order)}, found {(*zi.shape[1:], zi.shape[0])}."
+        )
+    y, held = _filtered(b, a, x, zi)
+    return moveaxis(y, -1, axis), moveaxis(held, 0, axis)
 
 
 @under("scipy.signal.sosfilt")
 def sosfilt(sos: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
-    if zi is not None:
-        raise UnsupportedError(
-            "`scipy.signal.sosfilt` is recorded without its argument `zi`.",
-            None,
-            "put the past in front of `x`",
-        )
     sos, x = real(sos), moveaxis(real(x), axis, -1)
+    held = []
     for k in range(sos.shape[0]):
-        x = _filtered(sos[k, :3], sos[k, 3:], x)
-    return moveaxis(x, -1, axis)
+        past = None if zi is None else moveaxis(real(zi)[k], axis, 0)
+        x, after = _filtered(sos[k, :3], sos[k, 3:], x, past)
+        held.append(after)
+    y = moveaxis(x, -1, axis)
+    return y if zi is None else (y, stack([moveaxis(h, 0, axis) for h in held], 0))
 
 
 @under("scipy.signal.detrend")
@@ -343,9 +349,9 @@ def gaussian_filter(
         return [value[k] for k in range(len(wanted))] if many else [value] * len(wanted)
 
     for axis, s, o, m, r in zip(wanted, each(sigma), each(order), each(mode), each(radius), strict=True):
-        width = known(s)
-        if width > 1e-15:
-            x = _along(x, _gaussian(s, o, int(truncate * width + 0.5) if r is None else r), axis, m, cval)
+        if s > 1e-15:
+            width = int(floor(stop_gradient(operand(truncate * s + 0.5)))) if r is None else r
+            x = _along(x, _gaussian(s, o, width), axis, m, cval)
     return x
 
 
@@ -363,48 +369,3 @@ def gaussian_filter1d(
     radius: Any = None,
 ) -> Any:
     return gaussian_filter(input, sigma, order, output, mode, cval, truncate, radius=radius, axes=(axis,))
-
-
-@under("scipy.ndimage.map_coordinates")
-def map_coordinates(
-    input: Any,
-    coordinates: Any,
-    output: Any = None,
-    order: int = 3,
-    mode: str = "constant",
-    cval: float = 0.0,
-    prefilter: bool = True,
-) -> Any:
-    """Of order 0 and 1; the derivative of order 1 at a sample is that towards the next one."""
-    _without_output("map_coordinates", output)
-    if order > 1 or mode not in ("constant", "nearest"):
-        raise UnsupportedError(
-            "`scipy.ndimage.map_coordinates` is recorded with `order` 0 or 1 and `mode` 'constant' or 'nearest'.",
-            None,
-            "pass order=1, or use scipy.interpolate.RegularGridInterpolator",
-        )
-    x = real(input)
-    places = [real(c) for c in coordinates]
-    if len(places) != x.ndim:
-        raise RuntimeError("invalid shape for coordinate array")
-    outside: Any = None
-    corners: list[tuple[tuple[Any, Any], ...]] = []
-    for c, n in zip(places, x.shape, strict=True):
-        if mode == "constant":
-            out = (c < 0) | (c > n - 1)
-            outside = out if outside is None else outside | out
-        c = where(c < 0, 0.0, where(c > n - 1, n - 1.0, c))
-        if not order:
-            corners.append(((astype(floor(c + 0.5), np.int64), 1.0),))
-            continue
-        low = floor(where(c >= n - 1, max(n - 2.0, 0.0), c))
-        part = c - low
-        first = astype(low, np.int64)
-        corners.append(((first, 1 - part), (first + (1 if n > 1 else 0), part)))
-    total: Any = 0.0
-    for corner in itertools.product(*corners):
-        weight: Any = 1.0
-        for _, w in corner:
-            weight = weight * w
-        total = total + weight * read(x, tuple(k for k, _ in corner))
-    return total if outside is None else where(outside, cval, total)

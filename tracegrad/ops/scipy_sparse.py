@@ -156,3 +156,27 @@ def _spsolve(A: Any, b: Any, permc_spec: Any = None, use_umfpack: bool = True) -
 
 
 SCIPY_FORMS["scipy.sparse.linalg.spsolve"] = _spsolve
+
+
+def _solved_by_factors(self: Any, rhs: Any, trans: str = "N") -> Any:
+    """`splu(A).solve(b)`: the matrix is what its factors say."""
+    lu = self.seen
+    n, ones = lu.shape[0], np.ones(lu.shape[0])
+    if trans not in ("N", "T", "H"):
+        raise ValueError("trans must be 'N', 'T', or 'H'")
+    rows = _scipy().csc_array((ones, (np.arange(n), lu.perm_r)), shape=(n, n))
+    columns = _scipy().csc_array((ones, (lu.perm_c, np.arange(n))), shape=(n, n))
+    made = (rows @ (lu.L @ lu.U) @ columns).tocoo()
+    b = operand(rhs)
+    if b.shape[0] != n:
+        raise ValueError("b is of incompatible size")
+    if np.iscomplexobj(made.data):
+        raise UnsupportedError(
+            "`splu` of a complex matrix is not recorded.",
+            None,
+            "np.linalg.solve, which takes complex numbers",
+        )
+    return sparse_solve(made.data, made.row, made.col, b, transposed=trans != "N")
+
+
+SCIPY_FORMS["scipy.sparse.linalg.SuperLU.solve"] = _solved_by_factors

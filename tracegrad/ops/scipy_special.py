@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,8 @@ from tracegrad.ops.compare import sign as sign_of
 from tracegrad.ops.elementary import cos, exp, log, sin, tan
 from tracegrad.ops.incomplete import betainc, betaincc, gammainc, gammaincc
 from tracegrad.ops.numpy_elementwise import under_ufunc
-from tracegrad.ops.numpy_forms import answers, axis_tuple, operand, value
+from tracegrad.ops.numpy_forms import answers, axis_tuple, known, operand, value
+from tracegrad.ops.numpy_reduce import any as anywhere_true
 from tracegrad.ops.numpy_reduce import logsumexp as plain_logsumexp
 from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_reduce import sum as total_of
@@ -134,6 +136,19 @@ def perm(N: Any, k: Any, exact: bool = False) -> Any:
 
 
 # --- distribution functions under their old names ---------------------------------------------------------------------
+
+
+@under("multigammaln")
+def multigammaln(a: Any, d: Any) -> Any:
+    a, d = operand(a), known(d)
+    if d < 1 or d != int(d):
+        raise ValueError("d should be a positive integer (dimension)")
+    if anywhere_true(less_equal(a, 0.5 * (d - 1))):
+        raise ValueError(
+            f"condition a ({getattr(a, 'value', a):f}) > 0.5 * (d-1) ({0.5 * (d - 1):f}) not met"
+        )
+    terms = special.gammaln(reshape(a, shape=(*a.shape, 1)) - np.arange(int(d)) / 2)
+    return total_of(terms, axis=-1) + d * (d - 1) * 0.25 * math.log(math.pi)
 
 
 @under("chdtr")

@@ -196,7 +196,7 @@ def our_op(function: Any, traced: bool) -> Callable[..., Any] | None:
 def our_method(function: Any) -> tuple[Any, Callable[..., Any]] | None:
     """Of a method of an object of SciPy's, or such an object that is called: the object, and our function."""
     owner, name = function, "__call__"
-    if isinstance(function, types.MethodType):
+    if isinstance(function, (types.MethodType, types.BuiltinMethodType)):
         owner, name = function.__self__, function.__name__
     ours = find_method(owner, name)
     return None if ours is None else (owner, ours)

@@ -26,6 +26,9 @@ from tracegrad.record.frames import user_location
 from tracegrad.tensor.item_loops import updated_at
 
 _SPECIAL = "scipy.special."
+_NAMELESS = {
+    "SuperLU": "scipy.sparse.linalg"
+}  # compiled classes of SciPy's that do not say where they are from
 
 
 def find(function: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -61,9 +64,10 @@ def public_name(function: Callable[..., Any]) -> str:
 def find_method(owner: Any, name: str) -> Callable[..., Any] | None:
     """Our function for a method of an object of SciPy's, `scipy.interpolate.PPoly.__call__`; None if there is none."""
     for cls in type(owner).__mro__:
-        if cls.__module__.partition(".")[0] != "scipy":
+        module = _NAMELESS.get(cls.__name__, "") if cls.__module__ == "builtins" else cls.__module__
+        if module.partition(".")[0] != "scipy":
             return None
-        public = ".".join(part for part in cls.__module__.split(".") if not part.startswith("_"))
+        public = ".".join(part for part in module.split(".") if not part.startswith("_"))
         found = SCIPY_FUNCTIONS.get(f"{public}.{cls.__name__}.{name}")
         if found is not None or name in vars(cls):
             return found
