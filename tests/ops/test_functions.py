@@ -307,6 +307,8 @@ _OF_TWO = (
 
 @pytest.mark.parametrize("name", [n for n in SCIPY_FUNCTIONS if n.startswith("scipy.special.")])
 def test_scipy_functions_by_name(name):
+    if name == "scipy.special.multigammaln":
+        pytest.skip("takes a dimension: test_scipy_coverage.py")
     theirs = getattr(special, name.rpartition(".")[2])
     n = getattr(theirs, "nin", 2 if name.endswith(_OF_TWO) else 1)
     args = (*(2,) * (n - 1), V) if n > 2 or name.endswith(_OF_ORDER) else (V, V[::-1].copy())[:n]
