@@ -15,13 +15,20 @@ from tracegrad.errors import ArgumentError, BackwardError, InPlaceError, ShapeEr
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import Input, Node
 from tracegrad.tensor.backward import accumulate, gone, place_of, run_backward, seeds
-from tracegrad.tensor.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tracegrad.tensor.modes import (
+    allow_mutation_on_saved_tensors,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from tracegrad.tensor.tensor import EAGER, Tensor
 
 __all__ = [
     "Function",
     "FunctionContext",
     "Variable",
+    "allow_mutation_on_saved_tensors",
     "backward",
     "enable_grad",
     "grad",
@@ -83,7 +90,7 @@ def grad(
     """
     tensors, wanted = _several(outputs), _several(inputs)
     for k, tensor in enumerate(wanted):
-        if not tensor.active:
+        if not tensor.requires_grad:
             raise BackwardError(
                 f"One of the differentiated Tensors (number {k}) does not require grad.",
                 user_location(),
@@ -233,7 +240,7 @@ class Function:
                 user_location(),
                 "use it with eager tensors and .backward(), or write the function in NumPy",
             )
-        ctx = FunctionContext(tuple(isinstance(a, Tensor) and a.active for a in args))
+        ctx = FunctionContext(tuple(isinstance(a, Tensor) and a.requires_grad for a in args))
         with no_grad():
             if cls.setup_context is Function.setup_context:
                 output = cls.forward(ctx, *args)

@@ -93,6 +93,14 @@ def check_masks(key: Any, shape: tuple[int, ...]) -> None:
         np.broadcast_to(np.empty((), bool), shape)[tuple(plain)]
 
 
+def names_once(shape: Sequence[int], template: Sequence[Any], arrays: Sequence[Any]) -> bool:
+    """Whether an index of arrays that do not depend on anything traced names no place twice."""
+    if any(getattr(array, "recorder", None) is not None for array in arrays):
+        return False
+    places = np.arange(np.prod(shape, dtype=int)).reshape(shape)[fill(template, arrays)]
+    return len(np.unique(places)) == np.size(places)
+
+
 def read(x: Any, key: Any) -> Any:
     """`x[key]` recorded as one op."""
     template, arrays = split(key)

@@ -8,6 +8,7 @@ Begin with `Node`.
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from tracegrad.ir.location import Location
 from tracegrad.ir.types import type_of
+from tracegrad.ops.index import index_set
 from tracegrad.ops.op import Op
 
 _executed = itertools.count()
@@ -23,14 +25,28 @@ _executed = itertools.count()
 class Version:
     """Counts the writes into a piece of memory; shared by every tensor that looks at it.
 
-    `recorded` is the count after the last write that is itself part of a graph, and 0 where there is none.
+    `recorded` is the count after the last write that is itself part of a graph, and 0 where there is none. `readers`
+    are what keeps a value in this memory and is to have it after a write: see `Node.watch`.
     """
 
-    __slots__ = ("count", "recorded")
+    __slots__ = ("count", "readers", "recorded")
 
     def __init__(self) -> None:
         self.count = 0
         self.recorded = 0
+        self.readers: list[weakref.ref[Input | Output]] | None = None
+
+    def rescue(self) -> None:
+        """Give what keeps a value in this memory a copy of its own, before a write."""
+        copies: dict[int, tuple[Any, Any]] = {}
+        for reference in self.readers or ():
+            item = reference()
+            if item is None or item.version is not self or item.seen != self.count:
+                continue
+            if isinstance(item.value, np.ndarray):
+                _, item.value = copies.setdefault(id(item.value), (item.value, item.value.copy()))
+                item.version = None
+        self.readers = None
 
 
 class Released:
@@ -45,7 +61,7 @@ class Released:
 class Input:
     """One argument of a node: the value it had, and the node (or leaf) it came from; `source` None is a constant."""
 
-    __slots__ = ("index", "seen", "source", "value", "version")
+    __slots__ = ("__weakref__", "index", "seen", "source", "value", "version")
 
     def __init__(
         self,
@@ -64,11 +80,11 @@ class Input:
 class Output:
     """One result of a node: its value while the graph is alive, then what it was."""
 
-    __slots__ = ("seen", "value", "version")
+    __slots__ = ("__weakref__", "seen", "value", "version")
 
     def __init__(self, value: np.ndarray[Any, Any], version: Version) -> None:
         self.value: Any = value
-        self.version = version
+        self.version: Version | None = version
         self.seen = version.count
 
 
@@ -159,6 +175,17 @@ class Node:
     def is_cut(self) -> bool:
         """Whether a backward has to stop here: somebody wants to see the cotangent, or only Python knows the rule."""
         return self.pull is not None or bool(self.hooks) or bool(self.retained)
+
+    def watch(self) -> None:
+        """Have the values that a derivative of this node may read copied before they are overwritten."""
+        moves = self.op is not None and self.op.view is not None
+        read: list[Input | Output] = [] if moves or self.op is index_set else [*self.outputs]
+        for item in self.inputs[self.op is index_set :]:
+            read.append(item.source.outputs[item.index] if isinstance(item.source, Node) else item)
+        for kept in read:
+            if kept.version is not None:
+                kept.version.readers = kept.version.readers or []
+                kept.version.readers.append(weakref.ref(kept))
 
     def name(self) -> str:
         """PyTorch's name, `MulBackward0`."""

@@ -17,7 +17,7 @@ from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.ops.index import check_masks, fill, flatnonzero, index_set, split
+from tracegrad.ops.index import check_masks, flatnonzero, index_set, names_once, split
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import reshape
 from tracegrad.record.pins import memory_of, owner_of
@@ -125,7 +125,7 @@ class Writes:
         if by_value:
             result = cast(where(mask, value, before), traced.dtype)
         else:
-            known = is_mask or (arrays and _names_once(traced.shape, template, arrays))
+            known = is_mask or (arrays and names_once(traced.shape, template, arrays))
             result = index_set(before, *arrays, value, index=template, **({"once": True} if known else {}))
         traced.value[raw if len(raw) != 1 else raw[0]] = new
         self._rebind(traced, result)
@@ -261,14 +261,6 @@ class Writes:
 
 def _parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
-
-
-def _names_once(shape: Sequence[int], template: Sequence[Any], arrays: Sequence[Any]) -> bool:
-    """Whether an index of arrays that do not depend on anything traced names no place twice."""
-    if any(getattr(array, "recorder", None) is not None for array in arrays):
-        return False
-    places = np.arange(np.prod(shape, dtype=int)).reshape(shape)[fill(template, arrays)]
-    return len(np.unique(places)) == np.size(places)
 
 
 def _ends(part: slice) -> tuple[Any, Any, Any]:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import BackwardError, InPlaceError, NotScalarError, ShapeError
+from tracegrad.ops.arithmetic import positive_
 from tracegrad.ops.families import conj
 from tracegrad.record.frames import user_location
-from tracegrad.record.node import AccumulateGrad, Node, Released
+from tracegrad.record.node import AccumulateGrad, Input, Node, Output, Released
 from tracegrad.tensor.eager import accumulator
 from tracegrad.tensor.engine import Interpreted, program_for
 from tracegrad.tensor.graph import Place, Segment, collect, leading_to, release, segments
@@ -27,6 +28,7 @@ from tracegrad.tensor.modes import enable_grad, no_grad
 
 def place_of(tensor: Any) -> Place:
     """Where the cotangent of a tensor belongs."""
+    tensor._current()
     return accumulator(tensor) if tensor.node is None else (tensor.node, tensor.index)
 
 
@@ -34,7 +36,7 @@ def seeds(tensors: Sequence[Any], gradients: Sequence[Any], make: type, recorded
     """The cotangents a backward starts from, checked: by place, arrays or (where recorded) tensors."""
     found: dict[Place, Any] = {}
     for k, (tensor, gradient) in enumerate(zip(tensors, gradients, strict=True)):
-        if not tensor.active:
+        if not tensor._current().active:
             raise BackwardError(
                 f"element {k} of tensors does not require grad and does not have a grad_fn.",
                 user_location(),
@@ -176,7 +178,7 @@ def _show(node: Node, k: int, cotangents: dict[Place, Any], make: type, recorded
     cotangents[node, k] = _after_hooks((node.hooks or {}).get(k), cotangents[node, k], make, recorded)
     reference = (node.retained or {}).get(k)
     tensor = reference() if reference is not None else None
-    if tensor is not None:
+    if tensor is not None and place_of(tensor) == (node, k):
         _accumulate(tensor, conj(cotangents[node, k]), make, recorded)
 
 
@@ -227,11 +229,15 @@ def _value(segment: Segment, number: int, make: type, recorded: bool) -> Any:
     if not recorded:
         return holder.value
     place = segment.origins[number]
-    if isinstance(place, AccumulateGrad):
+    if isinstance(place, AccumulateGrad) and version is not None:
         return place.variable
     tensor: Any = make(holder.value)
-    if place is not None:
-        tensor.version, tensor.active = version, True
+    if isinstance(place, AccumulateGrad):  # written since, with what it was kept aside
+        outputs = (Output(holder.value, tensor.version),)
+        tensor.node = Node(positive_, {}, (Input(holder.value, None, place),), outputs, user_location())
+        tensor.active = True
+    elif place is not None:
+        tensor.version, tensor.active = version or tensor.version, True
         tensor.node, tensor.index = place
     return tensor
 
@@ -272,7 +278,7 @@ def _accumulate(tensor: Any, bar: Any, make: type, recorded: bool) -> None:
 
 def backward_source(tensor: Any) -> str:
     """The text of the programs that `tensor.backward()` runs, the first one first."""
-    if tensor.node is None:
+    if tensor._current().node is None:
         raise BackwardError(
             "a tensor without a grad_fn has no backward.",
             user_location(),

@@ -11,11 +11,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from tracegrad.ad.activity import active_variables
 from tracegrad.ad.reverse import pull_back
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.text import text
-from tracegrad.ir.trace import Instr, Trace, Var
+from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
+from tracegrad.ops.index import full_like, zeros, zeros_like
 from tracegrad.ops.operators import Operators
 from tracegrad.ops.symbol import Builder
 from tracegrad.record.frames import user_frame
@@ -80,6 +83,7 @@ class Interpreted:
         steps = []
         for step in reversed(builder.steps):
             if isinstance(step, Instr) and needed.intersection(step.outputs):
+                step = _of_its_type(step)
                 steps.append(step)
                 needed.update(step.inputs)
         self.reads = tuple(v for v in values if v in needed)
@@ -95,6 +99,18 @@ class Interpreted:
     def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
         found = iter(interpret(self.trace, (*values, *cotangents)))
         return tuple(next(found) if present else None for present in self.present)
+
+
+def _of_its_type(step: Instr) -> Instr:
+    """Zeros in the type of a value as zeros of that type: the value may have been overwritten."""
+    made = step.outputs[0].type
+    if step.op is zeros_like or (step.op is full_like and _is_zero(step.inputs[1])):
+        return Instr(zeros, (), step.outputs, {"shape": made.shape, "dtype": made.dtype}, step.location)
+    return step
+
+
+def _is_zero(atom: Atom) -> bool:
+    return isinstance(atom, Const) and not np.any(atom.value)
 
 
 _engine: Engine = Interpreted

@@ -1,6 +1,7 @@
-"""Whether eager tensors record what is done with them: `no_grad`, `enable_grad`, `set_grad_enabled`.
+"""Whether eager tensors record what is done with them: `no_grad`, `enable_grad`, `set_grad_enabled`; and whether they
+keep what a write replaces: `allow_mutation_on_saved_tensors`.
 
-The mode belongs to a thread. Begin with `is_grad_enabled`.
+The modes belong to a thread. Begin with `is_grad_enabled`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class _Mode(threading.local):
     enabled = True
+    keeps = False
 
 
 _mode = _Mode()
@@ -23,6 +25,27 @@ _mode = _Mode()
 def is_grad_enabled() -> bool:
     """Whether operations on tensors that require a gradient are recorded in this thread."""
     return _mode.enabled
+
+
+def keeps_overwritten() -> bool:
+    """Whether a write first copies what a backward may still read, in this thread."""
+    return _mode.keeps
+
+
+class allow_mutation_on_saved_tensors:
+    """Let values that a backward reads be overwritten: `with allow_mutation_on_saved_tensors(): ...`.
+
+    A write then copies first what operations inside the block have read from that memory, so that programs which work
+    in place all along, an elimination or a stencil, have the derivative of what they computed. Outside, such a backward
+    raises `InPlaceError`, as in PyTorch.
+    """
+
+    def __enter__(self) -> None:
+        self._before = _mode.keeps
+        _mode.keeps = True
+
+    def __exit__(self, *_: object) -> None:
+        _mode.keeps = self._before
 
 
 class _Switch:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tracegrad.errors import ArgumentError, BackwardError
+from tracegrad.errors import ArgumentError, BackwardError, InPlaceError
 from tracegrad.ops import families, shape
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import AccumulateGrad, Node, Version
@@ -24,6 +24,7 @@ from tracegrad.tensor.dtypes import bool as bool_dtype
 from tracegrad.tensor.dtypes import double, float32, get_default_dtype, half, int32, int64
 from tracegrad.tensor.eager import Eager
 from tracegrad.tensor.formatting import tensor_text
+from tracegrad.tensor.inplace import Window
 from tracegrad.tensor.methods import Methods
 from tracegrad.tensor.numpy_protocol import ArrayProtocol
 
@@ -88,7 +89,9 @@ class Tensor(Methods, ArrayProtocol):
     version : Version
         Counts the writes into this memory.
     base : Tensor or None
-        What this tensor is a view of; `born` is the count of recorded writes it knows of.
+        What this tensor is a view of.
+    window : Window or None
+        How it looks at that memory; `born` is the count of recorded writes its history knows of.
     end : weak reference to AccumulateGrad, or None
     hooks : list of callable or None
         Of a leaf.
@@ -107,6 +110,7 @@ class Tensor(Methods, ArrayProtocol):
         "recorder",
         "value",
         "version",
+        "window",
     )
 
     def __init__(self, value: Any, requires_grad: bool = False) -> None:
@@ -117,6 +121,7 @@ class Tensor(Methods, ArrayProtocol):
         self.index = 0
         self.version = Version()
         self.base: Tensor | None = None
+        self.window: Window | None = None
         self.born = 0
         self.end: Callable[[], AccumulateGrad | None] | None = None
         self.hooks: list[Callable[[Any], Any]] | None = None
@@ -171,6 +176,10 @@ class Tensor(Methods, ArrayProtocol):
         """A copy, through which derivatives pass."""
         return labelled(shape.copy(self), "CloneBackward0")
 
+    def is_contiguous(self) -> Any:
+        """Whether the elements lie in C order, without gaps."""
+        return self.value.flags.c_contiguous
+
     def contiguous(self) -> Any:
         """This tensor, or a copy of it in C order."""
         if self.value.flags.c_contiguous:
@@ -221,10 +230,16 @@ class Tensor(Methods, ArrayProtocol):
 
     # --- the graph ------------------------------------------------------------------------------------------
 
+    def _current(self) -> Self:
+        """This tensor, with the history that writes through other views have given it."""
+        if self.born != self.version.recorded:
+            self.recorder.catch_up(self)
+        return self
+
     @property
     def requires_grad(self) -> Any:
         """Whether what is done with this tensor is recorded."""
-        return self.active
+        return self._current().active
 
     @requires_grad.setter
     def requires_grad(self, wanted: Any) -> None:
@@ -232,7 +247,7 @@ class Tensor(Methods, ArrayProtocol):
 
     def requires_grad_(self, requires_grad: Any = True) -> Self:
         """Change `requires_grad` of a leaf."""
-        if self.node is not None and not requires_grad:
+        if self._current().node is not None and not requires_grad:
             raise BackwardError(
                 "you can only change requires_grad flags of leaf variables.",
                 user_location(),
@@ -250,18 +265,18 @@ class Tensor(Methods, ArrayProtocol):
     @property
     def is_leaf(self) -> Any:
         """Whether the tensor was not computed from others that require a gradient."""
-        return self.node is None
+        return self._current().node is None
 
     @property
     def grad_fn(self) -> Node | None:
         """The node that computed this tensor; None for a leaf."""
-        return self.node
+        return self._current().node
 
     creator = grad_fn
 
     @property
     def output_nr(self) -> Any:
-        return self.index
+        return self._current().index
 
     @property
     def grad(self) -> Any:
@@ -297,6 +312,8 @@ class Tensor(Methods, ArrayProtocol):
 
     def detach_(self) -> Self:
         """Forget the history."""
+        if self.window is not None:
+            raise InPlaceError("Can't detach views in-place.", user_location(), "use detach() instead")
         self.node, self.index, self.active = None, 0, False
         return self
 
@@ -333,7 +350,6 @@ class Tensor(Methods, ArrayProtocol):
         seeds = backward.seeds([self], [gradient], Tensor, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
         targets = [inputs] if isinstance(inputs, Tensor) else inputs
-        targets = [inputs] if isinstance(inputs, Tensor) else inputs
         found = backward.run_backward(seeds, targets, Tensor, keep, create_graph)
         backward.accumulate(found, Tensor, create_graph)
 
@@ -350,7 +366,7 @@ class Tensor(Methods, ArrayProtocol):
         RemovableHook
             Its `remove()` takes the hook away.
         """
-        if not self.active:
+        if not self._current().active:
             raise BackwardError(
                 "cannot register a hook on a tensor that doesn't require gradient.",
                 user_location(),
@@ -367,7 +383,7 @@ class Tensor(Methods, ArrayProtocol):
 
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that is not a leaf in its `.grad`."""
-        if not self.active:
+        if not self._current().active:
             raise BackwardError(
                 "can't retain_grad on Tensor that has requires_grad=False.",
                 user_location(),
@@ -380,7 +396,7 @@ class Tensor(Methods, ArrayProtocol):
     # --- copies and text ------------------------------------------------------------------------------------
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
-        if self.node is not None:
+        if self._current().node is not None:
             raise BackwardError(
                 "only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol.",
                 user_location(),
@@ -394,6 +410,7 @@ class Tensor(Methods, ArrayProtocol):
         return Tensor, (np.array(self.value), self.active)
 
     def __repr__(self) -> str:
+        self._current()
         dtype = self.value.dtype
         default = get_default_dtype()
         usual = (default, np.result_type(default, np.complex64), np.int64, np.bool_)
