@@ -19,6 +19,16 @@ def everywhere() -> Any:
     return np.concatenate([found, -found, [math.nan]])
 
 
+def everywhere_single() -> Any:
+    """The same of float32."""
+    generator = np.random.default_rng(8)
+    sizes = np.ldexp(generator.uniform(1, 2, 1104), np.repeat(np.arange(-148, 128), 4)).astype(np.float32)
+    found = np.concatenate([[0.0, 1e-45, 1e-40, np.finfo(np.float32).tiny, math.inf], sizes]).astype(
+        np.float32
+    )
+    return np.concatenate([found, -found, [math.nan]])
+
+
 def within(low: float, high: float, count: int = 600) -> Any:
     """Numbers spread over an interval."""
     return np.random.default_rng(11).uniform(low, high, count)

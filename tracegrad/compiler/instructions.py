@@ -16,14 +16,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tracegrad.kernels import instructions
 
 AS_WRITTEN = ("",)
 """Flags of an operation that say nothing. Numba gives those of the caller (fused multiply-add) to operations without
 any flag; here the functions themselves say what is fused, and count on the rounding of all else."""
 
-LANES = (2, 4, 8)
-"""Numbers in a vector register."""
+LANES = {64: (2, 4, 8), 32: (4, 8, 16)}
+"""Numbers in a vector register, by their width."""
 
 
 def register() -> None:
@@ -34,8 +36,7 @@ def register() -> None:
 
 @functools.cache
 def _register(function: Callable[..., Any]) -> None:
-    """A float32 is computed in float64, unless nothing is rounded; other numbers are cast to it."""
-    from llvmlite import ir
+    """For float32 and float64; other numbers are cast to float64."""
     from numba import float32, float64
     from numba.core.typing.templates import signature
     from numba.extending import lower_builtin, type_callable
@@ -54,16 +55,11 @@ def _register(function: Callable[..., Any]) -> None:
 
         return one if arity == 1 else two
 
-    @lower_builtin(function, *[float64] * arity)
-    def double(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
-        return Writer(builder).write(function, args)
+    def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+        return Writer(builder, args[0].type).write(function, args)
 
-    @lower_builtin(function, *[float32] * arity)
-    def single(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
-        if function in instructions.ROUNDED_NEVER:
-            return Writer(builder, ir.FloatType()).write(function, args)
-        found = Writer(builder).write(function, [builder.fpext(x, ir.DoubleType()) for x in args])
-        return builder.fptrunc(found, ir.FloatType())
+    for kind in (float32, float64):
+        lower_builtin(function, *[kind] * arity)(written)
 
 
 class Operand:
@@ -133,12 +129,13 @@ class Operand:
 class Writer:
     """Writes the instructions of `kernels.instructions` where a builder stands."""
 
-    def __init__(self, builder: Any, kind: Any = None) -> None:
+    def __init__(self, builder: Any, kind: Any) -> None:
         from llvmlite import ir
 
         self.builder = builder
         self.constant = ir.Constant
-        self.word, self.float = ir.IntType(64), kind or ir.DoubleType()
+        self.width = 32 if isinstance(kind, ir.FloatType) else 64
+        self.word, self.float = ir.IntType(self.width), kind
         _allow(
             builder.function, '"prefer-vector-width"="512"'
         )  # twice the elements, where there are such registers
@@ -221,31 +218,34 @@ class Writer:
         return Operand(self, self.builder.select(condition.value, *self._values(x, y)))
 
     def unless_far(self, x: Any, limit: float, found: Any, function: Callable[..., Any]) -> Operand:
-        called = _far(self.builder.module, function, instructions.bits(limit))
+        called = _far(self.builder.module, function, limit, self.float)
         return Operand(self, self.builder.call(called, [x.value, found.value]))
 
 
 # --- rare arguments ---------------------------------------------------------------------------------------------------
 
 
-def _far(module: Any, function: Callable[..., Any], limit: int) -> Any:
-    """A function (x, found): `found`, or what `function` says of an `x` whose word is above the limit.
+def _far(module: Any, function: Callable[..., Any], limit: float, number: Any) -> Any:
+    """A function (x, found): `found`, or what `function` says of an `x` whose size is above the limit, in float64.
 
     It has a form for each length of register, which LLVM's vectoriser calls instead (attribute
     `vector-function-abi-variant`): that looks at all its elements at once, and nearly always returns.
     """
     from llvmlite import ir
 
-    symbol = f"tracegrad_{function.__name__}"
+    double, pointer = ir.DoubleType(), ir.IntType(8).as_pointer()
+    width = 64 if number == double else 32
+    symbol = f"tracegrad_{function.__name__}_{width}"
     if symbol in module.globals:
         return module.globals[symbol]
-    forms = {lanes: f"{symbol}_{lanes}" for lanes in LANES}
-    number, pointer = ir.DoubleType(), ir.IntType(8).as_pointer()
+    forms = {lanes: f"{symbol}_{lanes}" for lanes in LANES[width]}
     alone = _rare(module, symbol, number)
     names = ",".join(f"_ZGV_LLVM_N{lanes}vv_{symbol}({form})" for lanes, form in forms.items())
     _allow(alone, f'"vector-function-abi-variant"="{names}"')
     builder = _where_far(alone, limit)
-    builder.ret(Writer(builder).write(function, alone.args[:1]))
+    x = alone.args[0]
+    found = Writer(builder, double).write(function, [x if width == 64 else builder.fpext(x, double)])
+    builder.ret(found if width == 64 else builder.fptrunc(found, number))
     kept = []
     for lanes, form in forms.items():
         several = _rare(module, form, ir.VectorType(number, lanes))
@@ -296,7 +296,7 @@ def _rare(module: Any, symbol: str, kind: Any) -> Any:
     return function
 
 
-def _where_far(function: Any, limit: int) -> Any:
+def _where_far(function: Any, limit: float) -> Any:
     """The second argument is returned unless an element of the first is far and finite; a builder for what is done
     then."""
     from llvmlite import ir
@@ -305,14 +305,16 @@ def _where_far(function: Any, limit: int) -> Any:
     builder = ir.IRBuilder(start)
     x, found = function.args
     lanes = getattr(x.type, "count", None)
-    kind = ir.VectorType(ir.IntType(64), lanes) if lanes else ir.IntType(64)
+    single = isinstance(x.type.element if lanes else x.type, ir.FloatType)
+    width, words = (32, np.float32) if single else (64, float)
+    kind = ir.VectorType(ir.IntType(width), lanes) if lanes else ir.IntType(width)
 
     def each(value: int) -> Any:
         return ir.Constant(kind, [value] * lanes if lanes else value)
 
-    size = builder.and_(builder.bitcast(x, kind), each(0x7FFFFFFFFFFFFFFF))
-    infinity = instructions.bits(math.inf)
-    beyond = builder.icmp_unsigned("<", builder.sub(size, each(limit + 1)), each(infinity - limit - 1))
+    size = builder.and_(builder.bitcast(x, kind), each((1 << (width - 1)) - 1))
+    above, infinity = (instructions.bits(words(v)) for v in (limit, math.inf))
+    beyond = builder.icmp_unsigned("<", builder.sub(size, each(above + 1)), each(infinity - above - 1))
     if lanes:
         mask = ir.IntType(lanes)
         beyond = builder.icmp_unsigned("!=", builder.bitcast(beyond, mask), mask(0))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tracegrad.kernels.instructions import ROUNDED_NEVER, maximum, minimum, vector
+from tracegrad.kernels.instructions import maximum, minimum, vector
 
 
 @vector
@@ -17,6 +17,3 @@ def larger(x, y):
 def smaller(x, y):
     """The smaller of two numbers."""
     return minimum(x, y)
-
-
-ROUNDED_NEVER.update((larger, smaller))

@@ -4,8 +4,9 @@ Numbers go in and what the instruction says comes out, in plain Python. Where an
 puts the instruction down instead: so a vector function that runs once on such operands has written its machine code,
 for one number or for a register full of them. Begin with `fused`.
 
-An integer of 64 bits and a float64 are two views of one word: its lowest 52 bits are the fraction, the next 11 the
-exponent plus 1023, the highest is the sign.
+A float64 and an integer of 64 bits are two views of one word: its lowest 52 bits are the fraction, the next 11 the
+exponent plus 1023, the highest is the sign. A float32 is one with an integer of 32 bits: 23, 8 and 1. The vector
+functions are written once for both; what differs is in tables by width, 64 or 32, and `width_of` says which it is.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -21,22 +22,22 @@ from typing import Any
 
 import numpy as np
 
-WORD = 0xFFFFFFFFFFFFFFFF
+WORD = {64: 0xFFFFFFFFFFFFFFFF, 32: 0xFFFFFFFF}
+FRACTION = {64: 52, 32: 23}
+PACKING = {64: ("<Q", "<d"), 32: ("<I", "<f")}
 
 VECTOR_FUNCTIONS: list[Callable[..., Any]] = []
 """All functions that compiled loops may call."""
 
-ROUNDED_NEVER: set[Callable[..., Any]] = set()
-"""Those of them whose results are among their arguments: a float32 stays one."""
-
 
 def vector(function):
-    """Declare a function of numbers for compiled loops; float32 is computed in float64."""
+    """Declare a function of numbers for compiled loops: of float32 where all are, else of float64."""
 
     @functools.wraps(function)
     def of_numbers(*operands):
         if all(isinstance(x, np.float32) for x in operands):
-            return np.float32(function(*map(float, operands)))
+            with np.errstate(all="ignore"):
+                return function(*operands)
         return function(*operands)
 
     VECTOR_FUNCTIONS.append(of_numbers)
@@ -48,59 +49,88 @@ def writer_of(*operands):
     return next((x.writer for x in operands if hasattr(x, "writer")), None)
 
 
+def width_of(*operands):
+    """The bits of a number: 32 where one of these is a float32."""
+    if writer := writer_of(*operands):
+        return writer.width
+    return 32 if any(isinstance(x, np.float32) for x in operands) else 64
+
+
 def fused(x, y, z):
     """x y + z, rounded once."""
     if writer := writer_of(x, y, z):
         return writer.fused(x, y, z)
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
         return x * y + z
-    exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
+    single = width_of(x, y, z) == 32
+    factor, other, term = (Fraction(float(np.float32(v) if single else v)) for v in (x, y, z))
+    exact = factor * other + term
+    if not exact:
+        return x * y + z
     try:
-        return float(exact) if exact else x * y + z
+        found = float(exact)
     except OverflowError:
-        return math.inf if exact > 0 else -math.inf
+        found = math.inf if exact > 0 else -math.inf
+    return closest_single(found, exact) if single else found
+
+
+def closest_single(found, exact):
+    """The float32 closest to an exact number, of which the closest float64 is known: that may round to another."""
+    first = np.float32(found)
+    if not np.isfinite(first):
+        return first
+    near = [first, *(np.nextafter(first, np.float32(end)) for end in (-math.inf, math.inf))]
+    return min(filter(np.isfinite, near), key=lambda x: (abs(Fraction(float(x)) - exact), bits(x) & 1))
 
 
 def bits(x):
     """The word of a number, as an integer."""
     if writer := writer_of(x):
         return writer.bits(x)
-    return struct.unpack("<q", struct.pack("<d", x))[0]
+    whole, part = PACKING[width_of(x)]
+    return struct.unpack(whole.lower(), struct.pack(part, x))[0]
 
 
-def number(word):
+def number(word, width):
     """The number that has this word."""
     if writer := writer_of(word):
         return writer.number(word)
-    return struct.unpack("<d", struct.pack("<Q", word & WORD))[0]
+    whole, part = PACKING[width]
+    found = struct.unpack(part, struct.pack(whole, word & WORD[width]))[0]
+    return found if width == 64 else np.float32(found)
 
 
-def shifted_down(word, places):
+def shifted_down(word, places, width):
     """A word without its lowest bits; zeros come in from above."""
     if writer := writer_of(word):
         return writer.shifted_down(word, places)
-    return (word & WORD) >> places
+    return (word & WORD[width]) >> places
+
+
+def like(found, *operands):
+    """A number with the width of the operands."""
+    return np.float32(found) if width_of(*operands) == 32 else float(found)
 
 
 def choose(condition, x, y):
     """`x` where the condition holds, else `y`; both are there already."""
     if writer := writer_of(condition):
         return writer.choose(condition, x, y)
-    return x if condition else y
+    return like(x if condition else y, x, y)
 
 
 def with_sign(x, y):
     """The size of `x` with the sign of `y`."""
     if writer := writer_of(x, y):
         return writer.with_sign(x, y)
-    return math.copysign(x, y)
+    return like(math.copysign(x, y), x)
 
 
 def root(x):
     """The square root."""
     if writer := writer_of(x):
         return writer.root(x)
-    return math.sqrt(x) if x >= 0.0 else math.nan
+    return like(math.sqrt(x) if x >= 0.0 else math.nan, x)
 
 
 def maximum(x, y):
@@ -121,15 +151,15 @@ def floor(x):
     """The largest whole number that is not above `x`."""
     if writer := writer_of(x):
         return writer.floor(x)
-    return float(math.floor(x)) if math.isfinite(x) else x
+    return like(math.floor(x), x) if math.isfinite(x) else x
 
 
 def product_of_words(x, y):
-    """The product of two words without sign: its lower and its upper word."""
+    """The product of two words of 64 bits without sign: its lower and its upper word."""
     if writer := writer_of(x, y):
         return writer.product_of_words(x, y)
-    product = (x & WORD) * (y & WORD)
-    return product & WORD, product >> 64
+    product = (x & WORD[64]) * (y & WORD[64])
+    return product & WORD[64], product >> 64
 
 
 def entry(words, place):
@@ -140,10 +170,13 @@ def entry(words, place):
 
 
 def unless_far(x, limit, found, function):
-    """`found`; but where |x| is above `limit`, which is rare, what another function of this room says of `x`."""
+    """`found`; but where |x| is above `limit`, which is rare, what another function of this room says of `x`.
+
+    That one is always computed in float64.
+    """
     if writer := writer_of(x, found):
         return writer.unless_far(x, limit, found, function)
-    return function(x) if limit < abs(x) < math.inf else found
+    return like(function(float(x)), x) if limit < abs(x) < math.inf else found
 
 
 def polynomial(x, coefficients):

@@ -13,15 +13,9 @@ from __future__ import annotations
 
 import math
 
-from tracegrad.kernels.exponential import (
-    LN2_HIGH,
-    LN2_LOW,
-    ONE_BITS,
-    SHIFT,
-    SHIFT_BITS,
-    exp,
-)
+from tracegrad.kernels.exponential import LN2_HIGH, LN2_LOW, ONE_BITS, SHIFT, SHIFT_BITS, exp
 from tracegrad.kernels.instructions import (
+    FRACTION,
     bits,
     choose,
     fused,
@@ -29,62 +23,85 @@ from tracegrad.kernels.instructions import (
     polynomial,
     shifted_down,
     vector,
+    width_of,
     with_sign,
 )
 
-TWO_THIRDS_BITS = 0x3FE5555555555555
-BIAS = 1 << 62  # of 1024, so that exponents are positive
-SMALLEST_NORMAL = 2.2250738585072014e-308
-LOG2_E = 1.4426950408889634
-LOG2_E_REST = 2.0355273740931033e-17
-LOG10_E = 0.4342944819032518
-LOG10_E_REST = 1.098319650216765e-17
-LOG10_2_HIGH = 0.30102999566395283  # 42 bits: times e it is exact
-LOG10_2_LOW = 2.8363394551044964e-14
+TWO_THIRDS_BITS = {64: 0x3FE5555555555555, 32: 0x3F2AAAAB}
+SMALLEST_NORMAL = {64: 2.2250738585072014e-308, 32: 1.1754943508222875e-38}
+EXPONENT_0 = {w: SHIFT[w] + (1 << (w - 2 - FRACTION[w])) for w in SHIFT}  # more, so that words are positive
+ENLARGED = {64: 54, 32: 25}  # powers of two by which subnormal numbers become normal
+HUGE = {64: 1e300, 32: 1e37}
+LOG2_E = {64: 1.4426950408889634, 32: 1.4426950216293335}
+LOG2_E_REST = {64: 2.0355273740931033e-17, 32: 1.925963033500011e-08}
+LOG10_E = {64: 0.4342944819032518, 32: 0.4342944920063019}
+LOG10_E_REST = {64: 1.098319650216765e-17, 32: -1.0103049952192578e-08}
+LOG10_2_HIGH = {64: 0.30102999566395283, 32: 0.301025390625}  # 42 and 16 bits: times e it is exact
+LOG10_2_LOW = {64: 2.8363394551044964e-14, 32: 4.605039066518657e-06}
 INFINITY = math.inf
 NAN = math.nan
 
-# (log(1 + f) - f + f**2 / 2) / f**3, |f| <= 1/3; error 2**-56.6 relative to log(1 + f)
-LOG = (
-    0.3333333333333323,
-    -0.2500000000001335,
-    0.2000000000005515,
-    -0.16666666662927992,
-    0.14285714276470554,
-    -0.1250000038921594,
-    0.1111111184472422,
-    -0.09999979286456252,
-    0.09090876430105291,
-    -0.08333972351931143,
-    0.07693192631813661,
-    -0.07130790097690276,
-    0.06651549664324084,
-    -0.0639091260753332,
-    0.06045187690007098,
-    -0.04573490983822404,
-    0.04202320651950586,
-    -0.08624883986922519,
-    0.0845276672332521,
-)
+# (log(1 + f) - f + f**2 / 2) / f**3, |f| <= 1/3; errors 2**-56.6, 2**-29.8 relative to log(1 + f)
+LOG = {
+    64: (
+        0.3333333333333323,
+        -0.2500000000001335,
+        0.2000000000005515,
+        -0.16666666662927992,
+        0.14285714276470554,
+        -0.1250000038921594,
+        0.1111111184472422,
+        -0.09999979286456252,
+        0.09090876430105291,
+        -0.08333972351931143,
+        0.07693192631813661,
+        -0.07130790097690276,
+        0.06651549664324084,
+        -0.0639091260753332,
+        0.06045187690007098,
+        -0.04573490983822404,
+        0.04202320651950586,
+        -0.08624883986922519,
+        0.0845276672332521,
+    ),
+    32: (
+        0.33333334,
+        -0.24999811,
+        0.19999765,
+        -0.16680087,
+        0.14298947,
+        -0.12187894,
+        0.10822231,
+        -0.12881188,
+        0.11728662,
+    ),
+}
 
 
 def parts(x, least=TWO_THIRDS_BITS):
     """e and f of a positive number; `least` is the word of the smallest 1 + f."""
-    subnormal = x < SMALLEST_NORMAL
-    word = bits(choose(subnormal, x * 18014398509481984.0, x))
-    apart = word - least
-    e = number(shifted_down(apart + BIAS, 52) + SHIFT_BITS) - choose(
-        subnormal, SHIFT + 1078.0, SHIFT + 1024.0
-    )
-    return e, number(word - (apart & -4503599627370496)) - 1.0
+    w = width_of(x)
+    up = ENLARGED[w]
+    subnormal = x < SMALLEST_NORMAL[w]
+    word = bits(choose(subnormal, x * 2.0**up, x))
+    e, scale = exponent_of(word, least, w)
+    return e - choose(subnormal, EXPONENT_0[w] + up, EXPONENT_0[w]), number(word - scale, w) - 1.0
+
+
+def exponent_of(word, least, w):
+    """EXPONENT_0 + e, and the part of the word that is e, for 2**e (1 + f) and the least 1 + f."""
+    apart = word - least[w]
+    e = number(shifted_down(apart + (1 << (w - 2)), FRACTION[w], w) + SHIFT_BITS[w], w)
+    return e, apart & -(1 << FRACTION[w])
 
 
 def log_of_parts(e, f, missing):
     """e ln 2 + log(1 + f + missing)."""
+    w = width_of(f)
     square = f * f
-    high = fused(e, LN2_HIGH, f)
-    low = fused(e, LN2_LOW, f - fused(-e, LN2_HIGH, high)) + missing
-    return high - (0.5 * square - fused(f * square, polynomial(f, LOG), low))
+    high = fused(e, LN2_HIGH[w], f)
+    low = fused(e, LN2_LOW[w], f - fused(-e, LN2_HIGH[w], high)) + missing
+    return high - (0.5 * square - fused(f * square, polynomial(f, LOG[w]), low))
 
 
 def where_defined(x, found):
@@ -102,15 +119,15 @@ def log(x):
 @vector
 def log1p(x):
     """log(1 + x), without cancellation."""
+    w = width_of(x)
     total = 1.0 + x
     added = total - x
     rest = (1.0 - added) + (x - (total - added))
     word = bits(total)
-    apart = word - TWO_THIRDS_BITS
-    e = number(shifted_down(apart + BIAS, 52) + SHIFT_BITS) - (SHIFT + 1024.0)
-    scale = apart & -4503599627370496
-    f = number(word - scale) - 1.0
-    missing = choose(x < 1e300, rest * number(ONE_BITS - scale), 0.0)
+    e, scale = exponent_of(word, TWO_THIRDS_BITS, w)
+    e = e - EXPONENT_0[w]
+    f = number(word - scale, w) - 1.0
+    missing = choose(x < HUGE[w], rest * number(ONE_BITS[w] - scale, w), 0.0)
     missing = fused(f * f, missing, fused(-f, missing, missing))
     return with_sign(where_defined(total, log_of_parts(e, f, missing)), x)
 
@@ -118,7 +135,7 @@ def log1p(x):
 def log_in_two(f):
     """log(1 + f) as a number and what is missing in it."""
     square = f * f
-    rest = fused(-f * square, polynomial(f, LOG), 0.5 * square)
+    rest = fused(-f * square, polynomial(f, LOG[width_of(f)]), 0.5 * square)
     high = f - rest
     return high, (f - high) - rest
 
@@ -126,10 +143,11 @@ def log_in_two(f):
 @vector
 def log2(x):
     """The logarithm to base 2; exact for powers of two."""
+    w = width_of(x)
     e, f = parts(x)
     high, low = log_in_two(f)
-    scaled = high * LOG2_E
-    rest = fused(high, LOG2_E, -scaled) + fused(high, LOG2_E_REST, low * LOG2_E)
+    scaled = high * LOG2_E[w]
+    rest = fused(high, LOG2_E[w], -scaled) + fused(high, LOG2_E_REST[w], low * LOG2_E[w])
     total = e + scaled
     return where_defined(x, total + (((e - total) + scaled) + rest))
 
@@ -137,13 +155,14 @@ def log2(x):
 @vector
 def log10(x):
     """The logarithm to base 10; exact for powers of ten."""
+    w = width_of(x)
     e, f = parts(x)
     high, low = log_in_two(f)
-    scaled = high * LOG10_E
-    rest = fused(high, LOG10_E, -scaled) + fused(high, LOG10_E_REST, low * LOG10_E)
-    whole = e * LOG10_2_HIGH
+    scaled = high * LOG10_E[w]
+    rest = fused(high, LOG10_E[w], -scaled) + fused(high, LOG10_E_REST[w], low * LOG10_E[w])
+    whole = e * LOG10_2_HIGH[w]
     total = whole + scaled
-    return where_defined(x, total + (((whole - total) + scaled) + fused(e, LOG10_2_LOW, rest)))
+    return where_defined(x, total + (((whole - total) + scaled) + fused(e, LOG10_2_LOW[w], rest)))
 
 
 @vector

@@ -13,40 +13,58 @@ Mathematik 18, 1971).
 
 from __future__ import annotations
 
-from tracegrad.kernels.exponential import EXP, LN2_HIGH, LN2_LOW, LOG2_E, SHIFT, halves, power_of_two
-from tracegrad.kernels.instructions import choose, floor, fused, polynomial, root, vector, with_sign
+from tracegrad.kernels.exponential import (
+    EXP,
+    LN2_HIGH,
+    LN2_LOW,
+    LOG2_E,
+    OVERFLOW,
+    SHIFT,
+    VANISHING,
+    halves,
+    inside,
+    power_of_two,
+)
+from tracegrad.kernels.instructions import choose, floor, fused, polynomial, root, vector, width_of, with_sign
 from tracegrad.kernels.logarithm import INFINITY, NAN, parts
 
-ROOT_HALF_BITS = 0x3FE6A09E667F3BCD
-TWO_THIRDS = 0.6666666666666666
-TWO_THIRDS_REST = 3.700743415417188e-17
+ROOT_HALF_BITS = {64: 0x3FE6A09E667F3BCD, 32: 0x3F3504F3}
+TWO_THIRDS = {64: 0.6666666666666666, 32: 0.6666666865348816}
+TWO_THIRDS_REST = {64: 3.700743415417188e-17, 32: -1.9868215517249155e-08}
 
-# (2 atanh(s) / s - 2 - 2/3 s**2) / s**4 in s**2, |s| <= 0.1716; error 2**-70 relative to 2 s
-LOG_TAIL = (
-    0.4,
-    0.2857142857142689,
-    0.22222222222715327,
-    0.18181818106283446,
-    0.1538462215562365,
-    0.13332961820191241,
-    0.11777198113104743,
-    0.10280305248641018,
-    0.12018187722457604,
-)
+# (2 atanh(s) / s - 2 - 2/3 s**2) / s**4 in s**2, |s| <= 0.1716; errors 2**-70, 2**-37 relative to 2 s
+LOG_TAIL = {
+    64: (
+        0.4,
+        0.2857142857142689,
+        0.22222222222715327,
+        0.18181818106283446,
+        0.1538462215562365,
+        0.13332961820191241,
+        0.11777198113104743,
+        0.10280305248641018,
+        0.12018187722457604,
+    ),
+    32: (0.40000153, 0.2854709, 0.23419645),
+}
 
-# (1 + f)**(-1/3), |f| <= 1/3; error 2**-17
-INVERSE_CBRT = (
-    1.0000056390391956,
-    -0.3333551114053989,
-    0.22132620771894604,
-    -0.17142604081721585,
-    0.1647480193108633,
-    -0.14794098864410932,
-)
+# (1 + f)**(-1/3), |f| <= 1/3; errors 2**-17, 2**-9
+INVERSE_CBRT = {
+    64: (
+        1.0000056390391956,
+        -0.3333551114053989,
+        0.22132620771894604,
+        -0.17142604081721585,
+        0.1647480193108633,
+        -0.14794098864410932,
+    ),
+    32: (0.99970007, -0.34878787, 0.24055673),
+}
 
 
 def log_in_two(x):
     """log(x) of a positive number, and what is missing in it."""
+    w = width_of(x)
     e, f = parts(x, ROOT_HALF_BITS)
     whole = 2.0 + f
     inverse = 1.0 / whole
@@ -54,34 +72,36 @@ def log_in_two(x):
     s_rest = (fused(-s, whole, f) - s * (f - (whole - 2.0))) * inverse
     square = s * s
     square_rest = fused(s, s, -square) + 2.0 * s * s_rest
-    third = square * TWO_THIRDS
-    tail = square * square * polynomial(square, LOG_TAIL)
-    tail = fused(square, TWO_THIRDS, -third) + fused(square, TWO_THIRDS_REST, square_rest * TWO_THIRDS) + tail
+    thirds, thirds_rest = TWO_THIRDS[w], TWO_THIRDS_REST[w]
+    third = square * thirds
+    tail = square * square * polynomial(square, LOG_TAIL[w])
+    tail = fused(square, thirds, -third) + fused(square, thirds_rest, square_rest * thirds) + tail
     factor = third + tail
     factor_rest = tail - (factor - third)
     more = s * factor
     more_rest = fused(s, factor, -more) + fused(s, factor_rest, s_rest * (2.0 + factor))
-    twos = e * LN2_HIGH
+    twos = e * LN2_HIGH[w]
     first = twos + 2.0 * s
     first_rest = 2.0 * s - (first - twos)
     second = first + more
-    rest = (more - (second - first)) + (first_rest + fused(e, LN2_LOW, more_rest))
+    rest = (more - (second - first)) + (first_rest + fused(e, LN2_LOW[w], more_rest))
     found = second + rest
     return found, rest - (found - second)
 
 
 def exp_of_two(x, rest):
     """e**(x + rest), with a small rest."""
-    inside = choose(x > 710.0, 710.0, choose(x < -746.0, -746.0, x))
-    rest = choose(inside == x, rest, 0.0)
-    t = fused(inside, LOG2_E, SHIFT)
-    n = t - SHIFT
-    high = fused(-n, LN2_HIGH, inside)
-    low = n * LN2_LOW
+    w = width_of(x)
+    bounded = inside(x, VANISHING[w], OVERFLOW[w])
+    rest = choose(bounded == x, rest, 0.0)
+    t = fused(bounded, LOG2_E, SHIFT[w])
+    n = t - SHIFT[w]
+    high = fused(-n, LN2_HIGH[w], bounded)
+    low = n * LN2_LOW[w]
     r = high - low
     rest = ((high - r) - low) + rest
     square = r * r
-    curve = polynomial(r, EXP)
+    curve = polynomial(r, EXP[w])
     rest = fused(rest, fused(square, curve, r), rest)
     one = 1.0 + r
     near, far = halves(t)
@@ -109,15 +129,18 @@ def power(x, y):
 @vector
 def cbrt(x):
     """The cube root."""
+    w = width_of(x)
     size = abs(x)
     e, f = parts(size)
-    t = fused(e, 0.3333333333333333, SHIFT)
-    left = e - 3.0 * (t - SHIFT)
+    t = fused(e, 0.3333333333333333, SHIFT[w])
+    left = e - 3.0 * (t - SHIFT[w])
     number = (1.0 + f) * choose(left > 0.0, 2.0, choose(left < 0.0, 0.5, 1.0))
-    inverse = polynomial(f, INVERSE_CBRT) * choose(
+    inverse = polynomial(f, INVERSE_CBRT[w]) * choose(
         left > 0.0, 0.7937005259840998, choose(left < 0.0, 1.2599210498948732, 1.0)
     )
-    missing = fused(-number * inverse, inverse * inverse, 1.0)  # so far 17 bits are right, now 50
+    missing = fused(
+        -number * inverse, inverse * inverse, 1.0
+    )  # so far 17 bits are right (of float32 9), now 50 (24)
     inverse = fused(inverse * missing, fused(missing, 0.2222222222222222, 0.3333333333333333), inverse)
     found = number * inverse * inverse
     square = found * found
@@ -156,25 +179,34 @@ def to_minus_half(x):
     return choose(x == -INFINITY, 0.0, 1.0 / root(x + 0.0))
 
 
-def with_inverse(x, exponent, power_of):
-    """A power of `x` from its inverse, y, where y = (1 - e) / x and e is what the division lost."""
+def inverse_of(x):
+    """1 / x, rounded to y, and the e with 1 / x = y / (1 - e)."""
     y = 1.0 / (x + 0.0)
-    lost = fused(-x, y, 1.0)
-    found = power_of(y)
-    whole = fused(found, exponent * lost, found)
+    return y, fused(-x, y, 1.0)
+
+
+def where_finite(x, found, whole):
+    """What is left of a power of 1 / x where a correction, made of infinities, has made it NaN."""
     return choose(x == -INFINITY, 0.0, choose(whole == whole, whole, found))
 
 
 @vector
 def to_minus_three_halves(x):
     """x**-1.5."""
-    return with_inverse(x, 1.5, lambda y: y * root(y))
+    y, lost = inverse_of(x)
+    found = y * root(y)
+    return where_finite(x, found, fused(found, 1.5 * lost, found))
 
 
 @vector
 def to_minus_five_halves(x):
     """x**-2.5."""
-    return with_inverse(x, 2.5, lambda y: y * root(y) * y)
+    y, lost = inverse_of(x)
+    half = root(y)
+    part = y * half
+    found = part * y
+    missing = fused(part, y, -found) + fused(y, half, -part) * y
+    return where_finite(x, found, found + fused(found, 2.5 * lost, missing))
 
 
 HALVES = {
