@@ -14,10 +14,10 @@ EDGES = np.array([[0, 1, 2], [1, 3, 2], [0, 2, 3]])
 
 def worked(**options):
     """A program of four numbers."""
-    return program(V, V[::-1].copy(), **options)
+    return program(V, V[::-1].copy(), eager=True, **options)
 
 
-@worked()
+@worked(overwrites=True)
 def cholesky_by_hand(x):
     a = A + np.outer(x, x)
     n = len(a)
@@ -29,7 +29,7 @@ def cholesky_by_hand(x):
     return (low * A).sum()
 
 
-@worked()
+@worked(overwrites=True)
 def elimination_with_pivots(x):
     a = A + np.diag(x)
     a[[0, 2]] = a[[2, 0]]
@@ -152,7 +152,7 @@ def prefix_sums_by_doubling(x):
     return a @ W
 
 
-@worked()
+@worked(overwrites=True)
 def givens_rotations(x):
     a = np.outer(x, W) + A
     for j in range(3):
@@ -203,7 +203,7 @@ def a_ring_buffer(x):
     return total
 
 
-@worked()
+@worked(overwrites=True)
 def gram_schmidt_by_columns(x):
     q = A + np.outer(x, W)
     for j in range(4):

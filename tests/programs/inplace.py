@@ -16,7 +16,7 @@ M = np.arange(16.0).reshape(4, 4)
 
 def written(**options):
     """A program of four numbers."""
-    return program(V, V[::-1].copy(), **options)
+    return program(V, V[::-1].copy(), eager=True, **options)
 
 
 # --- views ------------------------------------------------------------------------------------------------------------
@@ -40,7 +40,7 @@ def ravel_of_a_matrix_is_its_memory(x):
     return (a * M).sum()
 
 
-@written(eager=True)
+@written()
 def ravel_of_a_transpose_is_a_copy(x):
     a = np.outer(x, W)
     r = np.ravel(a.T)
@@ -134,7 +134,7 @@ def two_views_of_one_array(x):
     return (a * W).sum() + even[1] * odd[0]
 
 
-@written(eager=True)
+@written()
 def picked_items_are_a_copy(x):
     a = x * 1.0
     b, c = a[[0, 1]], a[a > 0]
@@ -182,7 +182,7 @@ def exchanged_rows_and_columns(x):
     return (a * M).sum() + (b * W).sum()
 
 
-@written(native=True)
+@written(native=True, overwrites=True)
 def overlapping_parts(x):
     a = x * 1.0
     a[1:] = a[:-1]
@@ -191,7 +191,7 @@ def overlapping_parts(x):
     return (a * W).sum()
 
 
-@written(eager=True)
+@written()
 def an_open_grid(x):
     a = np.outer(x, W)
     a[np.ix_([0, 2], [1, 3])] += x[:2]
@@ -234,7 +234,7 @@ def negative_steps_and_ellipsis(x):
     return (a.reshape(4, 4) * M).sum()
 
 
-@written(eager=True)
+@written()
 def written_where_the_largest_is(x):
     a = np.outer(x, W)
     k = np.argmax(x)
@@ -251,7 +251,7 @@ def a_list_is_written(x):
     return (a @ a).sum()
 
 
-@written(eager=True)
+@written()
 def one_number_in_an_array(x):
     a = np.zeros(())
     a[()] = x[0]
@@ -293,7 +293,7 @@ def copied_and_put_along(x):
     return (a * M).sum()
 
 
-@written(eager=True)
+@written()
 def updated_item_by_item(x):
     a = np.zeros_like(x)
     np.add.at(a, [0, 1, 1, 2], x * x)
@@ -305,7 +305,7 @@ def updated_item_by_item(x):
     return (a * W).sum()
 
 
-@written(eager=True)
+@written()
 def updated_alone(x):
     a = x * 1.0
     np.negative.at(a, [0, 2, 0])
@@ -313,7 +313,7 @@ def updated_alone(x):
     return (a * W).sum()
 
 
-@written(native=True)
+@written(native=True, overwrites=True)
 def results_put_into_arrays(x):
     a, b = np.zeros_like(x), np.zeros_like(x)
     np.add(x, x * x, out=a)
@@ -347,7 +347,7 @@ def parts_put_into_arrays(x):
     return (a * M).sum() + (b**2).sum()
 
 
-@written(eager=True)
+@written()
 def reductions_of_a_part(x):
     m = np.outer(x, W)
     return (
@@ -375,7 +375,7 @@ def updates_of_every_kind(x):
     return (a * x).sum() + m.sum()
 
 
-@written(eager=True)
+@written()
 def taken_by_other_modes(x):
     order = np.argsort(x)
     return (
@@ -389,10 +389,10 @@ def taken_by_other_modes(x):
     )
 
 
-# --- what only arrays have, not eager tensors -------------------------------------------------------------------------
+# --- methods, and arrays made of numbers ------------------------------------------------------------------------------
 
 
-@program(V, V[::-1].copy())
+@written()
 def through_flat(x):
     a = np.outer(x, W)
     a.flat[3] = x[0]
@@ -406,22 +406,30 @@ def through_flat(x):
     return (a * M).sum() + a.flat[6] + c @ W
 
 
-@program(V, V[::-1].copy())
+@written()
 def methods_that_write(x):
     a = np.outer(x, W)
-    a.sort()
+    a.sort(axis=1)
     a[::-1].sort(axis=0)
     a[1:, 0].fill(x[0])
     a.put([2], 9 * x[0])
     b = a.view()
     b[0] += x
     c = x * 1.0
-    c[1:].sort()
+    c[1:].sort(axis=-1)
     c.partition(1)
     return (a * M).sum() + c @ W
 
 
 @program(V, V[::-1].copy())
+def sorted_by_the_method_of_arrays(x):  # a tensor's `sort()` without a keyword is PyTorch's
+    a = np.outer(x, W)
+    a.sort()
+    a[1:, 0].sort()
+    return (a * M).sum()
+
+
+@written(overwrites=True)
 def method_results_put_into_arrays(x):
     m = np.outer(x, W)
     a = np.empty(4)
@@ -433,7 +441,7 @@ def method_results_put_into_arrays(x):
     return a @ W + m.sum() + part @ W
 
 
-@program(V, V[::-1].copy())
+@written()
 def arrays_made_of_numbers(x):
     a = np.array([[[x[0], 1.0], [2, x[1]]], [x[:2], [x[2], x[3]]]])
     a[0, 0] *= x[1]
@@ -451,7 +459,7 @@ def arrays_made_of_numbers(x):
     return (a**2).sum() + b.sum() + (c**2).sum() + (d @ d).sum() + e @ e + (f @ g).sum()
 
 
-@program(V, V[::-1].copy())
+@written()
 def called_for_each_item(x):
     def piece(t, w):
         return t * t if t > 0 else -t * w
@@ -461,7 +469,7 @@ def called_for_each_item(x):
     return np.vectorize(piece)(x, W) @ W + both[0] @ both[1] + rows.sum()
 
 
-@program(V, V[::-1].copy())
+@written()
 def arrays_of_other_dtypes(x):
     count = np.zeros(4, int)
     count[0] = 3
@@ -476,7 +484,7 @@ def arrays_of_other_dtypes(x):
     return (x * count).sum() + x[order] @ W + (x * mask).sum() + x[mask].sum() * single.sum()
 
 
-@program(V, V[::-1].copy())
+@written()
 def order_of_memory(x):
     a = np.ones((4, 4), order="F")
     a.ravel()[0] = 50 * x[0]

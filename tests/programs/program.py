@@ -35,6 +35,8 @@ class Program:
         Its second derivative is checked as well.
     eager : bool
         It runs on eager tensors as well.
+    overwrites : bool
+        On tensors it overwrites what their backward reads, and is refused unless that is allowed.
     tolerance : float
         Of the gradient against differences.
     """
@@ -47,6 +49,7 @@ class Program:
     loops: int = 0
     second: bool = False
     eager: bool = False
+    overwrites: bool = False
     tolerance: float = 2e-6
 
     @property

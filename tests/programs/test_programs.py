@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 import warnings
@@ -17,6 +18,7 @@ import tests.programs.python  # noqa: F401  (registers its programs, as those ab
 import tracegrad as tg
 from tests.programs.program import PROGRAMS, Program
 from tracegrad import tree
+from tracegrad.errors import InPlaceError
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.verify import verify
 
@@ -64,7 +66,12 @@ class TensorNumPy:
 
     def __getattr__(self, name):
         found = getattr(np, name)
-        return (lambda *a, **k: tg.tensor(found(*a, **k))) if name in ("zeros", "empty", "ones") else found
+        if name in ("array", "asarray", "fromiter", "vectorize", "full"):
+            return getattr(tg, name)
+        if name == "ascontiguousarray":
+            return lambda x: x.contiguous()
+        makes = name in ("zeros", "empty", "ones", "eye", "arange")
+        return (lambda *a, **k: tg.tensor(found(*a, **k))) if makes else found
 
 
 def on_tensors(function):
@@ -172,9 +179,14 @@ def test_the_native_tier_agrees(program):
 def test_eager_tensors_agree(program):
     for args in program.inputs:
         given = list(args)
-        leaf = tg.tensor(given[program.argnums], requires_grad=True)
-        given[program.argnums] = leaf
-        result = on_tensors(program.function)(*given)
+        leaf = given[program.argnums] = tg.tensor(given[program.argnums], requires_grad=True)
+        if program.overwrites:
+            with pytest.raises(InPlaceError, match="modified by an inplace operation"):
+                on_tensors(program.function)(*given).backward()
+        with contextlib.ExitStack() as stack:
+            if program.overwrites:
+                stack.enter_context(tg.autograd.allow_mutation_on_saved_tensors())
+            result = on_tensors(program.function)(*given)
         result.backward()
         check_value(program, args, result.item())
         check_gradient(program, args, leaf.grad.numpy())

@@ -56,8 +56,10 @@ def reshape(input: Any, *shape: Any) -> Any:
     return _seen(FUNCTIONS[np.reshape](input, whole(shape)), input, "ViewBackward0")
 
 
-def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
-    """Dimensions `start_dim` to `end_dim` made one."""
+def flatten(input: Any, start_dim: Any = 0, end_dim: int = -1) -> Any:
+    """Dimensions `start_dim` to `end_dim` made one; as NumPy has it where an order, "F", is given."""
+    if isinstance(start_dim, str):
+        return FUNCTIONS[np.ravel](input, start_dim)
     shape = tuple(input.shape)
     if not shape:
         return reshape(input, 1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import ArgumentError
+from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.record.frames import user_location
 from tracegrad.tensor import dtypes
 from tracegrad.tensor.arrangement import whole
@@ -170,7 +171,11 @@ def empty(*args: Any, size: Any = None, dtype: Any = None, requires_grad: bool =
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """One value everywhere."""
+    """One value everywhere, or an array of them that is broadcast."""
+    if isinstance(fill_value, Tensor) and not requires_grad:
+        return FUNCTIONS[np.broadcast_to](
+            fill_value.to(dtype or fill_value.dtype), _shape((size,), None)
+        ).clone()
     if dtype is None:
         dtype = _default_for(np.asarray(fill_value), fill_value)
     return Tensor(np.full(_shape((size,), None), fill_value, dtype), requires_grad)
@@ -196,8 +201,11 @@ def _number(value: Any) -> Any:
 
 
 def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """`steps` numbers, evenly spaced, both ends included."""
-    return Tensor(np.linspace(_number(start), _number(end), steps, dtype=_dtype(dtype)), requires_grad)
+    """`steps` numbers, evenly spaced, both ends included; derivatives pass to ends that are tensors."""
+    if isinstance(start, Tensor) or isinstance(end, Tensor):
+        made = FUNCTIONS[np.linspace](start, end, steps, dtype=_dtype(dtype))
+        return made if made.active else made.requires_grad_(requires_grad)
+    return Tensor(np.linspace(start, end, steps, dtype=_dtype(dtype)), requires_grad)
 
 
 # --- random -------------------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ class Eager(Writes):
             raise LeakError(
                 "Can't call numpy() on Tensor that requires grad.",
                 user_location(),
-                "use tensor.detach().numpy() instead",
+                "use tensor.detach().numpy() instead; or tracegrad.array([...]), which keeps the derivative",
             )
         return tensor.value
 

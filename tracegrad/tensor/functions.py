@@ -78,7 +78,7 @@ logical_and, logical_or, logical_xor = (
 floor_divide = _binary(np.floor_divide)
 
 
-def round(input: Any, *, decimals: int = 0) -> Any:
+def round(input: Any, decimals: int = 0) -> Any:
     """Round half to even."""
     return FUNCTIONS[np.rint](input) if decimals == 0 else FUNCTIONS[np.round](input, decimals)
 
@@ -303,13 +303,13 @@ def softmax(input: Any, dim: int) -> Any:
     return labelled(exp(input - logsumexp(input, dim, True)), "SoftmaxBackward0")
 
 
-def cumsum(input: Any, dim: int) -> Any:
-    """Sums of the first 1, 2, ... elements along `dim`."""
+def cumsum(input: Any, dim: int | None = None) -> Any:
+    """Sums of the first 1, 2, ... elements along `dim`; without it, as in NumPy, of all of them in C order."""
     return FUNCTIONS[np.cumsum](input, axis=dim)
 
 
-def cumprod(input: Any, dim: int) -> Any:
-    """Products of the first 1, 2, ... elements along `dim`."""
+def cumprod(input: Any, dim: int | None = None) -> Any:
+    """Products of the first 1, 2, ... elements along `dim`; without it, as in NumPy, of all of them in C order."""
     return FUNCTIONS[np.cumprod](input, axis=dim)
 
 

@@ -5,11 +5,34 @@ Begin with `Methods`; what the functions do is in `functions.py` and `arrangemen
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, Self
 
+import numpy as np
+
+from tracegrad.errors import ShapeError, UnsupportedError
 from tracegrad.ops import arithmetic as a
+from tracegrad.ops.functions import METHODS
+from tracegrad.record.frames import user_location
 from tracegrad.tensor import arrangement as g
 from tracegrad.tensor import functions as f
+
+_NUMPYS = frozenset(("axis", "keepdims", "where", "initial", "out", "ddof", "order", "offset", "copy"))
+
+
+def either(torchs: Callable[..., Any] | None, numpys: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that both libraries have: it is NumPy's where a keyword of NumPy's says so, else PyTorch's."""
+    if torchs is None:
+        return numpys
+
+    @functools.wraps(torchs)
+    def method(self: Any, *args: Any, **keywords: Any) -> Any:
+        if keywords and not _NUMPYS.isdisjoint(keywords):
+            return numpys(self, *args, **keywords)
+        return torchs(self, *args, **keywords)
+
+    return method
 
 
 class Methods:
@@ -17,6 +40,8 @@ class Methods:
 
     __slots__ = ()
     recorder: Any
+    shape: Any
+    value: Any
 
     exp, exp2, expm1, log, log2, log10, log1p = f.exp, f.exp2, f.expm1, f.log, f.log2, f.log10, f.log1p
     sin, cos, tan, asin, acos, atan = f.sin, f.cos, f.tan, f.asin, f.acos, f.atan
@@ -45,15 +70,44 @@ class Methods:
     any, all, logsumexp, softmax, log_softmax = f.any, f.all, f.logsumexp, f.softmax, f.log_softmax
     cumsum, cumprod = f.cumsum, f.cumprod
 
-    dot, mv, mm, bmm, matmul, outer, inner = f.dot, f.mv, f.mm, f.bmm, f.matmul, f.outer, f.inner
+    mv, mm, bmm, matmul, outer, inner = f.mv, f.mm, f.bmm, f.matmul, f.outer, f.inner
     trace, diag, tril, triu, det, inverse = f.trace, f.diag, f.tril, f.triu, f.det, f.inverse
 
-    reshape, view, flatten, ravel = g.reshape, g.reshape, g.flatten, g.flatten
+    reshape, flatten, ravel = g.reshape, g.flatten, g.flatten
     squeeze, unsqueeze, expand, broadcast_to = g.squeeze, g.unsqueeze, g.expand, g.broadcast_to
-    transpose, swapaxes, t, permute, movedim = g.transpose, g.swapaxes, g.t, g.permute, g.movedim
+    swapaxes, t, permute, movedim = g.swapaxes, g.t, g.permute, g.movedim
     repeat, tile, flip, roll = g.repeat, g.tile, g.flip, g.roll
     split, chunk, unbind = g.split, g.chunk, g.unbind
     gather, index_select, argsort, sort = g.gather, g.index_select, g.argsort, g.sort
+
+    def transpose(self, *dims: Any) -> Any:
+        """Two dimensions exchanged; where not two are given, all in another order, as NumPy has it."""
+        return g.transpose(self, *dims) if len(dims) == 2 else METHODS["transpose"](self, *dims)
+
+    def view(self, *shape: Any) -> Any:
+        """The same memory in another shape; without one, as it is.
+
+        Raises
+        ------
+        ShapeError : the elements do not lie in memory in that order
+        """
+        if shape and isinstance(shape[0], np.dtype | type):
+            raise UnsupportedError(
+                "`view` would give the memory of a tensor another dtype.", user_location(), "use x.to(dtype)"
+            )
+        found = g.reshape(self, *shape or self.shape)
+        if not np.may_share_memory(found.value, self.value) and found.value.size:
+            raise ShapeError(
+                "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
+                "two contiguous subspaces).",
+                user_location(),
+                "use .reshape(...) instead",
+            )
+        return found
+
+    def dot(self, other: Any) -> Any:
+        """The inner product; of more than vectors, as NumPy has it."""
+        return METHODS["dot"](self, other)
 
     def where(self, condition: Any, other: Any) -> Any:
         """`self` where `condition` holds, else `other`."""
@@ -63,7 +117,9 @@ class Methods:
         """In the shape of `other`."""
         return g.reshape(self, *other.shape)
 
-    view_as = reshape_as
+    def view_as(self, other: Any) -> Any:
+        """The same memory in the shape of `other`."""
+        return self.view(*other.shape)
 
     def expand_as(self, other: Any) -> Any:
         """Repeated to the shape of `other`."""

@@ -18,7 +18,7 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import families, linalg
-from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS, ufunc_method
+from tracegrad.ops.functions import FUNCTIONS, METHODS, SCIPY_FUNCTIONS, ufunc_method
 from tracegrad.ops.numpy_forms import deliver
 from tracegrad.ops.op import Op
 from tracegrad.ops.operators import Operators
@@ -91,7 +91,7 @@ def spelling(function: Callable[..., Any]) -> str:
     """How the user most likely wrote it, `np.linalg.eigvals`."""
     if isinstance(function, np.ufunc):
         in_numpy = getattr(np, function.__name__, None) is function
-        return f"np.{function.__name__}" if in_numpy else f"{_SPECIAL}{function.__name__}"
+        return f"np.{function.__name__}" if in_numpy else public_name(function) or "np.frompyfunc"
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
 
@@ -221,6 +221,24 @@ class ArrayProtocol(Operators):
     def __setitem__(self, key: Any, value: Any) -> None:
         self.recorder.assign(self, key, value)
 
+    def fill(self, value: Any) -> None:
+        """`a.fill(0)`: every item written."""
+        self.recorder.assign(self, Ellipsis, value)
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """`np.put` of this array."""
+        FUNCTIONS[np.put](self, indices, values, mode=mode)
+
+    def _sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+        """The items along an axis in order, in place."""
+        self.recorder.assign(
+            self, Ellipsis, FUNCTIONS[np.sort](self, axis, kind=kind, order=order, stable=stable)
+        )
+
+    def partition(self, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+        """As `np.partition`, in place."""
+        self.recorder.assign(self, Ellipsis, FUNCTIONS[np.partition](self, kth, axis, kind=kind, order=order))
+
     def _update(self, op: Op, other: Any) -> Any:
         return self.recorder.update(self, op, other)
 
@@ -257,6 +275,12 @@ class ArrayProtocol(Operators):
     def __ixor__(self, other: Any) -> Any:
         return self._update(c.bitwise_xor, other)
 
+    def __round__(self, digits: int | None = None) -> Any:
+        return METHODS["round"](self, digits or 0)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
     # --- called by NumPy ------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -280,6 +304,25 @@ class ArrayProtocol(Operators):
         if asked is not None:
             return asked(*args, **kwargs)
         return lookup(function)(*args, **kwargs)
+
+
+class FlatItems:
+    """What `a.flat` reads is a copy; what it writes is written into the array, in C order."""
+
+    __slots__ = ()
+    array: Any
+
+    def __getitem__(self, key: Any) -> Any:
+        found = METHODS["ravel"](self.array)[key]
+        return METHODS["copy"](found) if found.shape else found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        flat, recorder = METHODS["flatten"](self.array), self.array.recorder
+        wanted, given = flat[key].shape, recorder.as_array(value)
+        if wanted and np.ndim(given) and np.shape(given) != wanted:
+            given = FUNCTIONS[np.resize](given, wanted)  # repeated as often as needed
+        flat[key] = given
+        recorder.assign(self.array, Ellipsis, METHODS["reshape"](flat, self.array.shape))
 
 
 def _called(function: Callable[..., Any], args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from tracegrad.errors import ArgumentError, BackwardError, InPlaceError
 from tracegrad.ops import families, shape
+from tracegrad.ops.functions import METHODS
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import AccumulateGrad, Node, Version
 from tracegrad.tensor import backward
@@ -25,8 +26,8 @@ from tracegrad.tensor.dtypes import double, float32, get_default_dtype, half, in
 from tracegrad.tensor.eager import Eager
 from tracegrad.tensor.formatting import tensor_text
 from tracegrad.tensor.inplace import Window
-from tracegrad.tensor.methods import Methods
-from tracegrad.tensor.numpy_protocol import ArrayProtocol
+from tracegrad.tensor.methods import Methods, either
+from tracegrad.tensor.numpy_protocol import ArrayProtocol, FlatItems
 
 
 class Size(tuple[int, ...]):
@@ -158,6 +159,15 @@ class Tensor(Methods, ArrayProtocol):
     def T(self) -> Any:
         """With the dimensions in reverse order."""
         return self.permute(*range(self.value.ndim)[::-1]) if self.value.ndim > 1 else self
+
+    @property
+    def flat(self) -> Any:
+        """The elements in C order, to be read and written one by one."""
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        Flat(self)[:] = value
 
     mT = property(lambda self: self.transpose(-2, -1), doc="With the last two dimensions exchanged.")
 
@@ -423,5 +433,20 @@ class Tensor(Methods, ArrayProtocol):
             suffixes.append("requires_grad=True")
         return tensor_text(self.value, suffixes)
 
+
+class Flat(FlatItems, Tensor):
+    """`a.flat` of a tensor."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        found = METHODS["flatten"](array)
+        Tensor.__init__(self, found.value)
+        self.version, self.node, self.index, self.active = found.version, found.node, 0, found.active
+        self.array = array
+
+
+for _name, _run in {**METHODS, "sort": ArrayProtocol._sort}.items():
+    setattr(Tensor, _name, either(getattr(Tensor, _name, None), _run))
 
 EAGER = Eager(Tensor)

@@ -14,9 +14,9 @@ import numpy as np
 
 from tracegrad.errors import InPlaceError
 from tracegrad.ir.trace import Atom
-from tracegrad.ops.functions import FUNCTIONS, METHODS
+from tracegrad.ops.functions import METHODS
 from tracegrad.tensor.methods import Methods
-from tracegrad.tensor.numpy_protocol import ArrayProtocol
+from tracegrad.tensor.numpy_protocol import ArrayProtocol, FlatItems
 
 _SEQUENCES = (list, tuple, str, bytes)
 
@@ -72,25 +72,7 @@ class TracedArray(ArrayProtocol):
     def base(self) -> None:
         return None
 
-    # --- methods that write in place ------------------------------------------------------------------------
-
-    def fill(self, value: Any) -> None:
-        """`a.fill(0)`: every item written."""
-        self.recorder.assign(self, Ellipsis, value)
-
-    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
-        """`np.put` of this array."""
-        FUNCTIONS[np.put](self, indices, values, mode=mode)
-
-    def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
-        """The items along an axis in order."""
-        self.recorder.assign(
-            self, Ellipsis, FUNCTIONS[np.sort](self, axis, kind=kind, order=order, stable=stable)
-        )
-
-    def partition(self, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
-        """As `np.partition`, in place."""
-        self.recorder.assign(self, Ellipsis, FUNCTIONS[np.partition](self, kth, axis, kind=kind, order=order))
+    sort = ArrayProtocol._sort
 
     def view(self, dtype: Any = None, type: Any = None) -> Any:
         """Another name for the same memory; only in the same dtype."""
@@ -142,12 +124,6 @@ class TracedArray(ArrayProtocol):
             return other * self.__index__()
         return super().__mul__(other)
 
-    def __round__(self, digits: int | None = None) -> Any:
-        return METHODS["round"](self, digits or 0)
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
-
     def becomes_item(self, column: Any, number: int) -> None:
         """Stand for an item of a loop's stack, read where it is asked for."""
         self.__class__ = LoopItem
@@ -175,29 +151,17 @@ class TracedArray(ArrayProtocol):
         return self.__copy__()
 
 
-class Flat(TracedArray):
-    """`a.flat`: what is read is a copy, what is written is written into the array, in C order."""
+class Flat(FlatItems, TracedArray):
+    """`a.flat` of a traced array."""
 
     __slots__ = ("array",)
 
     def __init__(self, array: Any) -> None:
         found = METHODS["ravel"](array)
-        super().__init__(
-            found.value, recorder=found.recorder, atom=found.atom, requires_grad=found.requires_grad
+        TracedArray.__init__(
+            self, found.value, recorder=found.recorder, atom=found.atom, requires_grad=found.requires_grad
         )
         self.array = array
-
-    def __getitem__(self, key: Any) -> Any:
-        found = METHODS["ravel"](self.array)[key]
-        return METHODS["copy"](found) if found.shape else found
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        flat = METHODS["flatten"](self.array)
-        wanted, given = flat[key].shape, self.recorder.as_array(value)
-        if wanted and np.ndim(given) and np.shape(given) != wanted:
-            given = FUNCTIONS[np.resize](given, wanted)  # repeated as often as needed
-        flat[key] = given
-        self.recorder.assign(self.array, Ellipsis, METHODS["reshape"](flat, self.array.shape))
 
 
 class LoopItem(TracedArray):
