@@ -158,6 +158,19 @@ def f(x, y):
 """,
         (np.array([1.0, 2.0, 4.0]),),
     ),
+    "views by slices": (
+        """def f(x, y):
+    a = y[::-1].copy()
+    b = np.ascontiguousarray(x[1:, ::2])
+    c = x[-1, 2:0:-1]
+    d = y[7:2]
+    e = x[:, -2:9].T
+    k = a.size - 8
+    g = x[k, ::3]
+    return -1, a, b, c, d, e, g, y[-9:-1:2], np.array([[1, 2], [3, 4]], np.float32), np.array([True], np.bool_)
+""",
+        (np.arange(12.0).reshape(3, 4), np.arange(6.0)),
+    ),
     "products": (
         """def f(a, b, v):
     c = np.empty((2, 2))

@@ -97,6 +97,17 @@ class Array:
             self.context, self.builder, type, self.element(indices), sizes, strides, self.fields.meminfo
         )
 
+    def seen(self, starts: Sequence[Any], sizes: Sequence[Any], strides: Sequence[Any]) -> Any:
+        """The description of a view that begins at an element; as for `part`, nobody has counted it yet."""
+        fields = self.fields
+        offset = WORD(0)
+        for start, stride in zip(starts, self.strides(), strict=False):
+            offset = self.builder.add(offset, self.builder.mul(start, stride))
+        raw = self.builder.gep(self.builder.bitcast(fields.data, BYTE.as_pointer()), [offset])
+        data = self.builder.bitcast(raw, fields.data.type)
+        type = types.Array(self.type.dtype, len(sizes), "A")
+        return described(self.context, self.builder, type, data, sizes, strides, fields.meminfo)
+
     def reshaped(self, sizes: Sequence[Any]) -> Any:
         """The description of the same elements under other sizes; the array is contiguous."""
         type = types.Array(self.type.dtype, len(sizes), "C")
@@ -110,6 +121,31 @@ class Array:
         return described(
             self.context, self.builder, turned_type(self.type), fields.data, sizes, strides, fields.meminfo
         )
+
+
+def cut(
+    builder: Any, size: Any, start: int | None, stop: int | None, step: int | None
+) -> tuple[Any, Any, int]:
+    """Where a slice of an axis starts, how many elements it has, and its step; as `slice.indices` has it."""
+    step = 1 if step is None else step
+    if isinstance(size, ir.Constant):
+        found = range(size.constant)[slice(start, stop, step)]
+        return WORD(found.start if len(found) else 0), WORD(len(found)), step
+    lowest, highest = WORD(0 if step > 0 else -1), size if step > 0 else builder.sub(size, WORD(1))
+
+    def end(given: int | None, left_out: Any) -> Any:
+        if given is None:
+            return left_out
+        place = WORD(given) if given >= 0 else builder.add(size, WORD(given))
+        place = builder.select(builder.icmp_signed("<", place, lowest), lowest, place)
+        return builder.select(builder.icmp_signed(">", place, highest), highest, place)
+
+    first = end(start, lowest if step > 0 else highest)
+    last = end(stop, highest if step > 0 else lowest)
+    span = builder.sub(last, first) if step > 0 else builder.sub(first, last)
+    count = builder.sdiv(builder.add(span, WORD(abs(step) - 1)), WORD(abs(step)))
+    count = builder.select(builder.icmp_signed("<", count, WORD(0)), WORD(0), count)
+    return first, count, step
 
 
 def part_type(type: Any, count: int) -> Any:
@@ -167,7 +203,11 @@ def fill(context: Any, builder: Any, dtype: Any, data: Any, count: Any, value: A
 
 
 def copy(context: Any, builder: Any, source: Array, target: Array, start: Any = None) -> None:
-    """All elements of a contiguous array into another of the same kind, from place `start` on."""
+    """All elements of an array into a contiguous one of the same dtype, from place `start` on."""
+    if source.type.layout != "C":
+        with cgutils.loop_nest(builder, source.sizes(), WORD) as indices:
+            target.store(indices, source.load(indices))
+        return
     data = target.fields.data
     if start is not None:
         data = builder.gep(data, [start], inbounds=True)

@@ -86,13 +86,11 @@ class Calls(Numbers):
     def _element(self, node: ast.Subscript) -> tuple[Any, list[Any]]:
         """An array and integers that pick an element or a part of it."""
         array = self._base(node.value)
-        nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        nodes = _indices(node)
         if len(nodes) > array.type.ndim or array.type.ndim == 0:
             raise Unknown(ast.unparse(node))
         indices = []
         for axis, item in enumerate(nodes):
-            if isinstance(item, ast.Slice):
-                raise Unknown(ast.unparse(node))
             index = self.value(item)
             code = self._integer(index)
             if not is_natural(item, self.outlook.natural):
@@ -107,10 +105,37 @@ class Calls(Numbers):
                 return self._item(base, node)
         elif isinstance(self.variables[node.value.id].type, types.BaseTuple):
             return self._item(self.value(node.value), node)
+        if any(isinstance(item, ast.Slice) for item in _indices(node)):
+            return self._view(node)
         array, indices = self._element(node)
         if len(indices) == array.type.ndim:
             return Value(array.type.dtype, array.load(indices))
         return Value(arrays.part_type(array.type, len(indices)), array.part(indices))
+
+    def _view(self, node: ast.Subscript) -> Value:
+        """A part of an array by slices with numbers in them."""
+        array = self._base(node.value)
+        nodes = _indices(node)
+        if len(nodes) > array.type.ndim or isinstance(array, OnStack):
+            raise Unknown(ast.unparse(node))
+        starts, sizes, strides = [], array.sizes()[len(nodes) :], array.strides()[len(nodes) :]
+        kept = 0
+        for axis, item in enumerate(nodes):
+            size, stride = array.sizes()[axis], array.strides()[axis]
+            if not isinstance(item, ast.Slice):
+                code = self._integer(self.value(item))
+                natural = is_natural(item, self.outlook.natural)
+                starts.append(code if natural else array.from_end(axis, code))
+                continue
+            ends = [None if part is None else integer(part) for part in (item.lower, item.upper, item.step)]
+            if None in [e for e, part in zip(ends, (item.lower, item.upper, item.step), strict=True) if part]:
+                raise Unknown(ast.unparse(node))
+            start, count, step = arrays.cut(self.builder, size, *ends)
+            starts.append(start)
+            sizes.insert(kept, count)
+            strides.insert(kept, self.builder.mul(stride, WORD(step)))
+            kept += 1
+        return Value(types.Array(array.type.dtype, len(sizes), "A"), array.seen(starts, sizes, strides))
 
     def _item(self, base: Value, node: ast.Subscript) -> Value:
         """One of a tuple."""
@@ -139,8 +164,8 @@ class Calls(Numbers):
             arrays.fill(self.context, self.builder, dtype, array.fields.data, array.count(), value)
         return self._owning(made)
 
-    def _written_out(self, node: ast.expr) -> Value:
-        """`np.array([[x, y], [z, w]])`: an array of numbers that the text has one by one."""
+    def _written_out(self, node: ast.expr, named: ast.expr | None = None) -> Value:
+        """`np.array([[x, y], [z, w]], np.float32)`: an array of numbers that the text has one by one."""
         shape, items = [], [node]
         while isinstance(items[0], ast.List):
             lists = [i.elts for i in items if isinstance(i, ast.List)]
@@ -151,16 +176,21 @@ class Calls(Numbers):
             if not items:
                 raise Unknown(ast.unparse(node))
         values = [self.value(i) for i in items]
-        kinds = {types.unliteral(v.type) if v.type is not None else None for v in values}
-        dtype = kinds.pop()
-        if kinds or not shape or not isinstance(dtype, types.Number | types.Boolean):
+        if named is None:
+            kinds = {types.unliteral(v.type) if v.type is not None else None for v in values}
+            dtype = kinds.pop()
+            if kinds or not isinstance(dtype, types.Number | types.Boolean):
+                raise Unknown(ast.unparse(node))
+        else:
+            dtype = self._dtype(named)
+        if not shape:
             raise Unknown(ast.unparse(node))
         kind = types.Array(dtype, len(shape), "C")
         made = Value(kind, self._fresh(kind, [WORD(n) for n in shape]), shape=tuple(shape))
         data = self._array(made).fields.data
         for k, value in enumerate(values):
             place = self.builder.gep(data, [WORD(k)], inbounds=True)
-            self.context.pack_value(self.builder, dtype, value.code, place)
+            self.context.pack_value(self.builder, dtype, self._cast(value, dtype), place)
         return self._owning(made)
 
     def _of_call(self, node: ast.Call) -> Value:
@@ -175,11 +205,11 @@ class Calls(Numbers):
             raise Unknown(ast.unparse(node))
         if function in (np.empty, np.zeros, np.full):
             return self._make(node)
-        if function is np.array and len(node.args) == 1:
-            return self._written_out(node.args[0])
+        if function is np.array and len(node.args) in (1, 2):
+            return self._written_out(*node.args)
         given = [self.value(a) for a in node.args]
-        if function is np.ascontiguousarray and is_contiguous(given):
-            return given[0]
+        if function is np.ascontiguousarray and len(given) == 1 and isinstance(given[0].type, types.Array):
+            return given[0] if is_contiguous(given) else self._copied(given[0])
         if function in (min, max) and len(given) == 2 and all(v.type == types.int64 for v in given):
             x, y = given
             first = self.builder.icmp_signed("<" if function is min else ">", y.code, x.code)
@@ -243,23 +273,28 @@ class Calls(Numbers):
         return self._owning(made)
 
     def _method(self, node: ast.Call) -> Value | None:
-        """`x.reshape(shape)` and `x.copy()` of arrays that are contiguous."""
+        """`x.copy()`; `x.reshape(shape)` of arrays that are contiguous."""
         assert isinstance(node.func, ast.Attribute)
         if node.func.attr not in ("reshape", "copy"):
             return None
         base = self.value(node.func.value)
+        if node.func.attr == "copy" and isinstance(base.type, types.Array) and base.type.ndim:
+            return self._copied(base)
         if not is_contiguous([base]):
             return None
-        if node.func.attr == "copy":
-            array = self._array(base)
-            made = Value(base.type, self._fresh(base.type, array.sizes()), shape=base.shape)
-            arrays.copy(self.context, self.builder, array, self._array(made))
-            return self._owning(made)
         given = [self.value(a) for a in node.args]
         sizes = self._sizes(given[0] if len(given) == 1 else tuple_of(given))
         if any(constant_of(n) == -1 for n in sizes):
             raise Unknown(ast.unparse(node))
         return Value(types.Array(base.type.dtype, len(sizes), "C"), self._array(base).reshaped(sizes))
+
+    def _copied(self, base: Value) -> Value:
+        """The same elements in memory of their own, contiguous."""
+        array = self._array(base)
+        kind = types.Array(base.type.dtype, base.type.ndim, "C")
+        made = Value(kind, self._fresh(kind, array.sizes()), shape=base.shape)
+        arrays.copy(self.context, self.builder, array, self._array(made))
+        return self._owning(made)
 
     def _call(self, name: str, given: Sequence[Value]) -> Value:
         """Another function of the text, in the same module."""
@@ -305,16 +340,20 @@ class Calls(Numbers):
             if not isinstance(kind, types.Number | types.Boolean):
                 raise Unknown(ast.unparse(made))
             return kind, self._cast(value, kind)
-        dtype: Any = types.float64
-        if len(made.args) == 2:
-            named = self.value(made.args[1])
-            found: Any = dtype_of(named.constant)
-            if isinstance(named.type, types.DType):
-                dtype = named.type.dtype
-            elif found is None:
-                raise Unknown(ast.unparse(made))
-            else:
-                dtype = from_dtype(found)
-        elif len(made.args) != 1:
+        if len(made.args) not in (1, 2):
             raise Unknown(ast.unparse(made))
-        return dtype, None
+        return (self._dtype(made.args[1]) if len(made.args) == 2 else types.float64), None
+
+    def _dtype(self, node: ast.expr) -> Any:
+        """The dtype that an expression names."""
+        named = self.value(node)
+        if isinstance(named.type, types.DType):
+            return named.type.dtype
+        found: Any = dtype_of(named.constant)
+        if found is None:
+            raise Unknown(ast.unparse(node))
+        return from_dtype(found)
+
+
+def _indices(node: ast.Subscript) -> list[ast.expr]:
+    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]

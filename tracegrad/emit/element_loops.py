@@ -17,7 +17,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Push, Value, Write
-from tracegrad.emit.elements import Elements, item_index, region, subscript
+from tracegrad.emit.elements import Elements, item_index, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
 from tracegrad.emit.names import Unused
@@ -27,6 +27,7 @@ from tracegrad.emit.rounds import BLOCK, Blocks, Columns, Part, Rounds, for_each
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.kernels.items import checked
+from tracegrad.ops.index import item_shape
 from tracegrad.ops.op import call, literal
 
 LARGE = 2**19  # elements times statements from which threads share a loop
@@ -307,13 +308,12 @@ class ElementLoops:
 
     def write(self, node: Write, sets: bool) -> list[Line]:
         """`x[1:] = y` or `x[1:] += y`, element by element."""
-        parts, shape = node.instr.params["index"], node.output.type.shape
         *given, value = node.rest
-        slots = self.expressions.slots(node.instr, given)
-        part = region(shape, parts)
+        part = item_shape(node.instr)
         index = self.elements.indices(part)
         array = ast.Name(id=node.output.name, ctx=ast.Load())
-        place = subscript(array, item_index(parts, shape, index, slots), store=True)
+        slots = self.elements.slots(node.instr, given)
+        place = subscript(array, item_index(node.instr, index, slots), store=True)
         if isinstance(value, Const):
             element = self.expressions.operand(value, len(node.rest), node.instr)
         else:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,8 +24,11 @@ from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType, is_weak
 from tracegrad.kernels.powers import HALVES
-from tracegrad.ops.index import Slot
+from tracegrad.ops.index import Slot, item_shape, together, whole
 from tracegrad.ops.op import call, literal
+
+Slotted: TypeAlias = Callable[[Sequence[ast.expr]], ast.expr]
+"""A traced part of an index: from the place in what the index arrays have together to the number that stands there."""
 
 _EXACT = {
     "remainder": "np.remainder"
@@ -33,6 +38,8 @@ _EXACT = {
 def has_loop(instr: Instr) -> bool:
     """Whether the native text computes this step element by element."""
     if scalar_step(instr) is not None or reduction_of(instr) is not None:
+        return True
+    if is_gather(instr) or instr.op.name == "numbered":
         return True
     return is_view(instr) and instr.op.name != "reshape" and not _is_row(instr)
 
@@ -73,12 +80,12 @@ def vector_function(instr: Instr) -> Any:
 
 
 def _element_of(atom: Atom) -> Atom:
-    return atom if isinstance(atom, Const) else Var(ArrayType((), atom.dtype))
+    return atom if isinstance(atom, Const) and not atom.shape else Var(ArrayType((), atom.dtype))
 
 
 def _is_known(atom: Atom) -> bool:
-    """Not an array constant, which is written where it is read; not an array whose length is not known."""
-    return not (isinstance(atom, Const) and atom.shape) and -1 not in atom.shape
+    """Not an array whose length is not known."""
+    return -1 not in atom.shape
 
 
 def is_view(instr: Instr) -> bool:
@@ -94,6 +101,12 @@ def is_view(instr: Instr) -> bool:
     if name == "reshape":
         return _longer_axes(source.shape) == _longer_axes(out.shape) and 0 not in out.shape
     return name != "getitem" or bool(source.shape)
+
+
+def is_gather(instr: Instr) -> bool:
+    """Whether each element is one of the first input's, at indices that are elements of the others."""
+    arrays = instr.op.name == "getitem" and any(a.shape for a in instr.inputs[1:])
+    return arrays and all(map(_is_known, (*instr.inputs, *instr.outputs)))
 
 
 def _longer_axes(shape: Sequence[int]) -> list[int]:
@@ -170,9 +183,10 @@ class Elements:
     def of(self, node: Compute, index: Sequence[ast.expr]) -> ast.expr:
         """The element of a node's result at an index, from elements of its inputs."""
         instr = node.instr
-        if is_view(instr):
-            slots = self.expressions.slots(instr, node.inputs[1:]) if len(node.inputs) > 1 else ()
-            return self.at(node.inputs[0], source_index(instr, index, slots))
+        if instr.op.name == "numbered":
+            return _number_of(index, instr.outputs[0].shape)
+        if is_view(instr) or is_gather(instr):
+            return self.at(node.inputs[0], source_index(instr, index, self.slots(instr, node.inputs[1:])))
         step = scalar_step(instr)
         assert step is not None
         inputs = [
@@ -190,6 +204,20 @@ class Elements:
             return self.expressions.cast(call(_EXACT[step.op.name], *inputs), step)
         return self.expressions.combine(step, inputs)
 
+    def slots(self, instr: Instr, operands: Sequence[Operand]) -> list[Slotted]:
+        """The traced parts of an index, each from the place in what the index arrays have together."""
+        if not operands:
+            return []
+        numbers = self.expressions.slots(instr, operands)
+        return [
+            partial(self.at, x) if x.type.shape else partial(_the_same, number)
+            for x, number in zip(operands, numbers, strict=True)
+        ]
+
+
+def _the_same(number: ast.expr, place: Sequence[ast.expr]) -> ast.expr:
+    return number
+
 
 def subscript(array: ast.expr, index: Sequence[ast.expr], store: bool = False) -> ast.Subscript:
     """`array[i, j]`."""
@@ -203,11 +231,11 @@ def spread_index(shape: Sequence[int], index: Sequence[ast.expr]) -> list[ast.ex
     return [literal(0) if n == 1 else place for n, place in zip(shape, last, strict=True)]
 
 
-def source_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[ast.expr] = ()) -> list[ast.expr]:
-    """Where a view reads the element that it has at `index`; `slots` are the traced numbers of its own index."""
+def source_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[Slotted] = ()) -> list[ast.expr]:
+    """Where a view or a gather reads the element that it has at `index`; `slots` are the traced parts of its index."""
     name, shape, params = instr.op.name, instr.inputs[0].shape, instr.params
     if name == "getitem":
-        return item_index(params["index"], shape, index, slots)
+        return item_index(instr, index, slots)
     if name == "broadcast_to":
         return spread_index(shape, index)
     if name == "expand_dims":
@@ -218,32 +246,44 @@ def source_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[ast.ex
     return [literal(0) if n == 1 else next(longer) for n in shape]
 
 
-def item_index(
-    parts: Sequence[Any], shape: Sequence[int], index: Sequence[ast.expr], slots: Sequence[ast.expr] = ()
-) -> list[ast.expr]:
-    """Where `x[parts]` reads in `x` of this shape; `slots` are the traced numbers in `parts`."""
-    taken = sum(p is not None and p is not Ellipsis for p in parts)
-    rest = [slice(None)] * (len(shape) - taken)
-    if Ellipsis in parts:
-        middle = list(parts).index(Ellipsis)
-        parts = [*parts[:middle], *rest, *parts[middle + 1 :]]
-    else:
-        parts = [*parts, *rest]
-    lengths, places = iter(shape), iter(index)
+def item_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[Slotted] = ()) -> list[ast.expr]:
+    """Where a read or a write finds the element at `index` of its part."""
+    shape = instr.inputs[0].shape
+    shared, others = split_index(instr, index)
+    lengths, places = iter(shape), iter(others)
     found: list[ast.expr] = []
-    for part in parts:
+    for part in whole(instr.params["index"], len(shape)):
         if part is None:
             next(places)
             continue
         length = next(lengths)
         if isinstance(part, Slot):
-            found.append(slots[part.number])
+            found.append(slots[part.number](shared))
         elif isinstance(part, slice):
             start, _, step = part.indices(length)
             found.append(_moved(next(places), start, step))
         else:
             found.append(literal(int(part) % length))
     return found
+
+
+def split_index(instr: Instr, index: Sequence[ast.expr]) -> tuple[list[ast.expr], list[ast.expr]]:
+    """The index of an element of a part: along the axes of the index arrays, and along all others."""
+    shape, before = together(instr)
+    end = before + len(shape)
+    return list(index[before:end]), [*index[:before], *index[end:]]
+
+
+def _number_of(index: Sequence[ast.expr], shape: Sequence[int]) -> ast.expr:
+    """How many elements stand before one in memory."""
+    found: ast.expr | None = None
+    for k, place in enumerate(index):
+        width = math.prod(shape[k + 1 :])
+        if isinstance(place, ast.Constant):
+            continue
+        term = place if width == 1 else ast.BinOp(left=place, op=ast.Mult(), right=literal(width))
+        found = term if found is None else ast.BinOp(left=found, op=ast.Add(), right=term)
+    return literal(0) if found is None else found
 
 
 def _moved(place: ast.expr, start: int, step: int) -> ast.expr:
@@ -257,16 +297,12 @@ def _moved(place: ast.expr, start: int, step: int) -> ast.expr:
     return ast.BinOp(left=far, op=ast.Add(), right=literal(start)) if start else far
 
 
-def region(shape: Sequence[int], parts: Sequence[Any]) -> tuple[int, ...]:
-    """The shape of `x[parts]`, where the traced parts are single numbers."""
-    zeros = tuple(0 if isinstance(p, Slot) else p for p in parts)
-    return tuple(np.broadcast_to(np.empty((), bool), shape)[zeros].shape)
-
-
 def writes_in_loop(instr: Instr) -> bool:
     """Whether `index_add` or `index_set` into this part of an array is a loop over the part."""
-    source, *slots, value = instr.inputs
-    if any(a.shape for a in slots) or not all(map(_is_known, instr.inputs)) or 0 in source.shape:
+    if instr.op.name not in ("index_add", "index_set") or not all(map(_is_known, instr.inputs)):
         return False
-    part = region(source.shape, instr.params["index"])
+    source, *_, value = instr.inputs
+    if 0 in source.shape:
+        return False
+    part = item_shape(instr)
     return bool(part) and len(value.shape) <= len(part)

@@ -164,6 +164,8 @@ class Expressions:
             return call(function.__name__, *inputs, *map(literal, static))
         if instr.op.name == "zeros":
             return zeros(instr.outputs[0].type)
+        if instr.op.name == "copy" and isinstance(instr.inputs[0], Const):
+            return inputs[0]
         if instr.op.name in ("index_add", "index_set"):
             return inputs[-1] if instr.op.name == "index_set" else _tidy(_sum(inputs[0], inputs[-1]))
         found = _tidy(_negated(instr, inputs) or instr.op.emit(inputs, instr))

@@ -29,7 +29,7 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
-from tracegrad.emit.elements import is_view, source_index, spread_index
+from tracegrad.emit.elements import is_gather, is_view, source_index, split_index, spread_index
 from tracegrad.emit.lifetimes import leaves, walk
 from tracegrad.emit.reductions import Reduction, reduction_of
 from tracegrad.ir.trace import Const
@@ -165,12 +165,12 @@ def _read_at(operand: Operand, index: Sequence[ast.expr]) -> Iterable[tuple[Valu
 
 
 def _inputs_at(node: Compute, index: Sequence[ast.expr]) -> Iterable[tuple[Value, Place]]:
-    if is_view(node.instr):
-        slots = [ast.Name(id="slot", ctx=ast.Load())] * (len(node.inputs) - 1)
-        inside = source_index(node.instr, index, slots) if node.inputs[0].type.shape else []
+    if is_view(node.instr) or is_gather(node.instr):
+        anywhere = [lambda place: ast.Name(id="anywhere", ctx=ast.Load())] * (len(node.inputs) - 1)
+        inside = source_index(node.instr, index, anywhere) if node.inputs[0].type.shape else []
         yield from _read_at(node.inputs[0], inside)
-        for number in node.inputs[1:]:
-            yield from _read_at(number, ())
+        for part in node.inputs[1:]:
+            yield from _read_at(part, split_index(node.instr, index)[0])
         return
     for operand in node.inputs:
         yield from _read_at(operand, index)

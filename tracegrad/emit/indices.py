@@ -15,7 +15,7 @@ import numpy as np
 
 from tracegrad.emit.blocks import Compute, Operand, Repeat
 from tracegrad.ir.trace import Const, Instr
-from tracegrad.ops.index import Slot
+from tracegrad.ops.index import Slot, whole
 from tracegrad.ops.op import call, literal
 
 Bounds: TypeAlias = tuple[float, float]
@@ -42,17 +42,9 @@ def checked_slots(
 
 def slot_axes(instr: Instr) -> list[tuple[Slot, int, int]]:
     """The slots of a read or write, each with the length and the number of its axis."""
-    index, shape = instr.params["index"], instr.inputs[0].shape
-    taken = sum(part is not None and part is not Ellipsis for part in index)
-    axis, found = 0, []
-    for part in index:
-        if part is Ellipsis:
-            axis += len(shape) - taken
-        elif part is not None:
-            if isinstance(part, Slot):
-                found.append((part, shape[axis], axis))
-            axis += 1
-    return found
+    shape = instr.inputs[0].shape
+    parts = [part for part in whole(instr.params["index"], len(shape)) if part is not None]
+    return [(part, shape[k], k) for k, part in enumerate(parts) if isinstance(part, Slot)]
 
 
 def bounds(operand: Operand, depth: int = _DEPTH) -> Bounds:

@@ -31,6 +31,7 @@ from tracegrad.emit.blocks import (
 from tracegrad.emit.elements import has_loop, is_blas_product, writes_in_loop
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
 from tracegrad.ir.types import array_type
+from tracegrad.ops.shape import copy
 
 INTEGER = array_type((), np.int64)
 LARGEST_PACK = 16  # items of an array that is written as a whole
@@ -51,6 +52,7 @@ class Lowering:
         self.native = native
         self.list_outputs = list_outputs
         self.guards = 0
+        self.constants: dict[tuple[str, bytes], tuple[Const, Value]] = {}
 
     def trace(self, trace: Trace, results: int) -> tuple[tuple[Value, ...], Block]:
         """The inputs and the body of the function; the first `results` outputs of the trace are its results."""
@@ -58,6 +60,9 @@ class Lowering:
         inputs = tuple(v for v in known.values() if isinstance(v, Value))
         wanted = {a for k, a in enumerate(trace.outputs) if isinstance(a, Var) and k not in self.list_outputs}
         block = self.block(trace, known, wanted)
+        for constant, value in reversed(self.constants.values()):
+            made = Instr(copy, (constant,), (Var(value.type),))
+            self.add(block, Compute(None, made, (constant,), (value,)), 0)
         outputs = [_operand(a, known) for a in trace.outputs]
         self.add(block, Return(None, tuple(outputs[:results]), tuple(outputs[results:])))
         return inputs, block
@@ -88,14 +93,10 @@ class Lowering:
             value.maker, value.block = node, block
 
     def step(self, block: Block, instr: Instr, known: dict[Var, Operand]) -> None:
-        inputs = tuple(_operand(a, known) for a in instr.inputs)
+        inputs = tuple(self.operand(a, known) for a in instr.inputs)
         outputs = tuple(Value(v.type, v.name) for v in instr.outputs)
         known.update(zip(instr.outputs, outputs, strict=True))
-        if (
-            instr.op.name in ("index_add", "index_set")
-            and outputs[0].type.shape
-            and not self.by_kernel(instr)
-        ):
+        if instr.op.name in ("index_add", "index_set") and outputs[0].type.shape:
             loop = self.native and writes_in_loop(instr)
             self.add(block, Write(instr.location, instr, inputs[0], inputs[1:], outputs[0], loop=loop))
         elif self.native and instr.op.name == "stack" and not inputs[0].type.shape:
@@ -105,13 +106,18 @@ class Lowering:
             fills = self.native and is_blas_product(instr)
             self.add(block, Compute(instr.location, instr, inputs, outputs, loop, fills))
 
-    def by_kernel(self, instr: Instr) -> bool:
-        """Whether the native text calls a kernel for this step."""
-        native = instr.op.native
-        return self.native and callable(native) and isinstance(native(instr), tuple)
+    def operand(self, atom: Atom, known: Mapping[Var, Operand]) -> Operand:
+        """What a step reads; arrays that are constants are made once in native text, at the start of the function."""
+        if not self.native or isinstance(atom, Var) or not atom.shape:
+            return _operand(atom, known)
+        value = np.asarray(atom.value)
+        key = f"{value.dtype} {value.shape}", value.tobytes()
+        if key not in self.constants:
+            self.constants[key] = atom, Value(atom.type)
+        return self.constants[key][1]
 
     def branch(self, block: Block, instr: Instr, known: dict[Var, Operand]) -> None:
-        condition, *operands = (_operand(a, known) for a in instr.inputs)
+        condition, *operands = (self.operand(a, known) for a in instr.inputs)
         names = instr.params["names"]
         outputs = tuple(
             Value(v.type, v.name or (names[i] if i < len(names) else None) or None)
@@ -129,7 +135,7 @@ class Lowering:
     def loop(self, block: Block, instr: Instr, known: dict[Var, Operand], plain: set[Var]) -> None:
         params = instr.params
         body, test, n = params["body"], params["condition"], params["carried"]
-        limit, *rest = (_operand(a, known) for a in instr.inputs)
+        limit, *rest = (self.operand(a, known) for a in instr.inputs)
         initial, end = rest[:n], len(rest) - params["sliced"]
         invariants, sliced = rest[n:end], rest[end:]
         names = params["names"]

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from tracegrad.emit.blocks import Return, Value
-from tracegrad.emit.elements import called_kernel, has_loop, vector_function
+from tracegrad.emit.elements import called_kernel, has_loop, vector_function, writes_in_loop
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.fusion import fuse
 from tracegrad.emit.given import give
@@ -38,7 +38,6 @@ from tracegrad.kernels.arithmetic import added, in_threads
 from tracegrad.kernels.extremes import larger, smaller
 from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
 from tracegrad.kernels.items import checked
-from tracegrad.ops.index import Slot
 from tracegrad.ops.op import literal
 
 Finish = Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr]
@@ -344,11 +343,9 @@ def _not_native(trace: Trace) -> list[str]:
         if not isinstance(step, Instr) or step.op.family == "control":
             continue
         native = step.op.native(step) if callable(step.op.native) else step.op.native
-        scattered = step.op.name == "index_add" and any(
-            isinstance(p, Slot) and step.inputs[1 + p.number].type.shape for p in step.params["index"]
-        )
         logical = step.op.symbol in ("+", "*", "**") and step.outputs[0].type.dtype.kind == "b"
-        if (native is False and not has_loop(step)) or ((scattered or logical) and native is True):
+        in_loops = has_loop(step) or writes_in_loop(step)
+        if (native is False and not in_loops) or (logical and native is True):
             reasons.append(f"`{step.op.name}` has no compiled form")
     return reasons
 

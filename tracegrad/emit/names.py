@@ -257,6 +257,8 @@ def describe(value: Value) -> str:
     if not isinstance(maker, Compute):
         return value.hint or "value"
     op, inputs = maker.instr.op.name, maker.inputs
+    if op == "copy" and isinstance(inputs[0], Const):
+        return "places" if value.type.dtype.kind in "iu" else "constants"
     if op in _INFIX and len(inputs) == 2:
         return _describe_infix(op, inputs)
     if op == "getitem":

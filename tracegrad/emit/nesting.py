@@ -30,12 +30,13 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.choices import as_expression, same_line
-from tracegrad.emit.elements import is_light, is_view, region, scalar_step
+from tracegrad.emit.elements import is_gather, is_light, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.names import part_of
 from tracegrad.emit.order import passes_write
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Const
+from tracegrad.ops.index import item_shape
 
 NESTED = 60  # characters of an expression inside another
 WHOLE = 76  # characters of an expression on its own line
@@ -189,7 +190,7 @@ def _fits_loops(node: Compute | Item | Either, value: Value, expressions: Expres
     if isinstance(node, Either) or not node.loop or scalar_step(node.instr) is None:
         return False
     if isinstance(reader, Write):
-        return value.type.shape == region(reader.output.type.shape, reader.instr.params["index"])
+        return value.type.shape == item_shape(reader.instr)
     return _reads_each(reader, value)
 
 
@@ -248,7 +249,7 @@ def _is_mask(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
 
 def _reads_each(reader: Node, value: Value) -> bool:
     """Whether a loop reads this array at the very elements it runs over."""
-    if not isinstance(reader, Compute) or not reader.loop or is_view(reader.instr):
+    if not isinstance(reader, Compute) or not reader.loop or is_view(reader.instr) or is_gather(reader.instr):
         return False
     return reduction_of(reader.instr) is not None or value.type.shape == reader.outputs[0].type.shape
 

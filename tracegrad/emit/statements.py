@@ -215,12 +215,12 @@ class Writer:
         if isinstance(expected, (bool, np.bool_)):
             truth = self.expressions.truth(node.condition)
             failed = negated(truth) if expected else truth
-        elif isinstance(expected, np.ndarray):
+        elif isinstance(expected, np.ndarray) and expected.ndim:
             failed = ast.UnaryOp(op=ast.Not(), operand=call("np.array_equal", condition, _values(expected)))
-        elif expected != expected:
+        elif np.isnan(expected):
             failed = ast.UnaryOp(op=ast.Not(), operand=call("np.isnan", condition))
         else:
-            plain = expected.item() if isinstance(expected, np.generic) else expected
+            plain = expected.item() if isinstance(expected, (np.generic, np.ndarray)) else expected
             failed = ast.Compare(left=condition, ops=[ast.NotEq()], comparators=[literal(plain)])
         leave = Line(self.leave(node.number), note=f"side exit {node.number}")
         return [Line(ast.If(test=failed, body=[], orelse=[]), node.location, body=[leave])]

@@ -371,11 +371,17 @@ def cumsum_blocks(x, outer, length, inner, shape, zero):
     flat = np.ascontiguousarray(x).reshape(x.size)
     out = np.full(x.size, zero)
     for o in range(outer):
-        for i in range(inner):
+        start, stop = o * length * inner, (o + 1) * length * inner
+        if inner == 1:
             total = zero
-            for k in range(o * length * inner + i, (o + 1) * length * inner + i, inner):
+            for k in range(start, stop):
                 total += flat[k]
                 out[k] = total
+        else:
+            for k in range(start, min(start + inner, stop)):
+                out[k] = zero + flat[k]
+            for k in range(start + inner, stop):
+                out[k] = out[k - inner] + flat[k]
     return out.reshape(shape)
 
 
@@ -384,11 +390,17 @@ def cumprod_blocks(x, outer, length, inner, shape, one):
     flat = np.ascontiguousarray(x).reshape(x.size)
     out = np.full(x.size, one)
     for o in range(outer):
-        for i in range(inner):
+        start, stop = o * length * inner, (o + 1) * length * inner
+        if inner == 1:
             total = one
-            for k in range(o * length * inner + i, (o + 1) * length * inner + i, inner):
+            for k in range(start, stop):
                 total *= flat[k]
                 out[k] = total
+        else:
+            for k in range(start, min(start + inner, stop)):
+                out[k] = one * flat[k]
+            for k in range(start + inner, stop):
+                out[k] = out[k - inner] * flat[k]
     return out.reshape(shape)
 
 
@@ -397,11 +409,12 @@ def cummax_blocks(x, outer, length, inner, shape, zero):
     flat = np.ascontiguousarray(x).reshape(x.size)
     out = np.full(x.size, zero)
     for o in range(outer):
-        for i in range(inner):
-            start = o * length * inner + i
-            for k in range(start, (o + 1) * length * inner + i, inner):
-                last = out[max(k - inner, start)]
-                out[k] = flat[k] if k == start or flat[k] > last or flat[k] != flat[k] else last
+        start, stop = o * length * inner, (o + 1) * length * inner
+        for k in range(start, min(start + inner, stop)):
+            out[k] = flat[k]
+        for k in range(start + inner, stop):
+            last = out[k - inner]
+            out[k] = flat[k] if flat[k] > last or flat[k] != flat[k] else last
     return out.reshape(shape)
 
 
@@ -410,11 +423,12 @@ def cummin_blocks(x, outer, length, inner, shape, zero):
     flat = np.ascontiguousarray(x).reshape(x.size)
     out = np.full(x.size, zero)
     for o in range(outer):
-        for i in range(inner):
-            start = o * length * inner + i
-            for k in range(start, (o + 1) * length * inner + i, inner):
-                last = out[max(k - inner, start)]
-                out[k] = flat[k] if k == start or flat[k] < last or flat[k] != flat[k] else last
+        start, stop = o * length * inner, (o + 1) * length * inner
+        for k in range(start, min(start + inner, stop)):
+            out[k] = flat[k]
+        for k in range(start + inner, stop):
+            last = out[k - inner]
+            out[k] = flat[k] if flat[k] < last or flat[k] != flat[k] else last
     return out.reshape(shape)
 
 
@@ -424,7 +438,8 @@ def argsort_of(row):
     order, merged = np.arange(n), np.arange(n)
     width = 1
     while width < n:
-        for start in range(0, n, 2 * width):
+        start = 0
+        while start < n:
             i, middle, stop = start, min(start + width, n), min(start + 2 * width, n)
             j = middle
             for k in range(start, stop):
@@ -436,6 +451,7 @@ def argsort_of(row):
                 else:
                     merged[k] = order[j]
                     j += 1
+            start = stop
         order, merged = merged, order
         width *= 2
     return order

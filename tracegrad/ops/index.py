@@ -17,8 +17,7 @@ import numpy as np
 from tracegrad.errors import InternalError, UnsupportedError
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes
-from tracegrad.kernels import items as kernels
-from tracegrad.kernels import shapes
+from tracegrad.kernels import items, shapes
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.families import case, cast, sum_to
 from tracegrad.ops.op import Op, call, literal
@@ -83,7 +82,8 @@ def check_masks(key: Any, shape: tuple[int, ...]) -> None:
     ------
     IndexError : NumPy's
     """
-    parts = [np.asarray(p) if isinstance(p, list) else p for p in (key if isinstance(key, tuple) else (key,))]
+    given = key if isinstance(key, tuple) else (key,)
+    parts = [np.asarray(p) if isinstance(p, list) and not _is_traced(p) else p for p in given]
     masks = [getattr(getattr(p, "dtype", None), "kind", "") == "b" and p.ndim > 0 for p in parts]
     if any(masks):
         plain = [
@@ -99,6 +99,13 @@ def names_once(shape: Sequence[int], template: Sequence[Any], arrays: Sequence[A
         return False
     places = np.arange(np.prod(shape, dtype=int)).reshape(shape)[fill(template, arrays)]
     return len(np.unique(places)) == np.size(places)
+
+
+def _is_traced(items: Any) -> bool:
+    """Whether a list holds a traced number, which NumPy would ask for its value."""
+    if isinstance(items, list):
+        return any(map(_is_traced, items))
+    return getattr(items, "recorder", None) is not None
 
 
 def read(x: Any, key: Any) -> Any:
@@ -128,80 +135,62 @@ def _indexed_axes(index: Sequence[Any]) -> int:
 
 def _emit_getitem(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     index = instr.params["index"]
-    if Ellipsis in index and len(index) > 1 and _indexed_axes(index) == instr.inputs[0].ndim:
+    arrays = any(a.shape for a in instr.inputs[1:])  # an ellipsis stands between them
+    if Ellipsis in index and len(index) > 1 and _indexed_axes(index) == instr.inputs[0].ndim and not arrays:
         index = tuple(part for part in index if part is not Ellipsis)
     return ast.Subscript(value=inputs[0], slice=index_text(inputs[1:], index), ctx=ast.Load())
 
 
-def _full(part: Any) -> bool:
-    return isinstance(part, slice) and part == slice(None)
+def whole(index: Sequence[Any], ndim: int) -> list[Any]:
+    """The template with a part for every axis."""
+    taken = _indexed_axes(index)
+    rest = [slice(None)] * (ndim - taken)
+    if Ellipsis not in index:
+        return [*index, *rest]
+    middle = list(index).index(Ellipsis)
+    return [*index[:middle], *rest, *index[middle + 1 :]]
+
+
+def together(instr: Instr) -> tuple[tuple[int, ...], int]:
+    """The shape that the index arrays of a read or write have together, and how many axes of the part stand before its.
+
+    NumPy puts these axes where the arrays stand; first, where something else stands between the arrays. Beside an array
+    a number is an array, too.
+    """
+    index, arrays = instr.params["index"], index_arrays(instr)
+    if not any(a.shape for a in arrays):
+        return (), 0
+    taking = [isinstance(part, (Slot, int)) for part in index]
+    first, last = taking.index(True), len(taking) - taking[::-1].index(True)
+    apart = not all(taking[first:last])
+    before = whole(index, instr.inputs[0].type.ndim).index(index[first]) if not apart else 0
+    return broadcast_shapes(*(a.shape for a in arrays)), before
+
+
+def index_arrays(instr: Instr) -> tuple[Any, ...]:
+    """The traced parts of the index of a read or write."""
+    return instr.inputs[1:] if instr.op is getitem else instr.inputs[1:-1]
+
+
+def item_shape(instr: Instr) -> tuple[int, ...]:
+    """The shape of the part that a read or write is about."""
+    index = instr.params["index"]
+    return tuple(_item_type(instr.inputs[0], *index_arrays(instr), index=index).shape)
 
 
 def _native_getitem(instr: Instr) -> Any:
-    """Numbers in slots are written as they are, see `emit/indices.py`; arrays of positions go through a kernel."""
+    """Numbers in slots are written as they are, see `emit/indices.py`; arrays of positions are read in loops."""
     index, x, out = instr.params["index"], instr.inputs[0], instr.outputs[0]
-    arrays = instr.inputs[1:]
     if not x.shape:
         return (shapes.filled, tuple(out.shape)) if out.shape else (shapes.same,)
-    if not any(a.shape for a in arrays):
-        return (shapes.only_item,) if not out.shape and index in ((Ellipsis,), ()) else True
-    place = _along(index, x, arrays)
-    if place is not None:
-        return (kernels.taken, *place, tuple(out.shape))
-    if _paired(index, arrays):
-        static = (*x.shape[:2], math.prod(x.shape[2:]), tuple(out.shape))
-        return _of_pairs(arrays, kernels.taken_pairs, kernels.taken_spread_pairs, static)
-    return False
-
-
-def _of_pairs(arrays: Sequence[Any], alike: Any, spread: Any, static: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The kernel for two index arrays of one shape, or for two that broadcast."""
-    together = broadcast_shapes(*(a.shape for a in arrays))
-    if all(tuple(a.shape) == together for a in arrays):
-        return (alike, *static)
-    return (spread, together, *static)
-
-
-def _along(index: Sequence[Any], x: Any, arrays: Sequence[Any]) -> tuple[int, int, int, int] | None:
-    """(axis, rows, length, width) where one array indexes one axis and all else is taken whole."""
-    if len(arrays) != 1 or not all(isinstance(part, Slot) or _full(part) for part in index):
-        return None
-    axis = next(k for k, part in enumerate(index) if isinstance(part, Slot))
-    return axis, math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
-
-
-def _paired(index: Sequence[Any], arrays: Sequence[Any]) -> bool:
-    return len(index) == 2 == len(arrays) and all(a.ndim > 0 for a in arrays)
-
-
-def _native_change(along: Any, along_number: Any, pairs: Sequence[Any], pairs_number: Sequence[Any]) -> Any:
-    """Basic indices are written as statements; arrays of integers go through a kernel, on a copy."""
-
-    def native(instr: Instr) -> Any:
-        index, a, *arrays = instr.params["index"], *instr.inputs[:-1]
-        value = instr.inputs[-1]
-        if not any(array.ndim for array in arrays):
-            return bool(a.shape)
-        place = _along(index, a, arrays)
-        if place is not None:
-            count = arrays[0].type.size
-            if not value.ndim:
-                return (along_number, *place, count, tuple(a.shape))
-            return (along, *place, count, tuple(a.shape)) if _fills(value, instr) else False
-        if _paired(index, arrays):
-            static = (*a.shape[:2], math.prod(a.shape[2:]), tuple(a.shape))
-            if not value.ndim:
-                return _of_pairs(arrays, pairs_number[0], pairs_number[1], static)
-            return _of_pairs(arrays, pairs[0], pairs[1], static) if _fills(value, instr) else False
+    if any(a.shape for a in instr.inputs[1:]):
         return False
+    return (shapes.only_item,) if not out.shape and index in ((Ellipsis,), ()) else True
 
-    return native
 
-
-def _fills(value: Any, instr: Instr) -> bool:
-    """Whether a value that is written has the shape of its place."""
-    a, *arrays = instr.inputs[:-1]
-    return value.shape == _item_type(a, *arrays, index=instr.params["index"]).shape
+def _native_change(instr: Instr) -> bool:
+    """Basic indices are written as statements; arrays of positions in loops alone."""
+    return bool(instr.inputs[0].shape) and not any(a.shape for a in index_arrays(instr))
 
 
 def _evaluate_getitem(x: Any, *arrays: Any, index: Any) -> Any:
@@ -388,12 +377,7 @@ index_add: Op = Op(
     vjp=_add_vjp,
     jvp=_add_jvp,
     emit=_emit_change,
-    native=_native_change(
-        kernels.added_at,
-        kernels.added_number,
-        (kernels.added_pairs, kernels.added_spread_pairs),
-        (kernels.added_pairs_number, kernels.added_spread_pairs_number),
-    ),
+    native=_native_change,
     sample=(
         *_CHANGES,
         case((4, 3), _ROWS, (3, 3), index=(Slot(0),)),
@@ -413,12 +397,7 @@ index_set: Op = Op(
     vjp=_set_vjp,
     jvp=_set_jvp,
     emit=_emit_change,
-    native=_native_change(
-        kernels.written,
-        kernels.written_number,
-        (kernels.written_pairs, kernels.written_spread_pairs),
-        (kernels.written_pairs_number, kernels.written_spread_pairs_number),
-    ),
+    native=_native_change,
     sample=(
         *_CHANGES,
         case((4, 3), np.array([3, 1]), (2, 3), index=(Slot(0),)),
@@ -429,6 +408,26 @@ index_set: Op = Op(
     ),
 )
 """A copy of `a` with `value` written at `index`; inputs as for `index_add`. `once`: no place is named twice."""
+
+
+def _inside(x: Any, length: int, axis: int) -> Any:
+    lead = (0,) * axis  # so that NumPy's error names the axis
+    return np.arange(length).reshape((1,) * axis + (length,))[(*lead, x)]
+
+
+inside: Op = Op(
+    "inside",
+    _inside,
+    result_type=lambda x, length, axis: ArrayType(x.shape, np.dtype(np.intp)),
+    passes_zero=True,
+    emit=lambda inputs, instr: ast.Subscript(
+        value=call("np.arange", literal(instr.params["length"])), slice=inputs[0], ctx=ast.Load()
+    ),
+    native=lambda instr: (items.checked, instr.params["length"], instr.params["axis"]),
+    family="elementwise",
+    sample=(case(np.int64(2), length=3, axis=0), case(np.int64(-2), length=2, axis=1)),
+)
+"""Indices of an axis counted from its start; an error where one is outside."""
 
 
 def set_along(x: Any, part: Any, axes: Sequence[int]) -> Any:
@@ -444,6 +443,7 @@ flatnonzero: Op = Op(
     result_type=lambda mask, count: ArrayType((count,), np.dtype(np.intp)),
     passes_zero=True,
     emit=lambda inputs, instr: call("np.flatnonzero", inputs[0]),
+    native=lambda instr: (items.true_places, instr.params["count"]),
     sample=(
         case(np.array([True, False, True]), count=2),
         case(np.array([[True, False], [False, False]]), count=1),

@@ -14,7 +14,7 @@ from typing import Any
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ops.arithmetic import add
 from tracegrad.ops.families import broadcast_to, sum_to
-from tracegrad.ops.index import Slot, getitem, index_add, index_set
+from tracegrad.ops.index import Slot, getitem, index_add, index_set, whole
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import stack
 from tracegrad.passes.rewrite import Made, Rule, Term, constant_key, expression
@@ -89,16 +89,6 @@ def known_index(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return expression(step.op, step.inputs[0], *kept, *step.inputs[1 + len(slots) :], index=index)
 
 
-def _whole(index: Sequence[Any], ndim: int) -> list[Any]:
-    """The template with a part for every axis."""
-    taken = sum(part is not None and part is not Ellipsis for part in index)
-    rest = [slice(None)] * (ndim - taken)
-    if Ellipsis not in index:
-        return [*index, *rest]
-    middle = list(index).index(Ellipsis)
-    return [*index[:middle], *rest, *index[middle + 1 :]]
-
-
 def _composed(inner: Instr, outer: Sequence[Any], ndim: int) -> tuple[Any, ...] | None:
     """The index that takes `outer` of what `inner` takes; None where it has no such form.
 
@@ -108,12 +98,12 @@ def _composed(inner: Instr, outer: Sequence[Any], ndim: int) -> tuple[Any, ...] 
     outer : the template of the second index; its slots are numbered after those of `inner`
     ndim : dimensions of what `inner` takes
     """
-    first = _whole(inner.params["index"], inner.inputs[0].ndim)
+    first = whole(inner.params["index"], inner.inputs[0].ndim)
     if None in first:
         return None
     offset = len(_slots(inner))
     second: Iterator[Any] = iter(
-        Slot(part.number + offset) if isinstance(part, Slot) else part for part in _whole(outer, ndim)
+        Slot(part.number + offset) if isinstance(part, Slot) else part for part in whole(outer, ndim)
     )
     found: list[Any] = []
     for part, length in zip(first, inner.inputs[0].shape, strict=True):
@@ -225,7 +215,7 @@ def read_of_repeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | No
     repeated = maker.inputs[0]
     if repeated.shape:
         lead = maker.outputs[0].ndim - repeated.ndim
-        parts = _whole(step.params["index"], maker.outputs[0].ndim)
+        parts = whole(step.params["index"], maker.outputs[0].ndim)
         taken = lead and None not in parts and all(type(part) is int for part in parts[:lead])
         same = taken and all(part == slice(None) for part in parts[lead:])
         return repeated if same and step.outputs[0].shape == repeated.shape else None
@@ -241,7 +231,7 @@ def read_of_sum(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     given, out = maker.inputs[0].shape, maker.outputs[0].shape
     axes = tuple(k for k, n in enumerate(given) if out[k] != n)
     index = step.params["index"]
-    if None in index or _whole(index, len(out)) != [0 if k in axes else slice(None) for k in range(len(out))]:
+    if None in index or whole(index, len(out)) != [0 if k in axes else slice(None) for k in range(len(out))]:
         return None
     return expression(sum_, maker.inputs[0], axis=axes, keepdims=False)
 
@@ -262,7 +252,7 @@ def write_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | No
 def write_with_new_axes(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """index_add(a, [:, None], v) -> a + v[:, 0]; index_set(a, [:, None], v) -> v[:, 0]; v has all the new axes"""
     target, value = step.inputs[0], step.inputs[-1]
-    index = _whole(step.params["index"], target.ndim) if None in step.params["index"] else []
+    index = whole(step.params["index"], target.ndim) if None in step.params["index"] else []
     if not index or not all(part is None or part == slice(None) for part in index):
         return None
     lengths = iter(target.shape)

@@ -11,14 +11,19 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tracegrad.ir.trace import Const, Instr, Trace, Var
 from tracegrad.ir.walk import map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, subtract
 from tracegrad.ops.compare import isfinite, where
 from tracegrad.ops.elementary import exp, log, sqrt
+from tracegrad.ops.families import astype, broadcast_to
+from tracegrad.ops.index import zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
 from tracegrad.ops.shape import reshape
+from tracegrad.passes.positions import checked_arrays
 from tracegrad.passes.products import contraction, matrices, needless_copy, outer_products
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
 
@@ -88,6 +93,21 @@ def _logsumexp(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term | 
     )
 
 
+def _filled(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """full_like(x, v) -> v in the shape of x, an array of which loops need nothing but v"""
+    value: Any = step.inputs[1]
+    shape, dtype = tuple(step.inputs[0].shape), step.params["dtype"]
+    if not shape or -1 in shape:
+        return None
+    if isinstance(value, Const) and not value.shape and value.value == 0:
+        return expression(zeros, shape=shape, dtype=dtype)
+    if isinstance(value, Const):
+        value = Const(np.asarray(value.value).astype(dtype)[()])
+    elif value.dtype != dtype:
+        value = expression(astype, value, dtype=dtype)
+    return expression(broadcast_to, value, shape=shape)
+
+
 _RULES: dict[str, tuple[Rule, ...]] = {
     "mean": _reduction(_mean),
     "norm": _reduction(_norm),
@@ -99,4 +119,8 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "outer": (outer_products,),
     "einsum": (contraction,),
     "copy": (needless_copy,),
+    "getitem": (checked_arrays,),
+    "index_add": (checked_arrays,),
+    "index_set": (checked_arrays,),
+    "full_like": (_filled,),
 }

@@ -68,7 +68,7 @@ def updated_at(run: Callable[..., Any], *, ufunc: np.ufunc, args: Sequence[Any])
             None,
             "make the array inside the function, or with tracegrad",
         )
-    values = [operand(v) for v in values]
+    values = [_as_wide(operand(v), np.empty(a.shape, bool)[plain(key)].shape) for v in values]
     ufunc.at(np.array(plain(a)), plain(key), *plain(values))  # what is wrong, NumPy says
     parts = key if isinstance(key, tuple) else (key,)
     dtypes = [np.asarray(p).dtype if isinstance(p, list) else getattr(p, "dtype", None) for p in parts]
@@ -85,6 +85,13 @@ def updated_at(run: Callable[..., Any], *, ufunc: np.ufunc, args: Sequence[Any])
     flat = FUNCTIONS[np.copy](FUNCTIONS[np.ravel](a)), FUNCTIONS[np.ravel](places)
     found = run(each_item if given else each_item_alone, (ufunc, *flat, *given), {})
     a[...] = FUNCTIONS[np.reshape](found, a.shape)
+
+
+def _as_wide(value: Any, shape: tuple[int, ...]) -> Any:
+    """A value in the shape of its places: where it has fewer axes, NumPy (2.4) may read other memory."""
+    if 0 < len(np.shape(value)) < len(shape) and np.broadcast_shapes(np.shape(value), shape) == shape:
+        return FUNCTIONS[np.broadcast_to](value, shape)
+    return value
 
 
 # --- np.vectorize -----------------------------------------------------------------------------------------------------
