@@ -49,6 +49,10 @@ class Array:
             return [WORD(size * math.prod(self.known[k + 1 :])) for k in range(self.type.ndim)]
         return list(cgutils.unpack_tuple(self.builder, self.fields.strides, self.type.ndim))
 
+    def nearest(self) -> int | None:
+        """The axis along which elements lie side by side, if that is known."""
+        return self.type.ndim - 1 if self.type.layout == "C" else None
+
     def count(self) -> Any:
         """How many elements there are."""
         found = WORD(1)

@@ -218,26 +218,33 @@ class Writer:
         return Operand(self, self.builder.select(condition.value, *self._values(x, y)))
 
     def unless_far(self, x: Any, limit: float, found: Any, function: Callable[..., Any]) -> Operand:
-        called = _far(self.builder.module, function, limit, self.float)
+        called = far(self.builder.module, function, limit, self.float)
         return Operand(self, self.builder.call(called, [x.value, found.value]))
 
 
 # --- rare arguments ---------------------------------------------------------------------------------------------------
 
 
-def _far(module: Any, function: Callable[..., Any], limit: float, number: Any) -> Any:
+def far(module: Any, function: Callable[..., Any], limit: float, number: Any, lanes: int = 1) -> Any:
     """A function (x, found): `found`, or what `function` says of an `x` whose size is above the limit, in float64.
 
-    It has a form for each length of register, which LLVM's vectoriser calls instead (attribute
-    `vector-function-abi-variant`): that looks at all its elements at once, and nearly always returns.
+    For several `lanes` that is one of its forms: it has one for each length of register, which LLVM's vectoriser
+    calls instead (attribute `vector-function-abi-variant`): that looks at all its elements at once, and nearly
+    always returns.
     """
+    from llvmlite import ir
+
+    symbol = f"tracegrad_{function.__name__}_{32 if isinstance(number, ir.FloatType) else 64}"
+    if symbol not in module.globals:
+        _write_far(module, symbol, function, limit, number)
+    return module.globals[f"{symbol}_{lanes}" if lanes > 1 else symbol]
+
+
+def _write_far(module: Any, symbol: str, function: Callable[..., Any], limit: float, number: Any) -> None:
     from llvmlite import ir
 
     double, pointer = ir.DoubleType(), ir.IntType(8).as_pointer()
     width = 64 if number == double else 32
-    symbol = f"tracegrad_{function.__name__}_{width}"
-    if symbol in module.globals:
-        return module.globals[symbol]
     forms = {lanes: f"{symbol}_{lanes}" for lanes in LANES[width]}
     alone = _rare(module, symbol, number)
     names = ",".join(f"_ZGV_LLVM_N{lanes}vv_{symbol}({form})" for lanes, form in forms.items())
@@ -258,7 +265,6 @@ def _far(module: Any, function: Callable[..., Any], limit: float, number: Any) -
         builder.ret(found)
         kept.append(several.bitcast(pointer))
     _keep(module, kept)
-    return alone
 
 
 def _keep(module: Any, functions: Sequence[Any]) -> None:

@@ -69,6 +69,7 @@ class Numbers:
         convention.decorate_function(self.code, names, arguments, noalias=tree.name in module.lying_apart)
         self.builder = ir.IRBuilder(self.code.append_basic_block("entry"))
         self.outlook: Outlook = look_ahead(tree)
+        self.orders: dict[str, tuple[int, ...]] = {}
         self.variables: dict[str, Variable] = {}
         self.loops: list[Any] = []
         self.pending: list[Value] = []
@@ -93,7 +94,9 @@ class Numbers:
                 place = self.builder.alloca(kind)
         else:
             place = cgutils.alloca_once(self.builder, self.context.get_value_type(type))
-        found = self.variables[name] = Variable(type, place, counted, stays, shape)
+        found = self.variables[name] = Variable(
+            type, place, counted, stays, shape, self.orders.get(name) if stays else None
+        )
         return found
 
     def _bind(self, name: str, value: Value) -> None:

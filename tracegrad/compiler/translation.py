@@ -18,7 +18,8 @@ from typing import Any
 from numba.core import cgutils, types
 
 from tracegrad.compiler.arrays import WORD, fill
-from tracegrad.compiler.calls import Calls
+from tracegrad.compiler.lane_code import LaneCode
+from tracegrad.compiler.lanes import find_lanes
 from tracegrad.compiler.outlook import filled, integer
 from tracegrad.compiler.values import Module, Unknown, Value, done
 
@@ -38,8 +39,13 @@ def translate(
     return Translation(module, tree, arguments, symbol, internal).function()
 
 
-class Translation(Calls):
+class Translation(LaneCode):
     """One function on its way."""
+
+    def __init__(self, module: Module, tree: ast.FunctionDef, *others: Any) -> None:
+        super().__init__(module, tree, *others)
+        apart = tree.name in module.lying_apart
+        self.side_by_side, self.orders = find_lanes(tree, self.outlook, module.any_order, apart)
 
     def function(self) -> tuple[Any, Any]:
         """Write the function; what it is, and what it returns."""
@@ -169,7 +175,14 @@ class Translation(Calls):
         builder.position_at_end(end)
 
     def _for(self, node: ast.For) -> None:
-        """`for i in range(start, stop, step)`, with a counter of its own."""
+        lanes = self.side_by_side.get(node)
+        if lanes is not None and self.fits(node, lanes):
+            self.in_lanes(node, lanes, self._rounds)
+        else:
+            self._rounds(node)
+
+    def _rounds(self, node: ast.For, first: int = 0) -> None:
+        """`for i in range(start, stop, step)`, with a counter of its own, which begins at `first`."""
         match node.iter:
             case ast.Call(func=ast.Name(id="range"), args=args, keywords=[]) if not node.orelse:
                 pass
@@ -181,7 +194,7 @@ class Translation(Calls):
         if not step:
             raise Unknown(ast.unparse(node.iter))
         bounds = [self._integer(self.value(a)) for a in args[:2]]
-        start, stop = bounds if len(bounds) == 2 else (WORD(0), bounds[0])
+        start, stop = bounds if len(bounds) == 2 else (WORD(first), bounds[0])
         self._release()
         builder = self.builder
         counter = cgutils.alloca_once(builder, WORD)

@@ -53,13 +53,14 @@ class Value:
 
 @dataclass(slots=True)
 class Variable:
-    """Where the value of a name stands; `counted` if it holds references."""
+    """Where the value of a name stands; `counted` if it holds references, `order` the axes as they lie in memory."""
 
     type: Any
     place: Any
     counted: bool
     stays: bool = False
     shape: tuple[int, ...] | None = None
+    order: tuple[int, ...] | None = None
 
 
 class Module:
@@ -141,12 +142,21 @@ class OnStack(Array):
         assert variable.shape is not None
         self.context, self.builder, self.type = context, builder, variable.type
         self.known, self.place = variable.shape, variable.place
+        self.order = variable.order or tuple(range(len(variable.shape)))
+
+    def nearest(self) -> int | None:
+        return self.order[-1]
+
+    def offset(self, indices: Sequence[Any]) -> Any:
+        """How many elements lie before the one at these indices."""
+        builder, offset = self.builder, indices[self.order[0]]
+        for axis in self.order[1:]:
+            size = self.sizes()[axis]
+            offset = builder.add(builder.mul(offset, size, flags=("nsw",)), indices[axis], flags=("nsw",))
+        return offset
 
     def element(self, indices: Sequence[Any]) -> Any:
-        builder, offset = self.builder, indices[0]
-        for index, size in zip(indices[1:], self.sizes()[1:], strict=True):
-            offset = builder.add(builder.mul(offset, size, flags=("nsw",)), index, flags=("nsw",))
-        return builder.gep(self.place, [WORD(0), offset], inbounds=True)
+        return self.builder.gep(self.place, [WORD(0), self.offset(indices)], inbounds=True)
 
 
 def done(returned: Any) -> Any:
