@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.ops import table
+from tracegrad.dispatch.solvers import SOLVERS
 from tracegrad.ops.functions import METHODS, SCIPY_FUNCTIONS
 from tracegrad.ops.scipy_forms import REFUSED
 
@@ -94,6 +95,7 @@ def part(title: str, names: Iterable[str]) -> str:
 
 def functions_page() -> str:
     """The page from the tables that dispatch reads."""
+    recorded = {name for name in SCIPY_FUNCTIONS if "._" not in name and name not in REFUSED}
     return "\n".join(
         [
             "# Functions",
@@ -110,9 +112,10 @@ def functions_page() -> str:
             table.HEADING,
             *table.rows(),
             "",
-            part(
-                "SciPy", sorted(name for name in SCIPY_FUNCTIONS if "._" not in name and name not in REFUSED)
-            ),
+            part("SciPy", sorted(recorded | SOLVERS.keys())),
+            "Of what solves equations the derivative is that of the equation, not of the iterations: with respect to",
+            "what is in `args=` and what the functions close over, to any order; starts and brackets have none.",
+            "",
             "Refused, with what to use instead: "
             + ", ".join(f"`{name}`" for name in sorted(REFUSED))
             + ".\n",

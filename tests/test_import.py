@@ -89,7 +89,7 @@ def called(times):
 """
 NEEDED = {
     "tracegrad": {"config", "errors", "later", "tree"},
-    "tracegrad.api": {"derivatives"},
+    "tracegrad.api": {"derivatives", "solving"},
     "tracegrad.compiler": {
         "disk_cache", "door", "instructions", "machine_code", "numba_backend", "passage", "pool", "python_backend",
         "source_file", "threads",

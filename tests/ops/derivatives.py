@@ -21,16 +21,16 @@ def moved(args, along, step):
     return [a + step * d for a, d in zip(args, along, strict=True)]
 
 
-def slope(function, args, along):
+def slope(function, args, along, step=STEP):
     """Of fourth order in the step."""
     near, far = (
-        function(*moved(args, along, k * STEP)) - function(*moved(args, along, -k * STEP)) for k in (1, 2)
+        function(*moved(args, along, k * step)) - function(*moved(args, along, -k * step)) for k in (1, 2)
     )
-    return (8 * near - far) / (12 * STEP)
+    return (8 * near - far) / (12 * step)
 
 
-def check(function, *args, rtol=1e-6, atol=1e-8, second=True, value=True):
-    """Compare value and derivatives of `function` in all of `args`, arrays of float64."""
+def check(function, *args, rtol=1e-6, atol=1e-8, second=True, exact=1e-10, step=STEP):
+    """Compare value and derivatives of `function` in all of `args`, arrays of float64; values to `exact`."""
     with warnings.catch_warnings(), config.using(jit="python"):
         warnings.simplefilter("ignore", RuntimeWarning)
         args = [np.asarray(a, float) for a in args]
@@ -40,18 +40,17 @@ def check(function, *args, rtol=1e-6, atol=1e-8, second=True, value=True):
         loss = weighted(function, plain.shape)
         wrt = tuple(range(len(args)))
         found, gradients = tg.value_and_grad(loss, argnums=wrt)(*args)
-        if value:
-            np.testing.assert_allclose(found, loss(*args), rtol=1e-10, atol=1e-12)
-        wanted = slope(loss, args, along)
+        np.testing.assert_allclose(found, loss(*args), rtol=exact, atol=exact / 100)
+        wanted = slope(loss, args, along, step)
         total = sum(np.sum(g * d) for g, d in zip(gradients, along, strict=True))
         np.testing.assert_allclose(total, wanted, rtol=rtol, atol=atol)
         result, tangent = tg.jvp(function, tuple(args), tuple(along))
         assert np.shape(result) == plain.shape
-        np.testing.assert_allclose(result, plain, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(result, plain, rtol=exact, atol=exact / 100)
         np.testing.assert_allclose(weighted(lambda: tangent, plain.shape)(), total, rtol=1e-9, atol=1e-10)
         if second:
             forward = tg.jvp(lambda *a: tg.jvp(function, a, tuple(along))[1], tuple(args), tuple(along))[1]
-            wanted = slope(lambda *a: tg.jvp(loss, tuple(a), tuple(along))[1], args, along)
+            wanted = slope(lambda *a: tg.jvp(loss, tuple(a), tuple(along))[1], args, along, step)
             np.testing.assert_allclose(
                 weighted(lambda: forward, plain.shape)(), wanted, rtol=10 * rtol, atol=100 * atol
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.integrate
-import scipy.optimize
 
 import tracegrad as tg
 from tests.ops.derivatives import slope
@@ -111,5 +110,3 @@ def test_what_is_not_recorded_says_which_argument_and_what_to_use():
             )
         with pytest.raises(UnsupportedError, match="weight"):
             tg.grad(lambda k: scipy.integrate.quad(lambda x: k * x, 0, 1, weight="cos", wvar=1.0)[0])(1.0)
-        with pytest.raises(UnsupportedError, match="Newton step"):
-            tg.grad(lambda k: scipy.optimize.brentq(lambda x, k: x * x - k, 0, 9, args=(k,)))(2.0)

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
+from tracegrad.api import solving  # noqa: F401 - the wire has to be there before the first capture
 from tracegrad.dispatch.dispatcher import Dispatcher
 from tracegrad.dispatch.signature import ALL
 from tracegrad.errors import ArgumentError

@@ -17,13 +17,12 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.api.derived import Derived
 from tracegrad.api.makers import make_vjp
-from tracegrad.dispatch.dispatcher import Dispatcher
 from tracegrad.dispatch.results import definition
+from tracegrad.dispatch.steps import aside, differentiable, transposed
 from tracegrad.errors import ArgumentError, LeakError
-from tracegrad.ir.location import Location
 from tracegrad.ops.called import Called, no_rule
 from tracegrad.ops.operators import Operators
-from tracegrad.tensor.captured import called, outer_session, suspended
+from tracegrad.tensor.captured import called, outer_session
 from tracegrad.tensor.numpy_protocol import ArrayProtocol
 
 Rule = Callable[..., Any]
@@ -61,7 +60,7 @@ class Primitive(Derived):
                 session.recording.not_repeatable(
                     f"calls the primitive `{self.name}` with nothing that is traced"
                 )
-            return _aside(self.function, self.name, self.where)(*args, **keywords)
+            return aside(self.function, self.name, self.where)(*args, **keywords)
         leaves = [_settled(leaf) for leaf in leaves]
         inputs = {i: leaf for i, leaf in enumerate(leaves) if isinstance(leaf, (Operators, np.ndarray))}
         static = {i: leaf for i, leaf in enumerate(leaves) if i not in inputs}
@@ -109,7 +108,7 @@ class _Pattern:
         self.owners = [found.get(i) for i in places]
         self.entry = Called(
             primitive.name,
-            _aside(self.value, primitive.name, primitive.where),
+            aside(self.value, primitive.name, primitive.where),
             functools.cache(lambda k: self._derivative(k, "vjp")),
             functools.cache(lambda k: self._derivative(k, "jvp")),
             primitive.where,
@@ -142,10 +141,10 @@ class _Pattern:
         assert owner is not None
         function = self._pulled(k, known["vjp"]) if "vjp" in known else self._pushed(k, known["jvp"])
         if word not in known:
-            function = _transposed(
+            function = transposed(
                 function, (lambda z, inputs: z) if "vjp" in known else lambda z, inputs: inputs[k]
             )
-        return _differentiable(f"{primitive.name}_{word}_{owner[0]}", function, primitive.where)
+        return differentiable(f"{primitive.name}_{word}_{owner[0]}", function, primitive.where)
 
     def _pulled(self, k: int, rule: Rule | None) -> Rule:
         def cotangent(g: Any, z: Any, *inputs: Any) -> Any:
@@ -180,54 +179,7 @@ class _Linear:
         return self.function(*args[: self.argnum], t, *args[self.argnum + 1 :], **keywords)
 
 
-# --- functions of arrays that are differentiated as any other
-
-
-def _differentiable(name: str, function: Rule, where: Location | None) -> Called:
-    def pull(k: int) -> Called:
-        pulled = Dispatcher(function, "vjp", argnums=k, label="vjp")
-        return _differentiable(f"{name}_vjp_{k}", lambda g, z, *inputs: pulled(*inputs)[1](g), where)
-
-    def push(k: int) -> Called:
-        pushed = Dispatcher(function, "jvp", argnums=k, label="jvp")
-        return _differentiable(f"{name}_jvp_{k}", lambda t, z, *inputs: pushed(inputs, (t,))[1], where)
-
-    return Called(name, _aside(function, name, where), functools.cache(pull), functools.cache(push), where)
-
-
-def _transposed(function: Rule, like: Callable[[Any, Sequence[Any]], Any]) -> Rule:
-    """Of a function that is linear in its first argument, which is like `like(z, inputs)`, the transpose."""
-    pulled = Dispatcher(function, "vjp", argnums=0, label="vjp")
-
-    def transpose(g: Any, z: Any, *inputs: Any) -> Any:
-        model = like(z, inputs)
-        zeros = np.zeros(np.shape(model), getattr(model, "dtype", float))[()]
-        return pulled(zeros, z, *inputs)[1](g)
-
-    return transpose
-
-
-def _aside(function: Rule, name: str, where: Location | None) -> Rule:
-    """The function on plain values, unseen by a capture that may be under way; an error says whose it is."""
-
-    def plain(*args: Any, **keywords: Any) -> Any:
-        try:
-            with suspended():
-                result = function(*args, **keywords)
-        except Exception as error:
-            error.add_note(f"  in:    the primitive `{name}`, {where}")
-            raise
-        if not isinstance(result, ArrayProtocol):
-            return result
-        if getattr(result, "requires_grad", False):
-            raise LeakError(
-                f"the primitive `{name}` uses a value that is differentiated and no argument of it.",
-                where,
-                "pass it as an argument",
-            )
-        return result.value  # of a function that was made inside what is captured, with marks in it
-
-    return plain
+# --- arguments
 
 
 def _settled(leaf: Any) -> Any:

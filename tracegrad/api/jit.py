@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tracegrad.api import solving  # noqa: F401 - the wire has to be there before the first capture
 from tracegrad.dispatch.dispatcher import Dispatcher
 
 

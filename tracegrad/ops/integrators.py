@@ -21,7 +21,7 @@ from tracegrad.ops.numpy_forms import holds_traced, is_traced, operand, value
 from tracegrad.ops.numpy_reduce import mean
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import stack
-from tracegrad.ops.scipy_forms import refuse, under
+from tracegrad.ops.scipy_forms import under
 
 _TOLERANCE = 1.49012e-8  # of `odeint` and of `quad`
 
@@ -299,19 +299,3 @@ def _mapped(function: Callable[[Any], Any], a: Any, b: Any) -> tuple[Callable[[A
 
 
 under("scipy.integrate.quad")(quad)
-
-
-# --- what needs a solver ----------------------------------------------------------------------------------------------
-
-refuse(
-    *(
-        f"scipy.optimize.{name}"
-        for name in (
-            *("root", "root_scalar", "brentq", "brenth", "bisect", "ridder", "toms748", "newton", "fsolve"),
-            *("fixed_point", "minimize", "minimize_scalar", "least_squares", "curve_fit", "linprog"),
-        )
-    ),
-    why="searches with compiled code, whose steps have no derivative with respect to what its function `fun` reads.",
-    do="solve outside with plain numbers, then take one Newton step of the equation inside: "
-    "x = x0 - np.linalg.solve(J, fun(x0)) has the derivative of the solution",
-)

@@ -25,6 +25,7 @@ import functools
 import inspect
 import textwrap
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,7 @@ def mark(code: types.CodeType, straight: bool = False) -> Marked | None:
     outer = _constant_code(compiled, "__factory__")
     made = _constant_code(outer, inner_name).replace(co_name=code.co_name, co_qualname=code.co_qualname)
     made = _with_python_s_names(made)
-    _remember(made)
+    _remember(made, (code, made))
     return Marked(
         made,
         marker.structures,
@@ -104,7 +105,8 @@ def mark(code: types.CodeType, straight: bool = False) -> Marked | None:
 
 
 _FUTURE = 0x1000000  # from __future__ import annotations
-_marked_codes: set[types.CodeType] = set()
+# Marked code, and that of the functions inside: the outermost function as the user wrote it, and its marked code.
+_marked_codes: dict[types.CodeType, tuple[types.CodeType, types.CodeType]] = {}
 
 
 def _with_python_s_names(code: types.CodeType) -> types.CodeType:
@@ -118,16 +120,45 @@ def _with_python_s_names(code: types.CodeType) -> types.CodeType:
     )
 
 
-def _remember(code: types.CodeType) -> None:
-    _marked_codes.add(code)
+def _remember(code: types.CodeType, roots: tuple[types.CodeType, types.CodeType]) -> None:
+    _marked_codes[code] = roots
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            _remember(constant)
+            _remember(constant, roots)
 
 
 def is_marked(function: types.FunctionType) -> bool:
     """Whether a function was made by a marked clone, so that its code has marks already."""
     return function.__code__ in _marked_codes
+
+
+def unmarked(code: types.CodeType) -> types.CodeType | None:
+    """The code that the user wrote, of a function that a marked clone made; None where that is not clear.
+
+    Several lambdas on one line are told apart by where they end.
+    """
+    original, clone_of_it = _marked_codes[code]
+    written, marked = (
+        sorted((c for c in _inside(root) if _header(c) == _header(code)), key=_end)
+        for root in (original, clone_of_it)
+    )
+    return written[marked.index(code)] if len(written) == len(marked) else None
+
+
+def _inside(code: types.CodeType) -> Iterator[types.CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from _inside(constant)
+
+
+def _header(code: types.CodeType) -> tuple[Any, ...]:
+    count = code.co_argcount + code.co_kwonlyargcount
+    return code.co_name, code.co_firstlineno, code.co_argcount, code.co_varnames[:count]
+
+
+def _end(code: types.CodeType) -> tuple[int, int]:
+    return max((end or 0, column or 0) for _, end, _, column in code.co_positions())
 
 
 def clone(function: types.FunctionType, marked: Marked, marks: Any) -> types.FunctionType:

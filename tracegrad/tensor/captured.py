@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -125,6 +126,25 @@ def suspended() -> Iterator[None]:
         yield
     finally:
         running.sessions = sessions
+
+
+_solvers: Any = None
+
+
+def use_solvers(solvers: Any) -> None:
+    """Let the table `solvers.SOLVERS` answer, under capture, for SciPy's functions that search with compiled code."""
+    global _solvers
+    _solvers = solvers
+
+
+def solver_of(function: Any) -> Callable[..., Any] | None:
+    """What answers for a function of SciPy's that solves equations; None where none does."""
+    package = ".".join((getattr(function, "__module__", None) or "").split(".")[:2])
+    if package not in ("scipy.optimize", "scipy.integrate") or _solvers is None:
+        return None
+    name = getattr(function, "__name__", "")
+    found: Callable[..., Any] | None = _solvers.SOLVERS.get(f"{package}.{name}")
+    return found if getattr(sys.modules.get(package), name, None) is function else None
 
 
 def called(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:

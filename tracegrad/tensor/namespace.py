@@ -49,6 +49,7 @@ from tracegrad.tensor.callables import (
     our_op,
     plain_key,
 )
+from tracegrad.tensor.captured import solver_of
 from tracegrad.tensor.draws import Draws
 from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.folds import FOLDS, fold_of
@@ -207,6 +208,10 @@ class Marks(Lookups, Operators, Edges):
         by_items = item_loop_of(function, args, keywords, self.attr) if traced else None
         if by_items is not None:
             return by_items(self.session.run)
+        solver = solver_of(function)
+        if solver is not None:
+            named = {k: self.reads.contents(v) for k, v in keywords.items()}
+            return solver(*map(self.reads.contents, args), **named)
         ours = our_op(function, traced)
         if ours is not None:
             args = tuple(self._users_views(self.reads.contents(x)) for x in args)
