@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,3 +83,17 @@ def test_values_of_an_xarray_are_used() -> None:
     np.testing.assert_allclose(tg.grad(lambda x: x @ data.sum("b").to_numpy())(X), X * np.sum(X))
     with pytest.raises(UnsupportedError, match=r"\.to_numpy\(\)"):
         tg.grad(lambda x: np.sum(x * data))(X)
+
+
+@pytest.mark.parametrize("odd", [np.ma.array(X, mask=[True, False, False]), X.view(np.matrix)])
+def test_arrays_with_rules_of_their_own_are_refused(odd: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"(?s)rules of its own.*test_consumers\.py.*np\.asarray"):
+        tg.grad(lambda x: np.sum(x * odd))(X)
+    np.testing.assert_array_equal(tg.grad(lambda x: np.sum(x * np.asarray(odd)))(X), np.ravel(odd.data))
+
+
+def test_what_numpy_makes_an_array_of_is_one_as_an_operand() -> None:
+    queue = collections.deque([1.0, 2.0, 3.0])
+    gradient = tg.grad(lambda x: x @ queue + np.sum(x**queue))
+    for _ in range(2):  # the first run records, the second is on the tape
+        np.testing.assert_allclose(gradient(X), np.array(queue) * (1 + X ** (np.array(queue) - 1)))

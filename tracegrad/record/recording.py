@@ -21,7 +21,7 @@ import numpy as np
 from tracegrad.errors import InternalError, LeakError, UnsupportedError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Var
-from tracegrad.ir.types import ArrayType, is_weak, promote, type_of
+from tracegrad.ir.types import WEAK, ArrayType, is_number, is_weak, promote, type_of
 from tracegrad.ops.compare import not_equal
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
@@ -37,6 +37,7 @@ SMALL = 2**31  # Python ints that are arguments are smaller
 INT64 = 2**63
 _WHOLE = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "power": operator.pow}
 _NUMBERS = (float, int, complex, np.inexact, np.integer, np.bool_)
+_USUAL = {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.int64, np.bool_, np.complex128}
 
 
 class Recording(Writes):
@@ -118,7 +119,7 @@ class Recording(Writes):
         if isinstance(value, enum.IntEnum):
             return Const(int(value))
         if not isinstance(value, np.ndarray):
-            return Const(self.without_labels(value))
+            return Const(value)
         found = self._snapshots.get(id(value))
         if found is None or not np.array_equal(found[1], value, equal_nan=value.dtype.kind in "fc"):
             copy = value.copy()
@@ -130,20 +131,32 @@ class Recording(Writes):
             found = self._snapshots[id(value)] = (value, copy, atom)
         return found[2]
 
-    def without_labels(self, value: Any) -> Any:
-        """The value itself, if it is no container with labels, whose contents nobody sees change.
+    def as_operand(self, value: Any) -> Any:
+        """A value that meets a traced one, as NumPy takes it: what it makes arrays of, as arrays.
 
         Raises
         ------
-        UnsupportedError : it is a Series, a DataFrame, a DataArray
+        UnsupportedError : it computes by rules of its own, with labels or a mask
         """
+        if value.__class__ in _USUAL or isinstance(value, (np.generic, *WEAK)):
+            return value
+        kind = type(value).__name__
         if hasattr(value, "to_numpy"):
             raise UnsupportedError(
-                f"a traced value meets a {type(value).__name__}, whose labels it does not have.",
+                f"a traced value meets a {kind}, whose labels it does not have.",
                 self.location(),
                 "take its values, `.to_numpy()`",
             )
-        return value
+        if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+            raise UnsupportedError(
+                f"a traced value meets a {kind}, which computes by rules of its own.",
+                self.location(),
+                "take its array, `np.asarray(...)`, and of a masked one the mask beside it",
+            )
+        if isinstance(value, np.ndarray):
+            return value
+        made = np.asarray(value)
+        return made if is_number(made.dtype) else value
 
     def zeros(self, array: np.ndarray[Any, Any]) -> Any:
         """An array of zeros, made inside, as a step."""
@@ -219,6 +232,7 @@ class Recording(Writes):
                         active = active or arg.requires_grad
                         constant = constant and isinstance(arg.atom, Const)
                         continue
+                arg = self.as_operand(arg)
                 values.append(arg)
                 atoms.append(self.constant(arg))
                 weaks.append(is_weak(arg))

@@ -100,7 +100,7 @@ class Tape(Recording):
     def constant(self, value: Any) -> Atom:
         """A constant; of an array a copy, since it may be written into later."""
         if not isinstance(value, np.ndarray):
-            return Const(self.without_labels(value))
+            return Const(value)
         found = self._snapshots.get(id(value))
         if found is None or not np.array_equal(found[1], value, equal_nan=value.dtype.kind in "fc"):
             copy = value.copy()
@@ -120,6 +120,7 @@ class Tape(Recording):
                 arg = self.as_array(arg)
             recorder = getattr(arg, "recorder", None)
             if recorder is None:
+                arg = self.as_operand(arg)
                 values.append(arg)
                 atoms.append(self.constant(arg))
                 weak = weak and is_weak(arg)

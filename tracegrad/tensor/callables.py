@@ -54,6 +54,10 @@ MOVES = {
     itertools.chain, itertools.islice, itertools.product, itertools.repeat, itertools.starmap, itertools.zip_longest,
     itertools.cycle, itertools.accumulate, functools.partial, functools.reduce, operator.is_, operator.is_not,
 }  # fmt: skip
+ITERATE = MOVES - {
+    isinstance, issubclass, type, callable, id, next, reversed, itertools.repeat, functools.partial, operator.is_,
+    operator.is_not,
+}  # fmt: skip
 # Functions that ask whether two things are equal.
 COMPARES = {set, frozenset, dict, dict.fromkeys, operator.contains, operator.eq, operator.ne}
 _IMPURE = {

@@ -52,6 +52,7 @@ class Lookups:
     globals: dict[str, Any]
     own_attribute: Callable[[Any, str], Any]
     own_member: Callable[[type, str], Any]
+    whole: Callable[[Any], Any]
     own_method: Callable[[Any, str], Callable[..., Any] | None]
     from_table: Callable[[Any, Any], Any]
 
@@ -141,7 +142,7 @@ class Lookups:
         if origin is None:
             return found
         if isinstance(key, slice):
-            return self.reads.contents(value)[key]
+            return self.whole(value)[key]
         root, path = origin
         return self.reads.read(found, root, (*path, ("item", key)))
 

@@ -27,6 +27,7 @@ from tracegrad.tensor.callables import (
     CALL_BACK,
     COMPARES,
     FUNCTIONS,
+    ITERATE,
     MAKES_ARRAYS,
     MOVES,
     MUTATORS,
@@ -214,13 +215,14 @@ class Marks(Lookups, Operators, Edges):
             return solver(*map(self.reads.contents, args), **named)
         ours = our_op(function, traced)
         if ours is not None:
-            args = tuple(self._users_views(self.reads.contents(x)) for x in args)
-            keywords = {k: self._users_views(self.reads.contents(v)) for k, v in keywords.items()}
+            takes_functions = getattr(ours, "takes_functions", False)
+            args = tuple(self._given(x, takes_functions) for x in args)
+            keywords = {k: self._given(v, takes_functions) for k, v in keywords.items()}
             return strong(ours(*args, **keywords))
         method = our_method(function) if traced else None
         if method is not None:
             owner, ours = method
-            args = tuple(map(self.reads.contents, args))
+            args = tuple(map(self.whole, args))
             return strong(ours(Seen(self, owner), *args, **keywords))
         drawn = self.session.draws.call(function, args, keywords)
         if drawn is not MISSING:
@@ -279,6 +281,10 @@ class Marks(Lookups, Operators, Edges):
             return self.session.sequences.later(function, tuple(map(self.whole, args)), keywords)
         function = self._of_contents(function)
         objects = self._use_of_objects(function)
+        if is_in(function, ITERATE):
+            args = tuple(self._run_over(function, place, a) for place, a in enumerate(args))
+        elif function is reversed:
+            args = tuple(map(self.whole, args))
         args = tuple(self.reads.contents(a, objects) for a in args)
         if keywords:
             keywords = {k: self.reads.contents(v, objects) for k, v in keywords.items()}
@@ -300,6 +306,16 @@ class Marks(Lookups, Operators, Edges):
         ):
             return self.session.stand_ins.fresh(result)
         return result
+
+    def _given(self, value: Any, takes_functions: bool) -> Any:
+        """An argument of a function of ours, which makes an array of it, or calls it."""
+        called = takes_functions and (callable(value) or isinstance(value, CONTAINERS))
+        return self._users_views(self.reads.contents(value, "parts" if called else "whole"))
+
+    def _run_over(self, function: Any, place: int, value: Any) -> Any:
+        """An argument that a function of Python's runs over; the one it calls stays."""
+        called = is_in(function, CALL_BACK) and (place == 0) is (function is not itertools.accumulate)
+        return value if called or isinstance(value, CONTAINERS) else self.iterate(value)
 
     def _is_plain_iterable(self, value: Any) -> bool:
         return type(value) in WITHOUT_PARTS or self.own_method(value, "__iter__") is None

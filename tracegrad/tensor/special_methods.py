@@ -234,7 +234,7 @@ class Operators:
         """`-value` and its kind."""
         plain, name = UNARY[operator_name]
         own = self.own_method(value, name)
-        return plain(value) if own is None else own(value)
+        return plain(self.whole(value)) if own is None else own(value)
 
     def compare(self, operator_name: str, left: Any, right: Any) -> Any:
         """`left < right` and its kind."""

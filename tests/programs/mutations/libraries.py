@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import decimal
 import functools
 import os
@@ -324,3 +325,58 @@ def _():
     one, two = Equal(2), Equal(3)
     outside.model = one
     return lambda x: x[0] * (2.0 if outside.model is one else 5.0), put(model=two), put(model=one)
+
+
+@case("list of an object")
+def _():
+    class Weights:
+        def __init__(self, *items):
+            self.items = items
+
+        def __iter__(self):
+            return iter([self.items[0], self.items[1]])
+
+    outside.model = Weights(2.0, 3.0)
+    return (
+        lambda x: x[0] * list(outside.model)[1] + sum(a * b for a, b in zip(outside.model, x, strict=False)),
+        put(model=Weights(2.0, 5.0)),
+        put(model=Weights(7.0, 5.0)),
+    )
+
+
+@case("product with an array.array", tape="hands a array from outside to code whose reads are not seen")
+def _():
+    outside.vector = array.array("d", [1.0, 2.0, 3.0])
+    return (
+        lambda x: np.multiply(outside.vector, x).sum(),
+        lambda: outside.vector.__setitem__(0, 5.0),
+        put(vector=array.array("d", [4.0, 2.0, 3.0])),
+    )
+
+
+@case("slice of an array.array", tape="hands a array from outside to code whose reads are not seen")
+def _():
+    outside.vector = array.array("d", [1.0, 2.0, 3.0])
+    return lambda x: x[0] * outside.vector[:2][1], lambda: outside.vector.__setitem__(1, 5.0)
+
+
+@case("dot of an object with __array__", tape="from outside to code whose reads are not seen")
+def _():
+    class Weights:
+        def __init__(self, items):
+            self.items = items
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array(self.items)
+
+    outside.model = Weights([1.0, 2.0, 3.0])
+    return lambda x: np.dot(outside.model, x), put(model=Weights([4.0, 2.0, 3.0]))
+
+
+@case("negative of a sparse matrix", tape="from outside to code whose reads are not seen")
+def _():
+    outside.model = scipy.sparse.csr_array(np.diag([1.0, 2.0, 3.0]))
+    return (
+        lambda x: (-outside.model @ x).sum(),
+        put(model=scipy.sparse.csr_array(np.diag([4.0, 2.0, 3.0]))),
+    )
