@@ -1,7 +1,8 @@
-"""Products of matrices and vectors through BLAS, in machine code.
+"""Products of matrices and vectors, in machine code.
 
 Arrays go in, a call goes out: of the functions that Numba looks up in SciPy's BLAS when they are first called. Nothing
-is copied: a matrix in Fortran's order is a transposed one. Begin with `product`.
+is copied: a matrix in Fortran's order is a transposed one. A product of two matrices for which BLAS takes one thread is
+not given to it but computed in tiles. Begin with `product`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.np.linalg import check_blas_return, ensure_blas
 
+from tracegrad.compiler import blas_threads, tiles
 from tracegrad.compiler.arrays import BYTE, WORD, Array
 
 POINTER = BYTE.as_pointer()
 STATUS = ir.IntType(32)
+WORK = 1 << 20  # multiplications; OpenBLAS has kernels of their own for small products
+ROOM = 1 << 19  # elements of all three matrices, which then stay in the second cache
 KINDS = {types.float32: "s", types.float64: "d"}
 
 
@@ -42,6 +46,52 @@ def product(context: Any, builder: Any, x: Array, y: Array, out: Array, added: b
 
 
 def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added: bool) -> None:
+    """In tiles where they are quicker than BLAS with one thread; else by BLAS."""
+    width = tiles.register_bytes()
+    if not width:
+        _matrices_of_blas(context, builder, x, y, out, added)
+        return
+    (rows, length), (_, columns) = x.sizes(), y.sizes()
+    work = builder.mul(builder.mul(rows, columns), length)
+    elements = builder.add(builder.mul(rows, columns), builder.mul(length, builder.add(rows, columns)))
+    conditions = (
+        (work, ">=", WORK),
+        (elements, "<=", ROOM),
+        (rows, ">=", tiles.HEIGHTS[width][0]),
+        (columns, ">=", tiles.REGISTERS * width // 4),
+    )
+    fits = _has_one_thread(builder)
+    for value, symbol, limit in conditions:
+        fits = builder.and_(fits, builder.icmp_signed(symbol, value, WORD(limit)))
+    with builder.if_else(fits) as (in_tiles, by_blas):
+        with in_tiles:
+            left, right = (
+                (a.fields.data, a.sizes()[a.type.layout == "C"], a.type.layout != "C") for a in (x, y)
+            )
+            tiles.product(builder, left, right, out.fields.data, (rows, length, columns), added)
+        with by_blas:
+            _matrices_of_blas(context, builder, x, y, out, added)
+
+
+def _has_one_thread(builder: Any) -> Any:
+    """Whether BLAS is known to take no more than one thread."""
+    blas_threads.know()
+    asked = ir.FunctionType(STATUS, []).as_pointer()
+    place = builder.module.globals.get(blas_threads.NAME)
+    if place is None:
+        place = ir.GlobalVariable(builder.module, asked, blas_threads.NAME)
+        place.linkage = "external"
+    function, start = builder.load(place), builder.block
+    with builder.if_then(cgutils.is_not_null(builder, function)):
+        one = builder.icmp_signed("==", builder.call(function, []), STATUS(1))
+        known = builder.block
+    found = builder.phi(ir.IntType(1))
+    found.add_incoming(ir.IntType(1)(0), start)
+    found.add_incoming(one, known)
+    return found
+
+
+def _matrices_of_blas(context: Any, builder: Any, x: Array, y: Array, out: Array, added: bool) -> None:
     """BLAS sees Fortran's order, in which rows are columns: it computes the transposed product, from right to left."""
     (rows, length), (_, columns) = x.sizes(), y.sizes()
     given = []

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tracegrad.compiler import blas_threads
 from tracegrad.compiler.disk_cache import CODE, digest_of, drop, read, say_once, versions, write
 from tracegrad.config import config
 
@@ -90,6 +91,7 @@ def _know_the_runtime() -> None:
 
     for name, address in c_helpers.items():
         add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+    blas_threads.know()
 
 
 @functools.cache
