@@ -14,7 +14,7 @@ EDGES = np.array([[0, 1, 2], [1, 3, 2], [0, 2, 3]])
 
 def worked(**options):
     """A program of four numbers."""
-    return program(V, V[::-1].copy(), eager=True, **options)
+    return program(V, V[::-1].copy(), eager=True, native=True, **options)
 
 
 @worked(overwrites=True)
@@ -48,7 +48,7 @@ def elimination_with_pivots(x):
     return b @ W
 
 
-@worked(native=True)
+@worked()
 def gauss_seidel(x):
     y = np.zeros(4)
     for _ in range(5):
@@ -57,7 +57,7 @@ def gauss_seidel(x):
     return y @ W
 
 
-@worked(native=True)
+@worked()
 def heat_with_ghost_cells(x):
     u = np.zeros(6)
     u[1:-1] = x
@@ -176,7 +176,7 @@ def sliding_windows(x):
     return out @ np.arange(1.0, 7.0)
 
 
-@worked(native=True)
+@worked()
 def horner_in_place(x):
     p = np.zeros(4)
     for c in (2.0, -1.0, 0.5, 3.0):

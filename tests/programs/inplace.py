@@ -16,13 +16,13 @@ M = np.arange(16.0).reshape(4, 4)
 
 def written(**options):
     """A program of four numbers."""
-    return program(V, V[::-1].copy(), eager=True, **options)
+    return program(V, V[::-1].copy(), eager=True, native=True, **options)
 
 
 # --- views ------------------------------------------------------------------------------------------------------------
 
 
-@written(native=True)
+@written()
 def through_reshape(x):
     a = x * 1.0
     b = a.reshape(2, 2)
@@ -182,7 +182,7 @@ def exchanged_rows_and_columns(x):
     return (a * M).sum() + (b * W).sum()
 
 
-@written(native=True, overwrites=True)
+@written(overwrites=True)
 def overlapping_parts(x):
     a = x * 1.0
     a[1:] = a[:-1]
@@ -313,7 +313,7 @@ def updated_alone(x):
     return (a * W).sum()
 
 
-@written(native=True, overwrites=True)
+@written(overwrites=True)
 def results_put_into_arrays(x):
     a, b = np.zeros_like(x), np.zeros_like(x)
     np.add(x, x * x, out=a)
@@ -421,7 +421,7 @@ def methods_that_write(x):
     return (a * M).sum() + c @ W
 
 
-@program(V, V[::-1].copy())
+@program(V, V[::-1].copy(), native=True)
 def sorted_by_the_method_of_arrays(x):  # a tensor's `sort()` without a keyword is PyTorch's
     a = np.outer(x, W)
     a.sort()

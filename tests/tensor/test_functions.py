@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.special
 
 import tracegrad as tg
 from tracegrad.errors import ShapeError, UnsupportedError
@@ -10,7 +12,7 @@ rng = np.random.default_rng(3)
 A = rng.uniform(0.2, 0.9, (3, 3))
 V = rng.uniform(0.2, 0.9, 3)
 B = rng.uniform(0.2, 0.9, (2, 3, 3))
-CONTEXT = {"T": tg, "np": np, "A": A, "V": V, "B": B}
+CONTEXT = {"T": tg, "np": np, "scipy": scipy, "A": A, "V": V, "B": B}
 
 # What is written with tensors (x is A, v is V, b is B), and the same in NumPy.
 SAME = {
@@ -101,6 +103,60 @@ SAME = {
     "x.sort(1, descending=True).values": "-np.sort(-A, 1)",
     "x.clone().contiguous()": "A",
     "x.erf().erfc().lgamma().digamma() * 0 + x": "A",
+    "x.select(1, 2) * x.narrow(0, 1, 1)": "A[:, 2] * A[1:2]",
+    "b.take(T.tensor([0, 5, 17]))": "B.ravel()[[0, 5, 17]]",
+    "x.take_along_dim(x.argsort(0), 0)": "np.sort(A, 0)",
+    "x.masked_select(v > 0.5)": "A[:, V > 0.5].ravel()",
+    "x[x.nonzero(as_tuple=True)] * 2": "A.ravel() * 2",
+    "x.diagonal() + x[:2].diagonal(1).sum()": "np.diag(A) + np.diag(A[:2], 1).sum()",
+    "b.diagonal(-1, 1, 2)": "np.diagonal(B, -1, 1, 2)",
+    "x.unfold(0, 2, 1)": "np.lib.stride_tricks.sliding_window_view(A, 2, 0)",
+    "v.unfold(0, 2, 1).unflatten(1, (-1, 2))": "np.lib.stride_tricks.sliding_window_view(V, 2).reshape(2, 1, 2)",
+    "x.repeat_interleave(2, dim=1)": "np.repeat(A, 2, 1)",
+    "v.tensor_split(2)[0]": "V[:2]",
+    "x.topk(2).values": "-np.sort(-A, 1)[:, :2]",
+    "x.topk(2, 0, largest=False).values": "np.sort(A, 0)[:2]",
+    "x.kthvalue(2, 0, keepdim=True).values": "np.sort(A, 0)[1:2]",
+    "x.median() + x.median(1).values": "np.median(A) + np.median(A, 1)",
+    "x[:, :2].median(1).values": "A[:, :2].min(1)",
+    "x.cummax(0).values - x.cummin(1).values": "np.maximum.accumulate(A, 0) - np.minimum.accumulate(A, 1)",
+    "x.scatter(1, T.tensor([[0], [2]]), v[:2, None])": "np.where([[1, 0, 0], [0, 0, 1], [0, 0, 0]], V[:, None], A)",
+    "x.scatter_add(0, T.tensor([[0, 1, 1], [0, 1, 0]]), (x * x)[:2])": (
+        "A + np.stack([[1, 0, 0], [0, 1, 1], [0, 0, 0]]) * (A * A)[0] + "
+        "np.stack([[1, 0, 1], [0, 1, 0], [0, 0, 0]]) * (A * A)[1]"
+    ),
+    "x.index_add(0, T.tensor([1, 1]), b[0, :2], alpha=2.0)": "A + np.outer([0, 1, 0], 2 * B[0, :2].sum(0))",
+    "x.index_copy(1, T.tensor([2]), v[:, None])": "np.where([0, 0, 1], V[:, None], A)",
+    "x.index_fill(1, T.tensor([2]), 0.5)": "np.where([0, 0, 1], 0.5, A)",
+    "x.index_put((T.tensor([0, 0]), T.tensor([1, 1])), v[:2], accumulate=True)": (
+        "A + np.outer([1, 0, 0], [0, V[:2].sum(), 0])"
+    ),
+    "x.clone().fill_diagonal_(0.5)": "np.where(np.eye(3), 0.5, A)",
+    "v.addmv(x, v, beta=2, alpha=3) + x.addmm(x, x)": "2 * V + 3 * A @ V + A + A @ A",
+    "b.baddbmm(b, b)": "B + B @ B",
+    "v.addcmul(x, v, value=2) - v.addcdiv(x, v)": "V + 2 * A * V - V - A / V",
+    "x.cross(b[0], dim=1)": "np.cross(A, B[0])",
+    "x.kron(v[None]) + v.vdot(v)": "np.kron(A, V[None]) + V @ V",
+    "T.tensordot(b, x, dims=([1], [0]))": "np.tensordot(B, A, ([1], [0]))",
+    "x.matrix_power(3)": "A @ A @ A",
+    "(0.1 * x).matrix_exp()": "scipy.linalg.expm(0.1 * A)",
+    "(x @ x.T + 0.1 * v.diag()).logdet() + x.slogdet()[1]": (
+        "np.log(np.linalg.det(A @ A.T + 0.1 * np.diag(V))) + np.log(abs(np.linalg.det(A)))"
+    ),
+    "x.aminmax()[1] - x.aminmax(dim=0)[0]": "A.max() - A.min(0)",
+    "x.nansum(0) * x.nanmean()": "A.sum(0) * A.mean()",
+    "x.quantile(0.3, dim=1)": "np.quantile(A, 0.3, axis=1)",
+    "T.var_mean(x, 0)[0] + T.std_mean(x)[1]": "A.var(0, ddof=1) + A.mean()",
+    "x.xlogy(v) + x.logit() + (x - 0.5).erfinv()": (
+        "A * np.log(V) + np.log(A / (1 - A)) + scipy.special.erfinv(A - 0.5)"
+    ),
+    "(3 * x).frac() + x.sinc() + x.deg2rad().rad2deg()": "(3 * A) % 1 + np.sinc(A) + A",
+    "x.copysign(v - 0.5) + x.fmax(v) - x.fmin(v)": "np.copysign(A, V - 0.5) + np.fmax(A, V) - np.fmin(A, V)",
+    "x.clone().sub_(v).sin_()": "np.sin(A - V)",
+    "x.clone().lerp_(v, 0.5).masked_fill_(x > 0.5, 0.25).log_()": (
+        "np.log(np.where(A > 0.5, 0.25, 0.5 * A + 0.5 * V))"
+    ),
+    "x.clone().tril_().add_(v).clamp_(max=0.7)": "np.minimum(np.tril(A) + V, 0.7)",
 }
 
 
@@ -121,6 +177,21 @@ def test_value_and_gradient(expression):
             ends.append((eval(expression, CONTEXT | moved).detach().numpy() * weights).sum())
         slope = (ends[0] - ends[1]) / (2 * step)
         np.testing.assert_allclose((leaf.grad.numpy() * direction).sum(), slope, rtol=1e-6, atol=1e-7)
+
+
+def test_pytorch_computes_the_same():
+    torch = pytest.importorskip("torch")
+    for expression in SAME:
+        if "softplus" in expression:
+            continue  # it is in torch.nn.functional
+        found = []
+        for library in (tg, torch):
+            leaves = [library.tensor(array, requires_grad=True) for array in (A, V, B)]
+            y = eval(expression, {"T": library, **dict(zip("xvb", leaves, strict=True))})
+            (y * y).sum().backward()
+            found.append([y.tolist(), *(0.0 if t.grad is None else t.grad.tolist() for t in leaves)])
+        for ours, theirs in zip(*found, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=expression)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +252,39 @@ def test_relu_and_abs_at_zero():
     (x.relu() + x.abs()).backward()
     assert x.grad.tolist() == [0.0]
     assert np.isnan(tg.tensor(float("nan")).relu().item())
+
+
+def test_places_beside_pytorch():
+    x = tg.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 5.0]])
+    assert x.nonzero().tolist() == [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2]]
+    assert x.topk(2).indices.tolist() == [[0, 2], [1, 2]] and x.kthvalue(2).indices.tolist() == [2, 1]
+    assert x.cummax(1).indices.tolist() == [[0, 0, 0], [0, 1, 2]]
+    assert x.cummin(1).indices.tolist() == [[0, 1, 1], [0, 0, 0]]
+    assert x.median().item() == 2.0 and x.median(1).values.tolist() == [2.0, 5.0]
+    assert (x > 1).count_nonzero(1).tolist() == [2, 2] and x.signbit().any().item() is False
+
+
+def test_a_diagonal_is_written():
+    x = tg.tensor(A, requires_grad=True)
+    y = x * 1
+    y.diagonal().mul_(x[0])
+    y[1:].diagonal().zero_()
+    y.sum().backward()
+    wanted = np.ones((3, 3)) - np.diag([1, 1], -1) - np.eye(3) + np.diag(A[0])
+    wanted[0] += np.diag(A)
+    np.testing.assert_allclose(x.grad.numpy(), wanted)
+
+
+def test_tensors_like_another():
+    x = tg.tensor(A, dtype=tg.float32)
+    for made in (x.new_zeros(2, 3), x.new_ones((2, 3)), x.new_full((2, 3), 7.0), x.new_empty(2, 3)):
+        assert made.shape == (2, 3) and made.dtype == tg.float32
+    assert x.new_tensor([1, 2]).dtype == tg.float32 and x.element_size() == 4
+    assert x.stride() == (3, 1) and x.t().stride(0) == 1 and x.cpu() is x
+    y = tg.tensor(A, requires_grad=True) * 2
+    assert not y.retains_grad
+    y.retain_grad()
+    assert y.retains_grad
 
 
 def test_rounding_division():

@@ -62,7 +62,8 @@ sqrt, square, reciprocal = _unary(np.sqrt), _unary(np.square), _unary(np.recipro
 neg, abs, sign = _unary(np.negative), _unary(np.absolute), _unary(np.sign)
 floor, ceil, trunc = _unary(np.floor), _unary(np.ceil), _unary(np.trunc)
 isnan, isfinite, isinf = _unary(np.isnan), _unary(np.isfinite), _unary(np.isinf)
-logical_not = _unary(np.logical_not)
+logical_not, bitwise_not, signbit = _unary(np.logical_not), _unary(np.invert), _unary(np.signbit)
+fix, sinc, deg2rad, rad2deg = _unary(np.fix), _unary(np.sinc), _unary(np.deg2rad), _unary(np.rad2deg)
 real, imag, conj, angle = _unary(np.real), _unary(np.imag), _unary(np.conjugate), _unary(np.angle)
 
 pow, remainder, fmod = _binary(np.power), _binary(np.remainder), _binary(np.fmod)
@@ -75,7 +76,13 @@ logical_and, logical_or, logical_xor = (
     _binary(np.logical_or),
     _binary(np.logical_xor),
 )
-floor_divide = _binary(np.floor_divide)
+floor_divide, copysign, heaviside = _binary(np.floor_divide), _binary(np.copysign), _binary(np.heaviside)
+fmax, fmin, kron = _binary(np.fmax), _binary(np.fmin), _binary(np.kron)
+bitwise_and, bitwise_or, bitwise_xor = (
+    _binary(np.bitwise_and),
+    _binary(np.bitwise_or),
+    _binary(np.bitwise_xor),
+)
 
 
 def round(input: Any, decimals: int = 0) -> Any:
@@ -109,6 +116,41 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 def rsqrt(input: Any) -> Any:
     """`1 / sqrt(input)`."""
     return labelled(power(input, -0.5), "RsqrtBackward0")
+
+
+def frac(input: Any) -> Any:
+    """What is behind the decimal point."""
+    return input - trunc(input)
+
+
+def xlogy(input: Any, other: Any) -> Any:
+    """`input * log(other)`, 0 where `input` is."""
+    return SCIPY_FUNCTIONS["scipy.special.xlogy"](input, other)
+
+
+def logit(input: Any) -> Any:
+    """`log(input / (1 - input))`."""
+    return SCIPY_FUNCTIONS["scipy.special.logit"](input)
+
+
+def erfinv(input: Any) -> Any:
+    """The inverse of the error function."""
+    return SCIPY_FUNCTIONS["scipy.special.erfinv"](input)
+
+
+def nan_to_num(input: Any, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """NaN and infinities replaced by numbers."""
+    return FUNCTIONS[np.nan_to_num](input, nan=nan, posinf=posinf, neginf=neginf)
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """`input + value * tensor1 * tensor2`."""
+    return input + value * tensor1 * tensor2
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """`input + value * tensor1 / tensor2`."""
+    return input + value * tensor1 / tensor2
 
 
 def sigmoid(input: Any) -> Any:
@@ -258,6 +300,41 @@ def _extreme(input: Any, dim: Any, keepdim: bool, all: Any, index: Any, of_two: 
     return ValuesAndIndices(values, indices)
 
 
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> tuple[Any, Any]:
+    """The smallest and the largest element, of all or along `dim`."""
+    return amin(input, dim, keepdim), amax(input, dim, keepdim)
+
+
+def nansum(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The sum of what is not NaN."""
+    return FUNCTIONS[np.nansum](input, axis=_axis(dim), keepdims=keepdim)
+
+
+def nanmean(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
+    """The mean of what is not NaN."""
+    return FUNCTIONS[np.nanmean](input, axis=_axis(dim), keepdims=keepdim)
+
+
+def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The quantiles `q`, between elements by a straight line."""
+    return FUNCTIONS[np.quantile](input, q, axis=dim, keepdims=keepdim)
+
+
+def count_nonzero(input: Any, dim: Dims = None) -> Any:
+    """How many elements are not zero."""
+    return FUNCTIONS[np.count_nonzero](input, axis=_axis(dim))
+
+
+def var_mean(input: Any, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Any, Any]:
+    """The variance and the mean."""
+    return var(input, dim, None, keepdim, correction=correction), mean(input, dim, keepdim)
+
+
+def std_mean(input: Any, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Any, Any]:
+    """The standard deviation and the mean."""
+    return std(input, dim, None, keepdim, correction=correction), mean(input, dim, keepdim)
+
+
 def any(input: Any, dim: Dims = None, keepdim: bool = False) -> Any:
     """Whether some element is true."""
     return FUNCTIONS[np.any](input, axis=_axis(dim), keepdims=keepdim)
@@ -345,7 +422,54 @@ def bmm(input: Any, mat2: Any) -> Any:
     return labelled(_product(input, mat2, "bmm", ((3, 3),)), "BmmBackward0")
 
 
-matmul, outer, inner = _binary(np.matmul), _binary(np.outer), _binary(np.inner)
+matmul, outer, inner, vdot = _binary(np.matmul), _binary(np.outer), _binary(np.inner), _binary(np.vdot)
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """`beta * input + alpha * (mat1 @ mat2)`."""
+    return add(input if beta == 1 else beta * input, mm(mat1, mat2), alpha=alpha)
+
+
+def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """`beta * input + alpha * (mat @ vec)`."""
+    return add(input if beta == 1 else beta * input, mv(mat, vec), alpha=alpha)
+
+
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """`beta * input + alpha * (batch1 @ batch2)`."""
+    return add(input if beta == 1 else beta * input, bmm(batch1, batch2), alpha=alpha)
+
+
+def cross(input: Any, other: Any, dim: int = -1) -> Any:
+    """The vector product."""
+    return FUNCTIONS[np.cross](input, other, axis=dim)
+
+
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
+    """The contraction of the last `dims` dimensions with the first, or of these lists of dimensions."""
+    return FUNCTIONS[np.tensordot](a, b, dims)
+
+
+def matrix_power(input: Any, n: int) -> Any:
+    """A matrix times itself `n` times."""
+    return FUNCTIONS[np.linalg.matrix_power](input, n)
+
+
+def matrix_exp(input: Any) -> Any:
+    """The exponential of a matrix."""
+    return SCIPY_FUNCTIONS["scipy.linalg.expm"](input)
+
+
+def slogdet(input: Any) -> tuple[Any, Any]:
+    """The sign of the determinant and the logarithm of its size."""
+    sign_, size = FUNCTIONS[np.linalg.slogdet](input)
+    return sign_, size
+
+
+def logdet(input: Any) -> Any:
+    """The logarithm of the determinant, NaN where that is negative."""
+    sign_, size = slogdet(input)
+    return choose(sign_ < 0, math.nan, size)
 
 
 def einsum(equation: str, *operands: Any) -> Any:
@@ -353,9 +477,9 @@ def einsum(equation: str, *operands: Any) -> Any:
     return FUNCTIONS[np.einsum](equation, *operands)
 
 
-def trace(input: Any) -> Any:
+def trace(input: Any, offset: int = 0) -> Any:
     """The sum of the diagonal."""
-    return FUNCTIONS[np.trace](input)
+    return FUNCTIONS[np.trace](input, offset)
 
 
 def diag(input: Any, diagonal: int = 0) -> Any:

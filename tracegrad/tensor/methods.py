@@ -17,8 +17,11 @@ from tracegrad.ops.functions import METHODS
 from tracegrad.record.frames import user_location
 from tracegrad.tensor import arrangement as g
 from tracegrad.tensor import functions as f
+from tracegrad.tensor import picking as p
 
-_NUMPYS = frozenset(("axis", "keepdims", "where", "initial", "out", "ddof", "order", "offset", "copy"))
+_NUMPYS = frozenset(
+    ("axis", "keepdims", "where", "initial", "out", "ddof", "order", "axis1", "axis2", "copy")
+)
 
 
 def either(torchs: Callable[..., Any] | None, numpys: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,14 +67,33 @@ class Methods:
         f.logical_xor,
     )
     clamp, clip, masked_fill = f.clamp, f.clip, f.masked_fill
+    bitwise_not, bitwise_and, bitwise_or, bitwise_xor = (
+        f.bitwise_not,
+        f.bitwise_and,
+        f.bitwise_or,
+        f.bitwise_xor,
+    )
+    fix, frac, sinc, deg2rad, rad2deg, signbit = f.fix, f.frac, f.sinc, f.deg2rad, f.rad2deg, f.signbit
+    copysign, heaviside, fmax, fmin, xlogy = f.copysign, f.heaviside, f.fmax, f.fmin, f.xlogy
+    logit, erfinv, nan_to_num, addcmul, addcdiv = f.logit, f.erfinv, f.nan_to_num, f.addcmul, f.addcdiv
+    greater, greater_equal, less, less_equal, not_equal = f.gt, f.ge, f.lt, f.le, f.ne
 
     sum, mean, prod, var, std, norm = f.sum, f.mean, f.prod, f.var, f.std, f.norm
     max, min, amax, amin, argmax, argmin = f.max, f.min, f.amax, f.amin, f.argmax, f.argmin
     any, all, logsumexp, softmax, log_softmax = f.any, f.all, f.logsumexp, f.softmax, f.log_softmax
-    cumsum, cumprod = f.cumsum, f.cumprod
+    cumsum, cumprod, cummax, cummin = f.cumsum, f.cumprod, p.cummax, p.cummin
+    aminmax, nansum, nanmean, quantile, count_nonzero = (
+        f.aminmax,
+        f.nansum,
+        f.nanmean,
+        f.quantile,
+        f.count_nonzero,
+    )
 
     mv, mm, bmm, matmul, outer, inner = f.mv, f.mm, f.bmm, f.matmul, f.outer, f.inner
     trace, diag, tril, triu, det, inverse = f.trace, f.diag, f.tril, f.triu, f.det, f.inverse
+    addmm, addmv, baddbmm, cross, kron, vdot = f.addmm, f.addmv, f.baddbmm, f.cross, f.kron, f.vdot
+    matrix_power, matrix_exp, slogdet, logdet = f.matrix_power, f.matrix_exp, f.slogdet, f.logdet
 
     reshape, flatten, ravel = g.reshape, g.flatten, g.flatten
     squeeze, unsqueeze, expand, broadcast_to = g.squeeze, g.unsqueeze, g.expand, g.broadcast_to
@@ -79,6 +101,16 @@ class Methods:
     repeat, tile, flip, roll = g.repeat, g.tile, g.flip, g.roll
     split, chunk, unbind = g.split, g.chunk, g.unbind
     gather, index_select, argsort, sort = g.gather, g.index_select, g.argsort, g.sort
+    moveaxis, swapdims = g.movedim, g.swapaxes
+    select, narrow, take, take_along_dim = p.select, p.narrow, p.take, p.take_along_dim
+    masked_select, nonzero, diagonal, unfold = p.masked_select, p.nonzero, p.diagonal, p.unfold
+    unflatten, repeat_interleave, tensor_split = p.unflatten, p.repeat_interleave, p.tensor_split
+    topk, kthvalue, median = p.topk, p.kthvalue, p.median
+    scatter, scatter_add, index_put = p.scatter, p.scatter_add, p.index_put
+    index_add, index_copy, index_fill = p.index_add, p.index_copy, p.index_fill
+    scatter_, scatter_add_, index_put_ = p.scatter_, p.scatter_add_, p.index_put_
+    index_add_, index_copy_, index_fill_ = p.index_add_, p.index_copy_, p.index_fill_
+    fill_diagonal_ = p.fill_diagonal_
 
     def transpose(self, *dims: Any) -> Any:
         """Two dimensions exchanged; where not two are given, all in another order, as NumPy has it."""
@@ -163,22 +195,23 @@ class Methods:
         """The elements of `src`, broadcast and cast."""
         return self._write(src)
 
-    def clamp_(self, min: Any = None, max: Any = None) -> Self:
-        """What is below `min` or above `max` replaced by that bound."""
-        return self._write(f.clamp(self, min, max))
+    subtract_, multiply_, divide_, true_divide_ = sub_, mul_, div_, div_
 
-    def neg_(self) -> Self:
-        """Every element with the other sign."""
-        return self._write(f.neg(self))
 
-    def exp_(self) -> Self:
-        """The exponential of every element."""
-        return self._write(f.exp(self))
+def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that writes what a function gives into its argument."""
 
-    def sqrt_(self) -> Self:
-        """The square root of every element."""
-        return self._write(f.sqrt(self))
+    def method(self: Any, *args: Any, **keywords: Any) -> Any:
+        return self._write(function(METHODS["copy"](self), *args, **keywords))  # whose memory stays as it is
 
-    def relu_(self) -> Self:
-        """Negative elements replaced by 0."""
-        return self._write(f.relu(self))
+    method.__doc__ = f"Each element replaced. {function.__doc__}"
+    return method
+
+
+_ALSO_IN_PLACE = (
+    "abs absolute neg negative exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh"
+    " acosh atanh sqrt rsqrt square reciprocal sigmoid relu erf erfc sign floor ceil trunc round frac clamp clip lerp"
+    " masked_fill floor_divide remainder fmod hypot atan2 addcmul addcdiv tril triu cumsum cumprod nan_to_num logit"
+)
+for _name in _ALSO_IN_PLACE.split():
+    setattr(Methods, f"{_name}_", _in_place(getattr(Methods, _name)))

@@ -20,7 +20,7 @@ from tracegrad.ops.functions import METHODS
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import AccumulateGrad, Node, Version
 from tracegrad.tensor import backward
-from tracegrad.tensor.arrangement import labelled
+from tracegrad.tensor.arrangement import labelled, whole
 from tracegrad.tensor.dtypes import bool as bool_dtype
 from tracegrad.tensor.dtypes import double, float32, get_default_dtype, half, int32, int64
 from tracegrad.tensor.eager import Eager
@@ -197,6 +197,39 @@ class Tensor(Methods, ArrayProtocol):
         out = self.clone()
         out.value = np.ascontiguousarray(out.value)
         return out
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements neighbours along each dimension, or along `dim`, are apart in memory."""
+        steps = tuple(step // self.value.itemsize for step in self.value.strides)
+        return steps if dim is None else steps[dim]
+
+    def element_size(self) -> Any:
+        """The bytes of one element."""
+        return self.value.itemsize
+
+    def cpu(self) -> Self:
+        """This tensor: there are no devices."""
+        return self
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+        """A tensor of this data, in the dtype of this one."""
+        return Tensor(np.array(data, dtype or self.value.dtype), requires_grad)
+
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: Any = False
+    ) -> Tensor:
+        """One value everywhere, in the dtype of this tensor."""
+        return Tensor(np.full(size, fill_value, dtype or self.value.dtype), requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+        """Zeros, in the dtype of this tensor."""
+        return self.new_full(whole(size), 0, dtype=dtype, requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+        """Ones, in the dtype of this tensor."""
+        return self.new_full(whole(size), 1, dtype=dtype, requires_grad=requires_grad)
+
+    new_empty = new_zeros
 
     # --- dtypes ---------------------------------------------------------------------------------------------
 
@@ -402,6 +435,12 @@ class Tensor(Methods, ArrayProtocol):
         if self.node is not None:
             self.node.retained = self.node.retained or {}
             self.node.retained[self.index] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> Any:
+        """Whether `.grad` is kept though this is no leaf."""
+        node = self._current().node
+        return node is not None and self.index in (node.retained or {})
 
     # --- copies and text ------------------------------------------------------------------------------------
 
