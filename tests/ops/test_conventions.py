@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -18,10 +19,10 @@ def gradients(name, *values, g=None, **params):
     return interpret(vjp_trace(sample), (*sample.active, seed))
 
 
-def second(name, value, along, **params):
+def second(name, value, along, *others, **params):
     """The derivative of the gradient along a direction."""
-    sample = Sample(REGISTRY[name], (value,), params)
-    g = np.ones(np.shape(sample.op(value, **params)))[()]
+    sample = Sample(REGISTRY[name], (value, *others), params)
+    g = np.ones(np.shape(sample.op(value, *others, **params)))[()]
     return interpret(pushed_forward(vjp_trace(sample)), (value, g, along, np.zeros_like(g)))[0]
 
 
@@ -74,6 +75,23 @@ def test_the_norm_has_derivative_zero_at_zero():
 def test_a_known_whole_exponent_is_right_at_zero_and_below(exponent, wanted):
     (x_bar,) = gradients("power", np.array([-2.0, 0.0, 1.0]), exponent)
     assert x_bar.tolist() == wanted
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:overflow", "ignore:invalid value")
+@pytest.mark.parametrize("exponent", [-0.3, -0.5, -1.5, -2.5, -40.5])
+def test_negative_powers_are_differentiated_from_themselves(exponent):
+    """z / x instead of another power: as exact, also where z is 0 or infinite."""
+    x = np.array([1e-3, 0.7, 1.0, 3.5, 1e5, 1e200, 0.0, np.inf, -1.0])
+    (x_bar,) = gradients("power", x, exponent)
+    along = second("power", x, np.ones_like(x), exponent)
+    with mpmath.workdps(30):
+        n, values = mpmath.mpf(exponent), [mpmath.mpf(v) for v in x[:6]]
+        once = [float(n * v ** (n - 1)) for v in values]
+        twice = [float(n * (n - 1) * v ** (n - 2)) for v in values]
+    np.testing.assert_allclose(x_bar[:6], once, rtol=1e-15, atol=5e-324)
+    np.testing.assert_allclose(along[:6], twice, rtol=2e-15, atol=5e-324)
+    np.testing.assert_array_equal(x_bar[6:], [-np.inf, 0, np.nan])
+    assert along[7] == 0
 
 
 def test_power_of_two_variables_is_finite_at_zero():

@@ -19,10 +19,11 @@ def _power_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
     A known exponent gives the text a person writes, and 0 where it is 0, whatever x.
     """
-    return _partial_of_base(x, y), _partial_of_exponent(z, x, y)
+    return _partial_of_base(z, x, y), _partial_of_exponent(z, x, y)
 
 
-def _partial_of_base(x: Any, y: Any) -> Any:
+def _partial_of_base(z: Any, x: Any, y: Any) -> Any:
+    """For x**-1.5 and its kind from the power itself, -1.5 z / x: a division instead of another power."""
     n = constant_of(y)
     if n is None:
         return y * x ** where(equal(y, 0), 1.0, y - 1)
@@ -32,6 +33,8 @@ def _partial_of_base(x: Any, y: Any) -> Any:
         return None
     if n == 1:
         return 1
+    if np.isrealobj(n) and n < 0 and n != int(n) and x.dtype.kind == "f":
+        return n * (z / x)
     return 2 * x if n == 2 else n * x ** (n - 1)
 
 
