@@ -42,7 +42,7 @@ def _unary(ufunc: Any) -> Callable[[Any], Any]:
     return function
 
 
-def _binary(ufunc: Any) -> Callable[[Any, Any], Any]:
+def binary(ufunc: Any) -> Callable[[Any, Any], Any]:
     ours = FUNCTIONS[ufunc]
 
     def function(input: Any, other: Any) -> Any:
@@ -66,22 +66,22 @@ logical_not, bitwise_not, signbit = _unary(np.logical_not), _unary(np.invert), _
 fix, sinc, deg2rad, rad2deg = _unary(np.fix), _unary(np.sinc), _unary(np.deg2rad), _unary(np.rad2deg)
 real, imag, conj, angle = _unary(np.real), _unary(np.imag), _unary(np.conjugate), _unary(np.angle)
 
-pow, remainder, fmod = _binary(np.power), _binary(np.remainder), _binary(np.fmod)
-atan2, hypot = _binary(np.arctan2), _binary(np.hypot)
-maximum, minimum, logaddexp = _binary(np.maximum), _binary(np.minimum), _binary(np.logaddexp)
-eq, ne, lt = _binary(np.equal), _binary(np.not_equal), _binary(np.less)
-le, gt, ge = _binary(np.less_equal), _binary(np.greater), _binary(np.greater_equal)
+pow, remainder, fmod = binary(np.power), binary(np.remainder), binary(np.fmod)
+atan2, hypot = binary(np.arctan2), binary(np.hypot)
+maximum, minimum, logaddexp = binary(np.maximum), binary(np.minimum), binary(np.logaddexp)
+eq, ne, lt = binary(np.equal), binary(np.not_equal), binary(np.less)
+le, gt, ge = binary(np.less_equal), binary(np.greater), binary(np.greater_equal)
 logical_and, logical_or, logical_xor = (
-    _binary(np.logical_and),
-    _binary(np.logical_or),
-    _binary(np.logical_xor),
+    binary(np.logical_and),
+    binary(np.logical_or),
+    binary(np.logical_xor),
 )
-floor_divide, copysign, heaviside = _binary(np.floor_divide), _binary(np.copysign), _binary(np.heaviside)
-fmax, fmin, kron = _binary(np.fmax), _binary(np.fmin), _binary(np.kron)
+floor_divide, copysign, heaviside = binary(np.floor_divide), binary(np.copysign), binary(np.heaviside)
+fmax, fmin, kron = binary(np.fmax), binary(np.fmin), binary(np.kron)
 bitwise_and, bitwise_or, bitwise_xor = (
-    _binary(np.bitwise_and),
-    _binary(np.bitwise_or),
-    _binary(np.bitwise_xor),
+    binary(np.bitwise_and),
+    binary(np.bitwise_or),
+    binary(np.bitwise_xor),
 )
 
 
@@ -388,123 +388,6 @@ def cumsum(input: Any, dim: int | None = None) -> Any:
 def cumprod(input: Any, dim: int | None = None) -> Any:
     """Products of the first 1, 2, ... elements along `dim`; without it, as in NumPy, of all of them in C order."""
     return FUNCTIONS[np.cumprod](input, axis=dim)
-
-
-# --- products -----------------------------------------------------------------------------------------------
-
-
-def _product(input: Any, other: Any, name: str, dims: tuple[tuple[int, int], ...]) -> Any:
-    if (input.ndim, other.ndim) not in dims:
-        wanted = " and ".join(f"{d}-D" for d in dims[0])
-        raise ValueError(
-            f"{name}: expected {wanted} tensors, but got {input.ndim}-D and {other.ndim}-D tensors"
-        )
-    return FUNCTIONS[np.matmul](input, other)
-
-
-def dot(input: Any, tensor: Any) -> Any:
-    """The inner product of two vectors."""
-    return _product(input, tensor, "dot", ((1, 1),))
-
-
-def mv(input: Any, vec: Any) -> Any:
-    """A matrix times a vector."""
-    return _product(input, vec, "mv", ((2, 1),))
-
-
-def mm(input: Any, mat2: Any) -> Any:
-    """A matrix times a matrix."""
-    return _product(input, mat2, "mm", ((2, 2),))
-
-
-def bmm(input: Any, mat2: Any) -> Any:
-    """A batch of matrices times a batch of matrices."""
-    return labelled(_product(input, mat2, "bmm", ((3, 3),)), "BmmBackward0")
-
-
-matmul, outer, inner, vdot = _binary(np.matmul), _binary(np.outer), _binary(np.inner), _binary(np.vdot)
-
-
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
-    """`beta * input + alpha * (mat1 @ mat2)`."""
-    return add(input if beta == 1 else beta * input, mm(mat1, mat2), alpha=alpha)
-
-
-def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
-    """`beta * input + alpha * (mat @ vec)`."""
-    return add(input if beta == 1 else beta * input, mv(mat, vec), alpha=alpha)
-
-
-def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
-    """`beta * input + alpha * (batch1 @ batch2)`."""
-    return add(input if beta == 1 else beta * input, bmm(batch1, batch2), alpha=alpha)
-
-
-def cross(input: Any, other: Any, dim: int = -1) -> Any:
-    """The vector product."""
-    return FUNCTIONS[np.cross](input, other, axis=dim)
-
-
-def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
-    """The contraction of the last `dims` dimensions with the first, or of these lists of dimensions."""
-    return FUNCTIONS[np.tensordot](a, b, dims)
-
-
-def matrix_power(input: Any, n: int) -> Any:
-    """A matrix times itself `n` times."""
-    return FUNCTIONS[np.linalg.matrix_power](input, n)
-
-
-def matrix_exp(input: Any) -> Any:
-    """The exponential of a matrix."""
-    return SCIPY_FUNCTIONS["scipy.linalg.expm"](input)
-
-
-def slogdet(input: Any) -> tuple[Any, Any]:
-    """The sign of the determinant and the logarithm of its size."""
-    sign_, size = FUNCTIONS[np.linalg.slogdet](input)
-    return sign_, size
-
-
-def logdet(input: Any) -> Any:
-    """The logarithm of the determinant, NaN where that is negative."""
-    sign_, size = slogdet(input)
-    return choose(sign_ < 0, math.nan, size)
-
-
-def einsum(equation: str, *operands: Any) -> Any:
-    """Einstein's summation."""
-    return FUNCTIONS[np.einsum](equation, *operands)
-
-
-def trace(input: Any, offset: int = 0) -> Any:
-    """The sum of the diagonal."""
-    return FUNCTIONS[np.trace](input, offset)
-
-
-def diag(input: Any, diagonal: int = 0) -> Any:
-    """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
-    return FUNCTIONS[np.diag](input, diagonal)
-
-
-def tril(input: Any, diagonal: int = 0) -> Any:
-    """The lower triangle."""
-    return FUNCTIONS[np.tril](input, diagonal)
-
-
-def triu(input: Any, diagonal: int = 0) -> Any:
-    """The upper triangle."""
-    return FUNCTIONS[np.triu](input, diagonal)
-
-
-def det(input: Any) -> Any:
-    """The determinant."""
-    return FUNCTIONS[np.linalg.det](input)
-
-
-def inverse(input: Any) -> Any:
-    """The inverse of a matrix."""
-    return FUNCTIONS[np.linalg.inv](input)
 
 
 # --- questions with a Python answer -------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tracegrad.record.frames import user_location
 from tracegrad.tensor import arrangement as g
 from tracegrad.tensor import functions as f
 from tracegrad.tensor import picking as p
+from tracegrad.tensor import products as q
 
 _NUMPYS = frozenset(
     ("axis", "keepdims", "where", "initial", "out", "ddof", "order", "axis1", "axis2", "copy")
@@ -90,10 +91,10 @@ class Methods:
         f.count_nonzero,
     )
 
-    mv, mm, bmm, matmul, outer, inner = f.mv, f.mm, f.bmm, f.matmul, f.outer, f.inner
-    trace, diag, tril, triu, det, inverse = f.trace, f.diag, f.tril, f.triu, f.det, f.inverse
-    addmm, addmv, baddbmm, cross, kron, vdot = f.addmm, f.addmv, f.baddbmm, f.cross, f.kron, f.vdot
-    matrix_power, matrix_exp, slogdet, logdet = f.matrix_power, f.matrix_exp, f.slogdet, f.logdet
+    mv, mm, bmm, matmul, outer, inner = q.mv, q.mm, q.bmm, q.matmul, q.outer, q.inner
+    trace, diag, tril, triu, det, inverse = q.trace, q.diag, q.tril, q.triu, q.det, q.inverse
+    addmm, addmv, baddbmm, cross, kron, vdot = q.addmm, q.addmv, q.baddbmm, q.cross, f.kron, q.vdot
+    matrix_power, matrix_exp, slogdet, logdet = q.matrix_power, q.matrix_exp, q.slogdet, q.logdet
 
     reshape, flatten, ravel = g.reshape, g.flatten, g.flatten
     squeeze, unsqueeze, expand, broadcast_to = g.squeeze, g.unsqueeze, g.expand, g.broadcast_to
