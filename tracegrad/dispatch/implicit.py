@@ -43,6 +43,11 @@ class Solution:
     free: Any = None
 
 
+def count(x: Any) -> Any:
+    """A number of steps or calls as a whole number; it differs from call to call, so a traced one is not guarded."""
+    return np.astype(x, np.int64) if isinstance(x, Operators) else int(x)
+
+
 class Solver:
     """What a function of SciPy's of this name solves.
 
@@ -52,23 +57,27 @@ class Solver:
         In full, `scipy.optimize.brentq`.
     run : callable
         `run(theirs, call)` calls SciPy's function with the arguments by name, and returns a `Solution`.
-    equation : callable
-        `equation(x, call)`, of the flat unknowns, is zero where they are a solution.
+    equation : callable or None
+        `equation(x, call)`, of the flat unknowns, is zero where they are a solution; None where `kind` needs none.
     result : callable
         `result(solution, call)` is what the user gets; what is differentiated in it is made of `solution.x`.
     held : tuple of str
         Arguments in which nothing may be differentiated.
+    kind : type
+        What a call becomes: `Equation`, or one with another derivative.
     """
 
     def __init__(
         self,
         name: str,
         run: Callable[[Callable[..., Any], Call], Solution],
-        equation: Callable[[Any, Call], Any],
+        equation: Callable[[Any, Call], Any] | None,
         result: Callable[[Solution, Call], Any],
         held: tuple[str, ...] = (),
+        kind: type[Equation] | None = None,
     ) -> None:
         self.name, self.run, self.equation, self.result, self.held = name, run, equation, result, held
+        self.kind = kind or Equation
 
     @functools.cached_property
     def theirs(self) -> Callable[..., Any]:
@@ -85,7 +94,10 @@ class Solver:
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The answer to a call under capture."""
-        call = self.by_name(args, keywords)
+        return self.answer(self.by_name(args, keywords))
+
+    def answer(self, call: Call) -> Any:
+        """The same, with the arguments by name."""
         for name in self.held:
             if any(getattr(leaf, "requires_grad", False) for leaf in take_apart(call[name]).leaves):
                 raise UnsupportedError(
@@ -204,6 +216,7 @@ class Equation:
         return call
 
     def _residual(self, x: Any, *inputs: Any) -> Any:
+        assert self.solver.equation is not None
         return np.ravel(self.solver.equation(x, self._call(inputs)))
 
     def _derivative(self, name: str, k: int, word: str) -> Called | None:
@@ -227,4 +240,4 @@ class Equation:
 
 @functools.lru_cache(maxsize=_KEPT)
 def _equation(solver: Solver, form: Any, packing: Packing) -> Equation:
-    return Equation(solver, form, packing)
+    return solver.kind(solver, form, packing)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tracegrad.dispatch.dispatcher import Dispatcher
-from tracegrad.dispatch.implicit import Call, Solution, Solver
+from tracegrad.dispatch.flows import SOLVE_IVP
+from tracegrad.dispatch.implicit import Call, Solution, Solver, count
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops.numpy_forms import value
 from tracegrad.ops.numpy_sampled import real
@@ -51,11 +52,6 @@ def _outcome(**found: Any) -> Any:
     return importlib.import_module("scipy.optimize").OptimizeResult(**found)
 
 
-def _whole(x: Any) -> Any:
-    """A count or a verdict as Python's number; a traced one is guarded."""
-    return int(x)
-
-
 # --- one unknown ------------------------------------------------------------------------------------------------------
 
 
@@ -71,7 +67,7 @@ def _root_equation(x: Any, call: Call) -> Any:
 def _report(name: str, solution: Solution, call: Call) -> Any:
     """As SciPy's `RootResults`."""
     found = importlib.import_module("scipy.optimize").RootResults(
-        _number(solution.x), _whole(solution.numbers[1]), _whole(solution.numbers[2]), 0, name
+        _number(solution.x), count(solution.numbers[1]), count(solution.numbers[2]), 0, name
     )
     found.update(converged=bool(solution.numbers[0]), flag=solution.message)
     return found
@@ -136,8 +132,8 @@ def _root_result(solution: Solution, call: Call) -> Any:
         x=x,
         fun=_of(call["fun"], x, call),
         success=bool(solution.numbers[0]),
-        status=_whole(solution.numbers[1]),
-        nfev=_whole(solution.numbers[2]),
+        status=int(solution.numbers[1]),
+        nfev=count(solution.numbers[2]),
         message=solution.message,
     )
 
@@ -150,8 +146,8 @@ def _run_fsolve(theirs: Callable[..., Any], call: Call) -> Solution:
 def _fsolve_result(solution: Solution, call: Call) -> Any:
     if not call["full_output"]:
         return solution.x
-    told = {"fvec": _of(call["func"], solution.x, call), "nfev": _whole(solution.numbers[1])}
-    return solution.x, told, _whole(solution.numbers[0]), solution.message
+    told = {"fvec": _of(call["func"], solution.x, call), "nfev": count(solution.numbers[1])}
+    return solution.x, told, int(solution.numbers[0]), solution.message
 
 
 # --- minima -----------------------------------------------------------------------------------------------------------
@@ -199,9 +195,9 @@ def _minimum_result(solution: Solution, call: Call) -> Any:
         x=solution.x,
         fun=_number(_of(call["fun"], solution.x, call)),
         success=bool(solution.numbers[0]),
-        status=_whole(solution.numbers[1]),
-        nfev=_whole(solution.numbers[2]),
-        nit=_whole(solution.numbers[3]),
+        status=int(solution.numbers[1]),
+        nfev=count(solution.numbers[2]),
+        nit=count(solution.numbers[3]),
         message=solution.message,
     )
 
@@ -221,8 +217,8 @@ def _along_result(solution: Solution, call: Call) -> Any:
         x=x,
         fun=_of(call["fun"], x, call),
         success=bool(solution.numbers[0]),
-        nfev=_whole(solution.numbers[1]),
-        nit=_whole(solution.numbers[2]),
+        nfev=count(solution.numbers[1]),
+        nit=count(solution.numbers[2]),
         message=solution.message,
     )
 
@@ -262,8 +258,8 @@ def _least_squares_result(solution: Solution, call: Call) -> Any:
         fun=_of(call["fun"], x, call),
         cost=_cost(x, call),
         success=bool(solution.numbers[0]),
-        status=_whole(solution.numbers[1]),
-        nfev=_whole(solution.numbers[2]),
+        status=int(solution.numbers[1]),
+        nfev=count(solution.numbers[2]),
         message=solution.message,
     )
 
@@ -309,9 +305,9 @@ def _fit_result(solution: Solution, call: Call) -> Any:
     return (
         x,
         covariance,
-        {"nfev": _whole(solution.numbers[0]), "fvec": residuals},
+        {"nfev": count(solution.numbers[0]), "fvec": residuals},
         solution.message,
-        _whole(solution.numbers[1]),
+        int(solution.numbers[1]),
     )
 
 
@@ -360,5 +356,5 @@ _ALL = [
     ),
     Solver("scipy.optimize.curve_fit", _run_curve_fit, _fit_equation, _fit_result, ("bounds",)),
 ]
-SOLVERS: dict[str, Solver] = {solver.name: solver for solver in _ALL}
+SOLVERS: dict[str, Solver] = {solver.name: solver for solver in (*_ALL, SOLVE_IVP)}
 """Solvers by their full names."""
