@@ -45,7 +45,8 @@ class Solution:
 
 def count(x: Any) -> Any:
     """A number of steps or calls as a whole number; it differs from call to call, so a traced one is not guarded."""
-    return np.astype(x, np.int64) if isinstance(x, Operators) else int(x)
+    traced: Any = x
+    return traced.astype(np.int64) if isinstance(x, Operators) else int(x)
 
 
 class Solver:
