@@ -124,7 +124,8 @@ class _Writer:
         if r < 0.12:
             self.line(depth, f"{name} {self.random.choice(('+=', '-=', '*='))} 0.5 * {self.atom()}")
         elif r < 0.2:
-            other = self.random.choice(NAMES)
+            # CPython before 3.11.4 stores `a, a = 1, 2` the wrong way round.
+            other = self.random.choice([n for n in NAMES if n != name])
             self.line(depth, f"{name}, {other} = {self.expression()}, {self.expression(1)}")
         elif r < 0.25:
             self.line(depth, f"{name} = {self.random.choice(NAMES)}")

@@ -234,6 +234,24 @@ def test_a_list_that_grows_holds_items_of_the_loop():
     assert count(made, "loop") == 1
 
 
+def test_a_list_holds_its_own_items_after_a_loop_that_was_not_entered():
+    """Its last items stood for variables of the loop while its condition was asked."""
+
+    def function(x):
+        history = []
+        k = 0
+        while k < 2:
+            k = k + 1
+            for _ in range(3):
+                while x < 0:
+                    history.append(x)
+                    x = x + 1.0
+                history.append(x * x)
+        return sum(history)
+
+    captured(function, 1.5, 2.0, -1.5, -3.5, 1.0)
+
+
 def test_a_tuple_is_carried_item_by_item():
     def function(x):
         pair = (x, x)
