@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_WHERE = "  where: "
+
 
 class TracegradError(Exception):
     """Base of all errors; lays out the message.
@@ -29,13 +31,19 @@ class TracegradError(Exception):
     def __str__(self) -> str:
         lines = [self.what]
         if self.where is not None:
-            lines.append(f"  where: {self.where}")
+            lines.append(f"{_WHERE}{self.where}")
             text = getattr(self.where, "text", "")
             if text:
                 lines.append(f"             {text}")
         if self.do:
             lines.append(f"  do:    {self.do}")
         return "\n".join(lines)
+
+
+def add_line(error: BaseException, where: Any) -> None:
+    """Note the user's line on an error of somebody else's, once."""
+    if where is not None and not any(n.startswith(_WHERE) for n in getattr(error, "__notes__", ())):
+        error.add_note(f"{_WHERE}{where}\n             {where.text}")
 
 
 class NotScalarError(TracegradError, ValueError):

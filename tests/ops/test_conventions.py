@@ -123,3 +123,25 @@ def test_cholesky_has_no_derivative_above_the_diagonal():
     a = np.array([[4.0, 1.0], [1.0, 3.0]])
     (a_bar,) = gradients("cholesky", a, g=np.array([[1.0, 0.0], [1.0, 1.0]]))
     assert a_bar[0, 1] == 0
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((3, 3)),
+        np.arange(9.0).reshape(3, 3),
+        np.diag([0.0, 2.0, 0.0]),
+        np.diag([1.0, 2.0, 3.0, 0.0]),
+        np.eye(3),
+    ],
+)
+def test_the_second_derivative_of_a_determinant_is_that_of_its_cofactors(x):
+    def cofactors(x):
+        n = len(x)
+        minors = [[np.delete(np.delete(x, i, 0), j, 1) for j in range(n)] for i in range(n)]
+        return np.array([[(-1) ** (i + j) * np.linalg.det(minors[i][j]) for j in range(n)] for i in range(n)])
+
+    along = np.cos(np.arange(x.size)).reshape(x.shape)
+    assert gradients("det", x)[0] == pytest.approx(cofactors(x), abs=1e-12)
+    slope = (cofactors(x + 1e-4 * along) - cofactors(x - 1e-4 * along)) / 2e-4
+    assert second("det", x, along) == pytest.approx(slope, abs=1e-7)

@@ -17,6 +17,7 @@ from tracegrad.tensor.captured import is_capturing
 X = np.array([1.2, -0.7, 0.4])
 FOREIGN = np.zeros(3)
 OBJECTS = np.zeros(3, object)
+MATRIX = np.eye(3).view(np.matrix)
 
 
 def writes_into_its_argument(x):
@@ -85,8 +86,32 @@ def calls_np_frompyfunc(x):
     return np.frompyfunc(lambda t: t * 2, 1, 1)(x).sum()
 
 
-def calls_complex(x):
-    return complex(x[2]).real
+def adds_objects(x):
+    return (np.zeros(3, dtype=object) + x).sum()
+
+
+def fills_records(x):
+    table = np.zeros(3, dtype=[("a", float), ("b", int)])
+    table["a"] = x
+    return table["a"].sum()
+
+
+def fills_objects(x):
+    cells = np.empty(3, object)
+    cells[0] = x
+    return cells[0].sum()
+
+
+def multiplies_a_matrix(x):
+    return np.sum(MATRIX * x.reshape(3, 1))
+
+
+def multiplies_a_masked_array(x):
+    return np.ma.masked_array(np.ones(3), mask=[0, 1, 0]) * x[0]
+
+
+def multiplies_wide_numbers(x):
+    return np.sum(np.longdouble(2.0) * x)
 
 
 def calls_an_unknown_function(x):
@@ -126,9 +151,14 @@ REFUSED = [
     (gives_an_array_from_outside_as_out, InPlaceError, "`FOREIGN`"),
     (stores_into_an_integer_array, LeakError, "int64"),
     (makes_an_array_of_objects, LeakError, "array of objects"),
-    (stores_into_an_array_of_objects, LeakError, "plain array"),
+    (stores_into_an_array_of_objects, LeakError, "plain array of objects"),
     (calls_np_frompyfunc, LeakError, "np.frompyfunc"),
-    (calls_complex, LeakError, "complex"),
+    (adds_objects, UnsupportedError, "would give object"),
+    (fills_records, LeakError, "plain array of [('a', '<f8'), ('b', '<i8')]"),
+    (fills_objects, LeakError, "plain array of objects"),
+    (multiplies_a_matrix, UnsupportedError, "a matrix"),
+    (multiplies_a_masked_array, LeakError, "a plain array"),
+    (multiplies_wide_numbers, UnsupportedError, "float128"),
     (calls_an_unknown_function, UnsupportedError, "np.histogram2d"),
     (calls_an_unknown_method, UnsupportedError, "ndarray.byteswap"),
     (calls_scipy, UnsupportedError, "schur"),

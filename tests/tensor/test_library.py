@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import cmath
 import math
 import statistics
 from collections.abc import Iterator
@@ -46,6 +47,10 @@ def readable_text() -> Iterator[None]:
         lambda x: math.remainder(x[0], 0.21),
         lambda x: math.modf(x[0] * 1.7)[0] * math.modf(x[1])[1],
         lambda x: math.frexp(x[0])[0] * x[1],
+        lambda x: abs(complex(x[0], x[1])) + complex(x[2]).real,
+        lambda x: cmath.exp(x[0] * 1j + x[1]).imag + abs(cmath.sqrt(-x[2])),
+        lambda x: cmath.phase(complex(x[0], 1.0)) * cmath.polar(x[1] + 2j)[0],
+        lambda x: (cmath.rect(x[0], x[1]) * cmath.log(x[2] + 1j, 3)).real + cmath.asin(x[3] * 0.4).real,
         lambda x: x[0] if math.isclose(x[0], x[1]) else x[1] ** 2,
         lambda x: x[0] if math.isclose(x[0], x[0] + 1e-12) else x[1] ** 2,
     ],

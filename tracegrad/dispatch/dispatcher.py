@@ -43,7 +43,7 @@ from tracegrad.dispatch.tiers import (
     wants_native,
 )
 from tracegrad.dispatch.tree import Path, TraceTree
-from tracegrad.errors import ArgumentError
+from tracegrad.errors import REFUSALS, ArgumentError
 from tracegrad.ir.interpret import interpret
 from tracegrad.later import later
 from tracegrad.record.frames import user_location
@@ -255,11 +255,11 @@ class Dispatcher(Keeping):
                 inputs.extend(call.tangents)
                 try:
                     flat = self._run(path, inputs)
-                except Exception:
-                    if path.maker is None:
+                except Exception as error:
+                    if path.maker is None and not isinstance(error, REFUSALS):
                         raise
-                    put_back(saved)  # the capture will raise it, after just the draws that came before
-                    return MISS
+                    put_back(saved)
+                    return MISS  # the capture raises it, in NumPy's words and with the user's line
                 if flat[0] == FITS:
                     _link(left, path)
                     with self._lock:
@@ -330,7 +330,12 @@ class Dispatcher(Keeping):
             return self._on_tape(captured, call, places, seeded)
         path.fill(inputs, captured.drawn)
         inputs.extend(call.tangents)
-        flat = self._run(path, inputs)
+        try:
+            flat = self._run(path, inputs)
+        except REFUSALS:
+            return self._on_tape(
+                captured, call, places, seeded
+            )  # it raises too, with the user's line, or knows better
         if flat[0] != FITS:
             # The program disagrees with its own capture in the last bit of a condition: the capture is the truth.
             return self._on_tape(captured, call, places, seeded)

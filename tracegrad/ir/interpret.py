@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import SideExit
+from tracegrad.errors import REFUSALS, SideExit, add_line
 from tracegrad.ir.trace import Atom, Guard, Trace, Var
 from tracegrad.ir.walk import guards
 
@@ -45,7 +45,11 @@ def interpret(trace: Trace, values: Sequence[Any]) -> tuple[Any, ...]:
                 if not holds(value(step.condition), step.expected):
                     raise SideExit(None, step)
                 continue
-            result = step.op(*map(value, step.inputs), **step.params)
+            try:
+                result = step.op(*map(value, step.inputs), **step.params)
+            except REFUSALS as error:
+                add_line(error, step.location)
+                raise
             results = result if isinstance(result, tuple) else (result,)
             known.update(zip(step.outputs, results, strict=True))
     except SideExit as left:

@@ -70,8 +70,10 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
         elif hasattr(part, "shape") and (part.shape or getattr(part, "recorder", None) is not None):
             template.append(Slot(len(arrays)))
             arrays.append(part)
-        else:
+        elif hasattr(part, "__index__"):
             template.append(part.__index__())
+        else:
+            np.empty(0)[part]  # NumPy says what an index may be
     return tuple(template), arrays
 
 

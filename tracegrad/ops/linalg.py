@@ -1,4 +1,4 @@
-"""Linear algebra: matmul, dot, outer; solve, inv, det, slogdet, cholesky.
+"""Linear algebra: matmul, dot, outer; solve, inv, slogdet, cholesky.
 
 A rule that works on the last two axes works on stacks of matrices too. Begin with `matmul`.
 """
@@ -234,7 +234,7 @@ def _solve_jvp(tangents: Any, z: Any, a: Any, b: Any) -> Any:
     return cast(found, z.dtype)
 
 
-def _native_lapack(one: Any, many: Any) -> Any:
+def native_lapack(one: Any, many: Any) -> Any:
     """Numba has LAPACK for one matrix of one float dtype: `one` calls it, `many` does so for each of a stack."""
 
     def native(instr: Instr) -> Any:
@@ -243,6 +243,8 @@ def _native_lapack(one: Any, many: Any) -> Any:
             return False
         if all(x.ndim <= 2 for x in instr.inputs):
             return (one,)
+        if many is None:
+            return False
         if len(instr.inputs) == 1:
             return (many,)
         return (many, *_stacks(*instr.inputs), tuple(instr.outputs[0].shape))
@@ -257,7 +259,7 @@ solve: Op = Op(
     vjp=_solve_vjp,
     jvp=_solve_jvp,
     callee="np.linalg.solve",
-    native=_native_lapack(kernels.solution, kernels.solutions),
+    native=native_lapack(kernels.solution, kernels.solutions),
     sample=(
         case(regular(3, 3), (3,)),
         case(regular(3, 3), (3, 2)),
@@ -281,41 +283,28 @@ inv: Op = Op(
     vjp=lambda g, z, x: (cast(-(transposed(z) @ g @ transposed(z)), x.dtype),),
     jvp=lambda tangents, z, x: cast(-(z @ tangents[0] @ z), z.dtype),
     callee="np.linalg.inv",
-    native=_native_lapack(kernels.inverse, kernels.inverses),
+    native=native_lapack(kernels.inverse, kernels.inverses),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
 
-def _scalar_type(x: Any) -> ArrayType:
+def scalar_type(x: Any) -> ArrayType:
     check_square(x)
     return ArrayType(x.shape[:-2], float_dtype(x))
 
 
-def _on_matrix(g: Any) -> Any:
+def on_matrix(g: Any) -> Any:
     """A scalar for each matrix, so that it multiplies the matrix."""
     return expand_dims(g, axis=(g.ndim, g.ndim + 1)) if g.ndim else g
 
 
-def _trace_of_product(x: Any, y: Any) -> Any:
+def trace_of_product(x: Any, y: Any) -> Any:
     """trace(x @ y) of stacks of matrices, without the product."""
     return sum_(x * transposed(y), axis=(x.ndim - 2, x.ndim - 1), keepdims=False)
 
 
-det: Op = Op(
-    "det",
-    np.linalg.det,
-    result_type=_scalar_type,
-    vjp=lambda g, z, x: (cast(_on_matrix(g * z) * transposed(inv(x)), x.dtype),),
-    jvp=lambda tangents, z, x: cast(z * _trace_of_product(inv(x), tangents[0]), z.dtype),
-    callee="np.linalg.det",
-    native=_native_lapack(kernels.determinant, kernels.determinants),
-    sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
-)
-"""Its derivative needs the inverse: of a singular matrix NumPy's `LinAlgError` is raised."""
-
-
 def _slogdet_type(x: Any) -> tuple[ArrayType, ArrayType]:
-    sign = _scalar_type(x)
+    sign = scalar_type(x)
     return sign, ArrayType(sign.shape, real_dtype(sign.dtype))
 
 
@@ -325,11 +314,11 @@ def _slogdet_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     if x.dtype.kind == "c" and of_sign is not None:
         turn = imag(of_sign * z[0]) * 1j
         of_log = turn if of_log is None else of_log + turn
-    return (None if of_log is None else cast(_on_matrix(of_log) * transposed(inv(x)), x.dtype),)
+    return (None if of_log is None else cast(on_matrix(of_log) * transposed(inv(x)), x.dtype),)
 
 
 def _slogdet_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
-    change = _trace_of_product(inv(x), tangents[0])
+    change = trace_of_product(inv(x), tangents[0])
     turn = z[0] * (imag(change) * 1j) if x.dtype.kind == "c" else None
     return turn, cast(change, z[1].dtype)
 
@@ -342,7 +331,7 @@ slogdet: Op = Op(
     jvp=_slogdet_jvp,
     callee="np.linalg.slogdet",
     n_outputs=2,
-    native=_native_lapack(kernels.log_determinant, kernels.log_determinants),
+    native=native_lapack(kernels.log_determinant, kernels.log_determinants),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
@@ -392,7 +381,7 @@ cholesky: Op = Op(
     vjp=_cholesky_vjp,
     jvp=_cholesky_jvp,
     callee="np.linalg.cholesky",
-    native=_native_lapack(kernels.cholesky_factor, kernels.cholesky_factors),
+    native=native_lapack(kernels.cholesky_factor, kernels.cholesky_factors),
     sample=(case(definite(3, 3)), case(definite(2, 2, 2))),
 )
 """NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""

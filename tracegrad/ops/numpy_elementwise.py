@@ -25,6 +25,7 @@ from tracegrad.ops.numpy_forms import (
     operand,
     plain,
     refuse_keywords,
+    refusing_as,
     value,
 )
 from tracegrad.ops.numpy_reduce import all
@@ -53,7 +54,7 @@ def under_ufunc(op: Op, name: str) -> Callable[..., Any]:
         return as_dtype(op(*(as_dtype(operand(a), dtype) for a in args)), dtype)
 
     function.__name__ = op.name
-    return function
+    return refusing_as(op.evaluate, function)
 
 
 def _written_where(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import LeakError, UnsupportedError
+from tracegrad.errors import REFUSALS, LeakError, ShapeError, UnsupportedError
 from tracegrad.ir import types
 from tracegrad.ir.types import WEAK
 from tracegrad.ops.families import astype, broadcast_to
@@ -69,12 +70,51 @@ def spoken_name(function: Callable[..., Any]) -> str:
 
 
 def plain(given: Any) -> Any:
-    """The same with arrays in place of traced values, also in tuples, lists and dicts."""
-    if isinstance(given, (tuple, list)):
+    """The same with arrays in place of traced values, also in tuples, lists and dicts; arrays are copied."""
+    if type(given) in (tuple, list):
         return type(given)(map(plain, given))
     if isinstance(given, dict):
         return {k: plain(v) for k, v in given.items()}
-    return np.array(given.value)[()] if is_traced(given) else given
+    if isinstance(given, np.ndarray):
+        return given.copy()
+    if is_traced(given):
+        return given.value if getattr(given, "weak", False) else np.array(given.value)[()]
+    return given
+
+
+def numpys_error(theirs: Callable[..., Any], args: Any, keywords: Any) -> Exception | None:
+    """What NumPy raises at a call that ours refused, on plain arrays; None where it takes them.
+
+    It is not asked where asking would run the user's code again.
+    """
+    given = (*args, *keywords.values())
+    if any(callable(a) or isinstance(a, Iterator) for a in given):
+        return None
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs(*plain(args), **plain(keywords))
+    except Exception as error:
+        return error.with_traceback(None)
+    return None
+
+
+def refusing_as(theirs: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
+    """Ours, which raises what NumPy's raises wherever that refuses the arguments too."""
+
+    @functools.wraps(ours)
+    def answer(*args: Any, **keywords: Any) -> Any:
+        try:
+            return ours(*args, **keywords)
+        except ShapeError:  # of eager tensors: in PyTorch's words
+            raise
+        except REFUSALS:
+            error = numpys_error(theirs, args, keywords)
+            if error is None:
+                raise
+            raise error from None
+
+    return answer
 
 
 def deliver(result: Any, out: Any, theirs: Callable[[Any], Any] | None = None) -> Any:
@@ -153,9 +193,10 @@ def answers(
                 keywords = {k: v for k, v in keywords.items() if v is not np._NoValue}
             return ours(*args, **keywords)
 
+        answer = refusing_as(functions[0], checked) if functions else checked
         for function in functions:
-            FUNCTIONS[function] = checked
-        return checked
+            FUNCTIONS[function] = answer
+        return answer
 
     return decorate
 

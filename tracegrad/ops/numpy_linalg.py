@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import contraction, decompositions, linalg, reduce
+from tracegrad.ops import contraction, decompositions, determinants, linalg, reduce
 from tracegrad.ops.arithmetic import multiply, power, subtract
 from tracegrad.ops.compare import absolute, equal, not_equal, where
 from tracegrad.ops.families import conj, real_dtype
@@ -250,7 +251,7 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 @answers(np.linalg.det)
 def det(a: Any) -> Any:
-    return linalg.det(operand(a))
+    return determinants.det(operand(a))
 
 
 @answers(np.linalg.slogdet)
@@ -276,7 +277,9 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
 
 @answers(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
-    a, n = operand(a), int(n)
+    a, n = operand(a), operator.index(n)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
     if n < 0:
@@ -294,6 +297,8 @@ def matrix_power(a: Any, n: int) -> Any:
 @answers(np.linalg.multi_dot)
 def multi_dot(arrays: Sequence[Any]) -> Any:
     found, *rest = arrays
+    if not rest:
+        raise ValueError("Expecting at least two arrays.")
     for x in rest:
         found = dot(found, x)
     return found

@@ -343,6 +343,8 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 @answers(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
     v = operand(v)
+    if v.ndim not in (1, 2):
+        raise ValueError("Input must be 1- or 2-d.")
     return ops.diag(v, k=int(k)) if v.ndim == 1 else ops.diagonal(v, k=int(k))
 
 

@@ -24,6 +24,7 @@ from tracegrad.ops.numpy_forms import (
     known,
     operand,
     refuse_keywords,
+    refusing_as,
     whole,
 )
 from tracegrad.ops.numpy_reduce import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
@@ -46,7 +47,9 @@ def ufunc_method(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
     if ufunc not in FUNCTIONS or ufunc.nin != 2 or ufunc.nout != 1:
         return None
     run = _METHODS.get(method)
-    return None if run is None else functools.partial(_delivered, run, ufunc)
+    if run is None:
+        return None
+    return refusing_as(getattr(ufunc, method), functools.partial(_delivered, run, ufunc))
 
 
 def _delivered(run: Callable[..., Any], ufunc: np.ufunc, *args: Any, out: Any = None, **keywords: Any) -> Any:

@@ -68,6 +68,14 @@ def user_location() -> Location | None:
     return found
 
 
+def is_raised_for_user(error: BaseException) -> bool:
+    """Whether an error comes from code that works on behalf of the user's, and not from a line of the user's."""
+    trail = error.__traceback__
+    while trail is not None and trail.tb_next is not None:
+        trail = trail.tb_next
+    return trail is not None and is_internal(trail.tb_frame.f_code.co_filename)
+
+
 def raised_at(error: BaseException) -> Location | None:
     """The last line of the user's code that an exception passed through."""
     found: Location | None = None

@@ -241,18 +241,13 @@ class Recording(Writes):
             bound = self._bound(op, atoms, values)
             if bound >= INT64:
                 return self._exact(op, args, values)
-        try:
-            result = op.evaluate(*values, **params)
-        except Exception as error:
-            where = self.location()
-            if where is not None:
-                error.add_note(f"  where: {where}\n             {where.text}")
-            raise
+        result = op.evaluate(*values, **params)
         weak = op.family == "elementwise" and all(weaks)
         if op.n_outputs != 1:
             return self._several(op, atoms, params, result, active)
         if isinstance(result, np.ndarray) and not result.shape:
             result = result[()]
+        self.check_number(op, result)
         if weak and isinstance(result, np.generic) and result.dtype.kind in "fic":
             result = result.item()
         else:
@@ -274,6 +269,15 @@ class Recording(Writes):
         if op.view and type.shape:
             self.remember_view(traced, args, op, params)
         return traced
+
+    def check_number(self, op: Op, result: Any) -> None:
+        """Refuse what computes with objects, records, or numbers wider than those of compiled programs."""
+        if isinstance(result, (np.ndarray, np.generic)) and not is_number(result.dtype):
+            raise UnsupportedError(
+                f"`{op.name}` of traced values would give {result.dtype}, which has no derivative and no program.",
+                self.location(),
+                "make the arrays of a number type of NumPy first, np.asarray(a, float)",
+            )
 
     def _bound(self, op: Op, atoms: Sequence[Atom], values: Sequence[int]) -> int:
         """How large the result of Python ints may get, for any arguments that the same program serves."""
@@ -337,7 +341,13 @@ class Recording(Writes):
     # --- guards: what Python code decides on -----------------------------------------------------
 
     def condition(self, traced: Any) -> Atom:
-        """The atom of a value's truth."""
+        """The atom of a value's truth.
+
+        Raises
+        ------
+        ValueError : NumPy's, for an array that has not just one item
+        """
+        bool(traced.value)
         if traced.atom.type.dtype.kind != "b":
             traced = not_equal(traced, 0)
         if traced.atom.type.shape:

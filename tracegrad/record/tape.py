@@ -131,13 +131,9 @@ class Tape(Recording):
             atoms.append(arg.atom)
             weak = weak and arg.weak
             active = active or arg.requires_grad
-        try:
-            result = op.evaluate(*values, **params)
-        except Exception as error:
-            where = self.location()
-            if where is not None:
-                error.add_note(f"  where: {where}\n             {where.text}")
-            raise
+        result = op.evaluate(*values, **params)
+        for found in result if isinstance(result, tuple) else (result,):
+            self.check_number(op, found)
         active = active and not op.passes_zero
         results = (result,) if op.n_outputs == 1 else result
         made = [self._result(value, weak, active) for value in results]

@@ -18,6 +18,7 @@ from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.ops.index import check_masks, flatnonzero, index_set, names_once, split
+from tracegrad.ops.numpy_forms import plain, refusing_as
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import reshape
 from tracegrad.record.pins import memory_of, owner_of
@@ -132,20 +133,17 @@ class Writes:
 
     def update(self, traced: Any, op: Op, other: Any) -> Any:
         """`traced += other` and its kind. A scalar is replaced, an array is written."""
-        result = op(traced, other)
         if not isinstance(traced.value, np.ndarray):
-            return result
+            return op(traced, other)
+
+        def theirs(a: Any, b: Any) -> Any:
+            return op.evaluate(a, b, out=np.asarray(a))
+
+        result = refusing_as(theirs, op)(traced, other)
         self._writable(traced)
         dtype = traced.atom.type.dtype
-        if result.shape != traced.shape:
-            raise ValueError(
-                f"non-broadcastable output operand with shape {traced.shape} doesn't match the broadcast shape "
-                f"{result.shape}"
-            )
-        if not np.can_cast(result.dtype, dtype, casting="same_kind"):
-            raise TypeError(
-                f"Cannot cast ufunc '{op.name}' output from {result.dtype!r} to {dtype!r} in place"
-            )
+        if result.shape != traced.shape or not np.can_cast(result.dtype, dtype, casting="same_kind"):
+            theirs(plain(traced), plain(other))  # NumPy refuses it
         if result.dtype != dtype:
             result = astype(result, dtype=dtype)
         traced.value[...] = result.value

@@ -232,6 +232,8 @@ def has_traced(key: Any) -> bool:
 def plain_key(key: Any) -> Any:
     """A key of a list or dict: a traced number is a guard on its value."""
     if is_traced(key):
+        if key.shape:
+            return key  # the container refuses it
         return key.__index__() if key.dtype.kind in "iub" else float(key)
     if isinstance(key, slice):
         return slice(*(p.__index__() if is_traced(p) else p for p in (key.start, key.stop, key.step)))

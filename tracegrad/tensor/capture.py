@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from tracegrad import tree
-from tracegrad.errors import ArgumentError, TracegradError
+from tracegrad.errors import ArgumentError, TracegradError, add_line
 from tracegrad.ir.trace import Atom, Trace, Var
 from tracegrad.ir.types import is_number
-from tracegrad.record.frames import raised_at
+from tracegrad.record.frames import is_raised_for_user, raised_at
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.linearize import linearize
 from tracegrad.record.recording import Recording
@@ -142,6 +142,10 @@ def _session(recording: Recording) -> Iterator[Session]:
     except TracegradError as error:
         if error.where is None:
             error.where = raised_at(error)
+        raise
+    except Exception as error:
+        if is_raised_for_user(error):
+            add_line(error, raised_at(error))
         raise
     finally:
         under_way.remove(session)

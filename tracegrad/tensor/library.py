@@ -25,8 +25,8 @@ def answer(function: Any, stand_ins: Any) -> Callable[..., Any] | None:
     if module == "statistics":
         exact = _STATISTICS.get(function.__name__)
         return None if exact is None else functools.partial(_numbers, function, exact, stand_ins)
-    if module == "math":
-        closed = _MATH.get(function.__name__)
+    if module in ("math", "cmath"):
+        closed = (_MATH if module == "math" else _CMATH).get(function.__name__)
         return None if closed is None else functools.partial(_numbers, function, closed, stand_ins)
     if module in LIBRARIES and (
         function.__name__ == "array_namespace" or function.__name__.startswith("is_")
@@ -96,6 +96,32 @@ def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -
     return FUNCTIONS[np.abs](a - b) <= FUNCTIONS[np.maximum](rel_tol * size, abs_tol)
 
 
+def _of_complex(ours: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as `cmath` has it: its argument is a complex number, whatever is given."""
+    return lambda z: ours(FUNCTIONS[np.astype](z, np.complex128))
+
+
+def _polar(z: Any) -> tuple[Any, Any]:
+    return FUNCTIONS[np.abs](z), FUNCTIONS[np.angle](z)
+
+
+def _complex_log(z: Any, base: Any = None) -> Any:
+    log = _of_complex(FUNCTIONS[np.log])
+    return log(z) if base is None else log(z) / log(base)
+
+
+_ENTIRE = (
+    "exp", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+    "asin", "acos", "atan", "asinh", "acosh", "atanh",
+)  # fmt: skip
+_CMATH: dict[str, Callable[..., Any]] = {
+    **{name: _of_complex(FUNCTIONS[getattr(np, name)]) for name in _ENTIRE},
+    "log": _complex_log,
+    "phase": lambda z: FUNCTIONS[np.angle](z),
+    "polar": _polar,
+    "rect": lambda r, phi: r * FUNCTIONS[np.exp](1j * phi),
+    **{name: FUNCTIONS[getattr(np, name)] for name in ("isnan", "isinf", "isfinite")},
+}
 _MATH: dict[str, Callable[..., Any]] = {
     "dist": _dist,
     "frexp": lambda x: FUNCTIONS[np.frexp](x),

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.types import is_number
 from tracegrad.ops.index import read as read_item
 from tracegrad.ops.numpy_making import concatenated
 from tracegrad.tensor.callables import LOCKS, has_traced, holds_traced, is_stable, plain_key
@@ -94,7 +95,7 @@ class Lookups:
                 raise unsupported(f"ndarray.{name}")
             if value.weak and not hasattr(value, name) and hasattr(type(value.value), name):
                 return getattr(self.recording.number(value, type(value.value)), name)
-            return getattr(value, name)
+            return getattr(value if hasattr(value, name) else value.value, name)
         if kind not in WITHOUT_PARTS:
             own = self.own_attribute(value, name)
             if own is not MISSING:
@@ -120,6 +121,8 @@ class Lookups:
         if is_traced(value):
             return value[key]
         if isinstance(value, np.ndarray):
+            if not is_number(value.dtype):
+                return value[tuple(map(plain_key, key)) if isinstance(key, tuple) else plain_key(key)]
             return read_item(value, key) if has_traced(key) else value[key]
         if isinstance(value, _JOINS) and holds_traced(key if isinstance(key, tuple) else (key,)):
             return concatenated(value, key)

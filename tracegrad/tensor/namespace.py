@@ -20,6 +20,7 @@ from tracegrad.config import config
 from tracegrad.errors import DepthError, LeakError, UnsupportedError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
+from tracegrad.ir.types import is_number
 from tracegrad.record.marks import Marked, clone, is_marked, mark
 from tracegrad.record.recording import Recording
 from tracegrad.record.tape import Tape
@@ -178,6 +179,13 @@ class Session:
 
 def _no_function() -> None:
     """Stands for the caller of the captured function."""
+
+
+def _stored_into(target: np.ndarray[Any, Any]) -> str:
+    if is_number(target.dtype):
+        return "a traced value is stored into a plain array that was made elsewhere"
+    kind = "objects" if target.dtype == object else f"{target.dtype}"
+    return f"a traced value is stored into a plain array of {kind}"
 
 
 class Marks(Lookups, Operators, Edges):
@@ -457,8 +465,11 @@ class Marks(Lookups, Operators, Edges):
     def set_item(self, target: Any, key: Any, value: Any) -> None:
         if isinstance(target, CONTAINERS):
             key = plain_key(key)
-        if isinstance(target, np.ndarray) and (is_traced(value) or has_traced(key)):
-            raise self.recording.leak("a traced value is stored into a plain array that was made elsewhere")
+        if isinstance(target, np.ndarray):
+            if not is_number(target.dtype):
+                key = tuple(map(plain_key, key)) if isinstance(key, tuple) else plain_key(key)
+            if is_traced(value) or has_traced(key):
+                raise self.recording.leak(_stored_into(target))
         if not is_traced(target):
             self._stores_into(target, "[...]")
         target[key] = value

@@ -263,6 +263,7 @@ class Sequences:
         if function is range:
             if not any(is_traced(a) and isinstance(a.atom, Var) for a in args):
                 return range(*(a.__index__() if is_traced(a) else a for a in args))
+            range(*(a.value if is_traced(a) else a for a in args))  # Python refuses what is no whole number
             start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
             return TracedRange(start, stop, step.__index__() if is_traced(step) else step)
         if function is reversed and isinstance(args[0], Later):

@@ -20,6 +20,7 @@ from tracegrad.ops import elementary as e
 from tracegrad.ops import special
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS
+from tracegrad.ops.numpy_forms import refusing_as
 from tracegrad.ops.operators import Operators
 from tracegrad.tensor.library import answer
 
@@ -89,13 +90,13 @@ class StandIns:
     def find(self, function: Any) -> Callable[..., Any] | None:
         try:
             if function in _MATH:
-                return functools.partial(self._math, function)
+                return refusing_as(function, functools.partial(self._math, function))
             method = _BY_FUNCTION.get(function)
         except TypeError:  # not hashable
             return None
         if method is None and type(function).__module__ == "uarray":  # how `scipy.fft` chooses its backend
             return SCIPY_FUNCTIONS.get(f"scipy.fft.{function.__name__}")
-        return answer(function, self) if method is None else getattr(self, method)
+        return answer(function, self) if method is None else refusing_as(function, getattr(self, method))
 
     # --- Python's own ----------------------------------------------------------------------------
 
@@ -107,6 +108,8 @@ class StandIns:
             return function(*args)
         result = _MATH[function](*args)
         if function in _TO_INTEGER:
+            if not self._fits(result):
+                return int(self.recording.text(result))
             result = astype(result, dtype=np.dtype(np.int64))
         return self.weak(result)
 
@@ -133,21 +136,34 @@ class StandIns:
         if not is_traced(x):
             return float(x)
         x = self.recording.traced(x)
-        if x.size != 1:
-            raise TypeError("only length-1 arrays can be converted to Python scalars")
+        if x.ndim or x.dtype.kind == "c":
+            float(x.value)  # NumPy refuses it
         return self.recording.number(
             x if x.dtype == np.float64 else astype(x, dtype=np.dtype(np.float64)), "item"
         )
+
+    def as_complex(self, real: Any = 0.0, imag: Any = 0.0) -> Any:
+        if not _any_traced((real, imag)):
+            return complex(real) if type(imag) is float and imag == 0.0 else complex(real, imag)
+        complex(*map(self.values, (real, imag)))  # NumPy refuses arrays
+        number = real + imag * 1j if is_traced(imag) or imag != 0 else real
+        return self.weak(astype(self.asarray(number), dtype=np.dtype(np.complex128)))
 
     def as_int(self, x: Any = 0, *base: Any) -> Any:
         if not is_traced(x):
             return int(x, *base)
         x = self.recording.traced(x)
-        if x.dtype.kind == "f":
-            int(x.value)  # NaN and infinities are refused as Python refuses them
+        if x.ndim or base or x.dtype.kind in "fc":
+            int(x.value, *base)  # NaN, infinities and whole arrays are refused as Python refuses them
+        if not self._fits(x):
+            return int(self.recording.text(x))
         return self.recording.number(
             x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64)), "item"
         )
+
+    def _fits(self, x: Any) -> bool:
+        """Whether a number is one of int64's, with a guard: NaN and infinities of a later call leave the program."""
+        return x.dtype.kind != "f" or self.recording.truth(FUNCTIONS[np.abs](x) < 2.0**63)
 
     def is_instance(self, value: Any, classes: Any) -> bool:
         return isinstance(self.plain(value), classes)
@@ -175,6 +191,8 @@ class StandIns:
 
     def fresh(self, array: np.ndarray[Any, Any]) -> Any:
         """An array made inside, as a traced value that can be written into."""
+        if not is_number(array.dtype):  # of objects, records, texts: nothing traced is ever in it
+            return array
         return self.recording.wrap(array.copy(order="K"), self.recording.constant(array))
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **rest: Any) -> Any:
@@ -207,7 +225,7 @@ class StandIns:
         if not _any_traced(fill_value):
             make: Any = np.full
             return self.fresh(make(shape, fill_value, dtype, order, **rest))
-        value = self.recording.traced(fill_value)
+        value = self.recording.as_array(fill_value)
         repeated = FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape)
         return self._as_memory(FUNCTIONS[np.copy](repeated))
 
@@ -305,6 +323,7 @@ _BY_FUNCTION: dict[Any, str] = {
     math.lgamma: "math_lgamma",
     float: "as_float",
     int: "as_int",
+    complex: "as_complex",
     isinstance: "is_instance",
     type: "type_of",
     np.zeros: "zeros",

@@ -7,7 +7,7 @@ stands for: its type, its text when it is printed. All computing goes to its rec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,13 @@ class TracedArray(ArrayProtocol):
 
     def __getitem__(self, key: Any) -> Any:
         return super().__getitem__(self.recorder.plain_key(key, self.shape))
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        iter(self.value)
+        return super().__iter__()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return strong(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
