@@ -94,7 +94,6 @@ def test_adding_at_repeated_indices():
         (lambda x: np.packbits(x > 0), "np.packbits"),
         (lambda x: np.busday_count(x, x), "np.busday_count"),
         (lambda x: scipy.special.zetac(x), "scipy.special.zetac"),
-        (lambda x: np.gcd.reduce(x), "np.gcd.reduce"),
     ],
 )
 def test_what_has_no_op_is_named(function, name):
