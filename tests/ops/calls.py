@@ -86,11 +86,11 @@ without_derivative("nanargmax nanargmin", V)
 CALLS |= {
     **{
         name: (lambda x, name=name: getattr(np, name)(np.floor(4 * x).astype(int), 5) * x, M + 0.01)
-        for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "gcd", "lcm")
     },
     **{
         name: (lambda x, name=name: getattr(np, name)(np.floor(4 * x).astype(int)) * x, M + 0.01)
-        for name in ("bitwise_invert", "bitwise_not", "invert")
+        for name in ("bitwise_invert", "bitwise_not", "invert", "bitwise_count")
     },
     "histogram_bin_edges": (lambda x: np.histogram_bin_edges(x, 4), V),
     "arccosh": (lambda x: np.arccosh(1 + x), V),

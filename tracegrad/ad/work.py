@@ -14,7 +14,7 @@ from tracegrad.ir.types import ArrayType
 
 _LIGHT, _SLOW, _HEAVY = 2, 50, 150  # for each byte of the result
 _COMPARING = """greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not logical_xor
-    bitwise_and bitwise_or bitwise_xor invert isnan isinf isfinite signbit"""
+    bitwise_and bitwise_or bitwise_xor left_shift right_shift invert isnan isinf isfinite signbit"""
 _ARITHMETIC = """add subtract multiply negative positive square absolute fabs sign copysign floor ceil rint trunc
     heaviside where maximum minimum fmax fmin clip deg2rad rad2deg radians degrees stop_gradient"""
 _MOVING = """zeros zeros_like full_like getitem index_add index_set concatenate stack pad reshape expand_dims transpose

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
+from tracegrad.ir.types import ufunc_dtype
 from tracegrad.ops import bessel, families
 from tracegrad.ops import compare as c
 from tracegrad.ops.arithmetic import copysign, floor_divide, ldexp, remainder, stop_gradient
@@ -141,6 +142,7 @@ def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
 @answers(np.modf)
 def modf(x: Any) -> tuple[Any, Any]:
     x = operand(x)
+    x = families.cast(x, ufunc_dtype(np.modf, x.dtype))
     whole = c.trunc(x)
     return c.where(c.isinf(x), 0.0, x - whole), whole
 
@@ -211,7 +213,7 @@ def imag(val: Any) -> Any:
 @answers(np.conjugate)
 def conj(x: Any) -> Any:
     x = operand(x)
-    return families.conjugate(x) if x.dtype.kind == "c" else copy(x)
+    return families.conjugate(x) if x.dtype.kind == "c" else families.cast(copy(x), ufunc_dtype(np.conjugate, x.dtype))
 
 
 @answers(np.real_if_close)

@@ -25,7 +25,7 @@ from tracegrad.ops.numpy_forms import (
     operand,
     whole,
 )
-from tracegrad.ops.numpy_reduce import max, min, sum
+from tracegrad.ops.numpy_reduce import any, max, min, sum
 from tracegrad.ops.numpy_shape import diagonal, expand_dims, moveaxis, reshape, stack, transpose
 
 
@@ -46,11 +46,15 @@ if hasattr(np, "matvec"):  # NumPy 2.2
     @answers(np.matvec)
     def matvec(x1: Any, x2: Any) -> Any:
         x1, x2 = operand(x1), operand(x2)
+        if x1.ndim < 2 or not x2.ndim:
+            raise ValueError("matvec takes matrices and vectors")
         return linalg.matmul(x1, x2) if x2.ndim < 2 else linalg.matmul(x1, x2[..., None])[..., 0]
 
     @answers(np.vecmat)
     def vecmat(x1: Any, x2: Any) -> Any:
         x1, x2 = operand(x1), operand(x2)
+        if x2.ndim < 2 or not x1.ndim:
+            raise ValueError("vecmat takes vectors and matrices")
         x1 = conj(x1)
         return linalg.matmul(x1, x2) if x1.ndim < 2 else linalg.matmul(x1[..., None, :], x2)[..., 0, :]
 
@@ -72,7 +76,10 @@ def vdot(a: Any, b: Any) -> Any:
 
 @answers(np.linalg.vecdot, np.vecdot)
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
-    return sum(multiply(conj(operand(x1)), operand(x2)), axis)
+    products = multiply(conj(operand(x1)), operand(x2))
+    if products.dtype.kind == "b":
+        return any(products, axis)
+    return sum(products, axis, dtype=products.dtype)
 
 
 @answers(np.inner)

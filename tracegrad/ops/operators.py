@@ -93,6 +93,18 @@ class Operators:
     def __rxor__(self, other: Any) -> Any:
         return c.bitwise_xor(other, self)
 
+    def __lshift__(self, other: Any) -> Any:
+        return c.left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return c.left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Any:
+        return c.right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return c.right_shift(other, self)
+
     def __lt__(self, other: Any) -> Any:
         return c.less(self, other)
 

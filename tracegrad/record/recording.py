@@ -35,7 +35,14 @@ from tracegrad.record.writes import Writes
 LITERAL = 16  # constants of at most so many elements are written into the text
 SMALL = 2**31  # Python ints that are arguments are smaller
 INT64 = 2**63
-_WHOLE = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "power": operator.pow}
+_WHOLE = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "power": operator.pow,
+    "left_shift": operator.lshift,
+    "right_shift": operator.rshift,
+}
 _NUMBERS = (float, int, complex, np.inexact, np.integer, np.bool_)
 _USUAL = {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.int64, np.bool_, np.complex128}
 
@@ -285,9 +292,10 @@ class Recording(Writes):
             abs(v) if isinstance(a, Const) else max(self._bounds.get(a, SMALL), abs(v))
             for a, v in zip(atoms, values, strict=True)
         )
-        if op.name == "power":
-            constant = isinstance(atoms[1], Const) and 0 <= values[1] < 64
-            return int(left ** values[1]) if constant else INT64
+        if op.name in ("power", "left_shift", "right_shift"):
+            if not isinstance(atoms[1], Const) or not 0 <= values[1] < 64:
+                return INT64
+            return left if op.name == "right_shift" else int(_WHOLE[op.name](left, values[1]))
         return left * right if op.name == "multiply" else left + right
 
     def _exact(self, op: Op, args: Sequence[Any], values: Sequence[int]) -> Any:

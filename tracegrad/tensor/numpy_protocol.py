@@ -275,6 +275,12 @@ class ArrayProtocol(Operators):
     def __ixor__(self, other: Any) -> Any:
         return self._update(c.bitwise_xor, other)
 
+    def __ilshift__(self, other: Any) -> Any:
+        return self._update(c.left_shift, other)
+
+    def __irshift__(self, other: Any) -> Any:
+        return self._update(c.right_shift, other)
+
     def __round__(self, digits: int | None = None) -> Any:
         return METHODS["round"](self, digits or 0)
 

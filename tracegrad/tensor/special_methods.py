@@ -37,8 +37,8 @@ UPDATES: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
     "BitAnd": (c.bitwise_and, operator.iand),
     "BitOr": (c.bitwise_or, operator.ior),
     "BitXor": (c.bitwise_xor, operator.ixor),
-    "LShift": (None, operator.ilshift),
-    "RShift": (None, operator.irshift),
+    "LShift": (c.left_shift, operator.ilshift),
+    "RShift": (c.right_shift, operator.irshift),
 }
 BINARY: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "Add": (operator.add, "add"),
