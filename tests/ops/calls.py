@@ -83,10 +83,11 @@ without_derivative(
 
 without_derivative("nanargmax nanargmin", V)
 
+SHIFTS = ("left_shift", "right_shift", "bitwise_left_shift", "bitwise_right_shift")
 CALLS |= {
     **{
         name: (lambda x, name=name: getattr(np, name)(np.floor(4 * x).astype(int), 5) * x, M + 0.01)
-        for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "gcd", "lcm")
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor", *SHIFTS, "gcd", "lcm")
     },
     **{
         name: (lambda x, name=name: getattr(np, name)(np.floor(4 * x).astype(int)) * x, M + 0.01)

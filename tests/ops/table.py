@@ -48,12 +48,15 @@ def facts(name):
     return missing, list(edges), text.startswith("# no native text")
 
 
+WHOLE = ("bitwise", "invert", "nanarg", "left_shift", "right_shift", "gcd", "lcm")
+
+
 def row(name):
     """A line of the table; what has no program in `calls.py` has tests of its own."""
     if program_of(name) is None:
         return f"| `np.{name}` | both modes | not in this table |  |"
     missing, edges, stays = facts(name)
-    carries = name not in WITHOUT_DERIVATIVE and not name.startswith(("bitwise", "invert", "nanarg"))
+    carries = name not in WITHOUT_DERIVATIVE and not name.startswith(WHOLE)
     derivative = "both modes" if carries else "0, passed through"
     compiled = f"no: {', '.join(missing)}" if stays else "yes"
     return f"| `np.{name}` | {derivative} | {compiled} | {'; '.join(edges) if carries else ''} |"

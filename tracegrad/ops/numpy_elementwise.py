@@ -213,7 +213,11 @@ def imag(val: Any) -> Any:
 @answers(np.conjugate)
 def conj(x: Any) -> Any:
     x = operand(x)
-    return families.conjugate(x) if x.dtype.kind == "c" else families.cast(copy(x), ufunc_dtype(np.conjugate, x.dtype))
+    return (
+        families.conjugate(x)
+        if x.dtype.kind == "c"
+        else families.cast(copy(x), ufunc_dtype(np.conjugate, x.dtype))
+    )
 
 
 @answers(np.real_if_close)

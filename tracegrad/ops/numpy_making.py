@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
+from tracegrad.ir.types import WEAK
 from tracegrad.ops.arithmetic import divide, multiply, power
 from tracegrad.ops.compare import equal, sign
 from tracegrad.ops.elementary import log10, sqrt
@@ -34,6 +35,11 @@ from tracegrad.ops.numpy_shape import (
 # --- evenly spaced ----------------------------------------------------------------------------------------------------
 
 
+def _number(a: Any) -> Any:
+    """A traced Python number as the number it is, which takes the dtype beside it."""
+    return a.value if getattr(a, "weak", False) else a
+
+
 @answers(np.linspace)
 def linspace(
     start: Any,
@@ -47,6 +53,8 @@ def linspace(
     num = int(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    kinds = [a if isinstance(a, WEAK) else operand(a).dtype for a in (_number(start), _number(stop))]
+    dtype = np.result_type(*kinds, float(num)) if dtype is None else dtype
     start, stop = broadcast_arrays(real(start), real(stop))
     parts = num - 1 if endpoint else num
     steps = np.arange(num, dtype=float).reshape((-1,) + (1,) * start.ndim)

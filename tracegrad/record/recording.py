@@ -11,6 +11,7 @@ Python number) and `requires_grad` (it depends on something that is differentiat
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -332,8 +333,9 @@ class Recording(Writes):
         weak_variables = [a for a, weak in zip(atoms, weaks, strict=True) if weak and isinstance(a, Var)]
         if all(a.type.dtype == type.dtype for a in weak_variables):
             return atoms
-        if op.result_types(atoms, params)[0].dtype == type.dtype:
-            return atoms
+        with contextlib.suppress(TypeError):  # NumPy has no loop for int64 beside uint64
+            if op.result_types(atoms, params)[0].dtype == type.dtype:
+                return atoms
         strong = [a.type.dtype for a, weak in zip(atoms, weaks, strict=True) if not weak]
         kinds = [_python_kind(a) for a, weak in zip(atoms, weaks, strict=True) if weak]
         dtype = promote(*strong, *kinds)
@@ -379,6 +381,7 @@ class Recording(Writes):
         """
         if kind == "item":
             value = traced.value.item() if hasattr(traced.value, "item") else traced.value
+            traced = cast(traced, np.asarray(value).dtype)  # Python has one width of each kind
             atom = traced.atom
             if traced.atom.type.shape:
                 atom = traced.reshape(()).atom

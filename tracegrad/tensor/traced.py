@@ -57,6 +57,29 @@ class TracedArray(ArrayProtocol):
         return self.atom.type.dtype
 
     @property
+    def real(self) -> Any:
+        """A view; of a Python number a Python number."""
+        return self._as_weak(ArrayProtocol.real.fget(self))  # type: ignore[attr-defined]
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        ArrayProtocol.real.fset(self, value)  # type: ignore[attr-defined]
+
+    @property
+    def imag(self) -> Any:
+        """A view; of a Python number a Python number."""
+        return self._as_weak(ArrayProtocol.imag.fget(self))  # type: ignore[attr-defined]
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        ArrayProtocol.imag.fset(self, value)  # type: ignore[attr-defined]
+
+    def _as_weak(self, part: Any) -> Any:
+        if not self.weak or part.weak:
+            return part
+        return self.recorder.wrap(np.asarray(part.value).item(), part.atom, True, part.requires_grad)
+
+    @property
     def T(self) -> Any:
         return METHODS["transpose"](self)
 
