@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import numpy as np
 import pytest
 import scipy.interpolate as ip
@@ -75,7 +77,9 @@ def test_value_and_derivatives(name):
 S = scipy.sparse.random_array((4, 4), density=0.5, rng=np.random.default_rng(0)) + 2 * scipy.sparse.eye_array(
     4
 )
-KINDS = {kind: getattr(scipy.sparse, f"{kind}_array")(S) for kind in ("csr", "csc", "coo", "dia", "lil")}
+KINDS = {
+    kind: getattr(scipy.sparse, f"{kind}_array")(S) for kind in ("csr", "csc", "coo", "dia", "bsr", "lil")
+}
 OLD = scipy.sparse.csr_matrix(S)
 X4, X42 = generator.uniform(-1, 1, 4), generator.uniform(-1, 1, (4, 2))
 
@@ -110,6 +114,59 @@ def test_another_matrix_under_the_same_name_is_used():
     np.testing.assert_allclose(gradient(np.ones(2)), [1.0, 5.0])
     holder["matrix"] = scipy.sparse.csr_array(np.array([[1.0, 0.0], [2.0, 3.0]]))
     np.testing.assert_allclose(gradient(np.ones(2)), [3.0, 3.0])
+
+
+def changed_in_place(kind):
+    """A matrix before and after other numbers and, where it has them, other indices are written into it."""
+    matrix = getattr(scipy.sparse, f"{kind}_array")(
+        np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 4.0], [5.0, 0.0, 6.0]])
+    )
+    yield matrix
+    matrix.data[...] *= np.linspace(1.0, 2.0, matrix.data.size).reshape(matrix.data.shape)
+    yield matrix
+    if hasattr(matrix, "indices"):
+        matrix.indices[...] = (matrix.indices + 1) % (3 if kind != "bsr" else matrix.indices.max() + 1)
+        matrix.has_sorted_indices = False
+    elif kind == "coo":
+        matrix.col[...] = (matrix.col + 1) % 3
+    else:
+        matrix.offsets[...] = matrix.offsets[::-1].copy()
+    yield matrix
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "lil"])
+def test_a_matrix_that_is_changed_in_place_is_never_stale(kind):
+    weights = np.array([1.0, 2.0, 3.0])
+    matrices = changed_in_place(kind)
+    matrix = next(matrices)
+    gradient = tg.grad(lambda x: np.sum(weights * (matrix @ x) + x @ matrix + matrix.dot(x)), jit="python")
+    before = None
+    for _ in range(3):
+        found = gradient(np.ones(3))
+        dense = matrix.toarray()
+        np.testing.assert_allclose(found, weights @ dense + dense.sum(1) + dense.sum(0))
+        assert before is None or not np.allclose(found, before)
+        before = found
+        next(matrices, None)
+    assert gradient.stats.captures == 1
+
+
+def test_methods_in_python_of_a_container_from_outside_are_not_repeated_blindly():
+    counts = collections.Counter("aab")
+    matrix = scipy.sparse.dok_array(np.array([[1.0, 2.0], [0.0, 3.0]]))
+    with config.using(jit="python"):
+        gradient = tg.grad(lambda x: x * counts.total() + np.sum(matrix.toarray() @ np.array([x, x])))
+        assert gradient(1.0) == 9.0
+        counts["a"] += 5
+        matrix[0, 0] = 2.0
+        assert gradient(1.0) == 15.0
+        lists = matrix.tolil()
+        product = tg.grad(lambda x: np.sum(lists @ x))
+        assert product(np.ones(2)).tolist() == [2.0, 5.0]
+        lists[1, 0] = 7.0
+        assert product(np.ones(2)).tolist() == [9.0, 5.0]
+        with pytest.raises(UnsupportedError, match=r"tocsr"):
+            tg.grad(lambda x: np.sum(matrix @ x))(np.ones(2))
 
 
 def test_what_is_not_recorded_is_refused_and_bad_input_as_scipy_does():

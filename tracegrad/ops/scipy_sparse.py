@@ -13,11 +13,13 @@ import numpy as np
 
 from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import ArrayType
+from tracegrad.ops.compare import logical_and, where
 from tracegrad.ops.families import case, cast
 from tracegrad.ops.index import index_add, read, split, zeros
 from tracegrad.ops.linalg import float_dtype
-from tracegrad.ops.numpy_forms import operand
-from tracegrad.ops.numpy_shape import reshape
+from tracegrad.ops.numpy_forms import known, operand
+from tracegrad.ops.numpy_order import searchsorted
+from tracegrad.ops.numpy_shape import ravel, reshape
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.scipy_forms import SCIPY_FORMS
@@ -90,18 +92,51 @@ def product(data: Any, rows: Any, columns: Any, x: Any, n: int) -> Any:
     return index_add(start, *arrays, data * terms, index=template)
 
 
+def _columns_of(starts: Any, count: int) -> Any:
+    """In which row of a compressed matrix each number stands, or in which column: where its row starts."""
+    return searchsorted(starts, np.arange(count), "right") - 1
+
+
 class Pattern:
-    """A sparse matrix as its numbers and where they stand."""
+    """A sparse matrix as its numbers and where they stand: all of it is read, and read again at each call."""
 
     def __init__(self, matrix: Any) -> None:
         kind = matrix.seen.format
-        if kind not in ("csr", "csc", "coo"):
-            matrix = matrix.seen.tocsr()
-            kind = "csr"
-        self.shape = tuple(matrix.shape)
-        self.data = matrix.data
-        made = getattr(matrix, "seen", matrix).tocoo()
-        self.rows, self.columns = np.asarray(made.row), np.asarray(made.col)
+        self.shape = tuple(known(n) for n in matrix.shape)
+        if kind in ("csr", "csc"):
+            self.data = matrix.data
+            outer = _columns_of(matrix.indptr, self.data.shape[0])
+            self.rows, self.columns = (outer, matrix.indices) if kind == "csr" else (matrix.indices, outer)
+        elif kind == "coo":
+            self.data, self.rows, self.columns = matrix.data, matrix.row, matrix.col
+        elif kind == "bsr":
+            blocks = matrix.data
+            count, high, wide = blocks.shape
+            outer = reshape(_columns_of(matrix.indptr, count), (-1, 1, 1))
+            inner = reshape(operand(matrix.indices), (-1, 1, 1))
+            whole = np.zeros(blocks.shape, int)
+            self.data = ravel(blocks)
+            self.rows = ravel(whole + outer * high + np.arange(high)[:, None])
+            self.columns = ravel(whole + inner * wide + np.arange(wide))
+        elif kind == "dia":
+            diagonals = matrix.data
+            columns = np.arange(diagonals.shape[1])
+            rows = columns - reshape(operand(matrix.offsets), (-1, 1))
+            inside = logical_and(rows >= 0, logical_and(rows < self.shape[0], columns < self.shape[1]))
+            self.data = ravel(where(inside, diagonals, 0.0))
+            self.rows = ravel(where(inside, rows, 0))
+            self.columns = ravel(where(inside, columns, 0))
+        elif (
+            kind == "lil" and matrix.rows is not None
+        ):  # lists in an array, which keeps the run from being repeated
+            made = matrix.seen.tocoo()
+            self.data, self.rows, self.columns = made.data, made.row, made.col
+        else:
+            raise UnsupportedError(
+                f"a sparse matrix of format {kind!r} is not recorded: what it holds cannot be seen.",
+                None,
+                "convert it outside: matrix.tocsr()",
+            )
 
     def times(self, x: Any) -> Any:
         x = operand(x)

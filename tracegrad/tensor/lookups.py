@@ -41,7 +41,8 @@ class Seen:
         self.__dict__.update(_marks=marks, seen=value)
 
     def __getattr__(self, name: str) -> Any:
-        return self._marks.attr(self.seen, name)
+        found = self._marks.attr(self.seen, name)
+        return self._marks.reads.contents(found) if type(found) is tuple else found
 
 
 class Lookups:

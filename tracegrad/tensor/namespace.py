@@ -424,7 +424,10 @@ class Marks(Lookups, Operators, Edges, Stores):
                 else:
                     self.structures.changing(owner, f"{what} block")
                 return
-            if isinstance(owner, (list, tuple, dict, set, frozenset, np.ndarray, type, *BY_VALUE)):
+            written = isinstance(function, types.MethodType) and self.reads.path_of(owner) is not None
+            if isinstance(owner, (list, tuple, dict, set, frozenset)) and not written:
+                return  # a method in Python, of a class made of these, looks at more than what was read
+            if isinstance(owner, (np.ndarray, type, *BY_VALUE)):
                 return
             if isinstance(owner, np.ufunc) and name != "at" and is_pure(owner, "numpy"):
                 return
