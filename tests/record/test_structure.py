@@ -657,3 +657,18 @@ def test_a_function_without_source_calls_its_defaults_with_marks():
         "lambda x, f=polyder: np.sum(f(x) ** 2)", {"np": np, "polyder": np.polynomial.polynomial.polyder}
     )
     np.testing.assert_allclose(tg.grad(made, jit="python")(np.array([1.0, 2.0, 3.0])), [0.0, 4.0, 24.0])
+
+
+def test_the_last_item_of_a_list_with_items_that_a_while_appends_to():
+    def f(x, order):
+        orders, current = [order], order
+        while current > 2:
+            current = current - 1
+            orders.append(current)
+        return np.sum(x**3 if orders[-1] == 1 else x ** orders[0] * orders[-1])
+
+    x = np.array([1.0, 2.0])
+    gradient = tg.grad(f, jit="python")
+    for order in (3, 5, 2, 1, 3):
+        wanted = 3 * x**2 if order == 1 else 2 * order * x ** (order - 1)
+        np.testing.assert_allclose(gradient(x, order), wanted)

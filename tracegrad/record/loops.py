@@ -310,6 +310,7 @@ class Structures(Running):
                 return self._flatten(frame)
             self._begin(frame, held)
             self._open_iteration(frame, dict(held))
+            self.restore_lists(frame)
             return True
         if frame.form.kind == "for" or frame.broke:
             if not self._close_iteration(frame, held):
@@ -324,6 +325,7 @@ class Structures(Running):
         """The last test of a `while` is that of the other iterations; False if the loop is straight."""
         last = frame.current
         assert last is not None
+        self.restore_lists(frame)
         if frame.first is None:
             return last.condition is not None or self._flatten(frame)
         try:
