@@ -11,6 +11,8 @@ import pytest
 
 import tracegrad as tg
 from tests.benchmarks.workloads import LARGE, WORKLOADS
+from tests.emit.kernel_patterns import numbers
+from tests.emit.test_rows import log_softmax, logs_of_sums, row_beside_vector, softmax
 from tracegrad.compiler import pool
 from tracegrad.emit.printer import Line
 from tracegrad.emit.sharing import shared
@@ -29,8 +31,9 @@ def lines(text: str) -> list[Line]:
     return [made(s) for s in ast.parse(text).body]
 
 
-def found(text: str, *names: str, **returned: int) -> dict[str, str]:
-    return shared(lines(text), dict.fromkeys(names or ("a", "b"), SQUARE), returned)
+def found(text: str, *names: str, part: str = "", **returned: int) -> dict[str, str]:
+    parts = {"part": lines(part)} if part else {}
+    return shared(lines(text), dict.fromkeys(names or ("a", "b"), SQUARE), returned, parts)
 
 
 LOOPS = "np.dot(x, w, a)\nfor i in range(200):\n    for j in range(200):\n        {}\nreturn_(b[0, 0])"
@@ -68,6 +71,38 @@ def test_blocks_of_a_loop_are_one_loop() -> None:
     assert found(text.format("*")) == {}
 
 
+SHARED = "np.dot(x, w, a)\nin_threads(13, part, (a, b))\nreturn_(b[0, 0])"
+PART = """for block in range(13):
+    if first <= block < last:
+        row = 16 * block
+        for l in range(min(16, 200 - row)):
+            i = row + l
+            for j in range(200):
+                {}"""
+
+
+def test_a_loop_that_threads_share_writes_where_it_read() -> None:
+    assert found(SHARED, part=PART.format("b[i, j] = a[i, j] - w[j]")) == {"b": "a"}
+    whole = PART.format("b[i, j] = a[i, j]").replace("range(min(16, 200 - row))", "range(16)")
+    assert found(SHARED, part=whole) == {"b": "a"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        PART.format("b[i, j] = a[j, i]"),
+        PART.format("b[i, j] = x[i, j]\n                y[i, j] = a[i, j]"),
+        PART.format("b[l, j] = a[l, j]"),
+        PART.format("b[i, j] = a[i, j]").replace("min(16,", "min(17,"),
+        PART.format("b[i, j] = a[i, j]").replace("first <= block < last", "first <= 2 * block < last"),
+        PART.format("b[i, j] = a[i, j]").replace("first <= block < last", "x[block] > 0.0"),
+        "s = np.sum(a)\n" + PART.format("b[i, j] = a[i, j] - s"),
+    ],
+)
+def test_threads_do_not_write_what_another_may_read(part: str) -> None:
+    assert found(SHARED, part=part) == {}
+
+
 def test_what_is_read_for_the_last_time_makes_room() -> None:
     assert found("np.dot(x, y, a)\nz[0] = a[3, 4]\nnp.dot(x, y, b)") == {"b": "a"}
     assert found("np.dot(x, y, a)\nnp.dot(a.T, y, b)") == {}
@@ -84,7 +119,7 @@ def test_a_result_keeps_its_memory_and_gives_its_name() -> None:
 def test_only_arrays_of_one_size_and_kind() -> None:
     text = "np.dot(x, y, a)\nz[0] = a[3, 4]\nnp.dot(x, y, b)"
     for other in (ArrayType((200, 201), np.dtype(np.float64)), ArrayType((200, 200), np.dtype(np.float32))):
-        assert shared(lines(text), {"a": SQUARE, "b": other}, {}) == {}
+        assert shared(lines(text), {"a": SQUARE, "b": other}, {}, {}) == {}
 
 
 # --- programs
@@ -123,6 +158,36 @@ def test_value_and_gradient_need_no_more_memory_than_they_must(name: str) -> Non
     inputs, wanted = (sum(np.asarray(a).nbytes for a in arrays) for arrays in (given, gradients))
     assert wanted <= planned + 65536 * len(gradients)
     assert inputs + planned <= 1.1 * (inputs + wanted + workload.residuals)
+
+
+def losses(x: Any, t: Any) -> Any:
+    largest = np.max(x, axis=1, keepdims=True)
+    return np.mean(np.log(np.sum(np.exp(x - largest), axis=1)) + largest[:, 0]) + np.sum(t * x)
+
+
+def centred(x: Any, t: Any) -> Any:
+    return np.sum((x - np.mean(x, axis=0)) ** 2 * t)
+
+
+@pytest.mark.parametrize(
+    "function, argnums",
+    [
+        *((f, (0,)) for f in (softmax, log_softmax, logs_of_sums, row_beside_vector)),
+        *((f, wrt) for f in (losses, centred) for wrt in ((0,), (0, 1))),
+    ],
+)
+def test_programs_on_rows_need_the_gradients_alone(function: Any, argnums: tuple[int, ...]) -> None:
+    given = [numbers(600, 500, seed=k) for k in range(2 if function in (losses, centred) else 1)]
+    native = tg.value_and_grad(function, argnums=argnums, jit="native")
+    value, bars = native(*given)
+    wanted, wanted_bars = tg.value_and_grad(function, argnums=argnums, jit="python")(*given)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    for bar, other in zip(bars, wanted_bars, strict=True):
+        np.testing.assert_allclose(bar, other, rtol=1e-11, atol=1e-12)
+    planned = sum(_bytes(*m[:2]) for m in native.last.built.memory)
+    planned += sum(_made_inside(native.native_source))
+    large = given[0].nbytes
+    assert planned <= (len(given) + len(argnums)) * 1.1 * large - len(given) * large
 
 
 def _bytes(dtype: Any, shape: Any) -> int:

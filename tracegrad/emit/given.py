@@ -11,21 +11,26 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tracegrad.emit.printer import Line
+from tracegrad.emit.rounds import Share
 from tracegrad.emit.sharing import shared
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.arithmetic import in_threads
 
 LARGE = 1 << 16  # bytes
 
 
-def give(lines: Sequence[Line]) -> tuple[list[Line], list[str], tuple[Memory, ...]]:
-    """Statements without the large arrays that are made once, the names of these, and what memory they need.
+def give(
+    lines: Sequence[Line], parts: Sequence[Share]
+) -> tuple[list[Line], list[Share], list[str], tuple[Memory, ...]]:
+    """Statements and functions for threads without the large arrays that are made once, the names of these, and what
+    memory they need.
 
     The statements return flat tuples, a code first. An array whose name is bound once, at the top level, and never
     again, is whatever stands in that memory, from its first write to the end.
@@ -42,10 +47,13 @@ def give(lines: Sequence[Line]) -> tuple[list[Line], list[str], tuple[Memory, ..
         if found is not None and bound[found[0]] == 1:
             made[found[0]] = found[1]
     if not made:
-        return list(lines), [], ()
+        return list(lines), list(parts), [], ()
     returned = _returned(lines)
     within = shared(
-        [line for line in lines if (_made(line.statement) or ("",))[0] not in made], made, returned
+        [line for line in lines if (_made(line.statement) or ("",))[0] not in made],
+        made,
+        returned,
+        {part.name: part.lines for part in parts},
     )
     given = {name: type for name, type in made.items() if name not in within}
     memory = tuple((type.dtype, type.shape, returned.get(name)) for name, type in given.items())
@@ -60,7 +68,28 @@ def give(lines: Sequence[Line]) -> tuple[list[Line], list[str], tuple[Memory, ..
             assert isinstance(statement.value, ast.Tuple)
             for output in dropped:
                 del statement.value.elts[1 + output]
-    return kept, list(given), memory
+    for statement in _statements(kept):
+        match statement:
+            case ast.Expr(
+                value=ast.Call(func=ast.Name(id=in_threads.__name__), args=[_, _, ast.Tuple(elts=names)])
+            ):
+                names[:] = [n for n in names if not _is_there(n, names, within)]
+    return kept, [_with_one_name(part, within) for part in parts], list(given), memory
+
+
+def _is_there(name: ast.expr, names: Sequence[ast.expr], within: Mapping[str, str]) -> bool:
+    """Whether the memory of an array is given under another name."""
+    given = {n.id for n in names if isinstance(n, ast.Name)}
+    return isinstance(name, ast.Name) and within.get(name.id) in given
+
+
+def _with_one_name(part: Share, within: Mapping[str, str]) -> Share:
+    """A function for threads that is given each memory once; what else stands there is bound to it first."""
+    where = part.lines[0].location
+    again = [n for n in part.parameters if within.get(n) in part.parameters]
+    bound = [Line(_named(n, within[n]), where) for n in again]
+    parameters = [n for n in part.parameters if n not in again]
+    return Share(part.name, parameters, [*bound, *part.lines])
 
 
 def _named(name: str, memory: str) -> ast.stmt:

@@ -3,7 +3,8 @@
 The finished statements of a function go in, with the large arrays it makes; out comes which of them may begin where
 another ends. An array whose elements are all read for the last time by the loop that writes another's, each just before
 the other's at the same place is written, gives its memory to that one: `h[i, j] = tanh(x_at_w[i, j])` writes where it
-reads. The names stay: `h = x_at_w` says that they are one. Begin with `shared`.
+reads. The names stay: `h = x_at_w` says that they are one. A loop that threads share stands in a function of its own,
+which is looked into. Begin with `shared`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from dataclasses import dataclass, field
 
 from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.arithmetic import in_threads
 
 Indices = Mapping[str, frozenset[str]]
-"""Names, each the sum of two others."""
+"""Names, each the sum of two others, or a number of whole blocks."""
+
+Parts = Mapping[str, Sequence[Line]]
+"""The functions that threads share, by name."""
 
 
 @dataclass
@@ -29,7 +34,10 @@ class _Life:
 
 
 def shared(
-    lines: Sequence[Line], made: Mapping[str, ArrayType], returned: Mapping[str, int]
+    lines: Sequence[Line],
+    made: Mapping[str, ArrayType],
+    returned: Mapping[str, int],
+    parts: Parts,
 ) -> dict[str, str]:
     """For each array that stands in the memory of another: the name of that memory.
 
@@ -38,10 +46,11 @@ def shared(
     lines : statements, at the top level of the function
     made : the arrays, each filled before it is read
     returned : those that are results; their memory is nobody else's afterwards
+    parts : the functions that `in_threads` calls; they call what they are given by the names it has here
     """
     lives = {name: _Life() for name in made}
     for number, line in enumerate(lines):
-        for name, plain in _uses(line):
+        for name, plain in _uses(line, parts):
             if name in lives:
                 life = lives[name]
                 life.first = number if life.first < 0 else life.first
@@ -55,7 +64,7 @@ def shared(
                 before.last < lives[name].first
                 or (
                     before.last == lives[name].first
-                    and _writes_where_it_read(lines[before.last], room[-1], name)
+                    and _writes_where_it_read(lines[before.last], room[-1], name, parts)
                 )
             ):
                 room.append(name)
@@ -72,12 +81,15 @@ def _called(room: Sequence[str], returned: Mapping[str, int]) -> str:
     return room[-1] if room[-1] in returned else room[0]
 
 
-def _uses(line: Line) -> Iterator[tuple[str, bool]]:
+def _uses(line: Line, parts: Parts) -> Iterator[tuple[str, bool]]:
     """The names that a line uses, and whether as an array whose elements or product alone are asked for."""
     statement = line.statement
-    parts = [statement.iter, statement.target] if isinstance(statement, ast.For) else [statement]
-    parts = [statement.test] if isinstance(statement, (ast.If, ast.While)) else parts
-    for part in parts:
+    for inner in _part_of(statement, parts) or ():
+        yield from _uses(inner, parts)
+        statement = ast.Pass()
+    heads = [statement.iter, statement.target] if isinstance(statement, ast.For) else [statement]
+    heads = [statement.test] if isinstance(statement, (ast.If, ast.While)) else heads
+    for part in heads:
         plain = {id(name) for node in ast.walk(part) for name in _asked_plainly(node)}
         for node in ast.walk(part):
             if isinstance(node, ast.Name):
@@ -86,7 +98,15 @@ def _uses(line: Line) -> Iterator[tuple[str, bool]]:
                     id(node) in plain or (isinstance(statement, ast.Return) and _is_alone(node, statement)),
                 )
     for inner in (*line.body, *line.orelse):
-        yield from _uses(inner)
+        yield from _uses(inner, parts)
+
+
+def _part_of(statement: ast.stmt, parts: Parts) -> Sequence[Line] | None:
+    """What threads share there."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=in_threads.__name__), args=[_, ast.Name(id=name), _])):
+            return parts[name]
+    return None
 
 
 def _is_alone(node: ast.Name, statement: ast.Return) -> bool:
@@ -125,6 +145,10 @@ class _Steps:
     first_write: int = -1
     indices: set[str] = field(default_factory=set)
     fits: bool = True
+    shared: bool = False  # whether it is a loop that threads share
+    threads: str = ""  # the index of the outermost loop
+    rounds: dict[str, str] = field(default_factory=dict)
+    blocks: dict[str, int] = field(default_factory=dict)  # starts of blocks, and how long these are
 
     def take(self, line: Line, loops: tuple[str, ...], made_of: Indices) -> Indices:
         """Go through a line; returns what the names of indices are made of after it."""
@@ -134,13 +158,20 @@ class _Steps:
             if not isinstance(statement.target, ast.Name) or _names(statement.iter) & {self.old, self.new}:
                 self.fits = False
                 return made_of
+            if not loops:
+                self.threads = statement.target.id
             inner, known = (*loops, statement.target.id), made_of
+            self.rounds[statement.target.id] = ast.unparse(statement.iter)
             for part in line.body:
                 known = self.take(part, inner, known)
             self.fits = self.fits and not line.orelse
             return made_of
+        if isinstance(statement, ast.If) and loops == (self.threads,) and self._is_mine(statement.test):
+            for part in line.body:
+                made_of = self.take(part, loops, made_of)
+            return made_of
         if isinstance(statement, (ast.While, ast.If)):
-            self.fits = self.fits and not _mentioned(line, {self.old, self.new})
+            self.fits = self.fits and not _mentioned(line, {self.old, self.new}, {})
             return made_of
         for node in ast.walk(statement):
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
@@ -150,8 +181,32 @@ class _Steps:
                 targets=[ast.Name(id=name)],
                 value=ast.BinOp(left=ast.Name(id=left), op=ast.Add(), right=ast.Name(id=right)),
             ):
-                return {**made_of, name: frozenset((left, right))}
+                whole = made_of.get(left, frozenset((left,)))
+                if left in self.blocks and not self._is_in_block(right, self.blocks[left]):
+                    whole = frozenset((left,))
+                return {**made_of, name: whole | {left, right}}
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.BinOp(left=ast.Constant(value=int(size)), op=ast.Mult(), right=ast.Name(id=block)),
+            ):
+                self.blocks[name] = size
+                if block in loops:
+                    return {**made_of, name: frozenset((block,))}
         return made_of
+
+    def _is_in_block(self, index: str, size: int) -> bool:
+        """Whether an index counts the rounds of a block."""
+        rounds = self.rounds.get(index, "")
+        return rounds == f"range({size})" or rounds.startswith(f"range(min({size}, ")
+
+    def _is_mine(self, test: ast.expr) -> bool:
+        """Whether this asks for nothing but whether a block is for this thread, `first <= block < last`."""
+        match test:
+            case ast.Compare(
+                left=ast.Name(), ops=[ast.LtE(), ast.Lt()], comparators=[ast.Name(id=block), ast.Name()]
+            ):
+                return self.shared and block == self.threads
+        return False
 
     def _access(self, node: ast.Subscript, loops: tuple[str, ...], made_of: Indices) -> None:
         assert isinstance(node.value, ast.Name)
@@ -169,12 +224,16 @@ class _Steps:
             self.first_write = self.number
 
 
-def _writes_where_it_read(line: Line, old: str, new: str) -> bool:
+def _writes_where_it_read(line: Line, old: str, new: str, parts: Parts) -> bool:
     """Whether each element of the old array is read for the last time before its place in the new one is written."""
-    if not isinstance(line.statement, ast.For):
+    part = _part_of(line.statement, parts)
+    *before, loop = part or [line]
+    if not isinstance(loop.statement, ast.For) or any(
+        _mentioned(other, {old, new}, parts) for other in before
+    ):
         return False
-    steps = _Steps(old, new)
-    steps.take(line, (), {})
+    steps = _Steps(old, new, shared=part is not None)
+    steps.take(loop, (), {})
     return steps.fits and len(steps.indices) == 1 and steps.last_read <= steps.first_write
 
 
@@ -182,5 +241,5 @@ def _names(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
-def _mentioned(line: Line, names: set[str]) -> bool:
-    return any(name in names for name, _ in _uses(line))
+def _mentioned(line: Line, names: set[str], parts: Parts) -> bool:
+    return any(name in names for name, _ in _uses(line, parts))
