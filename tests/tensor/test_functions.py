@@ -281,6 +281,11 @@ def test_tensors_like_another():
         assert made.shape == (2, 3) and made.dtype == tg.float32
     assert x.new_tensor([1, 2]).dtype == tg.float32 and x.element_size() == 4
     assert x.stride() == (3, 1) and x.t().stride(0) == 1 and x.cpu() is x
+    assert x.to("cpu") is x
+    generator = tg.Generator().manual_seed(3)
+    drawn = tg.zeros(1000).normal_(2.0, 0.5, generator=generator)
+    assert abs(drawn.mean().item() - 2) < 0.1 and abs(drawn.std().item() - 0.5) < 0.1
+    assert 1 <= drawn.uniform_(1, 3).min().item() < 1.2
     y = tg.tensor(A, requires_grad=True) * 2
     assert not y.retains_grad
     y.retain_grad()

@@ -144,6 +144,35 @@ def test_parts_of_a_complex_tensor():
     np.testing.assert_allclose(x.grad.tolist(), [2 + 18, 4])
 
 
+def test_a_view_with_other_contents_is_no_view():
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    part = y[0:1]
+    part.data = tg.tensor([7.0])
+    part *= 2
+    assert y.tolist() == [1.0, 2.0] and part.tolist() == [14.0]
+    (part.sum() + y.sum()).backward()
+    assert x.grad.tolist() == [3.0, 1.0]
+
+
+def test_results_of_a_function_of_one_s_own_are_written():
+    class Halves(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            made = x * 0.5
+            return made[:1]
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return tg.cat([y_bar * 0.5, y_bar * 0])
+
+    x = leaf(1.0, 2.0)
+    y = Halves.apply(x)
+    y *= 3
+    y.sum().backward()
+    assert x.grad.tolist() == [1.5, 0.0]
+
+
 def test_double_backward_through_writes():
     def written(x):
         y = x * x

@@ -15,6 +15,7 @@ from tracegrad.errors import ArgumentError, BackwardError, InPlaceError, ShapeEr
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import Input, Node
 from tracegrad.tensor.backward import accumulate, gone, place_of, run_backward, seeds
+from tracegrad.tensor.inplace import whole
 from tracegrad.tensor.modes import (
     allow_mutation_on_saved_tensors,
     enable_grad,
@@ -258,6 +259,10 @@ class Function:
     @classmethod
     def _record(cls, ctx: FunctionContext, args: Sequence[Any], results: Sequence[Any]) -> None:
         tensors = [r for r in results if isinstance(r, Tensor)]
+        memory = [whole(a) for a in args if isinstance(a, Tensor)]
+        for tensor in tensors:
+            if tensor.base is not None and not any(tensor.base is m for m in memory):
+                tensor.base = tensor.window = None  # a part of what forward made for itself
 
         def pull(cotangents: tuple[Any, ...]) -> tuple[Any, ...]:
             if ctx._zeros:

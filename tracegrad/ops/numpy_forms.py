@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import REFUSALS, LeakError, ShapeError, UnsupportedError
+from tracegrad.errors import REFUSALS, LeakError, ShapeError, TracegradError, UnsupportedError, add_line
 from tracegrad.ir import types
 from tracegrad.ir.types import WEAK
 from tracegrad.ops.families import astype, broadcast_to
@@ -108,13 +108,34 @@ def refusing_as(theirs: Callable[..., Any], ours: Callable[..., Any]) -> Callabl
             return ours(*args, **keywords)
         except ShapeError:  # of eager tensors: in PyTorch's words
             raise
-        except REFUSALS:
+        except REFUSALS as refusal:
             error = numpys_error(theirs, args, keywords)
+            _add_eager_line(error or refusal, (*args, *keywords.values()))
             if error is None:
                 raise
             raise error from None
 
     return answer
+
+
+def _add_eager_line(error: Exception, given: Sequence[Any]) -> None:
+    """The user's line, where a refused argument is an eager tensor; a capture adds it when it ends."""
+    recorder = next((a.recorder for a in _each(given) if is_traced(a)), None)
+    if recorder is None or recorder.level > 0:
+        return
+    if not isinstance(error, TracegradError):
+        add_line(error, recorder.location())
+    elif error.where is None:
+        error.where = recorder.location()
+
+
+def _each(items: Sequence[Any]) -> Iterator[Any]:
+    """The items, and those of the lists and tuples among them."""
+    for item in items:
+        if isinstance(item, (list, tuple)):
+            yield from _each(item)
+        else:
+            yield item
 
 
 def deliver(result: Any, out: Any, theirs: Callable[[Any], Any] | None = None) -> Any:

@@ -17,6 +17,7 @@ from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.record.frames import user_location
 from tracegrad.tensor import dtypes
 from tracegrad.tensor.arrangement import whole
+from tracegrad.tensor.generators import Generator, manual_seed, source
 from tracegrad.tensor.tensor import Tensor
 
 __all__ = [
@@ -45,30 +46,6 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
-
-
-class Generator:
-    """A source of random numbers: NumPy's default one."""
-
-    def __init__(self) -> None:
-        self.numpy = np.random.default_rng()
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Start anew from a seed."""
-        self.numpy = np.random.default_rng(seed)
-        return self
-
-
-_generator = Generator()
-
-
-def manual_seed(seed: int) -> Generator:
-    """Start the random numbers anew; the same seed gives the same tensors."""
-    return _generator.manual_seed(seed)
-
-
-def _source(generator: Generator | None) -> np.random.Generator:
-    return (generator or _generator).numpy
 
 
 def _plain(data: Any) -> Any:
@@ -219,7 +196,7 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:
     """Uniform between 0 and 1."""
-    value = _source(generator).random(_shape(args, size))
+    value = source(generator).random(_shape(args, size))
     return Tensor(np.asarray(value, dtype=_dtype(dtype)), requires_grad)
 
 
@@ -231,14 +208,14 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal, with mean 0 and variance 1."""
-    value = _source(generator).standard_normal(_shape(args, size))
+    value = source(generator).standard_normal(_shape(args, size))
     return Tensor(np.asarray(value, dtype=_dtype(dtype)), requires_grad)
 
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Tensor:
     """Normal, with this mean and standard deviation, numbers or tensors."""
     shape = None if size is None else _shape((size,), None)
-    value = _source(generator).normal(_plain(mean), _plain(std), shape)
+    value = source(generator).normal(_plain(mean), _plain(std), shape)
     return Tensor(np.asarray(value, dtype=_dtype(None)))
 
 
@@ -246,13 +223,13 @@ def randint(*args: Any, size: Any = None, generator: Generator | None = None, dt
     """`randint(high, size)`, `randint(low, high, size)`: integers from `low` (0) to below `high`."""
     bounds, shape = (args, size) if size is not None else (args[:-1], args[-1])
     low, high = (0, *bounds) if len(bounds) == 1 else bounds
-    drawn = _source(generator).integers(low, high, _shape((shape,), None))
+    drawn = source(generator).integers(low, high, _shape((shape,), None))
     return Tensor(np.asarray(drawn, dtype=dtypes.int64 if dtype is None else dtype))
 
 
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """The integers from 0 to n - 1 in random order."""
-    return Tensor(_source(generator).permutation(n))
+    return Tensor(source(generator).permutation(n))
 
 
 # --- like another -------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import LeakError, NotScalarError, ShapeError
+from tracegrad.errors import LeakError, NotScalarError, ShapeError, add_line
+from tracegrad.ir.location import Location
 from tracegrad.ir.types import WEAK
 from tracegrad.ops import arithmetic, index
 from tracegrad.ops.op import Op
@@ -74,9 +75,10 @@ class Eager(Writes):
     def _evaluate(self, op: Op, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
         try:
             return op.evaluate(*values, **params)
-        except np.linalg.LinAlgError:
-            raise
-        except ValueError as error:
+        except Exception as error:
+            if type(error) is not ValueError:
+                add_line(error, user_location())
+                raise
             raise ShapeError(
                 f"`{op.name}`: {error}",
                 user_location(),
@@ -142,6 +144,10 @@ class Eager(Writes):
         before = Input(None, tensor.version, tensor.node, tensor.index)
         node = self.new_node(arithmetic.positive_, {}, (before,), Output(value, version))
         return Input(None, version, node, 0)
+
+    def location(self) -> Location | None:
+        """The user's line."""
+        return user_location()
 
     # --- leaving --------------------------------------------------------------------------------------------
 

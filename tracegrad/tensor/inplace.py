@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegrad.errors import InPlaceError, ShapeError
+from tracegrad.errors import InPlaceError, ShapeError, add_line
 from tracegrad.ops import arithmetic, families, index
 from tracegrad.ops.numpy_forms import value as as_value
 from tracegrad.ops.op import Op
@@ -122,8 +122,20 @@ class Writes:
             key = tuple(part.value if isinstance(part, self.make) else part for part in key)
         elif isinstance(key, self.make):
             key = key.value
-        index.check_masks(key, shape)
+        try:
+            index.check_masks(key, shape)
+        except IndexError as error:
+            add_line(error, user_location())
+            raise
         return key
+
+    def split_key(self, key: Any) -> tuple[tuple[Any, ...], list[Any]]:
+        """An index as template and arrays; what is none, NumPy refuses."""
+        try:
+            return index.split(key)
+        except (IndexError, TypeError) as error:
+            add_line(error, user_location())
+            raise
 
     def as_array(self, value: Any) -> Any:
         """What NumPy takes for an array, with the tensors that stand in its lists."""
@@ -132,7 +144,7 @@ class Writes:
     def assign(self, target: Any, key: Any, value: Any) -> None:
         """`target[key] = value`."""
         key, value = self.plain_key(key, target.shape), self.as_array(value)
-        template, arrays = index.split(key)
+        template, arrays = self.split_key(key)
         (_, raw), active = self._values((target, value))
         if _is_in_place(target, template, arrays, value):
             return
@@ -150,6 +162,9 @@ class Writes:
             target.value[index.fill(template, arrays)] = raw
         except ValueError as error:
             raise ShapeError(str(error), user_location(), "make the shapes fit") from error
+        except (IndexError, TypeError) as error:
+            add_line(error, user_location())
+            raise
         target.version.count += 1
         if active:
             self._rebind(target, index.index_set, params, inputs)

@@ -19,6 +19,7 @@ from tracegrad.tensor import arrangement as g
 from tracegrad.tensor import functions as f
 from tracegrad.tensor import picking as p
 from tracegrad.tensor import products as q
+from tracegrad.tensor.generators import Generator, source
 
 _NUMPYS = frozenset(
     ("axis", "keepdims", "where", "initial", "out", "ddof", "order", "axis1", "axis2", "copy")
@@ -195,6 +196,14 @@ class Methods:
     def copy_(self, src: Any) -> Self:
         """The elements of `src`, broadcast and cast."""
         return self._write(src)
+
+    def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Generator | None = None) -> Self:
+        """Random numbers of a normal distribution."""
+        return self._write(source(generator).normal(mean, std, self.shape))
+
+    def uniform_(self, low: Any = 0.0, high: Any = 1.0, *, generator: Generator | None = None) -> Self:
+        """Random numbers between two ends."""
+        return self._write(source(generator).uniform(low, high, self.shape))
 
     subtract_, multiply_, divide_, true_divide_ = sub_, mul_, div_, div_
 

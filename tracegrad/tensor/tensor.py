@@ -17,6 +17,7 @@ import numpy as np
 from tracegrad.errors import ArgumentError, BackwardError, InPlaceError
 from tracegrad.ops import families, shape
 from tracegrad.ops.functions import METHODS
+from tracegrad.ops.index import getitem
 from tracegrad.record.frames import user_location
 from tracegrad.record.node import AccumulateGrad, Node, Version
 from tracegrad.tensor import backward
@@ -172,7 +173,8 @@ class Tensor(Methods, ArrayProtocol):
     mT = property(lambda self: self.transpose(-2, -1), doc="With the last two dimensions exchanged.")
 
     def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(self.recorder.plain_key(key, self.shape))
+        template, arrays = self.recorder.split_key(self.recorder.plain_key(key, self.shape))
+        return getitem(self, *arrays, index=template)
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The array, sharing memory; refused where a gradient is required, unless `force`."""
@@ -234,7 +236,9 @@ class Tensor(Methods, ArrayProtocol):
     # --- dtypes ---------------------------------------------------------------------------------------------
 
     def to(self, dtype: Any) -> Any:
-        """In another dtype, or as another tensor's; this tensor where it has it."""
+        """In another dtype, or as another tensor's; this tensor where it has it, and for the device "cpu"."""
+        if isinstance(dtype, str) and dtype.partition(":")[0] == "cpu":
+            return self
         dtype = np.dtype(getattr(dtype, "dtype", dtype))
         return self if self.value.dtype == dtype else families.astype(self, dtype=dtype)
 
@@ -351,7 +355,8 @@ class Tensor(Methods, ArrayProtocol):
     @data.setter
     def data(self, new: Any) -> None:
         given = new if isinstance(new, Tensor) else Tensor(new)
-        self.value, self.version = given.value, given.version
+        self.value, self.version, self.born = given.value, given.version, given.version.recorded
+        self.base = self.window = None
 
     def detach_(self) -> Self:
         """Forget the history."""
