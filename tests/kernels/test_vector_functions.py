@@ -76,6 +76,20 @@ def exact_cbrt(x: Any) -> Any:
     return mpmath.sign(x) * mpmath.cbrt(abs(x)) if mpmath.isfinite(x) else x
 
 
+def exact_log_ndtr(x: Any) -> Any:
+    if x < -1e9:
+        return -x * x / 2 - mpmath.log(-x * mpmath.sqrt(2 * mpmath.pi))
+    return mpmath.log(mpmath.ncdf(x)) if x < 0 else mpmath.log1p(-mpmath.ncdf(-min(x, mpmath.mpf(2000))))
+
+
+def at_least_one(x: Any) -> Any:
+    return mpmath.acosh(x) if x >= 1 else mpmath.nan
+
+
+def inside_unit(x: Any) -> Any:
+    return x * mpmath.inf if abs(x) == 1 else mpmath.atanh(x) if abs(x) < 1 else mpmath.nan
+
+
 LARGEST_EXPONENT, LEAST_NORMAL, LEAST = 709.782712893384, -708.3964185322641, -745.1332191019412
 Case = tuple[Callable[..., Any], float, list[Any]]
 UNARY: dict[Any, Case] = {  # the exact function, the units of the last place allowed, where to look closely
@@ -114,6 +128,9 @@ UNARY: dict[Any, Case] = {  # the exact function, the units of the last place al
     logarithm.log1p: (mpmath.log1p, 2, [within(-1, 3), around(-1.0, -1 / 3, 1 / 3, 1.0)]),
     logarithm.log2: (log_to(2), 2, [within(0, 3), around(1.0, 2 / 3, 4 / 3, 1024.0)]),
     logarithm.log10: (log_to(10), 2, [within(0, 3), around(1.0, 2 / 3, 4 / 3, 1000.0)]),
+    logarithm.arcsinh: (mpmath.asinh, 2, [within(-3, 3), within(-1e5, 1e5), around(1.0, 2.0**28, 2.0**13)]),
+    logarithm.arccosh: (at_least_one, 2, [within(1, 3), within(1, 1e5), around(1.0, 2.0, 2.0**28, 2.0**13)]),
+    logarithm.arctanh: (inside_unit, 2, [within(-1, 1), around(0.5, -0.5, 1.0, -1.0)]),
     logarithm.softplus: (exact_softplus, 2, [within(-745, 40), within(-5, 5), around(LEAST_NORMAL, 36.7)]),
     trigonometric.sin: (many_digits(mpmath.sin), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
     trigonometric.cos: (many_digits(mpmath.cos), 2, [within(-10, 10), within(-1e9, 1e9), quarter_turns()]),
@@ -123,6 +140,12 @@ UNARY: dict[Any, Case] = {  # the exact function, the units of the last place al
     arcs.arccos: (mpmath.acos, 2, [within(-1, 1), around(0.5, 1.0, -0.5, -1.0)]),
     powers.cbrt: (exact_cbrt, 2, [within(-30, 30), around(1.0, 8.0, 27.0, 2 / 3)]),
     normal.erf: (bounded(mpmath.erf), 2, [within(-6, 6), within(-1, 1), around(0.89, 5.9, 5.95)]),
+    normal.ndtr: (bounded(mpmath.ncdf), 2, [within(-39, 9), within(-2, 2), around(-1.2, 1.2, -37.5, -14.2)]),
+    normal.log_ndtr: (
+        exact_log_ndtr,
+        2,
+        [within(-60, 40), within(-2, 2), around(-1.2, 1.2, -39.597, -14.566, 14.2)],
+    ),
     normal.erfc: (bounded(mpmath.erfc), 2, [within(-6, 6), within(0, 28), around(0.85, 0.83, 26.54, 27.22)]),
 }
 
@@ -233,6 +256,8 @@ ODD = (
     exponential.sinh,
     exponential.tanh,
     logarithm.log1p,
+    logarithm.arcsinh,
+    logarithm.arctanh,
     trigonometric.sin,
     trigonometric.tan,
 )

@@ -174,8 +174,8 @@ def sinh_and_cosh(x):
     other = power_of_two(SHIFT[w] - choose(n > many, many, n)) * number(2 * ONE_BITS[w] - bits(far), w)
     both, apart = near + other, near - other
     return (
-        apart + fused(both, sinh_r, apart * cosh_r),
-        both + fused(apart, sinh_r, both * cosh_r),
+        apart + (fused(both, sinh_r, apart * cosh_r) + ((near - apart) - other)),
+        both + (fused(apart, sinh_r, both * cosh_r) + ((near - both) + other)),
         0.5 * far,
     )
 

@@ -21,6 +21,7 @@ from tracegrad.kernels.instructions import (
     fused,
     number,
     polynomial,
+    root,
     shifted_down,
     vector,
     width_of,
@@ -32,6 +33,7 @@ SMALLEST_NORMAL = {64: 2.2250738585072014e-308, 32: 1.1754943508222875e-38}
 EXPONENT_0 = {w: SHIFT[w] + (1 << (w - 2 - FRACTION[w])) for w in SHIFT}  # more, so that words are positive
 ENLARGED = {64: 54, 32: 25}  # powers of two by which subnormal numbers become normal
 HUGE = {64: 1e300, 32: 1e37}
+LARGE = {64: 268435456.0, 32: 8192.0}  # so large that 1 does not count beside its square
 LOG2_E = {64: 1.4426950408889634, 32: 1.4426950216293335}
 LOG2_E_REST = {64: 2.0355273740931033e-17, 32: 1.925963033500011e-08}
 LOG10_E = {64: 0.4342944819032518, 32: 0.4342944920063019}
@@ -116,20 +118,68 @@ def log(x):
     return where_defined(x, log_of_parts(e, f, 0.0))
 
 
+def log_of_sum(total, rest):
+    """log(total + rest) of a normal number and a small one, as `log_of_parts` takes it."""
+    w = width_of(total)
+    word = bits(total)
+    e, scale = exponent_of(word, TWO_THIRDS_BITS, w)
+    f = number(word - scale, w) - 1.0
+    missing = choose(total < HUGE[w], rest * number(ONE_BITS[w] - scale, w), 0.0)
+    missing = fused(f * f, missing, fused(-f, missing, missing))
+    return e - EXPONENT_0[w], f, missing
+
+
+def one_and(x):
+    """1 + x, and what its rounding loses."""
+    total = 1.0 + x
+    added = total - x
+    return total, (1.0 - added) + (x - (total - added))
+
+
 @vector
 def log1p(x):
     """log(1 + x), without cancellation."""
-    w = width_of(x)
-    total = 1.0 + x
-    added = total - x
-    rest = (1.0 - added) + (x - (total - added))
-    word = bits(total)
-    e, scale = exponent_of(word, TWO_THIRDS_BITS, w)
-    e = e - EXPONENT_0[w]
-    f = number(word - scale, w) - 1.0
-    missing = choose(x < HUGE[w], rest * number(ONE_BITS[w] - scale, w), 0.0)
-    missing = fused(f * f, missing, fused(-f, missing, missing))
-    return with_sign(where_defined(total, log_of_parts(e, f, missing)), x)
+    total, rest = one_and(x)
+    return with_sign(where_defined(total, log_of_parts(*log_of_sum(total, rest))), x)
+
+
+def log_unless_large(x, total, rest):
+    """log(total + rest), or log(2 x) where x is so large that nothing else is left of it."""
+    large = x > LARGE[width_of(x)]
+    total = choose(large, x, total)
+    e, f, missing = log_of_sum(total, choose(large, 0.0, rest))
+    return where_defined(total, log_of_parts(choose(large, e + 1.0, e), f, missing))
+
+
+@vector
+def arcsinh(x):
+    """log(x + sqrt(x**2 + 1)), as log1p(x + x**2 / (1 + sqrt(x**2 + 1)))."""
+    size = abs(x)
+    more = size * size / (1.0 + root(fused(size, size, 1.0)))
+    less_one = size + more
+    total, rest = one_and(less_one)
+    return with_sign(log_unless_large(size, total, rest + (more - (less_one - size))), x)
+
+
+@vector
+def arccosh(x):
+    """log(x + sqrt(x**2 - 1))."""
+    above = x - 1.0
+    wide = root(fused(above, above, 2.0 * above))
+    total = x + wide
+    return choose(x < 1.0, NAN, log_unless_large(x, total, wide - (total - x)))
+
+
+@vector
+def arctanh(x):
+    """log((1 + x) / (1 - x)) / 2, as log1p of 2 x / (1 - x)."""
+    size = abs(x)
+    below = 1.0 - size
+    inverse = 1.0 / below
+    ratio = 2.0 * size * inverse
+    lost = (fused(-ratio, below, 2.0 * size) - ratio * ((1.0 - below) - size)) * inverse
+    total, rest = one_and(ratio)
+    return with_sign(0.5 * where_defined(total, log_of_parts(*log_of_sum(total, rest + lost))), x)
 
 
 def log_in_two(f):

@@ -1,4 +1,5 @@
-"""The error function and its complement, without a branch, so that LLVM computes several elements at once.
+"""The error function, its complement and the normal distribution, without a branch, so that LLVM computes several
+elements at once.
 
 A number goes in, a number comes out; NaN, infinities and signed zeros are SciPy's. Begin with `erf`.
 
@@ -14,12 +15,18 @@ from __future__ import annotations
 
 from tracegrad.kernels.exponential import EXP, LN2_HIGH, LN2_LOW, LOG2_E, SHIFT, exp, halves, inside
 from tracegrad.kernels.instructions import choose, fused, horner, polynomial, vector, width_of, with_sign
+from tracegrad.kernels.logarithm import INFINITY, log_of_parts, log_of_sum, where_defined
 
 NEAR = 0.89
 CENTER = 3.078125
 FLAT = {64: 5.95, 32: 4.0}  # erf is 1 from here on
 GONE = {64: 28.0, 32: 10.3}  # and erfc 0
 TWO_OVER_ROOT_PI = 1.1283791670955126
+MIDDLE = 0.34375
+ROOT_HALF = {64: 0.7071067811865476, 32: 0.7071067690849304}
+ROOT_HALF_REST = {64: -4.833646656726457e-17, 32: 1.2101617485882343e-08}
+ROOT_TWO = 1.4142135623730951
+INVERSE_ROOT_TWO_PI = 0.3989422804014327
 
 # erf x / x - 1 in x**2, |x| <= 0.9; errors 2**-56, 2**-30 relative to erf
 ERF = {
@@ -73,7 +80,33 @@ MINUS_LOG = {
         -0.00020044566,
     ),
 }
-# (x + CENTER) e**(x**2) erfc(x) in t, 0.83 <= x <= GONE; errors 2**-56, 2**-25
+# (1/2 - ndtr(-x)) / x - MIDDLE in x**2, |x| <= 1.2; errors 2**-61, 2**-32 times ndtr(-x)
+NDTR = {
+    64: (
+        0.055192280401432675,
+        -0.06649038006690527,
+        0.009973557010032674,
+        -0.0011873282154533046,
+        0.00011543468748313022,
+        -9.444655852379605e-06,
+        6.659685304330709e-07,
+        -4.122555180238868e-08,
+        2.27248222224498e-09,
+        -1.1235162606399688e-10,
+        4.841924960061973e-12,
+        -1.4572319416018011e-13,
+    ),
+    32: (
+        0.05519228,
+        -0.066490375,
+        0.009973493,
+        -0.0011870917,
+        0.00011501508,
+        -9.052506e-06,
+        4.7569873e-07,
+    ),
+}
+# (x + CENTER) e**(x**2) erfc(x) in t, 0.83 <= x <= GONE; errors 2**-56, 2**-29
 TAIL = {
     64: (
         1.0764090930655679,
@@ -100,16 +133,18 @@ TAIL = {
     ),
     32: (
         1.0764091,
-        -0.89322615,
-        0.6083983,
-        -0.33114928,
-        0.13568607,
-        -0.035380427,
-        0.001340608,
-        0.0028538406,
-        -0.0006583656,
+        -0.89322627,
+        0.6083993,
+        -0.33114502,
+        0.1356691,
+        -0.03542303,
+        0.0014285245,
+        0.00301656,
+        -0.00079406495,
+        -0.00021446675,
     ),
 }
+TAIL_REST = {64: 0.0, 32: -8.420638408779269e-09}  # what is missing in the first
 
 
 @vector
@@ -123,8 +158,8 @@ def erf(x):
     return with_sign(choose(size < NEAR, near, far), x)
 
 
-def tail(x):
-    """erfc(x) for 0.83 <= x <= GONE."""
+def scaled_tail(x, rest):
+    """erfc(x + rest) e**(x**2) for 0.83 <= x <= GONE, and what is missing in it."""
     w = width_of(x)
     whole = x + CENTER
     part = CENTER - (whole - x)
@@ -134,11 +169,21 @@ def tail(x):
     t = beside * inverse
     moved = fused(-t, whole, beside) + fused(-t, part, x - (beside + CENTER))
     moved = moved * whole * (0.5 / CENTER)
-    first, slanted = TAIL[w][0], horner(t, TAIL[w][1:])
+    first, second = TAIL[w][:2]
+    curve = horner(t, TAIL[w][2:])
+    slanted = fused(t, curve, second)
     value = fused(t, slanted, first)
+    less = fused(t, slanted, first - value) + fused(t, fused(t, curve, second - slanted), TAIL_REST[w])
     scaled = value * inverse
-    lost = fused(fused(t, slanted, first - value), inverse, fused(value, inverse, -scaled))
+    lost = fused(less, inverse, fused(value, inverse, -scaled))
     slope = fused(scaled, 2.0 * x + inverse, -TWO_OVER_ROOT_PI)
+    return scaled, fused(scaled, missing, lost) + fused(moved, slope, -TWO_OVER_ROOT_PI * rest)
+
+
+def tail(x, rest):
+    """erfc(x + rest) for 0.83 <= x <= GONE, and what is missing in it."""
+    w = width_of(x)
+    scaled, correction = scaled_tail(x, rest)
     square = x * x
     rest = fused(x, x, -square)
     shift = fused(-square, LOG2_E, SHIFT[w])
@@ -147,11 +192,13 @@ def tail(x):
     low = n * LN2_LOW[w]
     r = high - low
     rest = ((high - r) - low) - rest
-    power = fused(r * r, polynomial(r, EXP[w]), r)
-    power = power + fused(rest, power, rest)
+    curve = r * r * polynomial(r, EXP[w])
+    power = curve + r
+    curve = curve + fused(rest, power, rest)
+    more = fused(scaled, r, fused(scaled, curve, fused(correction, power, correction)))
+    found = scaled + more
     near, far = halves(shift)
-    correction = fused(scaled, missing, lost) + moved * slope
-    return (scaled + fused(scaled, power, fused(correction, power, correction))) * near * far
+    return found * near * far, (more - (found - scaled)) * near * far
 
 
 @vector
@@ -159,6 +206,55 @@ def erfc(x):
     """1 - erf(x), without cancellation."""
     w = width_of(x)
     size = abs(x)
-    below = tail(inside(size, 0.83, GONE[w]))
+    below, _ = tail(inside(size, 0.83, GONE[w]), 0.0)
     far = choose(x < 0.0, 2.0 - below, below)
-    return choose(size < 0.85, fused(-x, polynomial(x * x, ERF[w]), 1.0 - x), far)
+    return choose(size < 0.85, fused(-x, horner(x * x, ERF[w]), 1.0 - x), far)
+
+
+def at_root_two(size):
+    """size / sqrt(2) as `tail` takes it."""
+    w = width_of(size)
+    bounded = inside(size, 0.831 * ROOT_TWO, GONE[w] * ROOT_TWO)
+    found = bounded * ROOT_HALF[w]
+    return found, fused(bounded, ROOT_HALF[w], -found) + bounded * ROOT_HALF_REST[w]
+
+
+def below(size):
+    """The normal distribution at -size, and what is missing in it."""
+    part = size * MIDDLE
+    line = 0.5 - part
+    lost = ((0.5 - line) - part) - fused(size, MIDDLE, -part)
+    bent = fused(-size, horner(size * size, NDTR[width_of(size)]), lost)
+    near = line + bent
+    far, missing = tail(*at_root_two(size))
+    middle = size < 1.2
+    return choose(middle, near, 0.5 * far), choose(middle, bent - (near - line), 0.5 * missing)
+
+
+@vector
+def ndtr(x):
+    """The normal distribution."""
+    found, _ = below(abs(x))
+    return choose(x < 0.0, found, 1.0 - found)
+
+
+@vector
+def log_ndtr(x):
+    """The logarithm of the normal distribution: far below 0 that of e**(x**2 / 2) times it, less x**2 / 2."""
+    w = width_of(x)
+    size = abs(x)
+    small, missing = below(size)
+    above = 1.0 - small
+    scaled, correction = scaled_tail(at_root_two(size)[0], 0.0)
+    inverse = 1.0 / size
+    square = inverse * inverse
+    series = fused(square, horner(square, (-1.0, 3.0, -15.0, 105.0, -945.0)), 1.0) * inverse
+    scaled = choose(size > GONE[w] * ROOT_TWO, series * INVERSE_ROOT_TWO_PI, 0.5 * (scaled + correction))
+    far = x < -1.2
+    total = choose(far, scaled, choose(x < 0.0, small, above))
+    rest = choose(far, 0.0, choose(x < 0.0, missing, ((1.0 - above) - small) - missing))
+    found = where_defined(total, log_of_parts(*log_of_sum(total, rest)))
+    half = 0.5 * size
+    square = half * size
+    lost = choose(square < INFINITY, fused(half, size, -square), 0.0)
+    return -abs(choose(far, (found - lost) - square, found))  # -0.0 where it vanishes

@@ -81,13 +81,14 @@ arctan2: Op = elementwise(
 sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x), vector=exponential.sinh)
 cosh: Op = elementwise(np.cosh, lambda z, x: sinh(x), vector=exponential.cosh)
 tanh: Op = elementwise(np.tanh, lambda z, x: 1 - z * z, vector=exponential.tanh)
-arcsinh: Op = elementwise(np.arcsinh, lambda z, x: 1 / sqrt(x * x + 1))
+arcsinh: Op = elementwise(np.arcsinh, lambda z, x: 1 / sqrt(x * x + 1), vector=logarithm.arcsinh)
 arccosh: Op = elementwise(
     np.arccosh,
     lambda z, x: 1 / (sqrt(x - 1) * sqrt(x + 1) if x.dtype.kind == "c" else sqrt(x * x - 1)),
     domain=above_one,
+    vector=logarithm.arccosh,
 )
-arctanh: Op = elementwise(np.arctanh, lambda z, x: 1 / (1 - x * x), domain=unit)
+arctanh: Op = elementwise(np.arctanh, lambda z, x: 1 / (1 - x * x), domain=unit, vector=logarithm.arctanh)
 
 deg2rad: Op = elementwise(np.deg2rad, lambda z, x: math.pi / 180)
 rad2deg: Op = elementwise(np.rad2deg, lambda z, x: 180 / math.pi)

@@ -161,8 +161,15 @@ erfcinv: Op = special(
     "erfcinv", lambda z, x: -exp(z * z) / _TWO_OVER_ROOT_PI, domain=INSIDE, **_kernels("erfcinv")
 )
 
-ndtr: Op = special("ndtr", lambda z, x: exp(-0.5 * x * x) / ROOT_TWO_PI, **_kernels("ndtr"))
-log_ndtr: Op = special("log_ndtr", lambda z, x: exp(-0.5 * x * x - z) / ROOT_TWO_PI, **_kernels("log_ndtr"))
+ndtr: Op = special(
+    "ndtr", lambda z, x: exp(-0.5 * x * x) / ROOT_TWO_PI, vector=normal.ndtr, **_kernels("ndtr")
+)
+log_ndtr: Op = special(
+    "log_ndtr",
+    lambda z, x: exp(-0.5 * x * x - z) / ROOT_TWO_PI,
+    vector=normal.log_ndtr,
+    **_kernels("log_ndtr"),
+)
 ndtri: Op = special("ndtri", lambda z, x: ROOT_TWO_PI * exp(0.5 * z * z), domain=INSIDE, **_kernels("ndtri"))
 
 expit: Op = special("expit", lambda z, x: z * (1 - z), vector=exponential.sigmoid, **_kernels("expit"))
