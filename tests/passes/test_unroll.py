@@ -57,6 +57,14 @@ def test_value_and_gradient(function: Callable[..., Any]) -> None:
     np.testing.assert_allclose(bar, wanted_bar, rtol=1e-12)
 
 
+@pytest.mark.parametrize("n, times", [(200, 0), (32, 2)])
+def test_small_arrays_alone_are_left_in_their_loop(n: int, times: int) -> None:
+    x = numbers(n)
+    f = tg.value_and_grad(damped, jit="python")
+    f(x)
+    assert len(re.findall(r"^ *for k in ", f.native_source, re.MULTILINE)) == times
+
+
 def test_a_second_derivative() -> None:
     def f(x: Any) -> Any:
         return np.sum(tg.grad(damped)(x) ** 2)

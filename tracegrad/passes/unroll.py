@@ -1,4 +1,4 @@
-"""Loops of few iterations over large arrays, written out: their steps become one loop over the elements.
+"""Loops of few iterations over arrays, written out: their steps become one loop over the elements.
 
 `for _ in range(4): y = np.tanh(y)` passes four times over `y`, and its derivative keeps every `y`. Written out, the
 four steps of one element follow each other in registers, and so do those of its derivative. For native text alone. A
@@ -19,12 +19,12 @@ from tracegrad.passes.rewrite import inlined
 
 ROUNDS = 16  # iterations at most
 STEPS = 256  # steps at most, when written out
-LARGE = 1024  # elements of an array from which memory counts more than compiling
+SMALL = 32  # elements of an array for which a loop does as well
 _SUMS = ("sum", "sum_to", "broadcast_to", "expand_dims", "reshape", "astype", "getitem")
 
 
 def unroll(trace: Trace) -> Trace:
-    """Write out the loops over elementwise steps of large arrays.
+    """Write out the loops over elementwise steps of arrays that are not small.
 
     What such a loop stacks, and another one takes slice by slice, goes there directly. Preserves every value.
     """
@@ -84,7 +84,7 @@ def _chosen(trace: Trace) -> set[Var]:
 
 
 def _is_short(step: Instr) -> bool:
-    """Whether it is a loop of few elementwise steps over large arrays, with a known number of iterations."""
+    """Whether it is a loop of few elementwise steps over arrays that are not small, with a known number of iterations."""
     params, limit = step.params, step.inputs[0] if step.inputs else None
     if step.op.name != "loop" or params["condition"] is not None or params["stop"] is not None:
         return False
@@ -93,7 +93,7 @@ def _is_short(step: Instr) -> bool:
     body = params["body"].steps
     if len(body) * int(limit.value) > STEPS or not all(isinstance(s, Instr) for s in body):
         return False
-    large = any(v.type.shape and -1 not in v.shape and v.type.size >= LARGE for s in body for v in s.outputs)
+    large = any(v.type.shape and -1 not in v.shape and v.type.size > SMALL for s in body for v in s.outputs)
     return large and all(s.op.family == "elementwise" or s.op.name in _SUMS for s in body)
 
 
