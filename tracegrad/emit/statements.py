@@ -216,7 +216,10 @@ class Writer:
             truth = self.expressions.truth(node.condition)
             failed = negated(truth) if expected else truth
         elif isinstance(expected, np.ndarray) and expected.ndim:
-            failed = ast.UnaryOp(op=ast.Not(), operand=call("np.array_equal", condition, _values(expected)))
+            nan = {"equal_nan": True} if expected.dtype.kind in "fc" and np.isnan(expected).any() else {}
+            failed = ast.UnaryOp(
+                op=ast.Not(), operand=call("np.array_equal", condition, _values(expected), **nan)
+            )
         elif np.isnan(expected):
             failed = ast.UnaryOp(op=ast.Not(), operand=call("np.isnan", condition))
         else:

@@ -61,7 +61,7 @@ def interpret(trace: Trace, values: Sequence[Any]) -> tuple[Any, ...]:
 def holds(value: Any, expected: Any) -> bool:
     """Whether a guard is satisfied. A traced value is asked in the way that makes it record a guard of its own."""
     if isinstance(expected, np.ndarray):
-        return np.array_equal(value, expected)
+        return np.array_equal(value, expected, equal_nan=expected.dtype.kind in "fc")
     if isinstance(expected, (bool, np.bool_)):
         return bool(value) is bool(expected)
     if isinstance(expected, (int, np.integer)):

@@ -315,7 +315,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = operand(a)
     if axis is None:
-        return reshape(ops.roll(reshape(a, (-1,)), shift=int(shift), axis=0), a.shape)
+        return reshape(ops.roll(reshape(a, (-1,)), shift=builtins.sum(whole(shift)), axis=0), a.shape)
     axes, shifts = whole(axis), whole(shift)
     for k, by in zip(*np.broadcast_arrays(axes, shifts), strict=True):
         a = ops.roll(a, shift=int(by), axis=axis_number(k, a.ndim))
@@ -327,12 +327,14 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 @answers(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
-    return ops.tril(operand(m), k=int(k))
+    m = operand(m)
+    return ops.tril(m if m.ndim > 1 else broadcast_to(m, m.shape * 2), k=int(k))
 
 
 @answers(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
-    return ops.triu(operand(m), k=int(k))
+    m = operand(m)
+    return ops.triu(m if m.ndim > 1 else broadcast_to(m, m.shape * 2), k=int(k))
 
 
 @answers(np.diagonal)
