@@ -84,7 +84,7 @@ def _chosen(trace: Trace) -> set[Var]:
 
 
 def _is_short(step: Instr) -> bool:
-    """Whether it is a loop of few elementwise steps over arrays that are not small, with a known number of iterations."""
+    """Whether it is a loop of few elementwise steps, a known number, over arrays that are not small."""
     params, limit = step.params, step.inputs[0] if step.inputs else None
     if step.op.name != "loop" or params["condition"] is not None or params["stop"] is not None:
         return False
