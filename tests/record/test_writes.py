@@ -176,3 +176,19 @@ def test_a_mask_of_another_length_is_numpys_error(name):
     with pytest.raises(IndexError) as found:
         function(tensor)
     assert str(found.value).startswith(str(wanted.value))
+
+
+def test_a_single_truth_value_is_an_index_as_numpy_has_it():
+    def f(x):
+        y = x * 2
+        z = np.zeros(3)
+        z[y.sum() > 0] = y
+        z[y.sum() > 1000] = 5 * y
+        one = np.array(3.0) * x[0]
+        return np.sum(y[np.True_] ** 2) + np.sum(y[y.sum() > 100]) + np.sum(z) + np.sum(one[one > 0])
+
+    gradient, x = tg.grad(f, jit="python"), np.array([1.0, 2.0, 3.0])
+    for at in (x, -x, 100 * x):
+        wanted = [(f(at + s) - f(at - s)) / 2e-3 for s in 1e-3 * np.eye(3)]
+        np.testing.assert_allclose(gradient(at), wanted, rtol=1e-8)
+    assert tg.jit(lambda x: x[x.sum() > 100])(x).shape == x[False].shape

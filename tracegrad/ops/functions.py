@@ -157,6 +157,10 @@ def _compress(x: Any, condition: Any, axis: int | None = None, **keywords: Any) 
     return FUNCTIONS[np.compress](condition, x, axis, **keywords)
 
 
+def _searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    return FUNCTIONS[np.searchsorted](x if sorter is None else take(x, sorter), v, side)
+
+
 METHODS: dict[str, Callable[..., Any]] = {
     "all": all,
     "any": any,
@@ -184,6 +188,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "repeat": repeat,
     "reshape": _reshape,
     "round": round,
+    "searchsorted": _searchsorted,
     "squeeze": squeeze,
     "std": std,
     "sum": sum,

@@ -47,7 +47,7 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
     arrays: list[Any] = []
     for part in parts:
         if isinstance(part, (bool, np.bool_, list)):
-            part = np.asarray(part, dtype=None if part != [] else np.intp)
+            part = np.asarray(part, dtype=np.intp if isinstance(part, list) and not part else None)
         if part is None or part is Ellipsis:
             template.append(part)
         elif isinstance(part, slice):
@@ -60,6 +60,9 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
                     None,
                     "choose by value, np.where(mask, x, 0.0), or take the mask from values that are not traced",
                 )
+            if not part.ndim and len(parts) == 1 and part:
+                template.append(None)
+                continue
             if not part.ndim:
                 raise UnsupportedError(
                     "an index is a single truth value.", None, "write `if flag:` around the reading"
@@ -110,8 +113,20 @@ def _is_traced(items: Any) -> bool:
     return getattr(items, "recorder", None) is not None
 
 
+def is_false(key: Any) -> bool:
+    """Whether an index is a single truth value that is false, and picks nothing."""
+    single = (
+        isinstance(key, (bool, np.bool_, np.ndarray))
+        and np.ndim(key) == 0
+        and np.asarray(key).dtype.kind == "b"
+    )
+    return single and not key
+
+
 def read(x: Any, key: Any) -> Any:
     """`x[key]` recorded as one op."""
+    if is_false(key):  # nothing along a new axis
+        return getitem(getitem(x, index=(None,)), index=(slice(0, 0),))
     template, arrays = split(key)
     return getitem(x, *arrays, index=template)
 

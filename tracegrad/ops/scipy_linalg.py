@@ -17,7 +17,7 @@ from tracegrad.ops import numpy_decompositions as of_numpy
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_choosing import block
 from tracegrad.ops.numpy_forms import as_dtype, operand
-from tracegrad.ops.numpy_linalg import det, inv, kron, matmul
+from tracegrad.ops.numpy_linalg import det, inv, kron, linalg_norm, matmul
 from tracegrad.ops.numpy_linalg import solve as solved
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import concatenate, ravel, reshape, swapaxes, tril, triu
@@ -72,6 +72,11 @@ def solve_triangular(
     return solved(part if turned is None else turned(part), real(b))
 
 
+under("scipy.linalg.norm")(
+    lambda a, ord=None, axis=None, keepdims=False, check_finite=True: linalg_norm(
+        real(a), ord, axis, keepdims
+    )
+)
 under("scipy.linalg.inv")(lambda a, overwrite_a=False, check_finite=True, **options: inv(real(a)))
 under("scipy.linalg.det")(lambda a, overwrite_a=False, check_finite=True: det(real(a)))
 

@@ -27,7 +27,8 @@ def taken_apart(
     """
     kind = type(value)
     if depth < DEPTH:
-        if kind is tuple or (issubclass(kind, tuple) and hasattr(kind, "_fields")):
+        named = issubclass(kind, tuple) and hasattr(kind, "_fields") and not getattr(value, "__dict__", None)
+        if kind is tuple or named:
             return kind, len(value), _items(enumerate(value), label, leaves, owned, depth)
         if kind is list and owned(value):
             return kind, len(value), _items(enumerate(value), label, leaves, owned, depth)

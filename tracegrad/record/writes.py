@@ -17,7 +17,7 @@ from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.ops.index import check_masks, flatnonzero, index_set, names_once, split
+from tracegrad.ops.index import check_masks, flatnonzero, index_set, is_false, names_once, split
 from tracegrad.ops.numpy_forms import plain, refusing_as
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import reshape
@@ -116,6 +116,8 @@ class Writes:
         by_value = is_mask and mask.shape == traced.shape != () and np.ndim(value) == 0
         if not by_value:
             key = self.plain_key(key, traced.shape)
+            if is_false(key):
+                return
         raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
         template, arrays = ((), []) if by_value else split(key)
         new = value.value if getattr(value, "recorder", None) is not None else value

@@ -16,6 +16,7 @@ import numpy as np
 from tracegrad.ops import special
 from tracegrad.ops.functions import FUNCTIONS
 
+_ARRAY_API_EXTRA = "scipy._lib.array_api_extra._lib._funcs"
 LIBRARIES = ("statistics", "scipy._lib._array_api", "scipy._lib.array_api_compat.common._helpers")
 
 
@@ -28,11 +29,46 @@ def answer(function: Any, stand_ins: Any) -> Callable[..., Any] | None:
     if module in ("math", "cmath"):
         closed = (_MATH if module == "math" else _CMATH).get(function.__name__)
         return None if closed is None else functools.partial(_numbers, function, closed, stand_ins)
+    if module == _ARRAY_API_EXTRA and function.__name__ == "apply_where":
+        return functools.partial(_apply_where, function, stand_ins)
+    if module in LIBRARIES and function.__name__ == "is_writeable_array":
+        return lambda x: stand_ins.any_traced([x]) or function(x)
     if module in LIBRARIES and (
         function.__name__ == "array_namespace" or function.__name__.startswith("is_")
     ):
         return lambda *args, **keywords: function(*map(stand_ins.plain, args), **keywords)
     return None
+
+
+def _apply_where(
+    function: Callable[..., Any],
+    stand_ins: Any,
+    cond: Any,
+    args: Any,
+    f1: Callable[..., Any],
+    f2: Callable[..., Any] | None = None,
+    /,
+    *,
+    fill_value: Any = None,
+    xp: Any = None,
+    **options: Any,
+) -> Any:
+    """SciPy's choice between two functions: each is computed where it is chosen, and nowhere else."""
+    given = tuple(args) if isinstance(args, (list, tuple)) else (args,)
+    if not stand_ins.any_traced((cond, *given)):
+        return function(cond, args, f1, f2, fill_value=fill_value, xp=xp, **options)
+    cond, *given = FUNCTIONS[np.broadcast_arrays](cond, *given)
+    if FUNCTIONS[np.all](cond):
+        return f1(*given)
+    count = FUNCTIONS[np.count_nonzero](cond)
+    if count == 0:
+        return f2(*given) if f2 is not None else stand_ins.full(np.shape(cond), fill_value)
+    found = stand_ins.zeros(np.shape(cond)) if f2 is not None else stand_ins.full(np.shape(cond), fill_value)
+    found[cond] = f1(*(a[cond] for a in given))
+    if f2 is not None:
+        other = FUNCTIONS[np.logical_not](cond)
+        found[other] = f2(*(a[other] for a in given))
+    return found
 
 
 def _numbers(
