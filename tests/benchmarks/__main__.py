@@ -3,8 +3,8 @@
 One thread for everybody unless `--threads` says otherwise; then only the large workloads are run. Every library works
 in a process of its own (`worker.py`), asked in turn; gradients are compared before anything is timed. A library that
 takes longer for a first gradient than `--limit`, or than the `--minutes` leave, has none: the table says so.
-`--processes` adds the first gradient of a fresh process, `--capture` what a capture costs, `--control` prints the
-figures of loops and branches, alone.
+`--processes` adds the first gradient of a fresh process, `--capture` what a capture costs. Alone, `--control` prints
+the figures of loops and branches, `--sizes` those of compiled programs beside their array text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import capture, chart, control, floors, fresh, measuring, report
+from . import capture, chart, control, floors, fresh, measuring, report, sizes
 from .measuring import Measured
 from .peers import ALONE, FLOOR, OURS, PEERS, load
 from .processes import Process
@@ -110,6 +110,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--control", nargs="?", const="", metavar="PART", help="the figures of loops and branches, alone"
     )
+    parser.add_argument(
+        "--sizes",
+        nargs="?",
+        const="",
+        metavar="PARTS",
+        help="compiled programs beside their array text, alone",
+    )
     parser.add_argument("--write", metavar="NAME", help="also write docs/benchmarks/NAME.md and NAME.svg")
     chosen = parser.parse_args()
     if chosen.workloads == "all":
@@ -128,6 +135,13 @@ def main() -> None:
     head = f"# Benchmarks\n\n{report.machine()}"
     if chosen.control is not None:
         print(head, control.figures(chosen.rounds, say, chosen.control), sep="\n")
+        return
+    if chosen.sizes is not None:
+        table = sizes.figures(chosen.rounds, say, [part for part in chosen.sizes.split(",") if part])
+        page = f"# Compiled programs and array text\n\n{report.machine()}\n{table}"
+        if chosen.write:
+            (DOCS / f"{chosen.write}.md").write_text(page, encoding="utf-8")
+        print(page)
         return
     threads = "one thread" if chosen.threads == 1 else f"{chosen.threads} threads"
     command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from . import capture, chart, floors, measuring, report
+from . import capture, chart, floors, measuring, report, sizes
 from .measuring import Figures, Measured
 from .peers import FLOOR, PEERS
 from .processes import Failed, Process
@@ -141,3 +141,11 @@ def test_what_a_capture_costs() -> None:
     table = capture.cost(1)
     assert "straight, 30 operations" in table
     assert "loop, 401 operations" in table
+
+
+def test_compiled_programs_stand_beside_their_array_text() -> None:
+    said: list[str] = []
+    table = sizes.figures(1, said.append, ["x @ v"])
+    assert "| x @ v |" in table
+    assert "3 programs" in table and "not compiled: 0" in table
+    assert len(said) == 1

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
+from tests.ops.calls import CALLS
 from tracegrad import config
+from tracegrad.kernels.bessel import modified_bessel
 
 x = np.random.default_rng(0).uniform(-1, 1, (3, 4))
 
@@ -96,3 +98,48 @@ def test_items_added_up_and_a_sum_over_elements_compile_together():
     assert made.stats.compiles == 1, made.explain()
     np.testing.assert_allclose(value, np.sum(x[[0, 2, 0]] ** 2))
     np.testing.assert_allclose(slope, 2 * x * np.array([[2.0], [0.0], [1.0]]))
+
+
+TOGETHER = {
+    "numbers": "i0 frexp heaviside spacing convolve convolve-valid correlate-same searchsorted digitize interp-nodes",
+    "joined": "block column_stack stack dstack cumprod cumulative_sum argwhere cross put_along_axis add.reduceat",
+    "systems": "linalg.solve linalg.inv linalg.det linalg.slogdet linalg.cholesky pinv lstsq polyfit",
+}
+
+
+@pytest.mark.parametrize("names", TOGETHER.values(), ids=TOGETHER)
+def test_functions_of_numerical_loops_compile(names):
+    calls = [CALLS[name] for name in names.split()]
+
+    def program(xs):
+        return sum((k + 1) * np.sum(f(x) ** 2) for k, ((f, _), x) in enumerate(zip(calls, xs, strict=True)))
+
+    given = [x for _, x in calls]
+    native, array = (tg.value_and_grad(program, jit=tier) for tier in ("native", "python"))
+    (value, bars), (wanted, wanted_bars) = native(given), array(given)
+    assert native.stats.compiles == 1, native.explain()
+    assert value == pytest.approx(wanted, rel=1e-10)
+    for name, bar, other in zip(names.split(), bars, wanted_bars, strict=True):
+        np.testing.assert_allclose(bar, other, rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+def test_matrices_without_a_solution_are_numpys_error_in_compiled_programs():
+    solve = tg.jit(lambda a, b: np.linalg.solve(a, b), jit="native")
+    root = tg.jit(lambda a: np.linalg.cholesky(a), jit="native")
+    a, b = x[:, :3] + 2 * np.eye(3), x[:, 3]
+    np.testing.assert_allclose(solve(a, b), np.linalg.solve(a, b), rtol=1e-12)
+    np.testing.assert_allclose(root(a @ a.T), np.linalg.cholesky(a @ a.T), rtol=1e-12)
+    with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+        solve(np.zeros((3, 3)), b)
+    with pytest.raises(np.linalg.LinAlgError, match="Matrix is not positive definite"):
+        root(-a @ a.T)
+    assert np.linalg.det(a) == pytest.approx(float(tg.jit(lambda a: np.linalg.det(a), jit="native")(a)))
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_modified_bessel_functions_are_exact_to_some_units(order):
+    special = pytest.importorskip("scipy.special")
+    numbers = np.concatenate([np.linspace(-60, 60, 400), [0.0, 1e-300, 39.99, 40.01, 700.0]])
+    found = [modified_bessel(float(v), order) for v in numbers]
+    np.testing.assert_allclose(found, (special.i0, special.i1)[order](numbers), rtol=1e-14)
+    assert np.isnan(modified_bessel(np.nan, order))

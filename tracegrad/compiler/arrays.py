@@ -127,13 +127,11 @@ class Array:
         )
 
 
-def cut(
-    builder: Any, size: Any, start: int | None, stop: int | None, step: int | None
-) -> tuple[Any, Any, int]:
+def cut(builder: Any, size: Any, part: slice) -> tuple[Any, Any, int]:
     """Where a slice of an axis starts, how many elements it has, and its step; as `slice.indices` has it."""
-    step = 1 if step is None else step
+    step = 1 if part.step is None else part.step
     if isinstance(size, ir.Constant):
-        found = range(size.constant)[slice(start, stop, step)]
+        found = range(size.constant)[part]
         return WORD(found.start if len(found) else 0), WORD(len(found)), step
     lowest, highest = WORD(0 if step > 0 else -1), size if step > 0 else builder.sub(size, WORD(1))
 
@@ -144,8 +142,8 @@ def cut(
         place = builder.select(builder.icmp_signed("<", place, lowest), lowest, place)
         return builder.select(builder.icmp_signed(">", place, highest), highest, place)
 
-    first = end(start, lowest if step > 0 else highest)
-    last = end(stop, highest if step > 0 else lowest)
+    first = end(part.start, lowest if step > 0 else highest)
+    last = end(part.stop, highest if step > 0 else lowest)
     span = builder.sub(last, first) if step > 0 else builder.sub(first, last)
     count = builder.sdiv(builder.add(span, WORD(abs(step) - 1)), WORD(abs(step)))
     count = builder.select(builder.icmp_signed("<", count, WORD(0)), WORD(0), count)

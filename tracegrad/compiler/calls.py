@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.errors import NumbaError
 from numba.np.numpy_support import from_dtype
@@ -127,10 +128,7 @@ class Calls(Numbers):
                 natural = is_natural(item, self.outlook.natural)
                 starts.append(code if natural else array.from_end(axis, code))
                 continue
-            ends = [None if part is None else integer(part) for part in (item.lower, item.upper, item.step)]
-            if None in [e for e, part in zip(ends, (item.lower, item.upper, item.step), strict=True) if part]:
-                raise Unknown(ast.unparse(node))
-            start, count, step = arrays.cut(self.builder, size, *ends)
+            start, count, step = arrays.cut(self.builder, size, _numbers(item))
             starts.append(start)
             sizes.insert(kept, count)
             strides.insert(kept, self.builder.mul(stride, WORD(step)))
@@ -139,11 +137,26 @@ class Calls(Numbers):
 
     def _item(self, base: Value, node: ast.Subscript) -> Value:
         """One of a tuple."""
+        if isinstance(node.slice, ast.Slice):
+            return tuple_of(self._parts(base, self._length(base).constant)[_numbers(node.slice)])
         number = integer(node.slice)
         count = len(base.items) if base.items is not None else len(base.type)
-        if number is None or not -count <= number < count:
+        if number is None:
+            return self._one_of(self._parts(base, count), node)
+        if not -count <= number < count:
             raise Unknown(ast.unparse(node))
         return self._parts(base, count)[number]
+
+    def _one_of(self, items: Sequence[Value], node: ast.Subscript) -> Value:
+        """One of several whole numbers; which one is known when the program runs."""
+        index = self._integer(self.value(node.slice))
+        codes = [self._integer(item) for item in items]
+        from_end = self.builder.add(index, WORD(len(codes)))
+        index = self.builder.select(self.builder.icmp_signed("<", index, WORD(0)), from_end, index)
+        place = cgutils.alloca_once(self.builder, ir.ArrayType(WORD, len(codes)))
+        for k, code in enumerate(codes):
+            self.builder.store(code, cgutils.gep_inbounds(self.builder, place, 0, k))
+        return Value(types.int64, self.builder.load(cgutils.gep_inbounds(self.builder, place, 0, index)))
 
     def _sizes(self, value: Value) -> list[Any]:
         """Sizes from a number or a tuple."""
@@ -225,8 +238,8 @@ class Calls(Numbers):
             joined = self._joined(given[0].items)
             if joined is not None:
                 return joined
-        if function is len and len(given) == 1 and isinstance(given[0].type, types.Array):
-            return Value(types.int64, self._array(given[0]).sizes()[0])
+        if function is len and len(given) == 1:
+            return self._length(given[0])
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name == "in_threads":
             return self._in_threads(*node.args)
@@ -237,6 +250,13 @@ class Calls(Numbers):
         elif name in self.module.text:
             return self._call(name, given)
         return self.operation(function, *given)
+
+    def _length(self, value: Value) -> Value:
+        if isinstance(value.type, types.Array):
+            return Value(types.int64, self._array(value).sizes()[0])
+        if value.items is None and not isinstance(value.type, types.BaseTuple):
+            raise Unknown("the length of what is no array and no tuple")
+        return self._known(len(value.items if value.items is not None else value.type))
 
     def _fresh(self, kind: Any, sizes: Sequence[Any]) -> Any:
         return arrays.fresh(self.context, self.builder, kind, sizes)
@@ -353,6 +373,15 @@ class Calls(Numbers):
         if found is None:
             raise Unknown(ast.unparse(node))
         return from_dtype(found)
+
+
+def _numbers(node: ast.Slice) -> slice:
+    """A slice with numbers that stand in the text."""
+    parts = (node.lower, node.upper, node.step)
+    ends = [None if part is None else integer(part) for part in parts]
+    if any(part is not None and end is None for part, end in zip(parts, ends, strict=True)):
+        raise Unknown(ast.unparse(node))
+    return slice(*ends)
 
 
 def _indices(node: ast.Subscript) -> list[ast.expr]:

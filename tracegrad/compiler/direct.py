@@ -18,6 +18,7 @@ from numba.core.environment import Environment
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.typed_passes import NoPythonBackend
 
+from tracegrad.compiler import lapack
 from tracegrad.compiler.instructions import register
 from tracegrad.compiler.translation import translate
 from tracegrad.compiler.values import Module, Unknown
@@ -33,6 +34,7 @@ class Compiler(compiler.Compiler):
 
     def __init__(self, *args: Any) -> None:
         register()
+        lapack.register()
         super().__init__(*args)
         self.state.flags.noalias = True
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from numba.core import cgutils, types
 
-from tracegrad.compiler.arrays import WORD, fill
+from tracegrad.compiler.arrays import WORD, copy, fill, part_type
 from tracegrad.compiler.lane_code import LaneCode
 from tracegrad.compiler.lanes import find_lanes
 from tracegrad.compiler.outlook import filled, integer
-from tracegrad.compiler.values import Module, Unknown, Value, done
+from tracegrad.compiler.values import Module, OnStack, Unknown, Value, done
 
 
 @dataclass(slots=True)
@@ -126,11 +126,23 @@ class Translation(LaneCode):
             self._bind(target.id, value)
         elif isinstance(target, ast.Subscript):
             array, indices = self._element(target)
-            if len(indices) != array.type.ndim or isinstance(value.type, types.Array):
+            if isinstance(value.type, types.Array):
+                self._store_part(array, indices, value)
+            elif len(indices) == array.type.ndim:
+                array.store(indices, self._cast(value, array.type.dtype))
+            else:
                 raise Unknown(ast.unparse(target))
-            array.store(indices, self._cast(value, array.type.dtype))
         else:
             raise Unknown(ast.unparse(target))
+
+    def _store_part(self, array: Any, indices: Sequence[Any], value: Value) -> None:
+        """`out[k] = row`: a contiguous part, of an array of the same dtype and of as many axes."""
+        kind = part_type(array.type, len(indices))
+        alike = value.type.ndim == kind.ndim and value.type.dtype == kind.dtype
+        if not alike or kind.layout != "C" or isinstance(array, OnStack):
+            raise Unknown("an array written into a part")
+        part = self._array(Value(kind, array.part(indices)))
+        copy(self.context, self.builder, self._array(value), part)
 
     def _make_on_stack(self, name: str, made: ast.expr) -> None:
         """An array that never leaves is room on the stack; made again, it is the same room."""

@@ -38,6 +38,7 @@ from tracegrad.kernels.arithmetic import added, in_threads
 from tracegrad.kernels.extremes import larger, smaller
 from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
 from tracegrad.kernels.items import checked
+from tracegrad.kernels.lapack import LAPACK
 from tracegrad.ops.op import literal
 
 Finish = Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr]
@@ -238,8 +239,8 @@ def _module(
     page = Page(file)
     page.text(f'"""`{forward.name}`{origin}{what}; written by tracegrad."""', "")
     vectors = [] if kernels is None else _vector_functions(traces)
-    vectors += [k for k in kernels or () if k in VECTOR_FUNCTIONS]
-    sources = [inspect.getsource(k).rstrip() for k in kernels or () if k not in VECTOR_FUNCTIONS]
+    vectors += [k for k in kernels or () if _is_imported(k)]
+    sources = [inspect.getsource(k).rstrip() for k in kernels or () if not _is_imported(k)]
     page.text(*_imports(traces, sources, vectors, kernels is not None))
     for kernel in sources:
         page.text("", "", *kernel.split("\n"))
@@ -257,6 +258,11 @@ def _module(
         )
         page.write(lines, 1)
     return Source("\n".join(page.lines) + "\n", entries, tuple(page.line_map))
+
+
+def _is_imported(kernel: Any) -> bool:
+    """Whether the compiler knows a kernel by itself."""
+    return kernel in VECTOR_FUNCTIONS or kernel in LAPACK
 
 
 def _imports(
@@ -357,7 +363,7 @@ def _kernels(traces: Sequence[Trace], others: Sequence[Any]) -> list[Any]:
     def visit(function: Any) -> None:
         if function in found:
             return
-        if inspect.isfunction(function):  # or the class of an error
+        if inspect.isfunction(function) and function not in LAPACK:  # or the class of an error
             for inner in map(function.__globals__.get, function.__code__.co_names):
                 if str(getattr(inner, "__module__", "")).startswith("tracegrad.kernels"):
                     visit(inner)

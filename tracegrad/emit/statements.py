@@ -41,7 +41,7 @@ from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.index import Slot, index_text
+from tracegrad.ops.index import Slot, index_text, whole
 from tracegrad.ops.op import call, literal
 
 
@@ -178,6 +178,8 @@ class Writer:
 
     def _store(self, node: Write, name: str) -> ast.stmt:
         index = node.instr.params["index"]
+        if self.expressions.native:  # Numba's own way with an ellipsis takes a second
+            index = tuple(whole(index, len(node.output.type.shape)))
         slots = self.expressions.slots(node.instr, node.rest[:-1])
         value = self.expressions.operand(node.rest[-1], len(node.rest), node.instr)
         target = ast.Subscript(

@@ -64,3 +64,18 @@ def product_without(s, i, j):
         if k != i and k != j:
             product *= s[k]
     return product
+
+
+def pseudoinverse(x, rcond):
+    """`np.linalg.pinv`."""
+    u, sizes, vh = np.linalg.svd(np.ascontiguousarray(x), False)
+    for k in range(sizes.size):
+        kept = sizes[k] > rcond * sizes[0]
+        for j in range(vh.shape[1]):
+            vh[k, j] = vh[k, j] / sizes[k] if kept else 0.0 * sizes[k]
+    out = np.zeros((vh.shape[1], u.shape[0]), x.dtype)
+    for k in range(sizes.size):
+        for i in range(out.shape[0]):
+            for j in range(out.shape[1]):
+                out[i, j] += vh[k, i] * u[j, k]
+    return out

@@ -17,6 +17,18 @@ def chosen(condition, x, y):
     return x if condition else y
 
 
+def step_at_zero(x, middle):
+    """`np.heaviside`."""
+    if x == 0.0:
+        return middle
+    return x if x != x else (1.0 if x > 0.0 else 0.0)
+
+
+def exponent_of(x):
+    """The second of `np.frexp`."""
+    return np.int32(math.frexp(x)[1])
+
+
 def chosen_arrays(condition, x, y, zero):
     """`np.where` of three arrays of one shape; `zero` says the dtype."""
     flags, first, second = flat_of(condition), flat_of(x), flat_of(y)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracegrad.kernels.lapack import cholesky_factor, determinant, inverse, log_determinant, solution
+
 
 def dot_vectors(x, y, zero):
     """The inner product of two vectors, in four lanes."""
@@ -88,8 +90,19 @@ def spread_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
 
 def stack_of(x, grown, full):
     """An array as (batch, rows, columns), repeated where the batch of another is larger."""
-    spread = np.ascontiguousarray(x).reshape(grown) + np.zeros(full, x.dtype)
-    return spread.reshape((spread.size // max(full[-1] * full[-2], 1), full[-2], full[-1]))
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.empty(full, x.dtype)
+    spread = out.reshape(out.size)
+    for place in range(out.size):
+        left, step, source = place, 1, 0
+        for back in range(len(grown)):
+            n, length = grown[len(grown) - 1 - back], full[len(full) - 1 - back]
+            if n != 1:
+                source += left % length * step
+                step *= n
+            left //= length
+        spread[place] = flat[source]
+    return out.reshape((out.size // max(full[-1] * full[-2], 1), full[-2], full[-1]))
 
 
 def outer_product(x, y, zero):
@@ -193,38 +206,13 @@ def sum_of_diagonal(x, offset, zero):
     return total
 
 
-def solution(a, b):
-    """`np.linalg.solve`."""
-    return np.linalg.solve(np.ascontiguousarray(a), np.ascontiguousarray(b))
-
-
-def inverse(x):
-    """`np.linalg.inv`."""
-    return np.linalg.inv(np.ascontiguousarray(x))
-
-
-def determinant(x):
-    """`np.linalg.det`."""
-    return np.linalg.det(np.ascontiguousarray(x))
-
-
-def log_determinant(x):
-    """`np.linalg.slogdet`."""
-    return np.linalg.slogdet(np.ascontiguousarray(x))
-
-
-def cholesky_factor(x):
-    """`np.linalg.cholesky`."""
-    return np.linalg.cholesky(np.ascontiguousarray(x))
-
-
 def solutions(a, b, a_grown, b_grown, a_full, b_full, shape):
     """`np.linalg.solve` for stacks of matrices, shapes as for `batched_product`."""
     matrices = stack_of(a, a_grown, a_full)
     right = stack_of(b, b_grown, b_full)
     out = np.empty(right.shape, right.dtype)
     for k in range(matrices.shape[0]):
-        out[k] = np.linalg.solve(matrices[k], right[k])
+        out[k] = solution(matrices[k], right[k])
     return out.reshape(shape)
 
 
@@ -233,7 +221,7 @@ def inverses(x):
     matrices = stack_of(x, x.shape, x.shape)
     out = np.empty(matrices.shape, x.dtype)
     for k in range(matrices.shape[0]):
-        out[k] = np.linalg.inv(matrices[k])
+        out[k] = inverse(matrices[k])
     return out.reshape(x.shape)
 
 
@@ -242,7 +230,7 @@ def cholesky_factors(x):
     matrices = stack_of(x, x.shape, x.shape)
     out = np.empty(matrices.shape, x.dtype)
     for k in range(matrices.shape[0]):
-        out[k] = np.linalg.cholesky(matrices[k])
+        out[k] = cholesky_factor(matrices[k])
     return out.reshape(x.shape)
 
 
@@ -251,7 +239,7 @@ def determinants(x):
     matrices = stack_of(x, x.shape, x.shape)
     out = np.empty(matrices.shape[0], x.dtype)
     for k in range(matrices.shape[0]):
-        out[k] = np.linalg.det(matrices[k])
+        out[k] = determinant(matrices[k])
     return out.reshape(x.shape[:-2])
 
 
@@ -260,5 +248,5 @@ def log_determinants(x):
     matrices = stack_of(x, x.shape, x.shape)
     signs, logs = np.empty(matrices.shape[0], x.dtype), np.empty(matrices.shape[0], x.dtype)
     for k in range(matrices.shape[0]):
-        signs[k], logs[k] = np.linalg.slogdet(matrices[k])
+        signs[k], logs[k] = log_determinant(matrices[k])
     return signs.reshape(x.shape[:-2]), logs.reshape(x.shape[:-2])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.kernels.bessel import bessel_i0, bessel_i1
 from tracegrad.ops.compare import sign
 from tracegrad.ops.elementary import cos, exp, sin
 from tracegrad.ops.families import Unknown, case, elementwise, positive
@@ -27,8 +28,8 @@ def scaled(name: str, partial: Callable[..., Any]) -> Op:
     return of_order(name, partial, argument="v", dtype=by_ufunc(name))
 
 
-i0: Op = special("i0", lambda z, x: i1(x), domain=positive)
-i1: Op = special("i1", lambda z, x: 0.5 * (i0(x) + iv(2, x)), domain=positive)
+i0: Op = special("i0", lambda z, x: i1(x), domain=positive, one=bessel_i0)
+i1: Op = special("i1", lambda z, x: 0.5 * (i0(x) + iv(2, x)), domain=positive, one=bessel_i1)
 i0e: Op = special("i0e", lambda z, x: i1e(x) - sign(x) * z, domain=positive)
 i1e: Op = special("i1e", lambda z, x: 0.5 * (i0e(x) + ive(2, x)) - sign(x) * z, domain=positive)
 k0: Op = special("k0", lambda z, x: -k1(x), domain=positive)

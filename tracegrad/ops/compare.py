@@ -57,6 +57,18 @@ bitwise_count: Op = elementwise(np.bitwise_count, passes_zero=True, domain=(0, 7
 isnan: Op = elementwise(np.isnan, passes_zero=True)
 isinf: Op = elementwise(np.isinf, passes_zero=True)
 isfinite: Op = elementwise(np.isfinite, passes_zero=True)
+
+
+def _of_numbers(kernel: Any) -> Any:
+    """A kernel for one element of float64; arrays go through loops that call it."""
+
+    def native(instr: Instr) -> Any:
+        alone = not instr.outputs[0].shape and all(a.dtype == np.float64 for a in instr.inputs)
+        return (kernel,) if alone else False
+
+    return native
+
+
 signbit: Op = elementwise(np.signbit, passes_zero=True)
 sign: Op = elementwise(np.sign, passes_zero=True)
 floor: Op = elementwise(np.floor, passes_zero=True)
@@ -64,8 +76,8 @@ ceil: Op = elementwise(np.ceil, passes_zero=True)
 rint: Op = elementwise(np.rint, passes_zero=True)
 trunc: Op = elementwise(np.trunc, passes_zero=True)
 nextafter: Op = elementwise(np.nextafter, passes_zero=True)
-spacing: Op = elementwise(np.spacing, passes_zero=True, native=False)
-heaviside: Op = elementwise(np.heaviside, passes_zero=True, native=False)
+spacing: Op = elementwise(np.spacing, passes_zero=True)
+heaviside: Op = elementwise(np.heaviside, passes_zero=True, native=_of_numbers(kernels.step_at_zero))
 exponent: Op = elementwise(
     lambda x: np.frexp(x)[1],
     passes_zero=True,
@@ -75,7 +87,7 @@ exponent: Op = elementwise(
     emit=lambda inputs, instr: ast.Subscript(
         value=call("np.frexp", inputs[0]), slice=literal(1), ctx=ast.Load()
     ),
-    native=False,
+    native=_of_numbers(kernels.exponent_of),
 )
 """The power of two that `np.frexp` splits off."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import reductions as kernels
+from tracegrad.kernels import vectors
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import bilinear, case, cast, linear
 from tracegrad.ops.op import Op, call
@@ -134,6 +135,16 @@ argsort: Op = Op(
 )
 """Stable, so that ties come out the same in every tier."""
 
+
+def _native_search(instr: Instr) -> Any:
+    (row, numbers), right = instr.inputs, instr.params["side"] == "right"
+    if -1 in (*row.shape, *numbers.shape) or any(x.dtype.kind not in "fiu" for x in instr.inputs):
+        return False
+    if not numbers.shape:
+        return vectors.place_of_number, right
+    return vectors.places_of, right, tuple(numbers.shape)
+
+
 searchsorted: Op = Op(
     "searchsorted",
     np.searchsorted,
@@ -142,6 +153,7 @@ searchsorted: Op = Op(
     emit=lambda inputs, instr: call(
         "np.searchsorted", *inputs, **({"side": "right"} if instr.params["side"] == "right" else {})
     ),
+    native=_native_search,
     sample=(
         case(np.array([0.1, 0.5, 0.9]), (4,), side="left"),
         case(np.array([0.1, 0.5, 0.9]), (2, 3), side="right"),
@@ -170,10 +182,19 @@ def _valid(long: Any, short: Any) -> Any:
     return convolve(long, short, mode="valid")
 
 
+def _native_convolve(instr: Instr) -> Any:
+    out, (x, y) = instr.outputs[0], instr.inputs
+    if out.dtype.kind != "f" or -1 in (*x.shape, *y.shape):
+        return False
+    start = y.shape[0] - 1 if instr.params["mode"] == "valid" else 0
+    return vectors.convolved, start, out.shape[0], out.dtype.type(0)
+
+
 convolve: Op = bilinear(
     np.convolve,
     _convolve_vjp,
     result_type=_convolved_type,
+    native=_native_convolve,
     sample=(
         case((4,), (3,), mode="full"),
         case((2,), (4,), mode="full"),

@@ -35,12 +35,13 @@ from tracegrad.ops.op import Op, call
 from tracegrad.ops.shape import concatenate, diag, diagonal, expand_dims, tril, triu
 
 
-def _native(kernel: Any) -> Callable[[Instr], Any]:
-    """Numba has LAPACK for one matrix of one float dtype."""
+def _native(kernel: Any, *params: str) -> Callable[[Instr], Any]:
+    """Numba has LAPACK for one matrix of one float dtype; the kernel takes these static parameters."""
 
     def native(instr: Instr) -> Any:
         x = instr.inputs[0]
-        return (kernel,) if x.dtype.kind == "f" and x.ndim == 2 and x.type.size else False
+        fits = x.dtype.kind == "f" and x.ndim == 2 and x.type.size
+        return (kernel, *(instr.params[name] for name in params)) if fits else False
 
     return native
 
@@ -271,7 +272,7 @@ pinv: Op = Op(
     vjp=_pinv_vjp,
     jvp=_pinv_jvp,
     callee="np.linalg.pinv",
-    native=False,
+    native=_native(kernels.pseudoinverse, "rcond"),
     sample=(
         case((3, 3), rcond=1e-15),
         case((4, 2), rcond=1e-15),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.types import ArrayType
-from tracegrad.kernels import decompositions, products
+from tracegrad.kernels import decompositions, lapack, products
 from tracegrad.ops.families import case, cast
 from tracegrad.ops.linalg import (
     check_square,
@@ -112,7 +112,7 @@ det: Op = Op(
     vjp=lambda g, z, x: (cast(on_matrix(g) * transposed(adjugate(x)), x.dtype),),
     jvp=lambda tangents, z, x: cast(trace_of_product(adjugate(x), tangents[0]), z.dtype),
     callee="np.linalg.det",
-    native=native_lapack(products.determinant, products.determinants),
+    native=native_lapack(lapack.determinant, products.determinants),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 """Its derivatives of first and second order exist at singular matrices too; the third is refused there by NumPy."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
+from tracegrad.kernels import lapack
 from tracegrad.kernels import products as kernels
 from tracegrad.ops.families import (
     bilinear,
@@ -259,7 +260,7 @@ solve: Op = Op(
     vjp=_solve_vjp,
     jvp=_solve_jvp,
     callee="np.linalg.solve",
-    native=native_lapack(kernels.solution, kernels.solutions),
+    native=native_lapack(lapack.solution, kernels.solutions),
     sample=(
         case(regular(3, 3), (3,)),
         case(regular(3, 3), (3, 2)),
@@ -283,7 +284,7 @@ inv: Op = Op(
     vjp=lambda g, z, x: (cast(-(transposed(z) @ g @ transposed(z)), x.dtype),),
     jvp=lambda tangents, z, x: cast(-(z @ tangents[0] @ z), z.dtype),
     callee="np.linalg.inv",
-    native=native_lapack(kernels.inverse, kernels.inverses),
+    native=native_lapack(lapack.inverse, kernels.inverses),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
@@ -331,7 +332,7 @@ slogdet: Op = Op(
     jvp=_slogdet_jvp,
     callee="np.linalg.slogdet",
     n_outputs=2,
-    native=native_lapack(kernels.log_determinant, kernels.log_determinants),
+    native=native_lapack(lapack.log_determinant, kernels.log_determinants),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
@@ -381,7 +382,7 @@ cholesky: Op = Op(
     vjp=_cholesky_vjp,
     jvp=_cholesky_jvp,
     callee="np.linalg.cholesky",
-    native=native_lapack(kernels.cholesky_factor, kernels.cholesky_factors),
+    native=native_lapack(lapack.cholesky_factor, kernels.cholesky_factors),
     sample=(case(definite(3, 3)), case(definite(2, 2, 2))),
 )
 """NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""

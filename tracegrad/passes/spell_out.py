@@ -19,13 +19,15 @@ from tracegrad.ops.arithmetic import add, divide, multiply, subtract
 from tracegrad.ops.compare import isfinite, where
 from tracegrad.ops.elementary import exp, log, sqrt
 from tracegrad.ops.families import astype, broadcast_to
-from tracegrad.ops.index import zeros
+from tracegrad.ops.index import index_set, zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
 from tracegrad.ops.shape import reshape
 from tracegrad.passes.positions import checked_arrays
 from tracegrad.passes.products import contraction, matrices, needless_copy, outer_products
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
+
+MANY = 32  # arrays beside each other that are a loop each
 
 
 def spell_out(trace: Trace) -> Trace:
@@ -108,6 +110,23 @@ def _filled(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return expression(broadcast_to, value, shape=shape)
 
 
+def _side_by_side(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """concatenate(x, y) and stack(x, y) -> zeros, with each written into its place; the first axis needs no loops"""
+    axis, out, new = step.params["axis"], step.outputs[0], step.op.name == "stack"
+    many = len(step.inputs) > MANY or not step.inputs[0].shape or (axis == 0 and not new)
+    if many or -1 in out.shape or any(-1 in x.shape for x in step.inputs):
+        return None
+    found: Term = expression(zeros, shape=tuple(out.shape), dtype=out.dtype)
+    start = 0
+    for x in step.inputs:
+        n = 1 if new else x.shape[axis]
+        part = start if new else slice(start, start + n)
+        if x.type.size:
+            found = expression(index_set, found, x, index=(*[slice(None)] * axis, part))
+        start += n
+    return found
+
+
 _RULES: dict[str, tuple[Rule, ...]] = {
     "mean": _reduction(_mean),
     "norm": _reduction(_norm),
@@ -123,4 +142,6 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "index_add": (checked_arrays,),
     "index_set": (checked_arrays,),
     "full_like": (_filled,),
+    "concatenate": (_side_by_side,),
+    "stack": (_side_by_side,),
 }

@@ -204,8 +204,6 @@ class Reads:
             self.guards.append(Read(root, path, "length", (kind, len(value))))
             read = (self.read(v, root, (*path, ("item", i))) for i, v in enumerate(value))
             return kind([self.contents(v, objects) for v in read])
-        if kind is types.MethodType and objects == "same":
-            self.pin(value.__self__)
         if origin is None:
             return value
         root, path = origin

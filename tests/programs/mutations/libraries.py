@@ -6,11 +6,9 @@ import array
 import decimal
 import functools
 import os
-import types
 
 import numpy as np
 import scipy.interpolate
-import scipy.optimize
 import scipy.sparse
 
 import tests.programs.outside as outside
@@ -381,35 +379,4 @@ def _():
     return (
         lambda x: (-outside.model @ x).sum(),
         put(model=scipy.sparse.csr_array(np.diag([4.0, 2.0, 3.0]))),
-    )
-
-
-def _unknown(x, scale, model):
-    return x**3 + x - scale * model.weight
-
-
-@case("object among the arguments of a solver")
-def _():
-    return (
-        lambda x: scipy.optimize.brentq(_unknown, -9.0, 9.0, args=(x[0] + x[1] * x[2], outside.model)),
-        lambda: setattr(outside.model, "weight", 4.0),
-        lambda: setattr(outside.model, "weight", 5),
-        put(model=types.SimpleNamespace(weight=7.0)),
-    )
-
-
-@case("method given to a solver")
-def _():
-    class Equation:
-        def __init__(self, weight):
-            self.weight = weight
-
-        def asked(self, x, scale):
-            return x**3 + x - scale * self.weight
-
-    outside.model = Equation(2.0)
-    return (
-        lambda x: scipy.optimize.brentq(outside.model.asked, -9.0, 9.0, args=(x[0] + x[1] * x[2],)),
-        lambda: setattr(outside.model, "weight", 4.0),
-        put(model=Equation(7.0)),
     )
