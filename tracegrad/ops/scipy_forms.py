@@ -30,6 +30,7 @@ COMPLEX = frozenset(
         "scipy.linalg.svdvals",
         "scipy.linalg.expm",
         "scipy.linalg.sqrtm",
+        "scipy.linalg.solve_sylvester",
         "scipy.linalg.block_diag",
         "scipy.signal.convolve",
         "scipy.signal.fftconvolve",
