@@ -15,6 +15,7 @@ import pytest
 import tracegrad as tg
 from tracegrad.dispatch.entry import FILE
 from tracegrad.dispatch.events import Stats
+from tracegrad.errors import InPlaceError
 from tracegrad.tensor import capture
 
 
@@ -337,3 +338,16 @@ def test_a_function_that_works_in_threads_of_its_own() -> None:
 
     g = tg.grad(f)
     assert g(2.0, 1) == 6.0
+
+
+def test_a_ravel_that_is_a_copy_in_one_layout_is_none_in_another() -> None:
+    def written(x: Any) -> Any:
+        flat = np.ravel(x)
+        flat[0] = 5.0
+        return (flat * x).sum()
+
+    gradient, x = tg.value_and_grad(written, jit="python"), np.arange(1.0, 7.0)
+    value, bar = gradient(x[::2])
+    assert value == 5 + 9 + 25 and bar.tolist() == [5.0, 6.0, 10.0] and x[0] == 1.0
+    with pytest.raises(InPlaceError, match="caller"):
+        gradient(x[::2].copy())

@@ -49,6 +49,16 @@ def ravel_of_a_transpose_is_a_copy(x):
 
 
 @written()
+def ravel_of_parts_with_gaps_is_a_copy(x):
+    a, b = x * 1.0, np.outer(x, W)
+    r, s, t = np.ravel(a[::2]), a[::-1].ravel(), np.ravel(b[:, :1])
+    r[0], s[0], t[0] = 100 * x[1], 7 * x[0], 5 * x[2]
+    u = b[1:2, ::2].reshape(-1)
+    u[0] = x[3]
+    return (a * W).sum() + (b * M).sum() + r[1] * s[1] + t.sum() + u[1]
+
+
+@written()
 def through_the_transpose(x):
     a = np.outer(x, W)
     a.T[0] = x * 2

@@ -70,7 +70,14 @@ def reshape(a: Any, shape: Any, order: str | None = "C") -> Any:
 @answers(np.ravel)
 def ravel(a: Any, order: str | None = "C") -> Any:
     a = operand(a)
-    return reshape(a if in_rows(a, order, "np.ravel") else transpose(a), (-1,))
+    flat = reshape(a if in_rows(a, order, "np.ravel") else transpose(a), (-1,))
+    value = getattr(flat, "value", flat)
+    if not isinstance(value, np.ndarray) or value.flags.c_contiguous:
+        return flat
+    found = copy(flat)  # a view with gaps is what `reshape` gives, and `ravel` never does
+    if is_traced(a):
+        a.recorder.reshaped(a.value, found.value)
+    return found
 
 
 @answers(np.transpose, np.permute_dims)

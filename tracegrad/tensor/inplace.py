@@ -141,6 +141,9 @@ class Writes:
         """What NumPy takes for an array, with the tensors that stand in its lists."""
         return as_value(value)
 
+    def reshaped(self, base: Any, made: Any) -> None:
+        """Memory lies as it lies: what an eager tensor shares is known, and asked for by nobody later."""
+
     def assign(self, target: Any, key: Any, value: Any) -> None:
         """`target[key] = value`."""
         key, value = self.plain_key(key, target.shape), self.as_array(value)

@@ -97,7 +97,7 @@ class Methods:
     addmm, addmv, baddbmm, cross, kron, vdot = q.addmm, q.addmv, q.baddbmm, q.cross, f.kron, q.vdot
     matrix_power, matrix_exp, slogdet, logdet = q.matrix_power, q.matrix_exp, q.slogdet, q.logdet
 
-    reshape, flatten, ravel = g.reshape, g.flatten, g.flatten
+    reshape, flatten = g.reshape, g.flatten
     squeeze, unsqueeze, expand, broadcast_to = g.squeeze, g.unsqueeze, g.expand, g.broadcast_to
     swapaxes, t, permute, movedim = g.swapaxes, g.t, g.permute, g.movedim
     repeat, tile, flip, roll = g.repeat, g.tile, g.flip, g.roll
