@@ -19,8 +19,9 @@ from tracegrad.compiler.arrays import BYTE, WORD, Array
 POINTER = BYTE.as_pointer()
 STATUS = ir.IntType(32)
 WORK = 1 << 20  # multiplications; OpenBLAS has kernels of their own for small products
-ROOM = 1 << 19  # elements of all three matrices, which then stay in the second cache
+ROOM = 1 << 21  # bytes of all three matrices, which then stay in the second cache
 KINDS = {types.float32: "s", types.float64: "d"}
+SIZES = {types.float32: 4, types.float64: 8}
 
 
 def fits(x: Any, y: Any) -> bool:
@@ -56,7 +57,7 @@ def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added:
     elements = builder.add(builder.mul(rows, columns), builder.mul(length, builder.add(rows, columns)))
     conditions = (
         (work, ">=", WORK),
-        (elements, "<=", ROOM),
+        (elements, "<=", ROOM // SIZES[x.type.dtype]),
         (rows, ">=", tiles.HEIGHTS[width][0]),
         (columns, ">=", tiles.REGISTERS * width // 4),
     )
