@@ -59,6 +59,8 @@ def _fits(write: Write, memory: Memory) -> bool:
     if not sharing:
         return True
     views = {v for value in sharing for v in memory.upstream(value) if _is_small_view(v, source)}
+    if not views:
+        return False
     before = {v: memory.sources[v] for v in views}
     memory.change({view: [] for view in views})
     if memory.shared_after(write, memory.owners(source)):
