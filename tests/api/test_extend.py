@@ -254,3 +254,15 @@ def test_two_primitives_of_one_name_keep_apart() -> None:
     one, two = made(1.0), made(2.0)
     np.testing.assert_allclose(tg.grad(lambda x: np.sum(one(x) * two(x)))(X), 4.0 * X)
     np.testing.assert_allclose(tg.hessian(lambda x: np.sum(two(x) * one(x)))(X), 4.0 * np.eye(3))
+
+
+def test_with_both_rules_each_direction_has_its_own():
+    @primitive
+    def f(x):
+        return np.array([x[0] * x[1], x[0] ** 2])
+
+    defvjp(f, lambda ans, x: lambda g: np.array([g[0] * x[1] + 2 * g[1] * x[0], g[0] * x[0]]))
+    defjvp(f, lambda t, ans, x: np.array([t[0] * x[1] + x[0] * t[1], 2 * x[0] * t[0]]))
+    x = np.array([2.0, 3.0])
+    assert tg.jvp(lambda x: f(x), (x,), (np.array([1.0, 0.5]),))[1].tolist() == [4.0, 4.0]
+    assert tg.vjp(lambda x: f(x), x)[1](np.array([1.0, 0.5])).tolist() == [5.0, 2.0]

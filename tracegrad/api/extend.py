@@ -139,7 +139,8 @@ class _Pattern:
         if None in known.values():
             return None
         assert owner is not None
-        function = self._pulled(k, known["vjp"]) if "vjp" in known else self._pushed(k, known["jvp"])
+        way = word if word in known else next(iter(known))
+        function = self._pulled(k, known["vjp"]) if way == "vjp" else self._pushed(k, known["jvp"])
         if word not in known:
             function = transposed(
                 function, (lambda z, inputs: z) if "vjp" in known else lambda z, inputs: inputs[k]
