@@ -7,6 +7,7 @@ import pytest
 
 import tracegrad as tg
 from tests.programs import strangers, strangers_more
+from tracegrad.ir.verify import verify
 
 PROGRAMS = [*strangers.PROGRAMS, *strangers_more.PROGRAMS]
 OF_NINE = {"ising_energy", "pagerank"}
@@ -24,6 +25,8 @@ def test_value_and_derivatives(program):
         value, found = gradient(x)
         assert value == pytest.approx(program(x), rel=1e-12)
         assert found == pytest.approx(slopes, rel=1e-5, abs=2e-6 * scale)
+    if gradient.last is not None:  # else it runs on the tape
+        verify(gradient.last.built.trace)
     value, slope = tg.jvp(program, jit="python")((x,), (direction,))
     assert value == pytest.approx(program(x), rel=1e-12)
     assert slope == pytest.approx(slopes @ direction, rel=1e-5, abs=5e-6 * scale)

@@ -163,6 +163,15 @@ class Branches:
             return True
         return any(atom in step.outputs for steps in self._blocks(place) for step in reversed(steps))
 
+    def _is_made_around(self, place: int, atom: Atom) -> bool:
+        """Whether the block around an open structure may read this."""
+        if not isinstance(atom, Var) or atom in self.recording.inputs:
+            return True
+        frame = self.frames[place]
+        if not isinstance(frame, Straight) and any(atom in step.outputs for step in reversed(frame.outer)):
+            return True
+        return any(self._is_made_in(i, atom) for i in range(place))
+
     def is_visible(self, atom: Atom) -> bool:
         """Whether the block that is being recorded may read this."""
         atom = substituted(atom, self.alias)
@@ -200,8 +209,8 @@ class Branches:
             frame = self.frames[i]
             if isinstance(frame, Straight):
                 continue
-            if any(self._is_made_in(i, atom) for atom in atoms):
-                break
+            if not all(self._is_made_around(i, atom) for atom in atoms):
+                break  # made in here, or by an iteration before this one
             steps = frame.outer
         around, self.recording.steps = self.recording.steps, steps
         try:
