@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import itertools
 import types
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -234,6 +234,16 @@ def _function_again(form: _Made, leaves: Sequence[Any], made: dict[int, Any]) ->
 def again(form: Any, leaves: Sequence[Any]) -> Any:
     """The value of this form with these leaves."""
     return _again(form, leaves, {})
+
+
+def objects_in(form: Any) -> Iterator[Any]:
+    """The objects of the user's that stay what they are in a form: what is read of them may change."""
+    if isinstance(form, _Same):
+        if not isinstance(form.value, (types.FunctionType, types.CellType, *_WHOLE)):
+            yield form.value
+    elif isinstance(form, _Made):
+        for part in form.parts:
+            yield from objects_in(part)
 
 
 def take_apart(value: Any) -> Apart:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.dispatch.apart import again, take_apart
+from tracegrad.dispatch.apart import again, objects_in, take_apart
 from tracegrad.dispatch.dispatcher import Dispatcher
 from tracegrad.dispatch.steps import aside, differentiable, transposed
 from tracegrad.errors import UnsupportedError
@@ -213,6 +213,10 @@ class Equation:
         return np.concatenate([x, free, np.asarray([*solution.numbers], float)])
 
     def _call(self, inputs: Sequence[Any]) -> Call:
+        session = outer_session()
+        if session is not None:  # what the derivative reads of them is guarded
+            for held in objects_in(self.form):
+                session.reads.track(held, held, ())
         call: Call = again(self.form, self.packing.leaves(*inputs))
         return call
 

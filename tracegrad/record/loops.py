@@ -375,7 +375,6 @@ class Structures(Running):
         """Write the loop step; returns the values of its names."""
         recording, one = self.recording, frame.first or frame.current
         assert one is not None
-        self.restore_lists(frame)
         if frame.count >= FIRST:
             self.found.add(frame)
         recording.steps = frame.outer

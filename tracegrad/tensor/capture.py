@@ -135,6 +135,8 @@ def run_taped(
 def _session(recording: Recording) -> Iterator[Session]:
     """A capture under way in this thread; nothing of it is left, however it ends."""
     session = Session(recording)
+    if running.sessions:
+        session.reads.inherit(running.sessions[-1].reads)
     running.sessions.append(session)
     under_way.append(session)
     try:

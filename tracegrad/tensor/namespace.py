@@ -209,8 +209,9 @@ class Marks(Lookups, Operators, Edges, Stores):
             return by_items(self.session.run)
         solver = solver_of(function)
         if solver is not None:
-            named = {k: self.reads.contents(v) for k, v in keywords.items()}
-            return solver(*map(self.reads.contents, args), **named)
+            # Whatever it is handed it asks again at each call: the guards are that these are the same objects.
+            named = {k: self.reads.contents(v, "same") for k, v in keywords.items()}
+            return solver(*(self.reads.contents(a, "same") for a in args), **named)
         ours = our_op(function, traced)
         if ours is not None:
             takes_functions = getattr(ours, "takes_functions", False)

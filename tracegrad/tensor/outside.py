@@ -61,6 +61,12 @@ class Reads:
         entry = self._paths.get(id(value))
         return None if entry is None or entry[0] is not value else entry[1:]
 
+    def inherit(self, outer: Reads) -> None:
+        """Objects that are where reads start are so in a capture inside this one too."""
+        for value, root, path in outer._paths.values():
+            if value is root and not path:
+                self.track(value, value, ())
+
     def track(self, value: Any, root: Any, path: tuple[Step, ...]) -> None:
         """Remember where an object came from; one that two paths lead to must be one object at each call."""
         known = self._paths.setdefault(id(value), (value, root, path))
@@ -204,6 +210,8 @@ class Reads:
             self.guards.append(Read(root, path, "length", (kind, len(value))))
             read = (self.read(v, root, (*path, ("item", i))) for i, v in enumerate(value))
             return kind([self.contents(v, objects) for v in read])
+        if kind is types.MethodType and objects == "same":
+            self.pin(value.__self__)
         if origin is None:
             return value
         root, path = origin

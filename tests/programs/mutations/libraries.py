@@ -6,9 +6,11 @@ import array
 import decimal
 import functools
 import os
+import types
 
 import numpy as np
 import scipy.interpolate
+import scipy.optimize
 import scipy.sparse
 
 import tests.programs.outside as outside
@@ -379,4 +381,50 @@ def _():
     return (
         lambda x: (-outside.model @ x).sum(),
         put(model=scipy.sparse.csr_array(np.diag([4.0, 2.0, 3.0]))),
+    )
+
+
+def _unknown(x, scale, model):
+    return x**3 + x - scale * model.weight
+
+
+@case("object among the arguments of a solver")
+def _():
+    return (
+        lambda x: scipy.optimize.brentq(_unknown, -9.0, 9.0, args=(x[0] + x[1] * x[2], outside.model)),
+        lambda: setattr(outside.model, "weight", 4.0),
+        lambda: setattr(outside.model, "weight", 5),
+        put(model=types.SimpleNamespace(weight=7.0)),
+    )
+
+
+@case("method given to a solver")
+def _():
+    class Equation:
+        def __init__(self, weight):
+            self.weight = weight
+
+        def asked(self, x, scale):
+            return x**3 + x - scale * self.weight
+
+    outside.model = Equation(2.0)
+    return (
+        lambda x: scipy.optimize.brentq(outside.model.asked, -9.0, 9.0, args=(x[0] + x[1] * x[2],)),
+        lambda: setattr(outside.model, "weight", 4.0),
+        put(model=Equation(7.0)),
+    )
+
+
+@case("object in residuals that a solver makes small")
+def _():
+    def residuals(y, scale, model):
+        return np.stack([y[0] - scale * model.weight, y[1] ** 3 - y[0]])
+
+    close = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+    return (
+        lambda x: scipy.optimize.least_squares(
+            residuals, [1.0, 1.0], args=(x[0] * x[1], outside.model), **close
+        ).x[1],
+        lambda: setattr(outside.model, "weight", 4.0),
+        lambda: setattr(outside.model, "weight", 5),
     )
