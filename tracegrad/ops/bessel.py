@@ -87,6 +87,8 @@ _TERMS = 64  # of a series whose terms fall as exp(-j**2 / (2 * kappa)), kappa b
 
 
 def _moment(n: Any, x: Any, kappa: Any) -> Any:
+    if np.iscomplexobj(x) or np.iscomplexobj(kappa):
+        raise TypeError("the von Mises distribution is one of real numbers")
     n, x, kappa = (np.asarray(a)[..., None] for a in (n, x, kappa))
     j = np.arange(1.0, _TERMS + 1)
     ive_of = scipy_special().ive

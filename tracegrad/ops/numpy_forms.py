@@ -19,6 +19,7 @@ from tracegrad.ir import types
 from tracegrad.ir.types import WEAK
 from tracegrad.ops.families import astype, broadcast_to
 from tracegrad.ops.shape import stack
+from tracegrad.ops.symbol import Symbol
 
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 """NumPy's callables, each with ours."""
@@ -109,6 +110,8 @@ def refusing_as(theirs: Callable[..., Any], ours: Callable[..., Any]) -> Callabl
         except ShapeError:  # of eager tensors: in PyTorch's words
             raise
         except REFUSALS as refusal:
+            if any(isinstance(a, Symbol) for a in _each((*args, *keywords.values()))):
+                raise  # a rule of ours: there are no values to ask NumPy with
             error = numpys_error(theirs, args, keywords)
             _add_eager_line(error or refusal, (*args, *keywords.values()))
             if error is None:

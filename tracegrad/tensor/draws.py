@@ -220,7 +220,8 @@ class Draws:
         if name == "choice":
             place = self._drawn(owner, origin, name, (size, *args[1:]), rest)
             if not is_number(array.dtype):  # names, dates: which ones is guarded
-                return np.take(self.recording.array(array), np.asarray(place), axis)
+                names = self.recording.array(array) if is_traced(array) else array
+                return np.take(names, np.asarray(place), axis)
             return FUNCTIONS[np.take](array, place, axis=axis)
         if name == "shuffle" and not is_traced(values):
             return self._refused(name)
