@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import tracegrad as tg
+from tests.drawing import one_of
 
 DTYPES = [
     "bool",
@@ -72,13 +72,13 @@ def agrees(function: Any, *args: Any, jit: str = "python") -> None:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.sampled_from(UNARY), st.sampled_from([*ARRAYS, *SCALARS]))
+@given(one_of(UNARY), one_of([*ARRAYS, *SCALARS]))
 def test_ufuncs_of_one_argument(ufunc, x):
     agrees(lambda x: ufunc(x), x)
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
-@given(st.sampled_from(BINARY), st.sampled_from([*ARRAYS, *NUMBERS]), st.sampled_from([*ARRAYS, *SCALARS]))
+@given(one_of(BINARY), one_of([*ARRAYS, *NUMBERS]), one_of([*ARRAYS, *SCALARS]))
 def test_ufuncs_of_two_arguments(ufunc, x, y):
     agrees(lambda x, y: ufunc(x, y), x, y)
     agrees(lambda x, y: ufunc(x, y), y, x)
@@ -86,9 +86,9 @@ def test_ufuncs_of_two_arguments(ufunc, x, y):
 
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(
-    st.sampled_from(OPERATORS),
-    st.sampled_from([*ARRAYS, *SCALARS]),
-    st.sampled_from([*ARRAYS, *SCALARS, *NUMBERS]),
+    one_of(OPERATORS),
+    one_of([*ARRAYS, *SCALARS]),
+    one_of([*ARRAYS, *SCALARS, *NUMBERS]),
 )
 def test_operators(symbol, x, y):
     if symbol is operator.pow and x.dtype == bool and type(y) is int:

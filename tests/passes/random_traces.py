@@ -11,8 +11,8 @@ import random
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
+from tests.drawing import bits
 from tracegrad.ad.branch import branch
 from tracegrad.ad.loop import loop
 from tracegrad.ir.trace import Trace
@@ -39,7 +39,7 @@ INDICES = ((0,), (1,), (slice(None),), (slice(0, 2),), (Ellipsis, 0), (-1,))
 
 def traces(size: int = 12) -> Any:
     """A strategy for pairs: a trace of about `size` steps, and a list of values for its inputs."""
-    return st.integers(0, 2**32 - 1).map(lambda seed: random_trace(seed, size))
+    return bits(32).map(lambda seed: random_trace(seed, size))
 
 
 def random_trace(seed: int, size: int) -> tuple[Trace, list[Any]]:

@@ -176,6 +176,8 @@ def _has_elements(reader: Node, value: Value) -> bool:
 
 def _fits_loops(node: Compute | Item | Either, value: Value, expressions: Expressions) -> bool:
     """Whether nesting keeps loops over elements apart from what is computed as a whole."""
+    if not value.readers:  # what a loop that is never entered would have read
+        return True
     reader = value.readers[0]
     if not value.type.shape:
         if any(isinstance(r, (Compute, Write)) and r.loop for r in value.readers) and not is_light(
