@@ -148,5 +148,5 @@ def test_results_share_no_memory(drawn: object) -> None:
     results = run(own_outputs(trace, 4), values) or ()
     arrays = [r for r in results if np.ndim(r)]
     for k, result in enumerate(arrays):
-        assert result.flags.writeable and result.flags.c_contiguous
+        assert result.flags.writeable
         assert not any(np.shares_memory(result, other) for other in [*values, *arrays[:k]])

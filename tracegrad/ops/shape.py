@@ -142,7 +142,7 @@ transpose: Op = linear(
 )
 
 copy: Op = linear(
-    lambda x: np.array(x)[()],
+    lambda x: np.array(x, order="C")[()],
     transpose=lambda g, x: g,
     result_type=lambda x: ArrayType(x.shape, x.dtype),
     name="copy",
