@@ -16,7 +16,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.dispatch.apart import again, take_apart
 from tracegrad.dispatch.dispatcher import Dispatcher
-from tracegrad.dispatch.implicit import Call, Equation, Packing, Solution, Solver, count
+from tracegrad.dispatch.implicit import Call, Equation, Packing, Solution, Solver
 from tracegrad.dispatch.steps import aside, differentiable, transposed
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops.called import Called
@@ -33,23 +33,20 @@ def _run(theirs: Callable[..., Any], call: Call) -> Solution:
     found = theirs(**given, **call["options"])
     if call["t_eval"] is not None and found.y.shape[1] != np.size(call["t_eval"]):
         raise RuntimeError(found.message)
-    numbers = (found.status, found.success, found.nfev, found.njev, found.nlu)
-    return Solution(found.y, numbers, found.message)
+    names = ("nfev", "njev", "nlu", "status", "success")
+    return Solution(found.y, {name: found[name] for name in names}, found.message)
 
 
 def _result(solution: Solution, call: Call) -> Any:
     times = real(value(call["t_eval"]))
-    status, success, *counts = solution.numbers
     return importlib.import_module("scipy.integrate").solve_ivp.__globals__["OdeResult"](
         t=times,
         y=solution.x.reshape((-1, times.shape[0])),
         sol=None,
         t_events=None,
         y_events=None,
-        **dict(zip(("nfev", "njev", "nlu"), map(count, counts), strict=True)),
-        status=int(status),
         message=solution.message,
-        success=bool(success),
+        **solution.told(),
     )
 
 

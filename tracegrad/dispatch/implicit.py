@@ -13,8 +13,8 @@ import functools
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,14 +33,21 @@ _KEPT = 256
 Call = dict[str, Any]
 
 
+_AS: dict[str, Callable[[Any], Any]] = {"success": bool, "converged": bool, "status": int}
+
+
 @dataclass(frozen=True)
 class Solution:
-    """What SciPy found: the unknowns, flat; numbers about them; a text; which of the unknowns may move."""
+    """What SciPy found: the unknowns, flat; numbers about them by name; a text; which of the unknowns may move."""
 
     x: Any
-    numbers: Sequence[Any] = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
     free: Any = None
+
+    def told(self) -> dict[str, Any]:
+        """The numbers as SciPy gives them: verdicts as they are, counts as whole numbers."""
+        return {name: _AS.get(name, count)(number) for name, number in self.numbers.items()}
 
 
 def count(x: Any) -> Any:
@@ -125,7 +132,8 @@ class Solver:
         z = equation.entry.step(found, inputs)
         n = equation.unknowns
         numbers = stop_gradient(z[n:])
-        solution = Solution(z[:n], numbers[n:], equation.message, numbers[:n])
+        named = {name: numbers[n + k] for k, name in enumerate(equation.names)}
+        solution = Solution(z[:n], named, equation.message, numbers[:n])
         return self.result(solution, again(apart.form, apart.leaves))
 
     def _plainly(self, call: Call) -> Any:
@@ -188,6 +196,8 @@ class Equation:
     entry : Called
         From packed leaves to unknowns, which of them may move, and numbers about them.
     unknowns : int
+    names : tuple of str
+        Of the numbers about them.
     message : str
         Of the last run.
     """
@@ -195,6 +205,7 @@ class Equation:
     def __init__(self, solver: Solver, form: Any, packing: Packing) -> None:
         self.solver, self.form, self.packing = solver, form, packing
         self.unknowns, self.message = 0, ""
+        self.names: tuple[str, ...] = ()
         name = solver.name.rpartition(".")[2]
         self.entry = Called(
             name,
@@ -208,9 +219,9 @@ class Equation:
     def _solved(self, *inputs: Any) -> Any:
         solution = self.solver.run(self.solver.theirs, self._call(inputs))
         x = np.ravel(np.asarray(solution.x, float))
-        self.unknowns, self.message = x.size, solution.message
+        self.unknowns, self.names, self.message = x.size, tuple(solution.numbers), solution.message
         free = np.ones(x.size) if solution.free is None else np.ravel(solution.free)
-        return np.concatenate([x, free, np.asarray([*solution.numbers], float)])
+        return np.concatenate([x, free, np.asarray([*solution.numbers.values()], float)])
 
     def _call(self, inputs: Sequence[Any]) -> Call:
         session = outer_session()

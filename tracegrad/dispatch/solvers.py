@@ -15,7 +15,7 @@ import numpy as np
 
 from tracegrad.dispatch.dispatcher import Dispatcher
 from tracegrad.dispatch.flows import SOLVE_IVP
-from tracegrad.dispatch.implicit import Call, Solution, Solver, count
+from tracegrad.dispatch.implicit import Call, Solution, Solver
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops.numpy_forms import value
 from tracegrad.ops.numpy_sampled import real
@@ -48,16 +48,27 @@ def _number(x: Any) -> Any:
     return x.reshape(())[()]
 
 
-def _outcome(**found: Any) -> Any:
-    return importlib.import_module("scipy.optimize").OptimizeResult(**found)
+def _about(found: Any, *names: str) -> dict[str, Any]:
+    """What SciPy's result says of these names; some methods do not count everything."""
+    return {name: found.get(name, 0) for name in names}
+
+
+def _outcome(solution: Solution, x: Any, fun: Any, **more: Any) -> Any:
+    """As SciPy's `OptimizeResult`."""
+    kind = importlib.import_module("scipy.optimize").OptimizeResult
+    return kind(x=x, fun=fun, **more, **solution.told(), message=solution.message)
 
 
 # --- one unknown ------------------------------------------------------------------------------------------------------
 
 
+def _reported(x: Any, report: Any) -> Solution:
+    names = ("converged", "iterations", "function_calls")
+    return Solution(x, {name: getattr(report, name) for name in names}, str(report.flag))
+
+
 def _run_bracketed(theirs: Callable[..., Any], call: Call) -> Solution:
-    x, report = theirs(**{**call, "full_output": True})
-    return Solution(x, (report.converged, report.iterations, report.function_calls), str(report.flag))
+    return _reported(*theirs(**{**call, "full_output": True}))
 
 
 def _root_equation(x: Any, call: Call) -> Any:
@@ -66,10 +77,8 @@ def _root_equation(x: Any, call: Call) -> Any:
 
 def _report(name: str, solution: Solution, call: Call) -> Any:
     """As SciPy's `RootResults`."""
-    found = importlib.import_module("scipy.optimize").RootResults(
-        _number(solution.x), count(solution.numbers[1]), count(solution.numbers[2]), 0, name
-    )
-    found.update(converged=bool(solution.numbers[0]), flag=solution.message)
+    found = importlib.import_module("scipy.optimize").RootResults(_number(solution.x), 0, 0, 0, name)
+    found.update(**solution.told(), flag=solution.message)
     return found
 
 
@@ -84,8 +93,8 @@ def _bracketed(name: str) -> Solver:
 def _run_newton(theirs: Callable[..., Any], call: Call) -> Solution:
     found, report, *_ = theirs(**{**call, "full_output": True})
     if np.ndim(call["x0"]):
-        return Solution(found, (np.all(report), 0, 0))
-    return Solution(found, (report.converged, report.iterations, report.function_calls), str(report.flag))
+        return Solution(found)
+    return _reported(found, report)
 
 
 def _newton_result(solution: Solution, call: Call) -> Any:
@@ -103,9 +112,7 @@ def _newton_result(solution: Solution, call: Call) -> Any:
 
 def _run_root_scalar(theirs: Callable[..., Any], call: Call) -> Solution:
     report = theirs(**call)
-    return Solution(
-        report.root, (report.converged, report.iterations, report.function_calls), str(report.flag)
-    )
+    return _reported(report.root, report)
 
 
 def _fixed_point_equation(x: Any, call: Call) -> Any:
@@ -117,9 +124,7 @@ def _fixed_point_equation(x: Any, call: Call) -> Any:
 
 def _run_root(theirs: Callable[..., Any], call: Call) -> Solution:
     found = theirs(**call)
-    return Solution(
-        found.x, (found.success, found.get("status", 0), found.get("nfev", 0)), str(found.message)
-    )
+    return Solution(found.x, _about(found, "success", "status", "nfev"), str(found.message))
 
 
 def _system(name: str) -> Callable[[Any, Call], Any]:
@@ -128,26 +133,20 @@ def _system(name: str) -> Callable[[Any, Call], Any]:
 
 def _root_result(solution: Solution, call: Call) -> Any:
     x = _shaped(solution.x, call)
-    return _outcome(
-        x=x,
-        fun=_of(call["fun"], x, call),
-        success=bool(solution.numbers[0]),
-        status=int(solution.numbers[1]),
-        nfev=count(solution.numbers[2]),
-        message=solution.message,
-    )
+    return _outcome(solution, x, _of(call["fun"], x, call))
 
 
 def _run_fsolve(theirs: Callable[..., Any], call: Call) -> Solution:
     x, told, verdict, message = theirs(**{**call, "full_output": True})
-    return Solution(x, (verdict, told["nfev"]), message)
+    return Solution(x, {"status": verdict, "nfev": told["nfev"]}, message)
 
 
 def _fsolve_result(solution: Solution, call: Call) -> Any:
     if not call["full_output"]:
         return solution.x
-    told = {"fvec": _of(call["func"], solution.x, call), "nfev": count(solution.numbers[1])}
-    return solution.x, told, int(solution.numbers[0]), solution.message
+    told = solution.told()
+    verdict = told.pop("status")
+    return solution.x, {**told, "fvec": _of(call["func"], solution.x, call)}, verdict, solution.message
 
 
 # --- minima -----------------------------------------------------------------------------------------------------------
@@ -181,8 +180,7 @@ def _run_minimize(theirs: Callable[..., Any], call: Call) -> Solution:
         )
     found = theirs(**call)
     free = _free(np.atleast_1d(found.x), call["bounds"])
-    told = (found.success, found.get("status", 0), found.get("nfev", 0), found.get("nit", 0))
-    return Solution(found.x, told, str(found.message), free)
+    return Solution(found.x, _about(found, "success", "status", "nfev", "nit"), str(found.message), free)
 
 
 def _minimum_equation(x: Any, call: Call) -> Any:
@@ -191,15 +189,7 @@ def _minimum_equation(x: Any, call: Call) -> Any:
 
 
 def _minimum_result(solution: Solution, call: Call) -> Any:
-    return _outcome(
-        x=solution.x,
-        fun=_number(_of(call["fun"], solution.x, call)),
-        success=bool(solution.numbers[0]),
-        status=int(solution.numbers[1]),
-        nfev=count(solution.numbers[2]),
-        nit=count(solution.numbers[3]),
-        message=solution.message,
-    )
+    return _outcome(solution, solution.x, _number(_of(call["fun"], solution.x, call)))
 
 
 def _run_along(theirs: Callable[..., Any], call: Call) -> Solution:
@@ -207,20 +197,12 @@ def _run_along(theirs: Callable[..., Any], call: Call) -> Solution:
     near = 3 * (call["options"] or {}).get("xatol", 1e-5)
     bounds = call["bounds"]
     free = None if bounds is None else _free(np.array([float(found.x)]), [tuple(bounds)], near)
-    told = (found.get("success", True), found.get("nfev", 0), found.get("nit", 0))
-    return Solution(found.x, told, str(found.get("message", "")), free)
+    return Solution(found.x, _about(found, "success", "nfev", "nit"), str(found.get("message", "")), free)
 
 
 def _along_result(solution: Solution, call: Call) -> Any:
     x = _number(solution.x)
-    return _outcome(
-        x=x,
-        fun=_of(call["fun"], x, call),
-        success=bool(solution.numbers[0]),
-        nfev=count(solution.numbers[1]),
-        nit=count(solution.numbers[2]),
-        message=solution.message,
-    )
+    return _outcome(solution, x, _of(call["fun"], x, call))
 
 
 # --- least squares ----------------------------------------------------------------------------------------------------
@@ -236,8 +218,8 @@ _LOSSES: dict[str, Callable[[Any], Any]] = {
 
 def _run_least_squares(theirs: Callable[..., Any], call: Call) -> Solution:
     found = theirs(**call)
-    told = (found.success, found.status, found.nfev)
-    return Solution(found.x, told, str(found.message), 1.0 * (np.asarray(found.active_mask) == 0))
+    free = 1.0 * (np.asarray(found.active_mask) == 0)
+    return Solution(found.x, _about(found, "success", "status", "nfev"), str(found.message), free)
 
 
 def _cost(x: Any, call: Call) -> Any:
@@ -253,15 +235,7 @@ def _cost(x: Any, call: Call) -> Any:
 
 def _least_squares_result(solution: Solution, call: Call) -> Any:
     x = solution.x
-    return _outcome(
-        x=x,
-        fun=_of(call["fun"], x, call),
-        cost=_cost(x, call),
-        success=bool(solution.numbers[0]),
-        status=int(solution.numbers[1]),
-        nfev=count(solution.numbers[2]),
-        message=solution.message,
-    )
+    return _outcome(solution, x, _of(call["fun"], x, call), cost=_cost(x, call))
 
 
 def _run_curve_fit(theirs: Callable[..., Any], call: Call) -> Solution:
@@ -271,7 +245,8 @@ def _run_curve_fit(theirs: Callable[..., Any], call: Call) -> Solution:
     )
     low, high = (call["bounds"].lb, call["bounds"].ub) if hasattr(call["bounds"], "lb") else call["bounds"]
     low, high = (np.broadcast_to(np.asarray(b, float), x.shape) for b in (low, high))
-    return Solution(x, (told["nfev"], verdict), message, _free(x, list(zip(low, high, strict=True))))
+    about = {"status": verdict, "nfev": told["nfev"]}
+    return Solution(x, about, message, _free(x, list(zip(low, high, strict=True))))
 
 
 def _misfit(x: Any, call: Call) -> Any:
@@ -302,13 +277,9 @@ def _fit_result(solution: Solution, call: Call) -> Any:
         covariance = covariance * (np.sum(residuals**2) / left) if left > 0 else np.full((n, n), np.inf)
     if not call["full_output"]:
         return x, covariance
-    return (
-        x,
-        covariance,
-        {"nfev": count(solution.numbers[0]), "fvec": residuals},
-        solution.message,
-        int(solution.numbers[1]),
-    )
+    told = solution.told()
+    verdict = told.pop("status")
+    return x, covariance, {**told, "fvec": residuals}, solution.message, verdict
 
 
 _ALL = [
