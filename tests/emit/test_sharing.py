@@ -12,7 +12,7 @@ import pytest
 import tracegrad as tg
 from tests.benchmarks.workloads import LARGE, WORKLOADS
 from tests.emit.kernel_patterns import numbers
-from tests.emit.test_rows import log_softmax, logs_of_sums, row_beside_vector, softmax
+from tests.emit.test_rows import layer_norm, log_softmax, logs_of_sums, row_beside_vector, softmax
 from tracegrad.compiler import pool
 from tracegrad.emit.printer import Line
 from tracegrad.emit.sharing import shared
@@ -172,7 +172,7 @@ def centred(x: Any, t: Any) -> Any:
 @pytest.mark.parametrize(
     "function, argnums",
     [
-        *((f, (0,)) for f in (softmax, log_softmax, logs_of_sums, row_beside_vector)),
+        *((f, (0,)) for f in (softmax, log_softmax, logs_of_sums, layer_norm, row_beside_vector)),
         *((f, wrt) for f in (losses, centred) for wrt in ((0,), (0, 1))),
     ],
 )

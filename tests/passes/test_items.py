@@ -21,6 +21,18 @@ from tracegrad.passes.cse import share
 from tracegrad.passes.simplify import simplify
 
 RULES = [
+    (
+        "a = index_add(v, k, x, index=(Slot(0),)); b = index_add(a, y, index=(1,)); c = add(w, b); c",
+        "_1 = add(w, v); _2 = index_add(_1, k, x, index=(Slot(0),)); c = index_add(_2, y, index=(1,)); c",
+    ),
+    (
+        "a = index_add(v, x, index=(1,)); b = subtract(a, w); b",
+        "_1 = subtract(v, w); b = index_add(_1, x, index=(1,)); b",
+    ),
+    (
+        "a = index_add(v, x, index=(1,)); b = subtract(w, a); b",
+        "a = index_add(v, x, index=(1,)); b = subtract(w, a); b",
+    ),
     ("a = getitem(v, i8(1), index=(Slot(0),)); a", "a = getitem(v, index=(1,)); a"),
     ("a = getitem(m, k, 2, index=(Slot(0), Slot(1))); a", "a = getitem(m, k, index=(Slot(0), 2)); a"),
     ("a = getitem(m, 1, k, index=(Slot(0), Slot(1))); a", "a = getitem(m, k, index=(1, Slot(0))); a"),

@@ -339,9 +339,24 @@ def add_into_place(step: Instr, made: Made, counts: Counter[Var]) -> Term | None
     return None
 
 
+def whole_before_places(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """index_add(a, i, v) + x -> index_add(a + x, i, v), and so for x before -: one loop makes what a sum is made of"""
+    first, second = step.inputs
+    for part, rest in ((first, second), (second, first))[: 2 if step.op is add else 1]:
+        adds: list[Instr] = []
+        while len(adds) <= _FAR and (inner := _made_by(part, made, index_add)) and counts[part] == 1:  # type: ignore[index]
+            adds.append(inner)
+            part = inner.inputs[0]
+        if adds and len(adds) <= _FAR and adds[0].outputs[0].type == step.outputs[0].type:
+            return _again(adds, expression(step.op, *((part, rest) if rest is second else (rest, part))))
+    return None
+
+
 ITEMS: tuple[tuple[str, Rule], ...] = (
     *((name, known_index) for name in ("getitem", "index_set", "index_add")),
     ("add", add_into_place),
+    ("add", whole_before_places),
+    ("subtract", whole_before_places),
     ("getitem", read_everything),
     ("getitem", read_after_write),
     ("getitem", read_of_stack),
