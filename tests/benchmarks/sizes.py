@@ -127,10 +127,6 @@ MATRICES: dict[str, Callable[..., Any]] = {
 }
 
 
-MATRIX_OF_PARTIALS = ("cumprod",)
-"""Programs whose derivative is a matrix with a row an element: measured where it is small."""
-
-
 def given(name: str, size: int) -> tuple[Any, Any]:
     """The array that is differentiated, and indices of its first axis."""
     generator = np.random.default_rng(1)
@@ -142,8 +138,6 @@ def given(name: str, size: int) -> tuple[Any, Any]:
 def measured(name: str, size: int, rounds: int) -> float | str:
     """The compiled program's time as a multiple of the array text's, or why there is none."""
     function = VECTORS.get(name) or MATRICES[name]
-    if name in MATRIX_OF_PARTIALS and size > SIZES[0]:
-        return "-"
     arguments = given(name, size)
     native, array = (tg.value_and_grad(function, jit=tier) for tier in ("native", "python"))
     for _ in range(2):

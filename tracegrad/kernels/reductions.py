@@ -404,6 +404,25 @@ def cumprod_blocks(x, outer, length, inner, shape, one):
     return out.reshape(shape)
 
 
+def recurrence_blocks(x, b, outer, length, inner, shape, backwards, zero):
+    """Along the axis that has `length`, each place of `x` times what was found one place before, plus that of `b`."""
+    factors, terms = np.ascontiguousarray(x).reshape(x.size), np.ascontiguousarray(b).reshape(b.size)
+    out = np.full(x.size, zero)
+    last = np.full(inner, zero)
+    for o in range(outer):
+        for k in range(length):
+            place = o * length + (length - 1 - k if backwards else k)
+            here = place * inner
+            there = here + inner if backwards else here
+            for i in range(inner):
+                if k == 0:
+                    last[i] = zero + terms[here + i]
+                else:
+                    last[i] = factors[there + i] * last[i] + terms[here + i]
+                out[here + i] = last[i]
+    return out.reshape(shape)
+
+
 def cummax_blocks(x, outer, length, inner, shape, zero):
     """Running maxima along the axis that has `length`; NaN stays."""
     flat = np.ascontiguousarray(x).reshape(x.size)

@@ -16,11 +16,11 @@ from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import reductions as kernels
 from tracegrad.kernels import vectors
-from tracegrad.ops.compare import where
 from tracegrad.ops.families import bilinear, case, cast, linear
 from tracegrad.ops.op import Op, call
-from tracegrad.ops.reduce import Axes, dtype_after, products_of_others, row_order, sum_
-from tracegrad.ops.shape import expand_dims, flip, memory_blocks, transpose
+from tracegrad.ops.recurrences import recurrence, shifted
+from tracegrad.ops.reduce import dtype_after
+from tracegrad.ops.shape import flip, memory_blocks
 
 
 def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
@@ -60,30 +60,15 @@ cumsum: Op = linear(
 )
 
 
-def _cumprod_partials(x: Any, axis: int) -> tuple[Any, Axes]:
-    """∂ cumprod(x)_k / ∂x_j with `axis` moved to the end twice, as (..., k, j); and the order of axes that moves it.
-
-    Quadratic in the length, and right where x is 0: row k is the product of a copy of x that is 1 after k.
-    """
-    order = row_order(x.ndim, (axis,))
-    rows = x if order == tuple(range(x.ndim)) else transpose(x, axes=order)
-    before = np.tri(x.shape[axis], dtype=bool)
-    copies = where(before, expand_dims(rows, axis=(x.ndim - 1,)), 1.0)
-    return where(before, products_of_others(copies), 0.0), order
-
-
 def _cumprod_vjp(g: Any, z: Any, x: Any, axis: int) -> tuple[Any, ...]:
-    partials, order = _cumprod_partials(x, axis)
-    along = expand_dims(transpose(g, axes=order), axis=(x.ndim,))
-    total = sum_(along * partials, axis=(x.ndim - 1,), keepdims=False)
-    return (cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), x.dtype),)
+    """x_k stands in all products from z_k on, each of them z_{k-1} times what follows."""
+    summed = recurrence(cast(x, z.dtype), g, axis=axis, backwards=True)
+    return (cast(shifted(z, axis, 1) * summed, x.dtype),)
 
 
 def _cumprod_jvp(tangents: Any, z: Any, x: Any, axis: int) -> Any:
-    partials, order = _cumprod_partials(x, axis)
-    along = expand_dims(transpose(tangents[0], axes=order), axis=(x.ndim - 1,))
-    total = sum_(along * partials, axis=(x.ndim,), keepdims=False)
-    return cast(transpose(total, axes=tuple(order.index(k) for k in range(x.ndim))), z.dtype)
+    term = shifted(z, axis, 1) * tangents[0]
+    return cast(recurrence(cast(x, z.dtype), term, axis=axis, backwards=False), z.dtype)
 
 
 cumprod: Op = Op(
