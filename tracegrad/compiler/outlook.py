@@ -158,8 +158,10 @@ def is_natural(node: ast.expr, natural: frozenset[str] | set[str]) -> bool:
             return True
         case ast.Subscript(value=ast.Attribute(attr="shape")):
             return True
-        case ast.Call(func=ast.Name(id="min" | "max"), args=args):
+        case ast.Call(func=ast.Name(id="min"), args=args):
             return all(is_natural(a, natural) for a in args)
+        case ast.Call(func=ast.Name(id="max"), args=args):
+            return any(is_natural(a, natural) for a in args)
     return False
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracegrad.kernels.arithmetic import added
 from tracegrad.kernels.lapack import cholesky_factor, determinant, inverse, log_determinant, solution
 
 
@@ -123,18 +124,27 @@ def contract(x, y, sizes, x_steps, y_steps, out_steps, shape, zero):
         length *= n
     out = np.full(length, zero)
     last = len(sizes) - 1
-    x_step, y_step, out_step = x_steps[last], y_steps[last], out_steps[last]
-    for index in np.ndindex(sizes[:-1]):
-        i, j, k = 0, 0, 0
-        for axis in range(last):
-            i += index[axis] * x_steps[axis]
-            j += index[axis] * y_steps[axis]
-            k += index[axis] * out_steps[axis]
-        for _ in range(sizes[last]):
-            out[k] += a[i] * b[j]
-            i += x_step
-            j += y_step
-            k += out_step
+    x_step, y_step, out_step = max(x_steps[last], 0), max(y_steps[last], 0), max(out_steps[last], 0)
+    rows = 1
+    for axis in range(last):
+        rows *= sizes[axis]
+    for row in range(rows):
+        left, x_place, y_place, out_place = row, 0, 0, 0
+        for axis in range(last - 1, -1, -1):
+            index = left % sizes[axis]
+            left //= sizes[axis]
+            x_place += index * x_steps[axis]
+            y_place += index * y_steps[axis]
+            out_place += index * out_steps[axis]
+        i, j, k = max(x_place, 0), max(y_place, 0), max(out_place, 0)
+        if out_step == 0:
+            total = zero
+            for n in range(sizes[last]):
+                total = added(total, a[i + n * x_step] * b[j + n * y_step])
+            out[k] += total
+        else:
+            for n in range(sizes[last]):
+                out[k + n * out_step] += a[i + n * x_step] * b[j + n * y_step]
     return out.reshape(shape)
 
 

@@ -30,20 +30,29 @@ def filled(x, shape):
     return np.full(shape, x)
 
 
-def spread(x, steps, shape):
-    """`x` read in another way: along each axis of `shape` by a step through its memory, 0 where it is repeated."""
+def spread(x, sizes, steps, shape):
+    """`x` read along axes of these sizes, each by a step through its memory, 0 where repeated; in another shape."""
     flat = np.ascontiguousarray(x).reshape(x.size)
-    out = np.empty(shape, x.dtype)
-    row = out.reshape((out.size // max(shape[-1], 1), shape[-1]))
-    last = len(shape) - 1
-    for k, index in enumerate(np.ndindex(shape[:-1])):
-        place = 0
-        for axis in range(last):
-            place += index[axis] * steps[axis]
-        for j in range(shape[last]):
-            row[k, j] = flat[place]
-            place += steps[last]
-    return out
+    lead = len(sizes) - 2
+    rows, width, down, along = sizes[lead], sizes[lead + 1], steps[lead], steps[lead + 1]
+    count = 1
+    for axis in range(lead):
+        count *= sizes[axis]
+    out = np.empty(count * rows * width, x.dtype)
+    for block in range(count):
+        left, place = block, 0
+        for axis in range(lead - 1, -1, -1):
+            place += left % sizes[axis] * steps[axis]
+            left //= sizes[axis]
+        for i in range(rows):
+            start, source = (block * rows + i) * width, max(place + i * down, 0)
+            if along == 1:
+                for j in range(width):
+                    out[start + j] = flat[source + j]
+            else:
+                for j in range(width):
+                    out[start + j] = flat[source + j * along]
+    return out.reshape(shape)
 
 
 def transposed_matrix(x):
@@ -53,24 +62,17 @@ def transposed_matrix(x):
 
 def rolled(x, shift, rows, length, width, shape):
     """`x` moved along one axis, what leaves at the end comes in at the start."""
-    blocks = np.ascontiguousarray(x).reshape((rows, length, width))
-    out = np.empty((rows, length, width), x.dtype)
+    flat = np.ascontiguousarray(x).reshape(x.size)
+    out = np.empty(x.size, x.dtype)
+    row = length * width
+    kept = max(row - shift % max(length, 1) * width, 0)
+    moved = max(row - kept, 0)
     for i in range(rows):
-        for j in range(length):
-            k = (j + shift) % length
-            for c in range(width):
-                out[i, k, c] = blocks[i, j, c]
-    return out.reshape(shape)
-
-
-def repeated(x, times, rows, length, width, shape):
-    """Each slice along one axis `times` times in a row."""
-    blocks = np.ascontiguousarray(x).reshape((rows, length, width))
-    out = np.empty((rows, length * times, width), x.dtype)
-    for i in range(rows):
-        for j in range(length * times):
-            for c in range(width):
-                out[i, j, c] = blocks[i, j // times, c]
+        start = max(i * row, 0)
+        for j in range(kept):
+            out[start + moved + j] = flat[start + j]
+        for j in range(moved):
+            out[start + j] = flat[start + kept + j]
     return out.reshape(shape)
 
 
@@ -108,28 +110,29 @@ def on_diagonal(x, k, shape):
     return out
 
 
-def padded(x, before, shape, value):
-    """`x` set into an array of this shape full of `value`, `before` elements from the start of each axis."""
-    out = np.full(shape, x.dtype.type(value))
-    flat = out.reshape(out.size)
-    for index in np.ndindex(x.shape):
-        place = 0
-        for k in range(len(shape)):
-            place = place * shape[k] + before[k] + index[k]
-        flat[place] = x[index]
-    return out
+def padded(x, lengths, before, around, shape, value):
+    """`x`, seen with axes of these lengths, set into an array full of `value`.
 
-
-def tiled(x, lengths, shape):
-    """Copies side by side; `lengths` is the shape of `x` with leading ones."""
+    `around` is the length of each axis there, `before` how many elements come first; `shape` is what it all is seen as.
+    """
     flat = np.ascontiguousarray(x).reshape(x.size)
-    out = np.empty(shape, x.dtype)
-    for index in np.ndindex(shape):
-        place = 0
-        for k in range(len(lengths)):
-            place = place * lengths[k] + index[k] % lengths[k]
-        out[index] = flat[place]
-    return out
+    last = len(lengths) - 1
+    width = lengths[last]
+    rows, size = 1, around[last]
+    for axis in range(last):
+        rows *= lengths[axis]
+        size *= around[axis]
+    out = np.full(size, value)
+    for i in range(rows):
+        left, step, place = i, around[last], before[last]
+        for axis in range(last - 1, -1, -1):
+            place += (left % lengths[axis] + before[axis]) * step
+            left //= lengths[axis]
+            step *= around[axis]
+        start = max(place, 0)
+        for j in range(width):
+            out[start + j] = flat[i * width + j]
+    return out.reshape(shape)
 
 
 def rounded(x, decimals):

@@ -6,13 +6,59 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracegrad.kernels.arithmetic import added
+
 
 def convolved(x, y, start, count, zero):
-    """`count` elements of the convolution of two vectors, from `start` on."""
+    """`count` elements of the convolution of two vectors, from `start` on; `y` is the shorter one.
+
+    For a stretch of the result that stays in the cache, four elements of `y` at a time: where all four meet `x`, they
+    are one loop over the stretch.
+    """
+    long, short = np.ascontiguousarray(x), np.ascontiguousarray(y)
     out = np.full(count, zero)
-    for j in range(y.size):
-        for i in range(max(start - j, 0), min(start + count - j, x.size)):
-            out[i + j - start] += x[i] * y[j]
+    fours = short.size - short.size % 4
+    for first in range(0, count, 4096):
+        last = max(min(first + 4096, count), 0)
+        for j in range(0, fours, 4):
+            low = min(max(j + 3 - start, first), last)
+            high = max(min(long.size + j - start, last), low)
+            base = max(low + start - j - 3, 0)
+            a, b, c, d = short[j], short[j + 1], short[j + 2], short[j + 3]
+            for k in range(high - low):
+                out[low + k] += (long[base + k] * d + long[base + k + 1] * c) + (
+                    long[base + k + 2] * b + long[base + k + 3] * a
+                )
+            for one in range(j, j + 4):
+                add_multiple(out, long, short[one], one - start, first, low)
+                add_multiple(out, long, short[one], one - start, high, last)
+        for j in range(fours, short.size):
+            add_multiple(out, long, short[j], j - start, first, last)
+    return out
+
+
+def add_multiple(out, x, factor, shift, first, last):
+    """`out[k] += x[k - shift] * factor` for those k from `first` to `last` for which there is such an element."""
+    low = max(max(shift, first), 0)
+    base = max(low - shift, 0)
+    for k in range(min(x.size + shift, last) - low):
+        out[low + k] += x[base + k] * factor
+
+
+def convolved_by_longer(x, y, start, count, zero):
+    """As `convolved`, where `x` is the shorter one."""
+    return convolved(y, x, start, count, zero)
+
+
+def convolved_at_few(x, y, count, zero):
+    """The convolution of a long vector with nearly as long a one, where they overlap fully: `count` inner products."""
+    long, turned = np.ascontiguousarray(x), y[::-1].copy()
+    out = np.full(count, zero)
+    for k in range(count):
+        total = zero
+        for j in range(turned.size):
+            total = added(total, long[k + j] * turned[j])
+        out[k] = total
     return out
 
 

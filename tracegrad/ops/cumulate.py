@@ -167,12 +167,20 @@ def _valid(long: Any, short: Any) -> Any:
     return convolve(long, short, mode="valid")
 
 
+FEW = 16  # elements of a result, each of which is then an inner product
+
+
 def _native_convolve(instr: Instr) -> Any:
     out, (x, y) = instr.outputs[0], instr.inputs
     if out.dtype.kind != "f" or -1 in (*x.shape, *y.shape):
         return False
-    start = y.shape[0] - 1 if instr.params["mode"] == "valid" else 0
-    return vectors.convolved, start, out.shape[0], out.dtype.type(0)
+    count, zero = out.shape[0], out.dtype.type(0)
+    if instr.params["mode"] == "full":
+        shorter = x.shape[0] < y.shape[0]
+        return vectors.convolved_by_longer if shorter else vectors.convolved, 0, count, zero
+    if count < FEW:
+        return vectors.convolved_at_few, count, zero
+    return vectors.convolved, y.shape[0] - 1, count, zero
 
 
 convolve: Op = bilinear(
@@ -184,6 +192,8 @@ convolve: Op = bilinear(
         case((4,), (3,), mode="full"),
         case((2,), (4,), mode="full"),
         case((4,), (2,), mode="valid"),
+        case((7,), (20,), mode="full"),
+        case((30,), (9,), mode="valid"),
         case((3,), (3,), mode="valid"),
     ),
 )

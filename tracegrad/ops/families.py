@@ -377,6 +377,21 @@ def memory_steps(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.prod(shape[k + 1 :]) if n != 1 else 0 for k, n in enumerate(shape))
 
 
+def memory_walk(x: Any, sizes: Sequence[int], steps: Sequence[int], out: Any) -> tuple[Any, ...]:
+    """The kernel that reads `x` along axes of these sizes by these steps, as the result `out`, and what it is given.
+
+    Axes that one step leads through are one; at least two are left.
+    """
+    walk: list[tuple[int, int]] = []
+    for n, step in zip(sizes, steps, strict=True):
+        if walk and walk[-1][1] == step * n:
+            walk[-1] = walk[-1][0] * n, step
+        elif n != 1:
+            walk.append((n, step))
+    walk = [(1, 0)] * (2 - len(walk)) + walk
+    return kernels.spread, *(tuple(part) for part in zip(*walk, strict=True)), tuple(out.shape)
+
+
 def _lengthened(instr: Instr) -> tuple[int, ...]:
     given, shape = instr.inputs[0].shape, instr.params["shape"]
     return (*(1,) * (len(shape) - len(given)), *given)
@@ -415,7 +430,9 @@ broadcast_to: Op = linear(
         if not instr.inputs[0].ndim and not instr.params["shape"]
         else (kernels.filled, tuple(instr.params["shape"]))
         if not instr.inputs[0].ndim
-        else (kernels.spread, memory_steps(_lengthened(instr)), tuple(instr.params["shape"]))
+        else memory_walk(
+            instr.inputs[0], instr.params["shape"], memory_steps(_lengthened(instr)), instr.outputs[0]
+        )
     ),
     view=read_only,
     sample=(

@@ -16,7 +16,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import shapes as kernels
-from tracegrad.ops.families import case, cast, linear, memory_steps, sum_to
+from tracegrad.ops.families import case, cast, linear, memory_steps, memory_walk, sum_to
 from tracegrad.ops.index import Slot, getitem, index_add, zeros_like
 from tracegrad.ops.op import Op, call, literal, read_only
 
@@ -109,12 +109,10 @@ def _native_transpose(instr: Instr) -> Any:
     x, axes = instr.inputs[0], instr.params["axes"]
     if axes == (1, 0):
         return (kernels.transposed_matrix,)
-    steps = memory_steps(x.shape)
-    return (
-        (kernels.spread, tuple(steps[k] for k in axes), tuple(instr.outputs[0].shape))
-        if axes
-        else (kernels.same,)
-    )
+    if not axes:
+        return (kernels.same,)
+    out, steps = instr.outputs[0], memory_steps(x.shape)
+    return memory_walk(x, out.shape, tuple(steps[k] for k in axes), out)
 
 
 def _transposed(x: Any, axes: tuple[int, ...]) -> ArrayType:
@@ -136,6 +134,7 @@ transpose: Op = linear(
         case((2, 3), axes=(1, 0)),
         case((2, 3, 4), axes=(2, 0, 1)),
         case((2, 3, 4), axes=(2, 1, 0)),
+        case((2, 3, 2, 2), axes=(1, 3, 0, 2)),
         case((0, 2), axes=(1, 0)),
         case((), axes=()),
     ),
@@ -285,6 +284,16 @@ def _untile(g: Any, x: Any, reps: tuple[int, ...]) -> Any:
     return reshape(sum_to(reshape(g, shape=pairs), shape=single), shape=x.shape)
 
 
+def _native_tile(instr: Instr) -> Any:
+    x, out, reps = instr.inputs[0], instr.outputs[0], instr.params["reps"]
+    if not x.ndim:
+        return kernels.filled, tuple(out.shape)
+    lengths = (*(1,) * (len(reps) - x.ndim), *x.shape)
+    sizes = [n for pair in zip(reps, lengths, strict=True) for n in pair]
+    steps = [n for step in memory_steps(lengths) for n in (0, step)]
+    return memory_walk(x, sizes, steps, out)
+
+
 tile: Op = linear(
     np.tile,
     transpose=_untile,
@@ -296,16 +305,14 @@ tile: Op = linear(
         inputs[0],
         literal(instr.params["reps"] if len(instr.params["reps"]) > 1 else instr.params["reps"][0]),
     ),
-    native=lambda instr: (
-        (kernels.filled, tuple(instr.outputs[0].shape))
-        if not instr.inputs[0].ndim
-        else (
-            kernels.tiled,
-            (*(1,) * (len(instr.params["reps"]) - instr.inputs[0].ndim), *instr.inputs[0].shape),
-            tuple(instr.outputs[0].shape),
-        )
+    native=_native_tile,
+    sample=(
+        case((3,), reps=(2,)),
+        case((2, 3), reps=(2, 2)),
+        case((3,), reps=(2, 2)),
+        case((), reps=(3,)),
+        case((2, 2, 3), reps=(2, 3, 2)),
     ),
-    sample=(case((3,), reps=(2,)), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 2)), case((), reps=(3,))),
 )
 """Copies side by side; `reps` has an entry for each axis of the result."""
 
@@ -315,6 +322,13 @@ def _unrepeat(g: Any, x: Any, repeats: int, axis: int) -> Any:
     return reshape(
         sum_to(reshape(g, shape=(*before, repeats, *after)), shape=(*before, 1, *after)), shape=x.shape
     )
+
+
+def _native_repeat(instr: Instr) -> Any:
+    x, out = instr.inputs[0], instr.outputs[0]
+    rows, length, width = memory_blocks(x.shape, instr.params["axis"])
+    sizes, steps = (rows, length, instr.params["repeats"], width), (length * width, width, 0, 1)
+    return memory_walk(x, sizes, steps, out)
 
 
 repeat: Op = linear(
@@ -329,12 +343,7 @@ repeat: Op = linear(
         literal(instr.params["repeats"]),
         **({"axis": instr.params["axis"]} if instr.inputs[0].ndim > 1 else {}),
     ),
-    native=lambda instr: (
-        kernels.repeated,
-        instr.params["repeats"],
-        *memory_blocks(instr.inputs[0].shape, instr.params["axis"]),
-        tuple(instr.outputs[0].shape),
-    ),
+    native=_native_repeat,
     sample=(case((3,), repeats=2, axis=0), case((2, 3), repeats=3, axis=1), case((2, 3), repeats=2, axis=0)),
 )
 
@@ -354,7 +363,12 @@ roll: Op = linear(
         *memory_blocks(instr.inputs[0].shape, instr.params["axis"]),
         tuple(instr.outputs[0].shape),
     ),
-    sample=(case((4,), shift=1, axis=0), case((2, 3), shift=-2, axis=1), case((3, 2), shift=7, axis=0)),
+    sample=(
+        case((4,), shift=1, axis=0),
+        case((2, 3), shift=-2, axis=1),
+        case((3, 2), shift=7, axis=0),
+        case((2, 3, 2), shift=-1, axis=1),
+    ),
 )
 
 
@@ -376,6 +390,20 @@ def _emit_pad(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     )
 
 
+def _native_pad(instr: Instr) -> Any:
+    """Axes with nothing around them are one with the axis before."""
+    x, out = instr.inputs[0], instr.outputs[0]
+    axes: list[tuple[int, int, int]] = []
+    for n, (before, _), around in zip(x.shape, instr.params["widths"], out.shape, strict=True):
+        if axes and n == around:
+            length, start, whole = axes[-1]
+            axes[-1] = length * n, start * n, whole * n
+        else:
+            axes.append((n, before, around))
+    value = out.dtype.type(instr.params["value"])
+    return kernels.padded, *zip(*axes, strict=True), tuple(out.shape), value
+
+
 pad: Op = Op(
     "pad",
     lambda x, widths, value: np.pad(x, widths, constant_values=value),
@@ -383,16 +411,13 @@ pad: Op = Op(
     vjp=_pad_vjp,
     jvp=lambda tangents, z, x, widths, value: pad(tangents[0], widths=widths, value=0),
     emit=_emit_pad,
-    native=lambda instr: (
-        kernels.padded,
-        tuple(before for before, _ in instr.params["widths"]),
-        tuple(instr.outputs[0].shape),
-        instr.params["value"],
-    ),
+    native=_native_pad,
     sample=(
         case((3,), widths=((1, 2),), value=0),
         case((2, 3), widths=((0, 1), (2, 0)), value=1.5),
         case((0, 2), widths=((1, 1), (0, 0)), value=0),
+        case((2, 3, 2), widths=((1, 0), (0, 2), (0, 0)), value=0),
+        case((2, 1, 2, 2), widths=((1, 1), (0, 1), (0, 0), (2, 1)), value=-1),
     ),
 )
 """An array with a constant around it; `widths` has (before, after) for each axis."""
