@@ -96,6 +96,45 @@ def test_operators(symbol, x, y):
     agrees(lambda x, y: symbol(x, y), x, y)
 
 
+@pytest.mark.parametrize("symbol", OPERATORS, ids=lambda f: f.__name__)
+def test_operators_on_python_s_numbers_are_python_s(symbol):
+    """Two truth values add up to 2, and a comparison gives Python's True: NumPy's would be another number."""
+    for x in NUMBERS:
+        for y in [*NUMBERS, np.float64(2)]:
+            if 1.5j in (x, y) and symbol in (operator.lt, operator.ge):
+                continue  # Python has no order of complex numbers, NumPy has
+            agrees(lambda x, y: symbol(x, y), x, y)
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        lambda x, y: ((x < y) + (x > 0)) * x,
+        lambda x, y: -(x < y) * x,
+        lambda x, y: ((x < y) - (y < x)) * x,
+        lambda x, y: abs(x < y) * x / (1 + (x < y)),
+    ],
+)
+def test_comparisons_of_python_s_numbers_count(count):
+    for jit in ("python", "native"):
+        function = tg.grad(count, jit=jit)
+        for x, y in ((1.5, 2.5), (3.5, 2.5), (1.5, 2.5)):
+            assert function(x, y) == pytest.approx((count(x + 1e-6, y) - count(x - 1e-6, y)) / 2e-6)
+
+
+def test_ldexp_takes_its_arguments_in_types_of_their_own():
+    for power in (np.array([1, 1], "int16"), np.array([1, 1]), np.int32(1), np.uint16(3)):
+        agrees(lambda x, y: np.ldexp(x, y), 2, power)
+
+
+@pytest.mark.parametrize("symbol", [operator.mod, operator.floordiv], ids=lambda f: f.__name__)
+def test_what_complex_numbers_do_not_have_is_refused_in_the_words_of_operators(symbol):
+    for x in (1j, np.complex64(1), np.array([1j, 2])):
+        for y in (2, np.float64(2), np.int8(1), np.array([1.0, 2]), 1j, np.complex128(1)):
+            agrees(lambda x, y: symbol(x, y), x, y)
+            agrees(lambda x, y: symbol(y, x), x, y)
+
+
 @pytest.mark.parametrize("symbol", [operator.add, operator.truediv, operator.lt], ids=lambda f: f.__name__)
 def test_operators_in_compiled_code(symbol):
     rows = [np.array([1, 2], d) for d in ("int8", "int64", "uint8", "float32", "float64", "complex64")]

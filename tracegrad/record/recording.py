@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import InternalError, LeakError, UnsupportedError
+from tracegrad.errors import LeakError, UnsupportedError
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Var
 from tracegrad.ir.types import WEAK, ArrayType, is_number, is_weak, promote, type_of
@@ -31,19 +31,20 @@ from tracegrad.ops.op import Op
 from tracegrad.record.frames import user_location
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.loops import Structures
+from tracegrad.record.numbers import (
+    COUNTING,
+    OPERATORS,
+    WHOLE,
+    is_of_complex,
+    python_kind,
+    refuse_as_operator,
+    taken_dtype,
+)
 from tracegrad.record.writes import Writes
 
 LITERAL = 16  # constants of at most so many elements are written into the text
 SMALL = 2**31  # Python ints that are arguments are smaller
 INT64 = 2**63
-_WHOLE = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "power": operator.pow,
-    "left_shift": operator.lshift,
-    "right_shift": operator.rshift,
-}
 _NUMBERS = (float, int, complex, np.inexact, np.integer, np.bool_)
 _USUAL = {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.int64, np.bool_, np.complex128}
 
@@ -244,19 +245,29 @@ class Recording(Writes):
                 values.append(arg)
                 atoms.append(self.constant(arg))
                 weaks.append(is_weak(arg))
+        if op.name in COUNTING and all(weaks) and any(v.__class__ is bool for v in values):
+            try:
+                return self.apply(op, [self._counted(arg) for arg in args], params)
+            except TypeError:
+                refuse_as_operator(op, values)
+                raise
         bound = 0
-        if op.name in _WHOLE and all(v.__class__ is int for v in values):
+        if op.name in WHOLE and all(v.__class__ is int for v in values):
             bound = self._bound(op, atoms, values)
             if bound >= INT64:
                 return self._exact(op, args, values)
-        result = op.evaluate(*values, **params)
-        weak = op.family == "elementwise" and all(weaks)
+        try:
+            result = op.evaluate(*values, **params)
+        except TypeError:
+            refuse_as_operator(op, values)
+            raise
+        weak = op.family == "elementwise" and (all(weaks) or is_of_complex(op, values))
         if op.n_outputs != 1:
             return self._several(op, atoms, params, result, active)
         if isinstance(result, np.ndarray) and not result.shape:
             result = result[()]
         self.check_number(op, result)
-        if weak and isinstance(result, np.generic) and result.dtype.kind in "fic":
+        if weak and isinstance(result, np.generic) and result.dtype.kind in "ficb":
             result = result.item()
         else:
             weak = False
@@ -278,6 +289,16 @@ class Recording(Writes):
             self.remember_view(traced, args, op, params)
         return traced
 
+    def _counted(self, arg: Any) -> Any:
+        """A truth value of Python's as the number it is; anything else as it is."""
+        if arg.__class__ is bool:
+            return int(arg)
+        traced = self.traced(arg)
+        if traced is None or traced.value.__class__ is not bool:
+            return arg
+        number = astype(traced, dtype=np.dtype(np.int64))
+        return self.wrap(int(traced.value), number.atom, True)
+
     def check_number(self, op: Op, result: Any) -> None:
         """Refuse what computes with objects, records, or numbers wider than those of compiled programs."""
         if isinstance(result, (np.ndarray, np.generic)) and not is_number(result.dtype):
@@ -296,7 +317,7 @@ class Recording(Writes):
         if op.name in ("power", "left_shift", "right_shift"):
             if not isinstance(atoms[1], Const) or not 0 <= values[1] < 64:
                 return INT64
-            return left if op.name == "right_shift" else int(_WHOLE[op.name](left, values[1]))
+            return left if op.name == "right_shift" else int(OPERATORS[op.name](left, values[1]))
         return left * right if op.name == "multiply" else left + right
 
     def _exact(self, op: Op, args: Sequence[Any], values: Sequence[int]) -> Any:
@@ -307,7 +328,7 @@ class Recording(Writes):
             traced = self.traced(arg)
             if traced is not None:
                 self.number(traced, int)
-        result = _WHOLE[op.name](*values)
+        result = OPERATORS[op.name](*values)
         atom = self.constant(result)
         return self.wrap(atom.value if isinstance(atom, Const) else result, atom, True)
 
@@ -337,10 +358,11 @@ class Recording(Writes):
             if op.result_types(atoms, params)[0].dtype == type.dtype:
                 return atoms
         strong = [a.type.dtype for a, weak in zip(atoms, weaks, strict=True) if not weak]
-        kinds = [_python_kind(a) for a, weak in zip(atoms, weaks, strict=True) if weak]
-        dtype = promote(*strong, *kinds)
+        kinds = [python_kind(a) for a, weak in zip(atoms, weaks, strict=True) if weak]
+        common = promote(*strong, *kinds)
         out: list[Atom] = []
-        for atom, weak in zip(atoms, weaks, strict=True):
+        for k, (atom, weak) in enumerate(zip(atoms, weaks, strict=True)):
+            dtype = taken_dtype(op, atoms, weaks, k) if op.name == "ldexp" else common
             if weak and isinstance(atom, Var) and atom.type.dtype != dtype:
                 fresh = Var(ArrayType(atom.type.shape, dtype))
                 self.steps.append(Instr(astype, (atom,), (fresh,), {"dtype": dtype}, self.location()))
@@ -447,16 +469,6 @@ class Recording(Writes):
         if self.impure is None:
             self.impure = (reason, where or self.location())
         self.structures.fail(reason)
-
-
-def _python_kind(atom: Atom) -> type:
-    if isinstance(atom, Const):
-        return type(atom.value)
-    kinds: dict[str, type] = {"f": float, "i": int, "c": complex, "b": bool}
-    found = kinds.get(atom.type.dtype.kind)
-    if found is None:
-        raise InternalError(f"a Python number of type {atom.type}")
-    return found
 
 
 def _first_of(value: Any) -> tuple[Any, ...]:
