@@ -13,10 +13,11 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import products as kernels
-from tracegrad.ops.families import broadcast_to, case, cast, memory_steps, sum_to
+from tracegrad.ops.families import broadcast_to, case, cast, sum_to
 from tracegrad.ops.index import Slot, index_add, set_along, zeros_like
 from tracegrad.ops.op import Op, call, literal
 from tracegrad.ops.shape import expand_dims, transpose
+from tracegrad.ops.strides import memory_steps
 
 
 def _letters(subscripts: str) -> tuple[list[str], str]:

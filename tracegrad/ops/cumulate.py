@@ -20,7 +20,8 @@ from tracegrad.ops.families import bilinear, case, cast, linear
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.recurrences import recurrence, shifted
 from tracegrad.ops.reduce import dtype_after
-from tracegrad.ops.shape import flip, memory_blocks
+from tracegrad.ops.shape import flip
+from tracegrad.ops.strides import memory_blocks
 
 
 def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:

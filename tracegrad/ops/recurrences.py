@@ -21,7 +21,8 @@ from tracegrad.kernels.reductions import recurrence_blocks
 from tracegrad.ops.families import case, cast
 from tracegrad.ops.index import getitem, zeros_like
 from tracegrad.ops.op import Op
-from tracegrad.ops.shape import concatenate, memory_blocks
+from tracegrad.ops.shape import concatenate
+from tracegrad.ops.strides import memory_blocks
 
 WIDE = 8  # rows of so many elements are computed by NumPy, a row at a time; shorter ones number by number
 

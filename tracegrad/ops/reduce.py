@@ -21,10 +21,11 @@ from tracegrad.kernels import reductions as kernels
 from tracegrad.kernels.shapes import same
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.elementary import exp
-from tracegrad.ops.families import broadcast_to, case, cast, conj, linear, memory_cut
+from tracegrad.ops.families import broadcast_to, case, cast, conj, linear
 from tracegrad.ops.index import getitem
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.shape import concatenate, expand_dims, reshape, transpose
+from tracegrad.ops.strides import memory_cut
 
 Axes = tuple[int, ...]
 

@@ -7,7 +7,6 @@ bring NumPy's many forms to these. Begin with `reshape`.
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,18 +15,14 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import shapes as kernels
-from tracegrad.ops.families import case, cast, linear, memory_steps, memory_walk, sum_to
+from tracegrad.ops.families import case, cast, linear, sum_to
 from tracegrad.ops.index import Slot, getitem, index_add, zeros_like
 from tracegrad.ops.op import Op, call, literal, read_only
+from tracegrad.ops.strides import memory_blocks, memory_steps, memory_walk
 
 
 def _with_shape(x: Any, shape: tuple[int, ...]) -> ArrayType:
     return ArrayType(tuple(shape), x.dtype)
-
-
-def memory_blocks(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
-    """A shape seen as (rows, length along the axis, width) in memory."""
-    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
 # --- the same elements in another shape -------------------------------------------------------------------------------
