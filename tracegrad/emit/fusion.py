@@ -2,9 +2,9 @@
 
 Blocks whose nested values are decided go in; afterwards steps over the same shape stand in one `Fused` node. A
 step joins the last loop of its shape if it reads what that loop makes at the very element that is made there, and
-nothing that is made after it; a loop whose results nobody has read yet moves down to where it can be joined. Arrays
-that only their own loop reads become numbers (`Value.inner`). The order of the arithmetic stays, and so does every
-digit. Begin with `fuse`.
+nothing that is made after it; a loop whose results nobody has read yet moves down to where it can be joined. The order
+of the arithmetic stays, and so does every digit. Begin with `fuse`. When all loops are what they will be, arrays that
+only their own loop reads become numbers (`contract_loop`).
 
 The conditions are those of loop fusion and array contraction in Allen and Kennedy, Optimizing Compilers for Modern
 Architectures, Morgan Kaufmann 2001, chapter 8.
@@ -73,9 +73,6 @@ def fuse(block: Block) -> None:
         made.update((value, at) for value in node.makes if value.expression is None)
         stands.update((inner, at) for inner in walk(Block([node])))
     block.nodes = [node for node in placed if node is not None]
-    for node in block.nodes:
-        if isinstance(node, Fused):
-            _contract(node)
 
 
 def loop_shape(node: Node) -> tuple[int, ...] | None:
@@ -184,7 +181,7 @@ def index_text(index: Sequence[ast.expr]) -> tuple[str, ...]:
     return tuple(map(ast.unparse, index))
 
 
-def _contract(loop: Fused) -> None:
+def contract_loop(loop: Fused) -> None:
     """An array that is read nowhere else is a number."""
     members = set(loop.nodes)
     for node in loop.nodes:

@@ -16,14 +16,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from tracegrad.emit.again import LARGE
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import Share
 from tracegrad.emit.sharing import shared
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
-
-LARGE = 1 << 16  # bytes
 
 
 def give(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tracegrad.emit.again import make_again
 from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.elements import called_kernel, has_loop, vector_function, writes_in_loop
 from tracegrad.emit.expressions import Expressions, zeros
@@ -25,7 +26,7 @@ from tracegrad.emit.lifetimes import walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
 from tracegrad.emit.names import Unused, give_names, identifier
 from tracegrad.emit.nesting import nest
-from tracegrad.emit.nests import nest_loops
+from tracegrad.emit.nests import contract, nest_loops
 from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.statements import Writer
@@ -191,6 +192,9 @@ class _Function:
         if native:
             fuse(self.block)
             nest_loops(self.block)
+            make_again(self.inputs, self.block, self.expressions)
+            contract(self.block)
+            nodes = list(walk(self.block))
         groups = measure(self.inputs, self.block, native)
         decided = {self.inputs[k]: given for k, given in (fixed or {}).items() if given}
         give_names(self.inputs, nodes, groups, reserved, decided, native)

@@ -2,8 +2,8 @@
 
 Blocks with fused loops go in. What reads the results of another loop row by row stands in the same round of a loop over
 the rows: so a program that works on rows, or on pairs, goes through memory once, and what lives inside of one row needs
-the memory of a row, or is a number. Inside, the same is done for the next axis. The order of the arithmetic stays.
-Begin with `nest_loops`.
+the memory of a row, or is a number (`contract`). Inside, the same is done for the next axis. The order of the
+arithmetic stays. Begin with `nest_loops`.
 
 Loop fusion at the outer levels of a nest and array contraction: Allen and Kennedy, Optimizing Compilers for Modern
 Architectures, Morgan Kaufmann 2001, chapter 8.
@@ -18,8 +18,15 @@ from itertools import takewhile
 
 from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value
 from tracegrad.emit.elements import is_view
-from tracegrad.emit.fusion import gathered_place, loop_shape, place_made, places_read, reading_statements
-from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.fusion import (
+    contract_loop,
+    gathered_place,
+    loop_shape,
+    place_made,
+    places_read,
+    reading_statements,
+)
+from tracegrad.emit.lifetimes import leaves, walk
 from tracegrad.emit.reductions import reduction_of
 
 SMALL = 1024  # elements of loops that are put together even where one reads nothing of the other
@@ -42,9 +49,6 @@ def nest_loops(block: Block) -> None:
                 if inner is not None:
                     nest_loops(inner)
     block.nodes = _gathered(block.nodes, 0)
-    for node in block.nodes:
-        if isinstance(node, Nest):
-            _contract(node)
 
 
 def _gathered(nodes: Sequence[Node], axis: int) -> list[Node]:
@@ -179,6 +183,26 @@ def _place(step: Node) -> Sequence[str] | None:
 def _same_row(read: Sequence[str] | None, made: Sequence[str] | None, axis: int) -> bool:
     row = [f"axis_{k}" for k in range(axis + 1)]
     return read is not None and made is not None and list(read[: axis + 1]) == list(made[: axis + 1]) == row
+
+
+def contract(block: Block) -> None:
+    """What one loop alone reads is a number there, or has the memory of a row; in a block, and in the blocks in it."""
+    for node in walk(block):
+        if isinstance(node, Nest):
+            for part in _innermost(node):
+                contract_loop(part)
+            _contract(node)
+        elif isinstance(node, Fused):
+            contract_loop(node)
+
+
+def _innermost(node: Node) -> Iterable[Fused]:
+    """The loops inside of which there are none."""
+    if isinstance(node, Nest):
+        for part in node.parts:
+            yield from _innermost(part)
+    elif isinstance(node, Fused):
+        yield node
 
 
 def _contract(nest: Nest) -> None:
