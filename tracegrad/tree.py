@@ -1,7 +1,7 @@
 """Nested lists, tuples, dicts, namedtuples and dataclasses as flat leaves and a structure, and back.
 
-The work is done by `optree`, loaded when the first nested value is met; dataclasses are registered with it when they
-are first met. Begin with `flatten`.
+Containers with labels, of pandas and xarray, are nested values too. The work is done by `optree`, loaded when the first
+nested value is met; dataclasses and containers are registered with it when they are first met. Begin with `flatten`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad import containers
+from tracegrad.containers import is_container
+from tracegrad.labels import is_traced
+
 _NAMESPACE = "tracegrad"
 _registered: set[type] = set()
 _lock = threading.Lock()
@@ -24,7 +28,7 @@ _CONTAINERS = (list, tuple, dict)
 
 def flatten(value: Any) -> tuple[list[Any], Any]:
     """Leaves in order, and the structure, which is hashable and equal for equal structures. None is a leaf."""
-    if not isinstance(value, _CONTAINERS) and not dataclasses.is_dataclass(value):
+    if not isinstance(value, _CONTAINERS) and not _is_registrable(type(value)):
         return [value], None
     flat: tuple[list[Any], Any] = _optree().tree_flatten(value, none_is_leaf=True, namespace=_NAMESPACE)
     while _registers(flat[0]):
@@ -35,6 +39,21 @@ def flatten(value: Any) -> tuple[list[Any], Any]:
 def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
     """The value with this structure and these leaves."""
     return leaves[0] if structure is None else _optree().tree_unflatten(structure, leaves)
+
+
+def as_returned(structure: Any, leaves: Sequence[Any]) -> Any:
+    """The structure of what the user gets: containers with labels around plain arrays, not around these."""
+    if not has_labels(structure):
+        return structure
+    plain = [np.asarray(v.value) if is_traced(v) else v for v in leaves]
+    return flatten(unflatten(structure, plain))[1]
+
+
+def has_labels(structure: Any) -> bool:
+    """Whether there is a container with labels in it."""
+    if structure is None or structure.type is None:
+        return False
+    return is_container(structure.type) or any(map(has_labels, structure.children()))
 
 
 def paths(value: Any, name: str = "") -> list[str]:
@@ -77,17 +96,38 @@ def _optree() -> Any:
     return importlib.import_module("optree")
 
 
+def _is_registrable(kind: type) -> bool:
+    return dataclasses.is_dataclass(kind) or is_container(kind)
+
+
 def _registers(leaves: Sequence[Any]) -> bool:
-    """Register the dataclasses among leaves: fields and other attributes are their items. Whether there was one."""
-    met = {type(leaf) for leaf in leaves if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)}
+    """Register the dataclasses and containers among leaves. Whether there was one."""
+    met = {type(leaf) for leaf in leaves if _is_registrable(type(leaf))}
     with _lock:
         for cls in met - _registered:
-            _register_class(cls)
+            (_register_container if is_container(cls) else _register_class)(cls)
             _registered.add(cls)
     return bool(met)
 
 
+def _register_container(cls: type) -> None:
+    """Arrays are the items, labels the rest."""
+    optree = _optree()
+
+    def codify(entry: Any, node: str = "") -> str:
+        return node if entry.entry is None else f"{node}[{entry.entry!r}]"
+
+    optree.register_pytree_node(
+        cls,
+        containers.apart,
+        lambda labels, leaves: containers.together(cls, labels, leaves),
+        path_entry_type=type("LabelEntry", (optree.PyTreeEntry,), {"codify": codify}),
+        namespace=_NAMESPACE,
+    )
+
+
 def _register_class(cls: type) -> None:
+    """Fields and other attributes are the items."""
     fields = tuple(f.name for f in dataclasses.fields(cls))
 
     def parts(instance: Any) -> tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]:

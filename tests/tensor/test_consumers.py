@@ -1,4 +1,4 @@
-"""Array API consumers, which ask a value for its namespace; and containers with labels, whose values are used."""
+"""Array API consumers, which ask a value for its namespace; what computes by rules of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import scipy.special
 
 import tracegrad as tg
-from tracegrad.errors import ArgumentError, LeakError, UnsupportedError
+from tracegrad.errors import UnsupportedError
 
 X = np.array([0.5, 1.5, 2.5])
 
@@ -62,27 +62,6 @@ def test_values_of_series_and_frames_are_used() -> None:
     series["b"] = 7.0
     changed = series.to_numpy()
     np.testing.assert_allclose(gradient(X, frame), changed + np.log(changed) + X**2)
-
-
-def test_a_container_with_labels_is_refused_where_its_labels_would_be_lost() -> None:
-    pandas = pytest.importorskip("pandas")
-    series = pandas.Series(X)
-    with pytest.raises(UnsupportedError, match=r"(?s)meets a Series.*test_consumers\.py.*\.to_numpy\(\)"):
-        tg.grad(lambda x: np.sum(x * series))(X)
-    with pytest.raises(LeakError):  # pandas asks for a plain array
-        tg.grad(lambda x: np.sum(series + x))(X)
-    with pytest.raises(ArgumentError, match=r"(?s)is a Series.*\.to_numpy\(\)"):
-        tg.grad(lambda s: np.sum(s * 2.0))(series)
-    with pytest.raises(ArgumentError, match=r"(?s)is a DataFrame.*\.to_numpy\(\)"):
-        tg.grad(lambda d: np.sum(d["u"]))(pandas.DataFrame({"u": X}))
-
-
-def test_values_of_an_xarray_are_used() -> None:
-    xarray = pytest.importorskip("xarray")
-    data = xarray.DataArray(np.outer(X, X), dims=("a", "b"))
-    np.testing.assert_allclose(tg.grad(lambda x: x @ data.sum("b").to_numpy())(X), X * np.sum(X))
-    with pytest.raises(UnsupportedError, match=r"\.to_numpy\(\)"):
-        tg.grad(lambda x: np.sum(x * data))(X)
 
 
 @pytest.mark.parametrize("odd", [np.ma.array(X, mask=[True, False, False]), X.view(np.matrix)])

@@ -15,6 +15,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.api.derivatives import Function, Places, places
 from tracegrad.api.derived import Derived
+from tracegrad.containers import is_container
 from tracegrad.dispatch.dispatcher import Dispatcher
 from tracegrad.errors import ArgumentError
 from tracegrad.record.frames import user_location
@@ -127,12 +128,14 @@ def directions(argnum: Places, tangent: Any) -> Sequence[Any]:
 
 
 def _one_array(value: Any, label: str, function: Any) -> None:
-    if isinstance(value, (list, tuple, dict)):
+    if isinstance(value, (list, tuple, dict)) or is_container(type(value)):
         name = getattr(function, "__name__", "the function")
         raise ArgumentError(
             f"`{label}` needs a number or an array, but `{name}` returns a {type(value).__name__}.",
             user_location(),
-            "stack what it returns, np.stack(...), or use tracegrad.vjp",
+            "return its values, .to_numpy()"
+            if is_container(type(value))
+            else "stack what it returns, np.stack(...), or use tracegrad.vjp",
         )
 
 
@@ -152,6 +155,12 @@ def _stacked(rows: Sequence[Any], shape: tuple[int, ...], empty: Callable[[], An
     """Derivatives for each item of a result of this shape as one array, leaf by leaf."""
     flat, structure = tree.flatten(rows[0] if rows else empty())
     columns = list(zip(*(tree.flatten(row)[0] for row in rows), strict=True)) or [()] * len(flat)
+    if tree.has_labels(structure):
+        raise ArgumentError(
+            "a matrix of derivatives does not have the labels of its argument.",
+            user_location(),
+            "differentiate by the values, `jacobian(lambda x: f(pd.Series(x, index)))(s.to_numpy())`",
+        )
     leaves = [
         np.reshape(np.stack(column), shape + np.shape(leaf)) if column else np.zeros(shape + np.shape(leaf))
         for column, leaf in zip(columns, flat, strict=True)

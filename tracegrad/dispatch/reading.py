@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad import tree
 from tracegrad.dispatch.signature import OURS
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow, holds
 
@@ -133,6 +134,8 @@ class Reading:
             return f"{value}.cell_contents"
         if how == "now":
             return f"{value}.get()"
+        if how == "parts":
+            return f"{self.named('flatten', tree.flatten)}({value})"
         return f"{value}[{repr(key) if type(key) in (int, str) else self.named('key', key)}]"
 
     def _guard(self, read: Read) -> None:

@@ -15,6 +15,7 @@ from tracegrad.dispatch.signature import Call
 from tracegrad.errors import ArgumentError, NotScalarError
 from tracegrad.ir.location import Location
 from tracegrad.ir.types import ArrayType
+from tracegrad.labels import Apart
 from tracegrad.record.frames import user_location
 from tracegrad.tensor.captured import Captured, Static
 
@@ -49,9 +50,11 @@ def seeded_outputs(
             )
         first = returned[0]
     name = getattr(function, "__name__", "the function")
+    if isinstance(first, Apart) and len(first.leaves) == 1:  # a container with labels, around one array
+        first = first.leaves[0]
     if isinstance(first, (tuple, list, dict)) or not isinstance(first, (int, Static)):
         raise NotScalarError(
-            f"`{label}` needs a scalar, but `{name}` returns a {type(first).__name__} of "
+            f"`{label}` needs a scalar, but `{name}` returns a {getattr(first, 'kind', type(first)).__name__} of "
             f"{len(captured.results)} values.",
             definition(function),
             "return one number; for further results use has_aux=True, for all derivatives tracegrad.vjp",

@@ -18,6 +18,7 @@ from tracegrad import tree
 from tracegrad.config import number_of_bytes
 from tracegrad.errors import ArgumentError
 from tracegrad.ir.types import is_number, type_of
+from tracegrad.labels import Content
 from tracegrad.record.frames import user_location
 from tracegrad.tensor.captured import Leaf
 
@@ -302,6 +303,8 @@ def _why_not(value: Any) -> tuple[str, str]:
         return f"a number of type {value.dtype}", "pass a float64 or a complex128"
     if isinstance(value, (str, bytes)):
         return f"{value!r:.40}, a {type(value).__name__}", "choose another argument with argnums"
+    if isinstance(value, Content):
+        return f"{value.value.dtype}, no numbers", "leave it out, or choose another argument with argnums"
     if hasattr(value, "to_numpy"):
         return f"a {type(value).__name__}", "pass its values, .to_numpy()"
     if hasattr(value, "__array__"):
@@ -327,7 +330,9 @@ def check_complex(call: Call, label: str) -> None:
 
 def by_identity(value: Any) -> bool:
     """Objects that compare by identity anyway, or whose `==` says nothing about what the function reads of them."""
-    return not isinstance(value, (bool, str, bytes, type(None), complex, np.bool_, frozenset, np.dtype, type))
+    return not isinstance(
+        value, (bool, str, bytes, type(None), complex, np.bool_, frozenset, np.dtype, type, Content)
+    )
 
 
 class _Identity:

@@ -18,6 +18,10 @@ from tracegrad.ir.location import Location
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _SCIPY = os.path.join(os.path.dirname(_NUMPY.rstrip(os.sep)), "scipy") + os.sep
+_PACKAGES = tuple(
+    os.path.join(os.path.dirname(_NUMPY.rstrip(os.sep)), name) + os.sep
+    for name in ("pandas", "xarray", "optree")
+)
 _DEMO = os.path.join(_PACKAGE, "demo.py")  # the only file of ours with functions a user would write
 
 _internal: dict[str, bool] = {}
@@ -25,11 +29,13 @@ _locations: dict[tuple[str, int, str], Location] = {}
 
 
 def is_internal(file: str) -> bool:
-    """Whether code of this file works on behalf of the user's: ours, NumPy's, SciPy's, a wrapper of the library."""
+    """Whether code of this file works on behalf of the user's: ours, a package's that computes, a wrapper of the
+    library.
+    """
     found = _internal.get(file)
     if found is None:
         found = (
-            file.startswith(("<__array_function__", "<frozen", _NUMPY, _SCIPY))
+            file.startswith(("<__array_function__", "<frozen", _NUMPY, _SCIPY, *_PACKAGES))
             or (file.startswith(_PACKAGE) and file != _DEMO)
             or file in (functools.__file__, _contextlib_file())
         )

@@ -93,9 +93,10 @@ def capture(
         session.reads.guards.append(calm_errors())
         if not is_calm():
             recording.not_repeatable("raises on floating-point errors, as np.seterr or np.errstate says")
-        args, keywords = rebuild(given)
+        args, keywords = session.reads.lend(rebuild(given))
         returned = session.call(function, args, keywords)
         flat, structure = tree.flatten(session.reads.deep(returned))
+        structure = tree.as_returned(structure, flat)
         captured = _captured(recording, session, places, leaves, flat, structure, name)
         loops.update(recording.structures.found)
         return captured
@@ -123,9 +124,10 @@ def run_taped(
             for leaf in leaves
         ]
         inputs = {place: given[place].atom for place, leaf in enumerate(leaves) if leaf.role == "active"}
-        args, keywords = rebuild(given)
+        args, keywords = session.reads.lend(rebuild(given))
         flat, structure = tree.flatten(session.call(function, args, keywords))
         results, outputs, values, weak = _results(flat, tape)
+        structure = tree.as_returned(structure, flat)
     trace = Trace((), (), tuple(outputs), name)
     captured = Captured(trace, (), (), (), (), structure, results, values, weak, None, ())
     return Taped(tape, inputs, captured)

@@ -56,6 +56,7 @@ class Lookups:
     own_member: Callable[[type, str], Any]
     whole: Callable[[Any], Any]
     own_method: Callable[[Any, str], Callable[..., Any] | None]
+    values_by_name: Callable[[Any, str], Any]
     from_table: Callable[[Any, Any], Any]
 
     def glob(self, name: str) -> Any:
@@ -98,6 +99,9 @@ class Lookups:
                 return getattr(self.recording.number(value, type(value.value)), name)
             return getattr(value if hasattr(value, name) else value.value, name)
         if kind not in WITHOUT_PARTS:
+            own = self.values_by_name(value, name)
+            if own is not MISSING:
+                return own
             own = self.own_attribute(value, name)
             if own is not MISSING:
                 return own

@@ -53,6 +53,7 @@ from tracegrad.tensor.edges import Edges
 from tracegrad.tensor.folds import FOLDS, fold_of
 from tracegrad.tensor.item_loops import item_loop_of
 from tracegrad.tensor.iterators import Iterators
+from tracegrad.tensor.labelled import Labelled
 from tracegrad.tensor.lookups import GlobalsView, Lookups, Seen, UfuncView
 from tracegrad.tensor.numpy_protocol import spelling, unsupported
 from tracegrad.tensor.outside import CONTAINERS, Reads, Unread
@@ -178,7 +179,7 @@ def _no_function() -> None:
     """Stands for the caller of the captured function."""
 
 
-class Marks(Lookups, Operators, Edges, Stores):
+class Marks(Lookups, Operators, Edges, Stores, Labelled):
     """The `__tg__` of one clone; see `record/marks.py` for where each method is called."""
 
     slice = staticmethod(slice)
@@ -203,6 +204,9 @@ class Marks(Lookups, Operators, Edges, Stores):
         return self.session.iterators.made(self._call(function, args, keywords))
 
     def _call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        labelled = self.labelled(function, args, keywords)
+        if labelled is not MISSING:
+            return labelled
         traced = holds_traced(args) or holds_traced(keywords.values())
         by_items = item_loop_of(function, args, keywords, self.attr) if traced else None
         if by_items is not None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad import tree
+from tracegrad.containers import is_container
 from tracegrad.ir.types import is_number
 from tracegrad.ops.operators import Operators
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, HEAP_TYPE, MISSING, Argument, Read, Step
@@ -55,6 +57,7 @@ class Reads:
         self._memo: dict[Hashable, tuple[Any, Any]] = {}
         self._paths: dict[int, tuple[Any, Any, tuple[Step, ...]]] = {}
         self._roots: list[Any] = []
+        self._lent: list[Any] = []
 
     def path_of(self, value: Any) -> tuple[Any, tuple[Step, ...]] | None:
         """Root and path of an object that came from outside, or None."""
@@ -132,6 +135,8 @@ class Reads:
 
     def _seen(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any) -> Any:
         name = _name(root, path)
+        if is_container(type(value)):
+            return self._container(value, root, (*path, ("parts", None)))
         if isinstance(value, np.ndarray):
             return self._array(value, root, path, name)
         if type(value) in (float, complex) or isinstance(value, np.inexact):
@@ -159,6 +164,36 @@ class Reads:
             self.guards.append(Read(root, path, "type", type(value)))
             self.track(value, root, path)
         return value
+
+    def _container(self, value: Any, root: Any, path: tuple[Step, ...]) -> Any:
+        """A container with labels: its arrays are inputs, around which it is built anew."""
+        leaves, structure = tree.flatten(value)
+        self.guards.append(Read(root, (*path, ("item", 1)), "value", structure))
+        names = tree.paths(value, _name(root, path[:-1]) or "data")
+        seen = []
+        for place, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
+            where = (*path, ("item", 0), ("item", place))
+            if isinstance(leaf, np.ndarray):
+                seen.append(self._input(leaf, root, where, name))
+            else:
+                self.guards.append(Read(root, where, "value", leaf))
+                seen.append(leaf)
+        return self.lend(tree.unflatten(structure, seen))
+
+    def lend(self, value: Any) -> Any:
+        """Remember containers with labels that are the caller's: they are built anew, so no write would reach them."""
+        if type(value) in CONTAINERS:
+            for item in value.values() if type(value) is dict else value:
+                self.lend(item)
+        elif is_container(type(value)):
+            self._lent.append(value)
+            if hasattr(value, "_borrowed"):
+                object.__setattr__(value, "_borrowed", True)
+        return value
+
+    def is_lent(self, value: Any) -> bool:
+        """Whether this container is the caller's."""
+        return any(value is lent for lent in self._lent)
 
     def _array(self, value: Any, root: Any, path: tuple[Step, ...], name: str | None) -> Any:
         """An array of numbers is an input; of any other its contents are guarded."""
@@ -256,6 +291,18 @@ class Reads:
         return self.contents(value, "same")
 
 
+def around_traced(value: Any, recording: Any) -> Any:
+    """A container with labels around constants of a recording, so that it meets traced values."""
+    leaves, structure = tree.flatten(value)
+    if any(isinstance(leaf, np.ndarray) for leaf in leaves):
+        made = [
+            recording.wrap(x.copy(), recording.constant(x)) if isinstance(x, np.ndarray) else x
+            for x in leaves
+        ]
+        return tree.unflatten(structure, made)
+    return value
+
+
 def _is_bound(value: Any) -> bool:
     """Whether this is a method of a built-in object; a function of a module says so too."""
     return isinstance(value, types.BuiltinFunctionType) and not isinstance(
@@ -278,7 +325,7 @@ class Unread(Reads):
         """Where an object came from does not matter."""
 
     def read(self, value: Any, root: Any, path: tuple[Step, ...], owner: Any = None) -> Any:
-        return value
+        return self.lend(around_traced(value, self.recording)) if is_container(type(value)) else value
 
     def pin(self, value: Any) -> None:
         """Nothing is guarded."""

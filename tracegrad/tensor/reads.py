@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy._core import umath
 
+from tracegrad import tree
+
 MISSING = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 BY_VALUE = (
     bool, int, str, bytes, type(None), complex, float, np.generic, np.dtype, range, slice, type(...),
@@ -69,6 +71,8 @@ class Read:
     def __str__(self) -> str:
         text = ""
         for how, key in self.path:
+            if how == "parts":
+                break
             text += f".{key}" if how == "attr" else (str(key) if how in ("global", "free") else f"[{key!r}]")
         return text.lstrip(".") or "argument"
 
@@ -90,6 +94,8 @@ def follow(value: Any, path: tuple[Step, ...]) -> Any:
                 value = value.cell_contents
             elif how == "now":
                 value = value.get()
+            elif how == "parts":
+                value = tree.flatten(value)
             else:
                 value = getattr(value, key) if how == "attr" else value[key]
     except (AttributeError, LookupError, TypeError, ValueError):

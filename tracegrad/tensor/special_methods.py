@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad import tree
+from tracegrad.containers import is_container
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import linalg
@@ -112,6 +114,7 @@ class Operators:
     session: Any
     call: Callable[..., Any]
     attr: Callable[[Any, str], Any]
+    adopted: Callable[[Any], Any]
     set_attr: Callable[[Any, str, Any], None]
     set_item: Callable[[Any, Any, Any], None]
     of_scipy: Callable[[Any, str], Callable[..., Any] | None]
@@ -136,6 +139,9 @@ class Operators:
 
     def shown(self, value: Any) -> Any:
         """A value that is only shown: what is printed is no part of the program."""
+        if is_container(type(value)):
+            leaves, structure = tree.flatten(value)
+            return tree.unflatten(structure, [np.array(x.value) if is_traced(x) else x for x in leaves])
         return value.value if is_traced(value) else value
 
     def own_member(self, kind: type, name: str) -> Any:
@@ -225,7 +231,7 @@ class Operators:
             ours = self.of_scipy(right, f"__r{name}__") if is_traced(left) else None
             if ours is not None:
                 return ours(left)
-            left, right = self.whole(left), self.whole(right)
+            left, right = self.adopted(self.whole(left)), self.adopted(self.whole(right))
             if isinstance(left, decimal.Decimal) or isinstance(right, decimal.Decimal):
                 self.recording.not_repeatable("computes with decimal numbers, to a precision set outside")
         return plain(left, right)
@@ -267,7 +273,7 @@ class Operators:
             self.reads.pin(left)
             self.reads.pin(right)
             return plain(left, right)
-        return plain(self.whole(left), self.whole(right))
+        return plain(self.adopted(self.whole(left)), self.adopted(self.whole(right)))
 
     def asked(self, value: Any) -> Any:
         """A value that is asked whether it is true."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Var
 from tracegrad.ir.types import is_number
+from tracegrad.labels import is_labelled
 from tracegrad.tensor.callables import has_traced, plain_key
 from tracegrad.tensor.outside import CONTAINERS
 from tracegrad.tensor.special_methods import UPDATES
@@ -33,6 +34,7 @@ class Stores:
     structures: Any
     attr: Any
     item: Any
+    borrowed: Any
 
     def name(self, name: str, value: Any) -> Any:
         """A value lands in a local name: it is called so in the emitted text."""
@@ -67,6 +69,8 @@ class Stores:
         del target[plain_key(key)]
 
     def _stores_into(self, target: Any, what: str) -> None:
+        if is_labelled(type(target)):
+            self.borrowed(target)
         if self.reads.path_of(target) is not None:
             self.recording.not_repeatable(
                 f"stores into `{what}` of a {type(target).__name__} that outlives the call"

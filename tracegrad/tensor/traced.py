@@ -7,6 +7,7 @@ stands for: its type, its text when it is printed. All computing goes to its rec
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 
 from tracegrad.errors import InPlaceError
 from tracegrad.ir.trace import Atom
-from tracegrad.ops.functions import METHODS
+from tracegrad.labels import is_labelled
+from tracegrad.ops.functions import FUNCTIONS, METHODS
 from tracegrad.tensor.methods import Methods
 from tracegrad.tensor.numpy_protocol import ArrayProtocol, FlatItems
 
@@ -36,6 +38,7 @@ class TracedArray(ArrayProtocol):
         It depends on something that is differentiated.
     """
 
+    __module__ = "numpy"  # for libraries that look for functions where a class is from (opt_einsum)
     __slots__ = ("__weakref__", "atom", "recorder", "requires_grad", "twins", "value", "weak")
 
     def __init__(
@@ -122,6 +125,11 @@ class TracedArray(ArrayProtocol):
             f"write {do}",
         )
 
+    def nonzero(self) -> tuple[Any, ...]:
+        """The places of true items, an array a dimension."""
+        found: tuple[Any, ...] = FUNCTIONS[np.nonzero](self)
+        return found
+
     def tolist(self) -> Any:
         """Nested lists of traced numbers."""
         return self.item() if not self.shape else [row.tolist() for row in self]
@@ -137,6 +145,8 @@ class TracedArray(ArrayProtocol):
         return super().__iter__()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(is_labelled(type(x)) for x in inputs):
+            return NotImplemented
         return strong(super().__array_ufunc__(ufunc, method, *inputs, **kwargs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -235,6 +245,21 @@ def _method(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _deferring(run: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """An operator that leaves containers with labels to answer."""
+
+    @functools.wraps(run)
+    def method(self: Any, other: Any) -> Any:
+        return NotImplemented if is_labelled(type(other)) else run(self, other)
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
+    for _side in (f"__{_name}__", f"__r{_name}__"):
+        setattr(TracedArray, _side, _deferring(getattr(TracedArray, _side)))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(TracedArray, f"__{_name}__", _deferring(getattr(TracedArray, f"__{_name}__")))
 for _name, _run in METHODS.items():
     setattr(TracedArray, _name, _method(_name, _run))
 for _name, _run in vars(Methods).items():
