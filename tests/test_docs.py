@@ -106,7 +106,7 @@ def functions_page() -> str:
             "## NumPy",
             "",
             "Written by a test from the declarations. A derivative in both modes is one of any order. *Compiled*:",
-            "there is compiled text for value and gradient; a program with one that has none runs as NumPy text.",
+            "there is compiled text for value and gradient, or the compiled program calls NumPy for the steps named.",
             "*Where there is none*: the gradient at points without a derivative; [edges](edges.md) has examples.",
             "",
             table.HEADING,

@@ -44,8 +44,8 @@ def facts(name):
     ops = dict.fromkeys(re.findall(r"\b(\w+)\(", made.trace))
     edges = dict.fromkeys(REGISTRY[op].edge for op in ops if op in REGISTRY and REGISTRY[op].edge)
     text = made.native_source
-    missing = sorted(set(re.findall(r"`(\w+)` has no compiled form", text)))
-    return missing, list(edges), text.startswith("# no native text")
+    called = dict.fromkeys(re.findall(r"called_out\(python_(\w+?)(?:_\d+)?,", text))
+    return sorted(called), list(edges), text.startswith("# no native text")
 
 
 WHOLE = ("bitwise", "invert", "nanarg", "left_shift", "right_shift", "gcd", "lcm")
@@ -55,10 +55,10 @@ def row(name):
     """A line of the table; what has no program in `calls.py` has tests of its own."""
     if program_of(name) is None:
         return f"| `np.{name}` | both modes | not in this table |  |"
-    missing, edges, stays = facts(name)
+    called, edges, stays = facts(name)
     carries = name not in WITHOUT_DERIVATIVE and not name.startswith(WHOLE)
     derivative = "both modes" if carries else "0, passed through"
-    compiled = f"no: {', '.join(missing)}" if stays else "yes"
+    compiled = "no" if stays else f"calls NumPy: {', '.join(called)}" if called else "yes"
     return f"| `np.{name}` | {derivative} | {compiled} | {'; '.join(edges) if carries else ''} |"
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import callconv, cgutils, types
 from numba.core.errors import NumbaError
 from numba.np.numpy_support import from_dtype
 
-from tracegrad.compiler import arrays, blas
+from tracegrad.compiler import arrays, blas, outside
 from tracegrad.compiler.arrays import BYTE, WORD, Array
 from tracegrad.compiler.numbers import Numbers
 from tracegrad.compiler.outlook import dtype_of, filled, integer, is_natural, made_shape
@@ -57,6 +57,9 @@ class Calls(Numbers):
                 return Value(arrays.turned_type(base.type), array.turned())
             if node.attr == "dtype":
                 return Value(types.DType(base.type.dtype), self.context.get_dummy_value())
+        if isinstance(base.type, types.Complex) and node.attr in ("real", "imag"):
+            parts = self.context.make_complex(self.builder, base.type, value=base.code)
+            return Value(base.type.underlying_float, getattr(parts, node.attr))
         raise Unknown(ast.unparse(node))
 
     def _of_binop(self, node: ast.BinOp) -> Value:
@@ -243,6 +246,8 @@ class Calls(Numbers):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name == "in_threads":
             return self._in_threads(*node.args)
+        if name == "called_out":
+            return self._called_out(*node.args)
         if name in self.module.any_order:
             x, y = given
             if x.type == y.type and isinstance(x.type, types.Float):
@@ -334,11 +339,22 @@ class Calls(Numbers):
         status = builder.call(callee, [builder.bitcast(place, BYTE.as_pointer()), error, *packed])
         with builder.if_then(builder.icmp_signed("!=", status, done(returned)), likely=False):
             builder.store(builder.load(error), self.code.args[1])
-            builder.ret(status)
+            self._fail(status)
         if returned == types.none:
             return Value(None)
         code = self.context.get_returned_value(builder, returned, builder.load(place))
         return self._owning(Value(returned, code))
+
+    def _called_out(self, function: ast.expr, given: ast.expr) -> Value:
+        """A function of the text that Python runs."""
+        dispatcher = self.value(function).constant
+        values = self._whole(self.value(given))
+        kinds = values.type.types
+        codes = [v.code for v in self._parts(values, len(kinds))]
+        found = outside.write_call(
+            self.context, self.builder, dispatcher, kinds, codes, lambda: self._fail(callconv.RETCODE_EXC)
+        )
+        return self._owning(Value(outside.result_type(dispatcher), found))
 
     def _in_threads(self, count: ast.expr, part: ast.expr, given: ast.expr) -> Value:
         """A loop over blocks, by a function of the text, shared among threads."""

@@ -134,7 +134,13 @@ class Code(Boxing):
         status, outputs = call_conv.call_function(builder, program, returns, kinds, given)
         with builder.if_then(releases):
             self.api.restore_thread(builder.load(thread))
-        self._unless(builder.not_(status.is_error))
+        with self._seldom(status.is_error):  # Ctrl-C is no path that does not fit
+            ordinary = self._call("PyErr_ExceptionMatches", INT32, self.api.get_c_object("PyExc_Exception"))
+            interrupted = builder.and_(
+                self._there(self.api.err_occurred()), self._same(ordinary, self._number(0, INT32))
+            )
+            self._else(builder.not_(interrupted), self.failed)
+            builder.branch(self.missed)
         code = builder.extract_value(outputs, 0)
         with self._seldom(self._not(code, -1)):
             self._drop(outputs)

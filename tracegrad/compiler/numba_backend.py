@@ -28,9 +28,9 @@ from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
 from tracegrad.later import later
 
 if TYPE_CHECKING:
-    from tracegrad.compiler import direct
+    from tracegrad.compiler import direct, outside
 else:
-    direct = later("tracegrad.compiler.direct")
+    direct, outside = later("tracegrad.compiler.direct"), later("tracegrad.compiler.outside")
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
@@ -116,7 +116,13 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
                 options["nogil"] = True
             else:
                 options["no_cpython_wrapper"] = True
-            compiled = in_threads() if name == "in_threads" else numba.njit(**options)(function)
+            compiled = (
+                in_threads()
+                if name == "in_threads"
+                else outside.called_out()
+                if name == "called_out"
+                else numba.njit(**options)(function)
+            )
             if name in source.entries:
                 compiled._cache = MachineCode(function, source.text, {**OPTIONS, "contract": source.contract})
             setattr(module, name, compiled)

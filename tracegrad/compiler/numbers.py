@@ -75,6 +75,8 @@ class Numbers:
         self.pending: list[Value] = []
         self.conditional = 0
         self.returns: Any = None
+        self.failing: Any = None  # where references are given back when an error ends the function
+        self.failed: Any = None  # the code of that error
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -133,6 +135,16 @@ class Numbers:
         for value in self.pending:
             self.context.nrt.decref(self.builder, value.type, value.code)
         self.pending = []
+
+    def _fail(self, status: Any) -> None:
+        """End the function with an error: what is held is given back."""
+        if self.failing is None:
+            self.failing = self.code.append_basic_block("failing")
+            self.failed = cgutils.alloca_once(self.builder, status.type)
+        for value in self.pending:
+            self.context.nrt.decref(self.builder, value.type, value.code)
+        self.builder.store(status, self.failed)
+        self.builder.branch(self.failing)
 
     # --- expressions ----------------------------------------------------------------------------------------------
 

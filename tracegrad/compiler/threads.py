@@ -126,8 +126,8 @@ def _runner(context: Any, module: Any, callee: Any, leaf: Any, share: Any) -> An
     first, last, place = (builder.load(cgutils.gep_inbounds(builder, mine, 0, k)) for k in range(3))
     values = cgutils.unpack_tuple(builder, builder.load(place))
     arguments = context.call_conv._get_arg_packer(leaf).as_arguments(builder, [first, last, *values])
-    nothing, error = callee.args[0].type, cgutils.alloca_once(builder, callee.args[1].type.pointee)
-    builder.call(callee, [ir.Constant(nothing, None), error, *arguments])
+    nothing, error = (cgutils.alloca_once(builder, a.type.pointee) for a in callee.args[:2])
+    builder.call(callee, [nothing, error, *arguments])
     for block in run.blocks:  # inlined here it might become other instructions than there, and other digits
         for instruction in block.instructions:
             if isinstance(instruction, ir.CallInstr) and instruction.callee is callee:

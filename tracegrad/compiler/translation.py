@@ -66,11 +66,14 @@ class Translation(LaneCode):
                 raise Unknown("a function that ends without a result")
             self.returns = types.none
             builder.branch(self.leaving)
-        builder.position_at_end(self.leaving)
-        for variable in self.variables.values():
-            if variable.counted:
-                self.context.nrt.decref(builder, variable.type, builder.load(variable.place))
-        builder.ret(done(self.returns))
+        for end, status in ((self.leaving, done(self.returns)), (self.failing, None)):
+            if end is None:
+                continue
+            builder.position_at_end(end)
+            for variable in self.variables.values():
+                if variable.counted:
+                    self.context.nrt.decref(builder, variable.type, builder.load(variable.place))
+            builder.ret(builder.load(self.failed) if status is None else status)
         builder.position_at_end(entry)
         builder.branch(first)
         return self.code, self.returns

@@ -214,7 +214,7 @@ class Built:
         assert self.native is not None
         found: tuple[Any, ...]
         if self.native_seconds is None:
-            for _ in range(2):  # the first call finds nothing in the caches
+            for _ in range(2 if self._is_repeatable() else 1):  # the first call finds nothing in the caches
                 start = time.perf_counter()
                 found = self.native(*given)
                 seconds = time.perf_counter() - start
@@ -224,6 +224,10 @@ class Built:
         else:
             found = self.native(*given)
         return found
+
+    def _is_repeatable(self) -> bool:
+        source = self.native_source()
+        return source is not None and source.repeatable
 
     def learn(self, inputs: Sequence[Any]) -> None:
         """Find out how long the native program takes, if there is one."""

@@ -8,8 +8,8 @@ says, signs that read well (`a + -b` is `a - b`), kernels, and casts. Begin with
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from tracegrad.ir.trace import Const, Instr, dtype_token
 from tracegrad.ir.types import ArrayType, is_weak, promote
 from tracegrad.kernels.items import checked
 from tracegrad.ops.op import call, dotted, literal
+
+CallOut: TypeAlias = Callable[[Instr, Sequence[ast.expr]], ast.expr]
 
 _PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 _INFIX_FLOAT = ("+", "-", "*", "/")  # beside floats, `2 * x` is written `2.0 * x`
@@ -36,14 +38,21 @@ class Expressions:
     careful : bool
         Floats kept in variables are written `np.float64(...)`, since some operator treats Python's numbers
         otherwise.
+    call_out : callable, optional
+        Writes the call of a step without a compiled form, from the step and its operands.
     """
 
-    def __init__(self, native: bool, careful: bool = False) -> None:
+    def __init__(self, native: bool, careful: bool = False, call_out: CallOut | None = None) -> None:
         self.native = native
+        self.call_out = call_out
         self.careful = careful
         self.kernels: dict[Any, None] = {}  # called beside those that steps name, in order
         self.mentions: dict[Value, list[ast.Name]] = {}
         self.written: dict[Compute | Item | Either, ast.expr] = {}
+
+    def leaves(self, node: Compute) -> bool:
+        """Whether a step is computed by a function that the text calls out to."""
+        return self.call_out is not None and not node.loop and is_called_out(node.instr)
 
     def read(self, operand: Operand) -> ast.expr:
         """An operand where no other type stands beside it."""
@@ -162,6 +171,8 @@ class Expressions:
         if kernel is not None:
             function, *static = kernel
             return call(function.__name__, *inputs, *map(literal, static))
+        if self.call_out is not None and is_called_out(instr):
+            return self.call_out(instr, inputs)
         if instr.op.name == "zeros":
             return zeros(instr.outputs[0].type)
         if instr.op.name == "copy" and isinstance(instr.inputs[0], Const):
@@ -272,6 +283,14 @@ def kernel_of(instr: Instr) -> tuple[Any, ...] | None:
     native = instr.op.native
     found = native(instr) if callable(native) else native
     return found if isinstance(found, tuple) else None
+
+
+def is_called_out(instr: Instr) -> bool:
+    """Whether a step that is no loop over elements has no compiled form, so that native text calls NumPy for it."""
+    if instr.op.family == "control":
+        return False
+    native = instr.op.native(instr) if callable(instr.op.native) else instr.op.native
+    return native is False
 
 
 def zeros(type: ArrayType, function: str = "np.zeros") -> ast.expr:

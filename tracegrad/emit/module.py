@@ -17,8 +17,8 @@ from typing import Any
 
 from tracegrad.emit.again import make_again
 from tracegrad.emit.blocks import Return, Value
-from tracegrad.emit.elements import called_kernel, has_loop, vector_function, writes_in_loop
-from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.elements import called_kernel, vector_function
+from tracegrad.emit.expressions import CallOut, Expressions, zeros
 from tracegrad.emit.fusion import fuse
 from tracegrad.emit.given import give
 from tracegrad.emit.leaving import leave_at_once
@@ -27,6 +27,7 @@ from tracegrad.emit.lowering import Lowering, pack, plainly_read
 from tracegrad.emit.names import Unused, give_names, identifier
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.nests import contract, nest_loops
+from tracegrad.emit.outside import Outside, leaves, little_else, steps_called
 from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.statements import Writer
@@ -40,6 +41,7 @@ from tracegrad.kernels.extremes import larger, smaller
 from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
 from tracegrad.kernels.items import checked
 from tracegrad.kernels.lapack import LAPACK
+from tracegrad.kernels.outside import called_out
 from tracegrad.ops.op import literal
 
 Finish = Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr]
@@ -122,8 +124,11 @@ def emit_native(
     """
     traces = [t for t in (forward, backward) if t is not None]
     reasons = list(dict.fromkeys(reason for t in traces for reason in _not_native(t)))
+    reasons += little_else(traces)
     if reasons:
         return reasons
+    outside = Outside()
+    called_outside = [outside.name(step) for trace in traces for step in steps_called(trace)]
     name = identifier(forward.name)
     vectors = {function.__name__ for function in _vector_functions(traces)}
     if kind == "vjp":
@@ -131,14 +136,14 @@ def emit_native(
     else:
         alone = "_value" if name in vectors else ""
         entries = (name + {"value": alone, "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
-    others = _kernels(traces, (checked, added, in_threads, larger, smaller))
-    reserved = (*entries, *vectors, *(k.__name__ for k in others))
+    others = _kernels(traces, (checked, added, in_threads, larger, smaller, called_out))
+    reserved = (*entries, *vectors, *called_outside, *(k.__name__ for k in others))
     functions: list[tuple[str, list[str], list[Line]]] = []
     called: dict[Any, None] = {}
     memory: tuple[Memory, ...] = ()
     parts: list[str] = []
     for entry, trace in zip(entries, traces, strict=True):
-        function = _Function(entry, trace, len(trace.outputs), True, reserved)
+        function = _Function(entry, trace, len(trace.outputs), True, reserved, call_out=outside.call)
         if trace is backward:
             lines = function.lines(
                 None, lambda results, residuals: ast.Tuple(elts=list(results), ctx=ast.Load())
@@ -159,10 +164,13 @@ def emit_native(
         "jvp": ", value and tangent",
         "vjp": " and its derivative",
     }.get(kind, "")
+    if called_outside:
+        called[called_out] = None
     kernels = _kernels(traces, tuple(called))
     what += ", for Numba" if contract else ", for Numba, without fused multiply-add"
-    made = _module(forward, backward, what, functions, entries, kernels)
-    return replace(made, contract=contract, memory=memory, parts=tuple(parts))
+    made = _module(forward, backward, what, functions, entries, kernels, outside)
+    repeatable = not any(step.op.family == "called" for trace in traces for step in steps_called(trace))
+    return replace(made, contract=contract, memory=memory, parts=tuple(parts), repeatable=repeatable)
 
 
 class _Function:
@@ -179,6 +187,7 @@ class _Function:
         fixed: Mapping[int, str | None] | None = None,
         reader: Trace | None = None,
         counted: Sequence[int] = (),
+        call_out: CallOut | None = None,
     ) -> None:
         self.inputs, self.block = Lowering(native, lists).trace(trace, results)
         for k in counted:
@@ -187,7 +196,7 @@ class _Function:
         leave_at_once(self.block)
         nodes = list(walk(self.block))
         careful = not native and python_numbers_meet(self.inputs, nodes, reader)
-        self.expressions = Expressions(native, careful)
+        self.expressions = Expressions(native, careful, call_out)
         nest(self.block, self.expressions)
         if native:
             fuse(self.block)
@@ -236,6 +245,7 @@ def _module(
     functions: Sequence[tuple[str, list[str], list[Line]]],
     entries: tuple[str, ...],
     kernels: Sequence[Any] | None = None,
+    outside: Outside | None = None,
 ) -> Source:
     traces = [t for t in (forward, backward) if t is not None]
     file = _file(traces)
@@ -245,8 +255,9 @@ def _module(
     vectors = [] if kernels is None else _vector_functions(traces)
     vectors += [k for k in kernels or () if _is_imported(k)]
     sources = [inspect.getsource(k).rstrip() for k in kernels or () if not _is_imported(k)]
-    page.text(*_imports(traces, sources, vectors, kernels is not None))
-    for kernel in sources:
+    texts = [] if outside is None else outside.texts()
+    page.text(*_imports(traces, sources, vectors, outside))
+    for kernel in (*sources, *texts):
         page.text("", "", *kernel.split("\n"))
     for name, parameters, lines in functions:
         page.text("", "")
@@ -270,14 +281,14 @@ def _is_imported(kernel: Any) -> bool:
 
 
 def _imports(
-    traces: Sequence[Trace], kernels: Sequence[str], vectors: Sequence[Any], native: bool
+    traces: Sequence[Trace], kernels: Sequence[str], vectors: Sequence[Any], outside: Outside | None
 ) -> list[str]:
-    lines = {"import numpy as np"}
+    """The imports of array text, or with `outside` of native text."""
+    lines = {"import numpy as np", *(() if outside is None else outside.imports)}
     for trace in traces:
         for step in all_steps(trace):
-            if not isinstance(step, Instr) or (native and (called_kernel(step) or vector_function(step))):
-                continue
-            lines.update([step.op.imports] if step.op.imports else [])
+            if isinstance(step, Instr) and step.op.imports and outside is None:
+                lines.add(step.op.imports)
     if any("math." in text for text in kernels):
         lines.add("import math")
     named: dict[str, list[str]] = {}
@@ -352,10 +363,9 @@ def _not_native(trace: Trace) -> list[str]:
     for step in all_steps(trace):
         if not isinstance(step, Instr) or step.op.family == "control":
             continue
-        native = step.op.native(step) if callable(step.op.native) else step.op.native
         logical = step.op.symbol in ("+", "*", "**") and step.outputs[0].type.dtype.kind == "b"
-        in_loops = has_loop(step) or writes_in_loop(step)
-        if (native is False and not in_loops) or (logical and native is True):
+        write = step.op.name in ("index_set", "index_add")
+        if (logical and step.op.native is True) or (write and leaves(step)):
             reasons.append(f"`{step.op.name}` has no compiled form")
     return reasons
 

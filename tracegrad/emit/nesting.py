@@ -62,6 +62,8 @@ def nest(block: Block, expressions: Expressions) -> None:
                 nest(node.test, expressions)
             nest(node.body, expressions)
         _fit(node, expressions)
+        if isinstance(node, Compute) and expressions.leaves(node):
+            continue  # never in a loop over elements, whose threads must not wait for Python's lock
         if isinstance(node, (Compute, Item, Either)) and len(node.makes) == 1:
             if expressions.native and _is_lens(node, places):
                 node.makes[0].expression = _seen_through(node, expressions)

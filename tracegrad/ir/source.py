@@ -19,6 +19,8 @@ class Source:
     ----------
     memory : tuple of Memory
         The last parameters of the first function, and what becomes of them; it does not return those outputs.
+    repeatable : bool
+        Whether nobody notices that the program runs twice: it calls no function of the user's.
     """
 
     text: str
@@ -27,3 +29,4 @@ class Source:
     parts: tuple[str, ...] = ()  # native text: functions that do some blocks of a loop
     contract: bool = True  # native text: whether a multiplication and an addition may be fused
     memory: tuple[Memory, ...] = ()
+    repeatable: bool = True
