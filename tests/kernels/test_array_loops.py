@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tracegrad.kernels import vectors
+import tracegrad as tg
+from tracegrad.kernels import sorting, vectors
 
 generator = np.random.default_rng(2)
 
@@ -24,3 +25,56 @@ def test_long_convolutions_are_those_of_numpy(n, m):
 def test_an_infinity_reaches_only_what_it_meets():
     x, y = np.arange(1.0, 9.0), np.array([1.0, np.inf, 1.0, 2.0, 1.0])
     np.testing.assert_array_equal(vectors.convolved(x, y, 0, 12, 0.0), np.convolve(x, y))
+
+
+SORTED = {
+    "drawn": generator.normal(size=300) * np.exp(generator.normal(size=300) * 50),
+    "few values": generator.integers(-2, 3, 200) * 0.5,
+    "every kind": np.resize([np.nan, 0.0, -0.0, np.inf, -np.inf, 5e-324, -5e-324, -np.nan, 1.0, -1.0], 160),
+    "short": np.array([2.0, np.nan, -1.0, 2.0, -0.0, 0.0, -np.inf, np.nan, -1.0]),
+    "single": generator.normal(size=164).astype(np.float32),
+    "small integers": generator.integers(-100, 100, 190).astype(np.int16),
+    "truth": generator.integers(0, 2, 140).astype(bool),
+    "one": np.ones(1),
+    "none": np.ones(0),
+}
+
+
+@pytest.mark.parametrize("name", SORTED)
+def test_the_order_is_the_stable_one_with_nan_last(name):
+    row = SORTED[name]
+    found = sorting.argsort_blocks(row, 1, row.size, 1, row.shape)
+    np.testing.assert_array_equal(found, np.argsort(row, kind="stable"))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+@pytest.mark.parametrize("size", [9, 180])
+def test_integers_are_sorted_to_the_last_bit(dtype, size):
+    given = np.iinfo(dtype)
+    row = generator.integers(given.min, given.max, size, dtype=dtype, endpoint=True)
+    row[:4] = given.max, given.min, given.max, given.max - 1
+    turned = 0 if dtype is np.int64 else -(2**63)
+    found = sorting.argsort_integers(row, 1, size, 1, row.shape, turned)
+    np.testing.assert_array_equal(found, np.argsort(row, kind="stable"))
+
+
+def test_compiled_orders_are_those_of_numpy_for_every_dtype():
+    table = np.resize(SORTED["every kind"], (140, 3)) * np.arange(1.0, 4)
+    wide = generator.integers(0, 2**64 - 1, 50, dtype=np.uint64)
+    single, signed = table.astype(np.float32), wide.astype(np.int64)
+
+    def orders(table, single, wide, signed):
+        return (
+            np.argsort(table, axis=0, kind="stable"),
+            np.argsort(table, axis=1, kind="stable"),
+            np.argsort(single, axis=None, kind="stable"),
+            np.argsort(wide, kind="stable"),
+            np.argsort(signed, kind="stable"),
+        )
+
+    given = table, single, wide, signed
+    made = tg.jit(orders, jit="native")
+    found = made(*given)
+    assert made.stats.compiles == 1, made.explain()
+    for order, wanted in zip(found, orders(*given), strict=True):
+        np.testing.assert_array_equal(order, wanted)

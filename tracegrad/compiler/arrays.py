@@ -118,6 +118,12 @@ class Array:
         fields = self.fields
         return described(self.context, self.builder, type, fields.data, sizes, None, fields.meminfo)
 
+    def read_as(self, dtype: Any) -> Any:
+        """The description of the same bits as numbers of another dtype, as wide; the array is contiguous."""
+        type = types.Array(dtype, self.type.ndim, "C")
+        data = self.builder.bitcast(self.fields.data, self.context.get_data_type(dtype).as_pointer())
+        return described(self.context, self.builder, type, data, self.sizes(), None, self.fields.meminfo)
+
     def turned(self) -> Any:
         """The description of the transposed array."""
         sizes, strides = self.sizes()[::-1], self.strides()[::-1]

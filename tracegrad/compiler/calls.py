@@ -298,15 +298,20 @@ class Calls(Numbers):
         return self._owning(made)
 
     def _method(self, node: ast.Call) -> Value | None:
-        """`x.copy()`; `x.reshape(shape)` of arrays that are contiguous."""
+        """`x.copy()`; of arrays that are contiguous `x.reshape(shape)`, and `x.view(dtype)` for one as wide."""
         assert isinstance(node.func, ast.Attribute)
-        if node.func.attr not in ("reshape", "copy"):
+        if node.func.attr not in ("reshape", "copy", "view"):
             return None
         base = self.value(node.func.value)
         if node.func.attr == "copy" and isinstance(base.type, types.Array) and base.type.ndim:
             return self._copied(base)
         if not is_contiguous([base]):
             return None
+        if node.func.attr == "view":
+            dtype = self._dtype(node.args[0])
+            if dtype.bitwidth != base.type.dtype.bitwidth:
+                raise Unknown(ast.unparse(node))
+            return Value(types.Array(dtype, base.type.ndim, "C"), self._array(base).read_as(dtype))
         given = [self.value(a) for a in node.args]
         sizes = self._sizes(given[0] if len(given) == 1 else tuple_of(given))
         if any(constant_of(n) == -1 for n in sizes):

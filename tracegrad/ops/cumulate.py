@@ -15,7 +15,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import reductions as kernels
-from tracegrad.kernels import vectors
+from tracegrad.kernels import sorting, vectors
 from tracegrad.ops.families import bilinear, case, cast, linear
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.recurrences import recurrence, shifted
@@ -28,11 +28,9 @@ def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
     return lambda x, axis: ArrayType(x.shape, dtype_after(function, x.dtype))
 
 
-def _native_cumulative(kernel: Any, start: float, real_only: bool = False) -> Callable[[Instr], Any]:
+def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
     def native(instr: Instr) -> Any:
         x, out = instr.inputs[0], instr.outputs[0]
-        if real_only and x.dtype.kind == "c":
-            return False
         return (
             kernel,
             *memory_blocks(x.shape, instr.params["axis"]),
@@ -105,6 +103,17 @@ running_max: Op = _running_op("running_max", np.maximum, kernels.cummax_blocks)
 running_min: Op = _running_op("running_min", np.minimum, kernels.cummin_blocks)
 """Running extremes as they stand in comparisons: `ops/numpy_ufuncs.py` reads what carries the derivative."""
 
+
+def _native_argsort(instr: Instr) -> Any:
+    x = instr.inputs[0]
+    if x.dtype.kind == "c":
+        return False
+    along = (*memory_blocks(x.shape, instr.params["axis"]), tuple(x.shape))
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8:
+        return sorting.argsort_integers, *along, 0 if x.dtype.kind == "i" else -(2**63)
+    return sorting.argsort_blocks, *along
+
+
 argsort: Op = Op(
     "argsort",
     lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
@@ -116,7 +125,7 @@ argsort: Op = Op(
         **({"axis": instr.params["axis"]} if instr.params["axis"] != instr.inputs[0].ndim - 1 else {}),
         kind="stable",
     ),
-    native=_native_cumulative(kernels.argsort_blocks, 0, real_only=True),
+    native=_native_argsort,
     sample=_ALONG,
 )
 """Stable, so that ties come out the same in every tier."""
