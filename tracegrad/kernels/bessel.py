@@ -11,6 +11,8 @@ def modified_bessel(x, order):
     """I_order(x): the series of positive terms (DLMF 10.25.2), far from 0 the asymptotic one (DLMF 10.40.1)."""
     size = abs(x)
     sign = -1.0 if x < 0 and order % 2 == 1 else 1.0
+    if size > 720.0:
+        return sign * (math.inf if size < math.inf else math.nan)  # NaN at infinity, as SciPy has it
     if size > 40.0:  # the smallest term of the asymptotic series is exp(-2 x)
         term, total, k = 1.0, 1.0, 1
         while k < 40 and abs(term) > 1e-17 * abs(total):

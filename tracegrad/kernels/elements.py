@@ -210,7 +210,7 @@ def digamma_each(x):
 
 def xlogy_of(x, y):
     """x log(y), which is 0 where x is 0."""
-    return 0.0 if x == 0.0 else x * np.log(y)
+    return 0.0 if x == 0.0 and y == y else x * np.log(y)
 
 
 def xlogy_each(x, y, shape):
@@ -336,6 +336,8 @@ def ndtri_each(x):
 
 def erfinv_of(x):
     """The inverse of erf."""
+    if abs(x) < 1e-150:  # half of the smallest numbers is 0
+        return x * 0.886226925452758
     return quantile_of(0.5 * x, 0.5 - 0.5 * abs(x)) * 0.7071067811865476
 
 
@@ -350,7 +352,7 @@ def erfinv_each(x):
 
 def erfcinv_of(x):
     """The inverse of erfc."""
-    return quantile_of(0.5 - 0.5 * x, min(0.5 * x, 1.0 - 0.5 * x)) * 0.7071067811865476
+    return -quantile_of(0.5 * x - 0.5, min(0.5 * x, 1.0 - 0.5 * x)) * 0.7071067811865476
 
 
 def erfcinv_each(x):
@@ -413,7 +415,7 @@ def entr_each(x):
 
 def xlog1py_of(x, y):
     """x log(1 + y), which is 0 where x is 0."""
-    return 0.0 * y if x == 0.0 else x * np.log1p(y)
+    return 0.0 if x == 0.0 and y == y else x * np.log1p(y)
 
 
 def xlog1py_each(x, y, shape):
@@ -442,8 +444,10 @@ def rel_entr_each(x, y, shape):
 
 
 def kl_div_of(x, y):
-    """x log(x / y) - x + y."""
-    return rel_entr_of(x, y) - x + y
+    """x log(x / y) - x + y, which is y where x is 0 and y is not negative, and infinite outside of that."""
+    if x > 0.0 and y > 0.0:
+        return x * math.log(x / y) - x + y
+    return y if x == 0.0 and y >= 0.0 else math.nan if x != x or y != y else math.inf
 
 
 def kl_div_each(x, y, shape):
@@ -456,8 +460,25 @@ def kl_div_each(x, y, shape):
 
 
 def betaln_of(x, y):
-    """log of the beta function."""
-    return math.lgamma(x) + math.lgamma(y) - math.lgamma(x + y)
+    """log |beta(x, y)|: of whole numbers below 1 and of very unequal numbers as Moshier's Cephes has it (1989)."""
+    first, second = x <= 0.0 and x == np.floor(x), y <= 0.0 and y == np.floor(y)
+    if not first and not second:
+        return unequal_betaln_of(x, y)
+    pole, other = (x, y) if first else (y, x)
+    rest = 1.0 - pole - other
+    if math.isinf(pole) or other != np.floor(other) or not rest > 0.0 or other <= 0.0:
+        return math.inf
+    return unequal_betaln_of(rest, other)
+
+
+def unequal_betaln_of(x, y):
+    """`betaln_of` beside its poles: where one number is far larger, log gamma of it would cancel."""
+    a, b = (x, y) if abs(x) > abs(y) else (y, x)
+    if not (a > 1e6 and a > 1e6 * abs(b)):
+        return math.lgamma(x) + math.lgamma(y) - math.lgamma(x + y)
+    r, c = 1.0 / a, b * (1.0 - b)
+    near = 0.5 * c * r * (1.0 + (1.0 - 2.0 * b) * r / 6.0) - c * c * r * r * r / 12.0
+    return math.lgamma(b) - b * math.log(a) + near
 
 
 def betaln_each(x, y, shape):

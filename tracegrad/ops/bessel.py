@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.kernels.bessel import bessel_i0, bessel_i1
-from tracegrad.ops.compare import sign
+from tracegrad.ops.compare import isinf, sign, where
 from tracegrad.ops.elementary import cos, exp, sin
 from tracegrad.ops.families import Unknown, case, elementwise, positive
 from tracegrad.ops.op import Op
@@ -31,7 +31,11 @@ def scaled(name: str, partial: Callable[..., Any]) -> Op:
 i0: Op = special("i0", lambda z, x: i1(x), domain=positive, one=bessel_i0)
 i1: Op = special("i1", lambda z, x: 0.5 * (i0(x) + iv(2, x)), domain=positive, one=bessel_i1)
 i0e: Op = special("i0e", lambda z, x: i1e(x) - sign(x) * z, domain=positive)
-i1e: Op = special("i1e", lambda z, x: 0.5 * (i0e(x) + ive(2, x)) - sign(x) * z, domain=positive)
+i1e: Op = special(
+    "i1e",
+    lambda z, x: 0.5 * (i0e(x) + ive(2, where(isinf(x), 0.0, x))) - sign(x) * z,  # ive is NaN at infinity
+    domain=positive,
+)
 k0: Op = special("k0", lambda z, x: -k1(x), domain=positive)
 k1: Op = special("k1", lambda z, x: -k0(x) - z / x, domain=positive)
 j0: Op = special("j0", lambda z, x: -j1(x), domain=positive)

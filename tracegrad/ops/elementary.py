@@ -27,20 +27,29 @@ log10: Op = elementwise(
 log1p: Op = elementwise(np.log1p, lambda z, x: 1 / (1 + x), domain=positive, vector=logarithm.log1p)
 
 
-def _shares(power: Op) -> Any:
-    """What each term is of the sum; nothing where the sum itself is 0, whose logarithm is -inf."""
+def _shares(power: Op, half: float) -> Any:
+    """What each term is of the sum; nothing where the sum itself is 0, whose logarithm is -inf.
+
+    A term that is all of the sum as far as can be told has all of it, also where both are infinite; two share it.
+    """
 
     def partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
         one_is_known = constant_of(x) is not None or constant_of(y) is not None
         total = z if one_is_known else where(equal(z, -math.inf), 0.0, z)
-        return power(x - total), power(y - total)
+        alone = where(equal(x, y), half, 0.0)
+        return (
+            power(where(equal(x, total), alone, x - total)),
+            power(where(equal(y, total), alone, y - total)),
+        )
 
     return partials
 
 
 _NO_SUM = "0 where both are -inf"
-logaddexp: Op = elementwise(np.logaddexp, _shares(exp), vector=logarithm.logaddexp, edge=_NO_SUM)
-logaddexp2: Op = elementwise(np.logaddexp2, _shares(exp2), edge=_NO_SUM)
+logaddexp: Op = elementwise(
+    np.logaddexp, _shares(exp, -math.log(2)), vector=logarithm.logaddexp, edge=_NO_SUM
+)
+logaddexp2: Op = elementwise(np.logaddexp2, _shares(exp2, -1.0), edge=_NO_SUM)
 
 sqrt: Op = elementwise(np.sqrt, lambda z, x: 0.5 / z, domain=positive, edge="infinite at 0")
 cbrt: Op = elementwise(

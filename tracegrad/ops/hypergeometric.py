@@ -139,9 +139,17 @@ ellipe: Op = special(
     domain=(0.1, 0.9),
     dtype=by_ufunc("ellipe"),
 )
+
+
+def _ellipkm1_partial(z: Any, p: Any) -> Any:
+    one = equal(p, 1)
+    safe = where(one, 0.5, p)
+    return where(one, -math.pi / 8, (z - ellipe(1 - safe) / safe) / (2 * (1 - safe)))
+
+
 ellipkm1: Op = special(
     "ellipkm1",
-    lambda z, p: (z - ellipe(1 - p) / p) / (2 * (1 - p)),
+    _ellipkm1_partial,
     domain=(0.1, 0.9),
     dtype=by_ufunc("ellipkm1"),
 )

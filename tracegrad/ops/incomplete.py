@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.kernels import incomplete
-from tracegrad.ops.compare import sign
+from tracegrad.ops.compare import equal, sign, where
 from tracegrad.ops.elementary import exp, log, log1p
 from tracegrad.ops.families import Unknown, anywhere, elementwise, positive
 from tracegrad.ops.op import Op
@@ -90,6 +90,12 @@ def log_gamma_density(a: Any, x: Any) -> Any:
     return xlogy(a - 1, x) - x - gammaln(a)
 
 
+def _gamma_slope(a: Any, x: Any) -> Any:
+    """The density of the gamma distribution, which is 0 at infinity."""
+    beyond = equal(x, np.inf)
+    return where(beyond, 0.0, exp(log_gamma_density(a, where(beyond, 1.0, x))))
+
+
 def log_beta_density(a: Any, b: Any, x: Any) -> Any:
     """Of the beta distribution."""
     return xlogy(a - 1, x) + xlog1py(b - 1, -x) - betaln(a, b)
@@ -97,13 +103,13 @@ def log_beta_density(a: Any, b: Any, x: Any) -> Any:
 
 gammainc: Op = special(
     "gammainc",
-    lambda z, a, x: (gammainc_shape(1, a, x), exp(log_gamma_density(a, x))),
+    lambda z, a, x: (gammainc_shape(1, a, x), _gamma_slope(a, x)),
     domain=(_SHAPE, positive),
     dtype=weak_is_wide,
 )
 gammaincc: Op = special(
     "gammaincc",
-    lambda z, a, x: (-gammainc_shape(1, a, x), -exp(log_gamma_density(a, x))),
+    lambda z, a, x: (-gammainc_shape(1, a, x), -_gamma_slope(a, x)),
     domain=(_SHAPE, positive),
     dtype=weak_is_wide,
 )

@@ -19,9 +19,9 @@ from tracegrad.ir.trace import Instr, dtype_token
 from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
 from tracegrad.kernels import elements as kernels
 from tracegrad.kernels import exponential, normal
-from tracegrad.ops.compare import absolute, equal, greater, less, less_equal, sign, where
-from tracegrad.ops.elementary import exp, log, log1p, sin, sqrt
-from tracegrad.ops.families import Unknown, anywhere, case, cast, elementwise, positive, unit
+from tracegrad.ops.compare import absolute, equal, greater, less, less_equal, logical_and, sign, where
+from tracegrad.ops.elementary import cos, exp, log, log1p, sin, sqrt
+from tracegrad.ops.families import Unknown, anywhere, case, cast, elementwise, positive, real, unit
 from tracegrad.ops.op import Op
 
 NO_CLOSED_FORM = "no function of SciPy's computes it"
@@ -61,6 +61,7 @@ def special(
     one: Callable[..., Any] | None = None,
     each: Callable[..., Any] | None = None,
     vector: Callable[..., Any] | None = None,
+    edge: Any = "",
 ) -> Op:
     """Declare `scipy.special.<name>`; `one` and `each` are its kernels for a scalar and for an array."""
 
@@ -88,6 +89,7 @@ def special(
         imports="import scipy.special",
         native=native,
         vector=vector,
+        edge=edge,
     )
 
 
@@ -214,10 +216,29 @@ xlog1py: Op = special(
     **_kernels("xlog1py"),
 )
 entr: Op = special("entr", lambda z, x: -1 - log(x), domain=positive, **_kernels("entr"))
+
+
+def _ratio(x: Any, y: Any, at_zero: float) -> Any:
+    """x / y; a chosen number where both are 0, as in tables of probabilities they are."""
+    both = logical_and(equal(x, 0), equal(y, 0))
+    return where(both, at_zero, x / where(both, 1.0, y))
+
+
+_NOTHING = "0 by the first where both are 0"
 rel_entr: Op = special(
-    "rel_entr", lambda z, x, y: (1 + log(x / y), -x / y), domain=positive, **_kernels("rel_entr")
+    "rel_entr",
+    lambda z, x, y: (1 + log(_ratio(x, y, 1 / math.e)), -_ratio(x, y, 0.0)),
+    domain=positive,
+    edge=_NOTHING,
+    **_kernels("rel_entr"),
 )
-kl_div: Op = special("kl_div", lambda z, x, y: (log(x / y), 1 - x / y), domain=positive, **_kernels("kl_div"))
+kl_div: Op = special(
+    "kl_div",
+    lambda z, x, y: (log(_ratio(x, y, 1.0)), 1 - _ratio(x, y, 0.0)),
+    domain=positive,
+    edge=_NOTHING,
+    **_kernels("kl_div"),
+)
 
 beta: Op = special(
     "beta",
@@ -225,7 +246,17 @@ beta: Op = special(
     domain=positive,
     dtype=weak_is_wide,
 )
-rgamma: Op = special("rgamma", lambda z, x: -z * digamma(x), domain=positive)
+
+
+def _rgamma_partial(z: Any, x: Any) -> Any:
+    """-ψ(x) / Γ(x); below 1/2, where both have poles, that of Γ(1 - x) sin(πx) / π."""
+    below = less(real(x) if x.dtype.kind == "c" else x, 0.5)
+    y, high = 1 - where(below, x, 0.0), where(below, 1.0, x)
+    reflected = gamma(y) * (cos(math.pi * x) - digamma(y) * sin(math.pi * x) / math.pi)
+    return where(below, reflected, -rgamma(high) * digamma(high))
+
+
+rgamma: Op = special("rgamma", _rgamma_partial, domain=positive)
 poch: Op = special(
     "poch",
     lambda z, x, m: (z * (digamma(x + m) - digamma(x)), z * digamma(x + m)),
@@ -245,7 +276,18 @@ dawsn: Op = special("dawsn", lambda z, x: 1 - 2 * x * z)
 exp1: Op = special("exp1", lambda z, x: -exp(-x) / x, domain=positive)
 expi: Op = special("expi", lambda z, x: exp(x) / x, domain=positive)
 expn: Op = of_order("expn", lambda z, n, x: _expn_partial(z, n, x), order=(1, 4))
-spence: Op = special("spence", lambda z, x: log(x) / (1 - x), domain=positive)
+
+
+def _spence_partial(z: Any, x: Any) -> Any:
+    """log(x) / (1 - x); near 1 its series."""
+    u = x - 1
+    near = less(absolute(u), 0.01)
+    far = where(near, 0.5, x)
+    series = -1 + u * (1 / 2 - u * (1 / 3 - u * (1 / 4 - u * (1 / 5 - u * (1 / 6 - u * (1 / 7 - u / 8))))))
+    return where(near, series - u**8 / 9, log(far) / (1 - far))
+
+
+spence: Op = special("spence", _spence_partial, domain=positive)
 zeta: Op = special(
     "zeta",
     lambda z, x, q: (Unknown("x", NO_CLOSED_FORM), -x * zeta(x + 1, q)),
@@ -319,7 +361,8 @@ def _power_slope(z: Any, power: Any, log_x: Any) -> Any:
     near = less(absolute(u), 0.02)
     far = where(near, 1.0, power)
     series = log_x * log_x * (0.5 + u * (1 / 3 + u * (1 / 8 + u * (1 / 30 + u * (1 / 144 + u / 840)))))
-    return where(near, series, (log_x * (1 + far * z) - z) / far)
+    raised = 1 + far * z
+    return where(near, series, (where(equal(raised, 0), 0.0, log_x * raised) - z) / far)
 
 
 def _inverse_slope(y: Any, power: Any) -> Any:
