@@ -101,7 +101,9 @@ class Array:
             self.context, self.builder, type, self.element(indices), sizes, strides, self.fields.meminfo
         )
 
-    def seen(self, starts: Sequence[Any], sizes: Sequence[Any], strides: Sequence[Any]) -> Any:
+    def seen(
+        self, starts: Sequence[Any], sizes: Sequence[Any], strides: Sequence[Any], type: Any = None
+    ) -> Any:
         """The description of a view that begins at an element; as for `part`, nobody has counted it yet."""
         fields = self.fields
         offset = WORD(0)
@@ -109,7 +111,7 @@ class Array:
             offset = self.builder.add(offset, self.builder.mul(start, stride))
         raw = self.builder.gep(self.builder.bitcast(fields.data, BYTE.as_pointer()), [offset])
         data = self.builder.bitcast(raw, fields.data.type)
-        type = types.Array(self.type.dtype, len(sizes), "A")
+        type = type or types.Array(self.type.dtype, len(sizes), "A")
         return described(self.context, self.builder, type, data, sizes, strides, fields.meminfo)
 
     def reshaped(self, sizes: Sequence[Any]) -> Any:

@@ -117,9 +117,12 @@ class Calls(Numbers):
         return Value(arrays.part_type(array.type, len(indices)), array.part(indices))
 
     def _view(self, node: ast.Subscript) -> Value:
-        """A part of an array by slices with numbers in them."""
+        """A part of an array by slices with numbers in them, or some of its rows."""
         array = self._base(node.value)
         nodes = _indices(node)
+        rows = nodes[0] if len(nodes) == 1 and array.type.layout == "C" else None
+        if isinstance(rows, ast.Slice) and not isinstance(array, OnStack):
+            return self._rows(array, rows)
         if len(nodes) > array.type.ndim or isinstance(array, OnStack):
             raise Unknown(ast.unparse(node))
         starts, sizes, strides = [], array.sizes()[len(nodes) :], array.strides()[len(nodes) :]
@@ -137,6 +140,30 @@ class Calls(Numbers):
             strides.insert(kept, self.builder.mul(stride, WORD(step)))
             kept += 1
         return Value(types.Array(array.type.dtype, len(sizes), "A"), array.seen(starts, sizes, strides))
+
+    def _rows(self, array: Any, rows: ast.Slice) -> Value:
+        """`x[start:stop]`, which is contiguous as the whole is."""
+        builder, size = self.builder, array.sizes()[0]
+        if rows.step is not None and integer(rows.step) != 1:
+            start, count, step = arrays.cut(builder, size, _numbers(rows))
+            strides = [builder.mul(array.strides()[0], WORD(step)), *array.strides()[1:]]
+            kind = types.Array(array.type.dtype, array.type.ndim, "A")
+            return Value(kind, array.seen([start], [count, *array.sizes()[1:]], strides))
+        ends = []
+        for place, left_out in ((rows.lower, WORD(0)), (rows.upper, size)):
+            end = left_out
+            if place is not None:
+                end = self._integer(self.value(place))
+                if not is_natural(place, self.outlook.natural):
+                    from_end = array.from_end(0, end)
+                    below = builder.icmp_signed("<", from_end, WORD(0))
+                    end = builder.select(below, WORD(0), from_end)
+                end = builder.select(builder.icmp_signed(">", end, size), size, end)
+            ends.append(end)
+        count = builder.sub(ends[1], ends[0])
+        count = builder.select(builder.icmp_signed("<", count, WORD(0)), WORD(0), count)
+        sizes = [count, *array.sizes()[1:]]
+        return Value(array.type, array.seen([ends[0]], sizes, array.strides(), array.type))
 
     def _item(self, base: Value, node: ast.Subscript) -> Value:
         """One of a tuple."""
@@ -266,8 +293,8 @@ class Calls(Numbers):
     def _fresh(self, kind: Any, sizes: Sequence[Any]) -> Any:
         return arrays.fresh(self.context, self.builder, kind, sizes)
 
-    def _product(self, x: Value, y: Value, out: Value | None) -> Value | None:
-        """`x @ y` through BLAS; None where that is nothing BLAS knows."""
+    def _product(self, x: Value, y: Value, out: Value | None, added: bool = False) -> Value | None:
+        """`x @ y` through BLAS, or added to what stands in `out`; None where that is nothing BLAS knows."""
         kinds = [v.type for v in (x, y)]
         if not all(isinstance(k, types.Array) for k in kinds) or not blas.fits(*kinds):
             return None
@@ -278,8 +305,16 @@ class Calls(Numbers):
             out = self._owning(Value(kind, self._fresh(kind, sizes)))
         elif not is_contiguous([out]) or out.type.dtype != kinds[0].dtype:
             return None
-        blas.product(self.context, self.builder, left, right, self._array(out), False)
+        blas.product(self.context, self.builder, left, right, self._array(out), added)
         return out
+
+    def _add_product(self, total: Value, node: ast.AugAssign) -> bool:
+        """`total += np.dot(x, y)` through BLAS, without memory between; False where it is another addition."""
+        match node:
+            case ast.AugAssign(op=ast.Add(), value=ast.Call(func=function, args=[x, y], keywords=[])):
+                if self.value(function).constant is np.dot:
+                    return self._product(self.value(x), self.value(y), total, True) is not None
+        return False
 
     def _joined(self, items: Sequence[Value]) -> Value | None:
         """Contiguous arrays of one type, one behind the other."""

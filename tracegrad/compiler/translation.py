@@ -120,6 +120,8 @@ class Translation(LaneCode):
             array.store(indices, self._cast(after, array.type.dtype))
         elif isinstance(target, ast.Name):
             before = self.value(ast.Name(target.id, ast.Load()))
+            if isinstance(before.type, types.Array) and self._add_product(before, node):
+                return
             self._bind(target.id, self.binary(node.op, before, self.value(node.value)))
         else:
             raise Unknown(ast.unparse(node))

@@ -163,6 +163,15 @@ class Nest(Fused):
 
 
 @dataclass(eq=False)
+class Visit(Nest):
+    """A loop over rows, with products of the rows of a matrix before and after it; see `visits`."""
+
+    before: list[Compute]
+    after: list[Compute]
+    width: int  # elements of a row of the matrix
+
+
+@dataclass(eq=False)
 class Pack(Node):
     """A small array of scalars, written as a whole: a chain of writes into all places of fresh zeros."""
 

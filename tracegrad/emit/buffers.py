@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tracegrad.emit.blocks import Block, Choice, Compute, Node, Repeat, Value
+from tracegrad.emit.blocks import Block, Choice, Compute, Node, Repeat, Value, Visit
 from tracegrad.emit.lifetimes import Groups, walk
 from tracegrad.emit.memory import Memory
 from tracegrad.emit.reuse import makers
@@ -51,6 +51,8 @@ def _products(block: Block, loops: tuple[Repeat, ...]) -> Iterator[tuple[Compute
     for node in block.nodes:
         if isinstance(node, Compute) and node.fills:
             yield node, loops
+        elif isinstance(node, Visit):
+            yield from ((product, loops) for product in (*node.before, *node.after))
         elif isinstance(node, Choice):
             for arm in node.arms:
                 yield from _products(arm, loops)

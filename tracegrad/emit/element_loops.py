@@ -16,14 +16,26 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Push, Value, Write
+from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Push, Value, Visit, Write
 from tracegrad.emit.elements import Elements, item_index, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.emit.reductions import IN_ORDER, Reduction, reduction_of
-from tracegrad.emit.rounds import BLOCK, Blocks, Columns, Part, Rounds, for_each, free_names, rounds_of
+from tracegrad.emit.rounds import (
+    BLOCK,
+    Around,
+    Blocks,
+    Columns,
+    Part,
+    Rounds,
+    for_each,
+    free_names,
+    nothing,
+    rounds_of,
+)
+from tracegrad.emit.row_products import RowProducts, rows_of
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.kernels.items import checked
@@ -34,7 +46,7 @@ LARGE = 2**19  # elements times statements from which threads share a loop
 MOST_BLOCKS = 64  # of rows, that threads share
 ROOM = 2**19  # elements that blocks of rows may gather beside the result
 
-Around = dict[int, list[Line]]  # what stands inside of so many loops
+Lines = dict[int, list[Line]]  # what stands inside of so many loops
 
 
 @dataclass
@@ -58,9 +70,9 @@ class _Loop:
 
     depth: int
     shape: Sequence[int] = ()
-    before: Around = field(default_factory=lambda: defaultdict(list))
+    before: Lines = field(default_factory=lambda: defaultdict(list))
     inside: list[Line] = field(default_factory=list)
-    after: Around = field(default_factory=lambda: defaultdict(list))
+    after: Lines = field(default_factory=lambda: defaultdict(list))
     parts: list[Part] = field(default_factory=list)
 
 
@@ -107,10 +119,17 @@ class ElementLoops:
             inside, before, after = self._inside(nest, rows)
             deepest = 1 + max(len(_shape_of(node)) for node in nest.nodes)
             blocks = Blocks(nest.length, rows.rounds, letter, "row", deepest)
+            around: Around = nothing
+            if isinstance(nest, Visit):
+                columns = rows.columns if rows.shared else None
+                made, around = RowProducts(self.expressions, self.unused, self.rounds).around(
+                    nest, rows.rounds, columns
+                )
+                before[0].extend(made)
             if rows.shared:
-                lines = self.rounds.in_threads(blocks, inside, rows.parts, rows.columns, rows.rooms)
+                lines = self.rounds.in_threads(blocks, inside, rows.parts, rows.columns, rows.rooms, around)
                 return [*_in_order(before), *lines, *_in_order(after)]
-            lines = self.rounds.by_blocks(blocks, inside, rows.parts)
+            lines = self.rounds.by_blocks(blocks, inside, rows.parts, around)
         return [*rows.rooms, *_in_order(before), *lines, *_in_order(after)]
 
     def _flat(self, loop: _Loop) -> Sequence[Line]:
@@ -118,12 +137,12 @@ class ElementLoops:
             return self.rounds.in_blocks(loop.shape, loop.inside, loop.parts, loop.depth)
         return self.rounds.each(loop.shape, loop.inside, loop.depth)
 
-    def _inside(self, nest: Nest, rows: _Rows) -> tuple[list[Line], Around, Around]:
+    def _inside(self, nest: Nest, rows: _Rows) -> tuple[list[Line], Lines, Lines]:
         """What stands in one round of a nest, and what stands before and after all rounds, inside so many loops."""
         depth = nest.axis + 1
         inside: list[Line] = []
-        before: Around = defaultdict(list)
-        after: Around = defaultdict(list)
+        before: Lines = defaultdict(list)
+        after: Lines = defaultdict(list)
         for part in nest.parts:
             if isinstance(part, Nest):
                 within, first, last = self._inside(part, rows)
@@ -142,6 +161,8 @@ class ElementLoops:
 
     def _blocks(self, nest: Nest, rows: _Rows, lines: Sequence[Line]) -> tuple[int, bool]:
         """The rounds of a block of rows, or 0; and whether threads share the blocks."""
+        if isinstance(nest, Visit):
+            return self._blocks_of_matrix(nest, rows, lines)
         sizes = [math.prod(_shape_of(node)) for node in nest.nodes]
         gathered = [r for r in map(_reduction, nest.nodes) if r is not None and nest.axis in r.longer]
         columns = [math.prod(r.shape[k] for k in r.kept) for r in gathered if r.kept]
@@ -156,6 +177,15 @@ class ElementLoops:
         if len(columns) < len(gathered) and 1 < rounds < nest.length:
             return rounds, False
         return 0, False
+
+    def _blocks_of_matrix(self, visit: Visit, rows: _Rows, lines: Sequence[Line]) -> tuple[int, bool]:
+        """Blocks whose rows of the matrix stay near; enough rows for each that their sums are few."""
+        least = rows_of(visit.width)
+        large = visit.length * visit.width >= LARGE and visit.length >= 2 * least
+        if not large or not rows.apart or checked.__name__ in free_names(lines):
+            return least, False
+        sums = sum(math.prod(product.outputs[0].type.shape) for product in visit.after)
+        return max(least, -(-visit.length * sums // ROOM)), True
 
     # --- what stands inside -------------------------------------------------------------------------------------------
 
@@ -359,10 +389,10 @@ def _is_large(loop: _Loop, statements: int) -> bool:
     return row <= 16 * BLOCK and checked.__name__ not in free_names(loop.inside)
 
 
-def _taken(lines: Around, depth: int) -> list[Line]:
+def _taken(lines: Lines, depth: int) -> list[Line]:
     """The lines that stand inside so many loops or more, taken out."""
     return [line for k in sorted(lines) if k >= depth for line in lines.pop(k)]
 
 
-def _in_order(lines: Around) -> list[Line]:
+def _in_order(lines: Lines) -> list[Line]:
     return [line for k in sorted(lines) for line in lines[k]]

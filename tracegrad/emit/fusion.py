@@ -141,7 +141,9 @@ def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
         yield from _read_at(node.value, axes_index(node.value.type.shape))
         return
     assert isinstance(node, Compute)
-    if reduction_of(node.instr) is not None:
+    if node.fills:
+        yield from ((value, None) for operand in node.inputs for value in leaves(operand))
+    elif reduction_of(node.instr) is not None:
         yield from _read_at(node.inputs[0], axes_index(node.inputs[0].type.shape))
     else:
         yield from _inputs_at(node, axes_index(node.outputs[0].type.shape))

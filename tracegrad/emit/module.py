@@ -32,6 +32,7 @@ from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.statements import Writer
 from tracegrad.emit.variables import measure
+from tracegrad.emit.visits import visit_rows
 from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
@@ -203,6 +204,7 @@ class _Function:
             nest_loops(self.block)
             make_again(self.inputs, self.block, self.expressions)
             contract(self.block)
+            visit_rows(self.block)
             nodes = list(walk(self.block))
         groups = measure(self.inputs, self.block, native)
         decided = {self.inputs[k]: given for k, given in (fixed or {}).items() if given}

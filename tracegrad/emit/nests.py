@@ -89,6 +89,11 @@ def _stays(step: Node, axis: int) -> bool:
     return bool(kept) and (not axis or any(k > kept[0] for k in reduction.longer))
 
 
+def as_nest(steps: Sequence[Node], length: int) -> Nest:
+    """Steps over one shape as a loop over its first axis with a loop over the others inside."""
+    return Nest(None, list(steps), 0, length, [Fused(None, list(steps))])
+
+
 def _nest(group: Sequence[Node], axis: int) -> Nest:
     steps = [step for node in group for step in _steps(node)]
     return Nest(None, steps, axis, _shape(group[0])[axis], _gathered(group, axis + 1))

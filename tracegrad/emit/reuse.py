@@ -39,7 +39,7 @@ def makers(
         if isinstance(node, Compute) and node.loop:
             yield node, (node,), loops
         elif isinstance(node, Fused):
-            yield from ((n, node.nodes, loops) for n in node.nodes if isinstance(n, Compute))
+            yield from ((n, node.nodes, loops) for n in node.nodes if isinstance(n, Compute) and n.loop)
         elif isinstance(node, Choice):
             for arm in node.arms:
                 yield from makers(arm, loops)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import Expressions, zeros
@@ -82,6 +82,15 @@ class Share:
     lines: list[Line]
 
 
+Around: TypeAlias = Callable[[str, str | None], tuple[Sequence[Line], Sequence[Line]]]
+"""What stands before and after the rounds of a block, from the names of its first index and, in threads, its number."""
+
+
+def nothing(start: str, block: str | None) -> tuple[Sequence[Line], Sequence[Line]]:
+    """No lines around a block."""
+    return (), ()
+
+
 class Rounds:
     """Writes the loops around lines.
 
@@ -117,8 +126,10 @@ class Rounds:
         lines = self.by_blocks(block, self.each(shape, inside, axis + 1), parts)
         return self.each(shape[:axis], lines, first)
 
-    def by_blocks(self, blocks: Blocks, inside: Sequence[Line], parts: Sequence[Part]) -> Sequence[Line]:
-        """The lines for each index of an axis, block by block."""
+    def by_blocks(
+        self, blocks: Blocks, inside: Sequence[Line], parts: Sequence[Part], around: Around = nothing
+    ) -> Sequence[Line]:
+        """The lines for each index of an axis, block by block, with those `around` a block."""
         where = inside[0].location
         before = self.cleared(parts, where)
         after = [Line(self.joined(p, _name(p.name)), where) for p in parts]
@@ -126,7 +137,9 @@ class Rounds:
             return [for_each(blocks.letter, literal(blocks.length), [*before, *inside, *after])]
         start = self.unused.like(blocks.start)
         limits = [literal(n) for n in (0, blocks.length, blocks.rounds)]
-        return [for_each(start, limits, [*before, self._block(blocks, start, inside), *after])]
+        first, last = around(start, None)
+        lines = [*before, *first, self._block(blocks, start, inside), *last, *after]
+        return [for_each(start, limits, lines)]
 
     def _block(self, blocks: Blocks, start: str, inside: Sequence[Line]) -> Line:
         """The rounds of one block, from `start` on.
@@ -159,6 +172,7 @@ class Rounds:
         parts: Sequence[Part],
         columns: Sequence[Columns] = (),
         rooms: Sequence[Line] = (),
+        around: Around = nothing,
     ) -> Sequence[Line]:
         """The lines for each index of an axis, in blocks that a function of its own does, some at a time.
 
@@ -175,7 +189,8 @@ class Rounds:
             start = self.unused.like(blocks.start)
             product = ast.BinOp(left=literal(blocks.rounds), op=ast.Mult(), right=_name(block))
             lines.append(Line(assign(start, product), where))
-            inside = [self._block(blocks, start, inside)]
+            first_of_all, last_of_all = around(start, block)
+            inside = [*first_of_all, self._block(blocks, start, inside), *last_of_all]
         lines.extend(inside)
         before: list[Line] = []
         after: list[Line] = []
