@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -162,3 +164,30 @@ def test_a_view_in_another_shape_is_one():
         m.t().view(6)
     with pytest.raises(UnsupportedError):
         m.view(np.int64)
+
+
+def test_fromiter_is_recorded_in_a_captured_function():
+    made = {"np": np}
+    exec("def without_source(x):\n    return np.fromiter((v * v for v in x), float).sum()", made)
+    x = np.array([1.0, 2.0, 3.0])
+
+    def helper(y):
+        return np.fromiter((v**2 for v in y), dtype=np.float64, count=2)
+
+    with tg.config.using(jit="python"):
+        for _ in range(2):
+            np.testing.assert_array_equal(tg.grad(made["without_source"])(x), 2 * x)
+            np.testing.assert_array_equal(tg.grad(lambda y: helper(y).sum())(x), [2.0, 4.0, 0.0])
+
+
+def test_a_plain_number_of_a_tensor_says_that_its_derivative_is_lost():
+    t = tg.tensor(V, requires_grad=True)
+    for asks in (lambda: float(t[0]), lambda: math.sin(t[0]), lambda: np.fromiter((v * v for v in t), float)):
+        with pytest.warns(
+            UserWarning, match=r"float\(\) of a Tensor that requires grad.*x\.item\(\)"
+        ) as found:
+            asks()
+        assert found[0].filename == __file__
+    assert t[0].item() == float(t[0].detach()) == float(tg.tensor(V)[0])
+    with tg.no_grad():
+        float(t[0] * 2)

@@ -93,7 +93,17 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 @answers(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+def clip(
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    *,
+    min: Any = None,
+    max: Any = None,
+    casting: str = "same_kind",
+) -> Any:
+    if casting not in ("same_kind", "no"):
+        refuse_keywords("np.clip", {"casting": casting})
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max
     a = operand(a)

@@ -22,7 +22,7 @@ import numpy as np
 from tracegrad.ops.functions import ufunc_method
 from tracegrad.record.frames import is_internal
 from tracegrad.record.marks import mark
-from tracegrad.tensor.library import LIBRARIES
+from tracegrad.tensor.library import is_known
 from tracegrad.tensor.numpy_protocol import find, find_method
 from tracegrad.tensor.standins import is_traced
 
@@ -133,7 +133,7 @@ def is_of_package(function: Any) -> bool:
 
 def is_of_library(function: Any) -> bool:
     """Whether something of ours may answer for a function in Python: of a package, or of Python's library."""
-    return is_of_package(function) or (function.__module__ or "") in LIBRARIES
+    return is_of_package(function) or is_known(function.__module__ or "")
 
 
 def is_written_in_python(function: Any) -> bool:

@@ -6,6 +6,7 @@ capture records. Begin with `Eager.apply`.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -177,6 +178,8 @@ class Eager(Writes):
             if value.dtype.kind not in "iub":
                 raise TypeError("only integer tensors of a single element can be converted to an index")
             return int(value.item())
+        if tensor.active:
+            _warn_of_number(kind.__name__)
         return kind(value.item())
 
     def array(self, tensor: Any) -> np.ndarray[Any, Any]:
@@ -187,6 +190,18 @@ class Eager(Writes):
                 "use tensor.detach().numpy() instead; or tracegrad.array([...]), which keeps the derivative",
             )
         return tensor.value
+
+
+def _warn_of_number(kind: str) -> None:
+    """As PyTorch: what NumPy and `math` ask a tensor for, without a word in the user's line, has no derivative."""
+    where = user_location()
+    warnings.warn_explicit(
+        f"{kind}() of a Tensor that requires grad is a plain number, through which no derivative passes: write "
+        "x.item() or x.detach() if that is meant, a function of tracegrad's (tracegrad.fromiter, tracegrad.sin) if not",
+        UserWarning,
+        "<tracegrad>" if where is None else where.file,
+        0 if where is None else where.line,
+    )
 
 
 def accumulator(leaf: Any) -> AccumulateGrad:

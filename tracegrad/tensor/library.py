@@ -14,15 +14,25 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ops import special
-from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS
 
 _ARRAY_API_EXTRA = "scipy._lib.array_api_extra._lib._funcs"
-LIBRARIES = ("statistics", "scipy._lib._array_api", "scipy._lib.array_api_compat.common._helpers")
+_LIBRARIES = ("statistics", "scipy._lib._array_api")
+_COMPAT = (
+    "array_api_compat.common._helpers",
+    "array_api_compat.numpy.linalg",
+)  # and copies in other packages
+_SOLVE = "scipy._lib.array_api_compat.numpy.linalg.solve"
+
+
+def is_known(module: str) -> bool:
+    """Whether something here may answer for functions of this module."""
+    return module in _LIBRARIES or module.endswith(_COMPAT)
 
 
 def answer(function: Any, stand_ins: Any) -> Callable[..., Any] | None:
     """What answers for a function; None where it answers itself."""
-    module = getattr(function, "__module__", None)
+    module = getattr(function, "__module__", None) or ""
     if module == "statistics":
         exact = _STATISTICS.get(function.__name__)
         return None if exact is None else functools.partial(_numbers, function, exact, stand_ins)
@@ -31,11 +41,11 @@ def answer(function: Any, stand_ins: Any) -> Callable[..., Any] | None:
         return None if closed is None else functools.partial(_numbers, function, closed, stand_ins)
     if module == _ARRAY_API_EXTRA and function.__name__ == "apply_where":
         return functools.partial(_apply_where, function, stand_ins)
-    if module in LIBRARIES and function.__name__ == "is_writeable_array":
+    if module.endswith(_COMPAT[1]):
+        return SCIPY_FUNCTIONS[_SOLVE] if function.__name__ == "solve" else None
+    if is_known(module) and function.__name__ == "is_writeable_array":
         return lambda x: stand_ins.any_traced([x]) or function(x)
-    if module in LIBRARIES and (
-        function.__name__ == "array_namespace" or function.__name__.startswith("is_")
-    ):
+    if is_known(module) and (function.__name__ == "array_namespace" or function.__name__.startswith("is_")):
         return lambda *args, **keywords: function(*map(stand_ins.plain, args), **keywords)
     return None
 

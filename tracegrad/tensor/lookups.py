@@ -213,6 +213,10 @@ class _Stable:
         return self._marks.unseen(value)
 
 
+class Seeing(functools.partial[Any]):
+    """A callable that calls through the marks, `Seeing(marks.call, callable)`: handed to these, it is itself again."""
+
+
 class UfuncView:
     """A ufunc seen by a function without source: it and its methods are called through the marks."""
 

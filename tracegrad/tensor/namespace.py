@@ -54,7 +54,7 @@ from tracegrad.tensor.folds import FOLDS, fold_of
 from tracegrad.tensor.item_loops import item_loop_of
 from tracegrad.tensor.iterators import Iterators
 from tracegrad.tensor.labelled import Labelled
-from tracegrad.tensor.lookups import GlobalsView, Lookups, Seen, UfuncView
+from tracegrad.tensor.lookups import GlobalsView, Lookups, Seeing, Seen, UfuncView
 from tracegrad.tensor.numpy_protocol import spelling, unsupported
 from tracegrad.tensor.outside import CONTAINERS, Reads, Unread
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, MISSING
@@ -204,6 +204,8 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         return self.session.iterators.made(self._call(function, args, keywords))
 
     def _call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        args = tuple(a.args[0] if type(a) is Seeing else a for a in args)
+        keywords = {k: v.args[0] if type(v) is Seeing else v for k, v in keywords.items()}
         labelled = self.labelled(function, args, keywords)
         if labelled is not MISSING:
             return labelled
@@ -282,6 +284,10 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             and all(map(self._is_plain_iterable, args))
         ):
             return self.session.sequences.later(function, tuple(map(self.whole, args)), keywords)
+        if isinstance(function, types.BuiltinFunctionType) and function.__name__ == "get" and not keywords:
+            answer = self.got(function.__self__, args)
+            if answer is not MISSING:
+                return answer
         function = self._of_contents(function)
         objects = self._use_of_objects(function)
         if is_in(function, ITERATE):
@@ -383,7 +389,7 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         if isinstance(value, FUNCTIONS) or (
             isinstance(value, type) and self.session.stand_ins.find(value) is not None
         ):
-            return functools.partial(self.call, value)
+            return Seeing(self.call, value)
         return value
 
     def _users_view(self, value: Any) -> Any:

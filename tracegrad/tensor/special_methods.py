@@ -114,6 +114,7 @@ class Operators:
     session: Any
     call: Callable[..., Any]
     attr: Callable[[Any, str], Any]
+    item: Callable[[Any, Any], Any]
     adopted: Callable[[Any], Any]
     set_attr: Callable[[Any, str, Any], None]
     set_item: Callable[[Any, Any, Any], None]
@@ -262,6 +263,8 @@ class Operators:
             own = self.own_method(right, "__contains__")
             if own is not None:
                 return bool(own(right, left)) is (name == "in")
+            if type(left) is str and type(right) is dict and self.reads.path_of(right) is not None:
+                return self._has_item(right, left) is (name == "in")
             left = self.reads.contents(left, "same")
             return plain(left, self.reads.contents(self.iterate(right), "same"))
         own = self.own_method(left, name)
@@ -274,6 +277,28 @@ class Operators:
             self.reads.pin(right)
             return plain(left, right)
         return plain(self.adopted(self.whole(left)), self.adopted(self.whole(right)))
+
+    def _has_item(self, table: dict[str, Any], key: str) -> bool:
+        """Whether a dict from outside has this name: a guard on what stands under it, not on all other names."""
+        if key in table:
+            self.item(table, key)
+            return True
+        root, path = self.reads.path_of(table)
+        self.reads.absent(root, (*path, ("item", key)))
+        return False
+
+    def got(self, table: Any, args: tuple[Any, ...]) -> Any:
+        """`table.get(name)` of a dict from outside, as `_has_item` has it; `MISSING` for anything else."""
+        if (
+            type(table) is not dict
+            or not args
+            or type(args[0]) is not str
+            or self.reads.path_of(table) is None
+        ):
+            return MISSING
+        if self._has_item(table, args[0]):
+            return self.item(table, args[0])
+        return table.get(*args)
 
     def asked(self, value: Any) -> Any:
         """A value that is asked whether it is true."""

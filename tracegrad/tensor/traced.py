@@ -87,6 +87,11 @@ class TracedArray(ArrayProtocol):
         return METHODS["transpose"](self)
 
     @property
+    def mT(self) -> Any:
+        """With the last two dimensions exchanged."""
+        return FUNCTIONS[np.matrix_transpose](self)
+
+    @property
     def flat(self) -> Any:
         return Flat(self)
 

@@ -318,6 +318,20 @@ def _():
     )
 
 
+@case("dict asked for a name")
+def _():
+    outside.table = {"a": 2.0}
+    return (
+        lambda x: (
+            x[0] * outside.table.get("b", 3.0) if "a" in outside.table else x[1] * outside.table.get("a", 1.0)
+        ),
+        lambda: outside.table.__setitem__("b", 9.0),
+        lambda: outside.table.__setitem__("b", 7.0),
+        lambda: outside.table.pop("b"),
+        lambda: outside.table.pop("a"),
+    )
+
+
 @case("set")
 def _():
     return (
