@@ -28,8 +28,18 @@ def matrices(x):
     return np.sum(np.linalg.solve(a, x)) + np.einsum("ij,kj->", np.linalg.cholesky(a), x[:, :3])
 
 
+def stacks(x):
+    cube = np.stack([x, np.sin(x), x * x[::-1]])
+    turned = np.einsum("ijk->kij", cube)
+    corner = np.tril(cube, 1) - 2 * np.triu(turned, -1)[:3, :, :1]
+    running = np.cumsum(cube, axis=1) * np.cumprod(cube + 2, axis=0)
+    traces = np.trace(turned, 1, 0, 2) @ running[:, :, 0]
+    return np.sum(np.diagonal(cube, -1, 2, 0) ** 2) + np.sum(traces * corner[:, 0, 0] * running[0, :, 1])
+
+
 @pytest.mark.parametrize(
-    ("transform", "function"), [(tg.value_and_grad, reductions), (tg.jit, shapes), (tg.jit, matrices)]
+    ("transform", "function"),
+    [(tg.value_and_grad, reductions), (tg.value_and_grad, stacks), (tg.jit, shapes), (tg.jit, matrices)],
 )
 def test_compiled_programs_give_what_the_array_text_gives(transform, function):
     results = {}

@@ -380,8 +380,11 @@ def cumsum_blocks(x, outer, length, inner, shape, zero):
         else:
             for k in range(start, min(start + inner, stop)):
                 out[k] = zero + flat[k]
-            for k in range(start + inner, stop):
-                out[k] = out[k - inner] + flat[k]
+            for r in range(1, length):
+                before = max(start + (r - 1) * inner, 0)
+                here = before + inner
+                for i in range(inner):
+                    out[here + i] = out[before + i] + flat[here + i]
     return out.reshape(shape)
 
 
@@ -399,8 +402,11 @@ def cumprod_blocks(x, outer, length, inner, shape, one):
         else:
             for k in range(start, min(start + inner, stop)):
                 out[k] = one * flat[k]
-            for k in range(start + inner, stop):
-                out[k] = out[k - inner] * flat[k]
+            for r in range(1, length):
+                before = max(start + (r - 1) * inner, 0)
+                here = before + inner
+                for i in range(inner):
+                    out[here + i] = out[before + i] * flat[here + i]
     return out.reshape(shape)
 
 
@@ -431,9 +437,12 @@ def cummax_blocks(x, outer, length, inner, shape, zero):
         start, stop = o * length * inner, (o + 1) * length * inner
         for k in range(start, min(start + inner, stop)):
             out[k] = flat[k]
-        for k in range(start + inner, stop):
-            last = out[k - inner]
-            out[k] = flat[k] if flat[k] > last or flat[k] != flat[k] else last
+        for r in range(1, length):
+            before = max(start + (r - 1) * inner, 0)
+            here = before + inner
+            for i in range(inner):
+                last, x_here = out[before + i], flat[here + i]
+                out[here + i] = x_here if x_here > last or x_here != x_here else last
     return out.reshape(shape)
 
 
@@ -445,7 +454,10 @@ def cummin_blocks(x, outer, length, inner, shape, zero):
         start, stop = o * length * inner, (o + 1) * length * inner
         for k in range(start, min(start + inner, stop)):
             out[k] = flat[k]
-        for k in range(start + inner, stop):
-            last = out[k - inner]
-            out[k] = flat[k] if flat[k] < last or flat[k] != flat[k] else last
+        for r in range(1, length):
+            before = max(start + (r - 1) * inner, 0)
+            here = before + inner
+            for i in range(inner):
+                last, x_here = out[before + i], flat[here + i]
+                out[here + i] = x_here if x_here < last or x_here != x_here else last
     return out.reshape(shape)

@@ -30,8 +30,9 @@ def filled(x, shape):
     return np.full(shape, x)
 
 
-def spread(x, sizes, steps, shape):
-    """`x` read along axes of these sizes, each by a step through its memory, 0 where repeated; in another shape."""
+def spread(x, first, sizes, steps, shape):
+    """`x` read from its element `first` along axes of these sizes, each by a step through its memory, 0 where repeated;
+    in another shape."""
     flat = np.ascontiguousarray(x).reshape(x.size)
     lead = len(sizes) - 2
     rows, width, down, along = sizes[lead], sizes[lead + 1], steps[lead], steps[lead + 1]
@@ -40,7 +41,7 @@ def spread(x, sizes, steps, shape):
         count *= sizes[axis]
     out = np.empty(count * rows * width, x.dtype)
     for block in range(count):
-        left, place = block, 0
+        left, place = block, first
         for axis in range(lead - 1, -1, -1):
             place += left % sizes[axis] * steps[axis]
             left //= sizes[axis]
@@ -76,30 +77,26 @@ def rolled(x, shift, rows, length, width, shape):
     return out.reshape(shape)
 
 
-def lower_triangle(x, k):
-    """A matrix with zeros above diagonal `k`."""
-    out = np.zeros(x.shape, x.dtype)
-    for i in range(x.shape[0]):
-        for j in range(min(i + k + 1, x.shape[1])):
-            out[i, j] = x[i, j]
-    return out
+def lower_triangle(x, k, count, rows, columns, shape):
+    """Matrices with zeros above diagonal `k`."""
+    stack = np.ascontiguousarray(x).reshape((count, rows, columns))
+    out = np.zeros((count, rows, columns), x.dtype)
+    for m in range(count):
+        for i in range(rows):
+            for j in range(min(i + k + 1, columns)):
+                out[m, i, j] = stack[m, i, j]
+    return out.reshape(shape)
 
 
-def upper_triangle(x, k):
-    """A matrix with zeros below diagonal `k`."""
-    out = np.zeros(x.shape, x.dtype)
-    for i in range(x.shape[0]):
-        for j in range(max(i + k, 0), x.shape[1]):
-            out[i, j] = x[i, j]
-    return out
-
-
-def diagonal_of(x, k, n):
-    """The `n` elements of diagonal `k` of a matrix."""
-    out = np.empty(n, x.dtype)
-    for i in range(n):
-        out[i] = x[i + max(-k, 0), i + max(k, 0)]
-    return out
+def upper_triangle(x, k, count, rows, columns, shape):
+    """Matrices with zeros below diagonal `k`."""
+    stack = np.ascontiguousarray(x).reshape((count, rows, columns))
+    out = np.zeros((count, rows, columns), x.dtype)
+    for m in range(count):
+        for i in range(rows):
+            for j in range(max(i + k, 0), columns):
+                out[m, i, j] = stack[m, i, j]
+    return out.reshape(shape)
 
 
 def on_diagonal(x, k, shape):

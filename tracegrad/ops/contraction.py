@@ -17,7 +17,7 @@ from tracegrad.ops.families import broadcast_to, case, cast, sum_to
 from tracegrad.ops.index import Slot, index_add, set_along, zeros_like
 from tracegrad.ops.op import Op, call, literal
 from tracegrad.ops.shape import expand_dims, transpose
-from tracegrad.ops.strides import memory_steps
+from tracegrad.ops.strides import memory_steps, memory_walk
 
 
 def _letters(subscripts: str) -> tuple[list[str], str]:
@@ -114,6 +114,9 @@ def _native_einsum(instr: Instr) -> Any:
     sizes, zero = _sizes(terms, operands), out.dtype.type(0)
     whole = (tuple(out.shape), zero)
     if len(terms) == 1:
+        if sorted(terms[0]) == sorted(output):
+            found = dict(zip(terms[0], memory_steps(operands[0].shape), strict=True))
+            return memory_walk(operands[0], out.shape, [found[letter] for letter in output], out)
         kernel: Any = kernels.contract_one if output else kernels.contract_one_all
         lengths, steps, out_steps = _contraction((*terms, ""), output, sizes, operands[0].shape, ())
         return (kernel, lengths, *steps, out_steps, *whole)
@@ -134,16 +137,29 @@ def _native_einsum(instr: Instr) -> Any:
 def _contraction(
     terms: Sequence[str], output: str, sizes: Mapping[str, int], *shapes: Sequence[int]
 ) -> tuple[tuple[int, ...], list[tuple[int, ...]], tuple[int, ...]]:
-    """The lengths of all indices; how far each moves through the memory of each operand, and of the result."""
+    """The lengths of all indices; how far each moves through the memory of each operand, and of the result.
+
+    The last is the one along which most of them lie side by side; indices that all pass through like one are one.
+    """
     letters = [*output, *(letter for letter in dict.fromkeys("".join(terms)) if letter not in output)]
 
     def steps(term: str, shape: Sequence[int]) -> tuple[int, ...]:
         each = list(zip(memory_steps(shape), term, strict=True))
         return tuple(sum(step for step, t in each if t == letter) for letter in letters)
 
-    lengths = tuple(sizes[letter] for letter in letters)
-    moved = [steps(term, shape) for term, shape in zip(terms, shapes, strict=True)]
-    return lengths, moved, steps(output, [sizes[letter] for letter in output])
+    arrays = (*zip(terms, shapes, strict=True), (output, [sizes[letter] for letter in output]))
+    moved = list(zip(*(steps(term, shape) for term, shape in arrays), strict=True))
+    indices = [(sizes[letter], *each) for letter, each in zip(letters, moved, strict=True)]
+    nearest = max(indices, key=lambda index: sum(2 - min(step, 2) if step else 1 for step in index[1:]))
+    indices.remove(nearest)
+    merged: list[tuple[int, ...]] = []
+    for n, *each in (*indices, nearest):
+        if merged and all(before == n * step for before, step in zip(merged[-1][1:], each, strict=True)):
+            merged[-1] = (merged[-1][0] * n, *each)
+        else:
+            merged.append((n, *each))
+    lengths, *walks = (tuple(column) for column in zip(*merged, strict=True))
+    return lengths, walks[:-1], walks[-1]
 
 
 einsum: Op = Op(
@@ -164,6 +180,8 @@ einsum: Op = Op(
         case((2, 3), (3, 4), subscripts="ij,jk->ik"),
         case((2, 3), (2, 3), subscripts="ij,ij->"),
         case((2, 3), subscripts="ij->j"),
+        case((2, 3, 4), subscripts="ijk->kij"),
+        case((2, 3, 4), (2, 3, 4), subscripts="bij,bij->b"),
         case((3, 3), subscripts="ii->i"),
         case((3, 3), (3,), subscripts="ii,i->i"),
         case((2, 3, 4), (2, 4), subscripts="bij,bj->bi"),

@@ -7,6 +7,7 @@ bring NumPy's many forms to these. Begin with `reshape`.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,10 +105,8 @@ def _native_transpose(instr: Instr) -> Any:
     x, axes = instr.inputs[0], instr.params["axes"]
     if axes == (1, 0):
         return (kernels.transposed_matrix,)
-    if not axes:
-        return (kernels.same,)
     out, steps = instr.outputs[0], memory_steps(x.shape)
-    return memory_walk(x, out.shape, tuple(steps[k] for k in axes), out)
+    return memory_walk(x, out.shape, tuple(steps[k] for k in axes), out) if axes else (kernels.same,)
 
 
 def _transposed(x: Any, axes: tuple[int, ...]) -> ArrayType:
@@ -322,8 +321,8 @@ def _unrepeat(g: Any, x: Any, repeats: int, axis: int) -> Any:
 def _native_repeat(instr: Instr) -> Any:
     x, out = instr.inputs[0], instr.outputs[0]
     rows, length, width = memory_blocks(x.shape, instr.params["axis"])
-    sizes, steps = (rows, length, instr.params["repeats"], width), (length * width, width, 0, 1)
-    return memory_walk(x, sizes, steps, out)
+    sizes = rows, length, instr.params["repeats"], width
+    return memory_walk(x, sizes, (length * width, width, 0, 1), out)
 
 
 repeat: Op = linear(
@@ -422,6 +421,10 @@ pad: Op = Op(
 
 
 def _triangle(function: Any, kernel: Any) -> Op:
+    def native(instr: Instr) -> Any:
+        shape = tuple(instr.inputs[0].shape)
+        return kernel, instr.params["k"], math.prod(shape[:-2]), *shape[-2:], shape
+
     def emit(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
         return call(
             f"np.{function.__name__}", inputs[0], **({"k": instr.params["k"]} if instr.params["k"] else {})
@@ -432,7 +435,7 @@ def _triangle(function: Any, kernel: Any) -> Op:
         transpose=lambda g, x, k: op(g, k=k),
         result_type=lambda x, k: ArrayType(x.shape, x.dtype),
         emit=emit,
-        native=lambda instr: (kernel, instr.params["k"]) if instr.inputs[0].ndim == 2 else False,
+        native=native,
         sample=(case((3, 3), k=0), case((2, 4), k=1), case((4, 2), k=-1), case((2, 3, 3), k=0)),
     )
     return op
@@ -463,6 +466,12 @@ def _emit_diagonal(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     return call("np.diagonal", inputs[0], **k, **last)
 
 
+def _native_diagonal(instr: Instr) -> Any:
+    x, out, k = instr.inputs[0], instr.outputs[0], instr.params["k"]
+    steps, columns = memory_steps(x.shape), x.shape[-1]
+    return memory_walk(x, out.shape, (*steps[:-2], columns + 1), out, max(k, 0) + max(-k, 0) * columns)
+
+
 diagonal: Op = linear(
     lambda x, k: np.diagonal(x, k, -2, -1),
     transpose=diagonal_transpose,
@@ -471,11 +480,7 @@ diagonal: Op = linear(
     ),
     name="diagonal",
     emit=_emit_diagonal,
-    native=lambda instr: (
-        (kernels.diagonal_of, instr.params["k"], instr.outputs[0].shape[0])
-        if instr.inputs[0].ndim == 2
-        else False
-    ),
+    native=_native_diagonal,
     view=read_only,
     sample=(case((3, 3), k=0), case((3, 3), k=-1), case((2, 4), k=1), case((2, 3, 4), k=0)),
 )

@@ -47,8 +47,11 @@ def memory_steps(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.prod(shape[k + 1 :]) if n != 1 else 0 for k, n in enumerate(shape))
 
 
-def memory_walk(x: Any, sizes: Sequence[int], steps: Sequence[int], out: Any) -> tuple[Any, ...]:
-    """The kernel that reads `x` along axes of these sizes by these steps, as the result `out`, and what it is given.
+def memory_walk(
+    x: Any, sizes: Sequence[int], steps: Sequence[int], out: Any, first: int = 0
+) -> tuple[Any, ...]:
+    """The kernel that reads `x`, from element `first`, along axes of these sizes by these steps, as the result `out`;
+    and what it is given.
 
     Axes that one step leads through are one; at least two are left.
     """
@@ -59,4 +62,4 @@ def memory_walk(x: Any, sizes: Sequence[int], steps: Sequence[int], out: Any) ->
         elif n != 1:
             walk.append((n, step))
     walk = [(1, 0)] * (2 - len(walk)) + walk
-    return kernels.spread, *(tuple(part) for part in zip(*walk, strict=True)), tuple(out.shape)
+    return kernels.spread, first, *(tuple(part) for part in zip(*walk, strict=True)), tuple(out.shape)
