@@ -16,7 +16,9 @@ _NO_NAME = importlib.import_module("tracegrad.tensor")
 del globals()["tensor"]  # the room's: from here on no import brings it back in place of the function
 
 # The transforms do without what tensors need; all the other names come from one file.
-_MODULES = ("autograd", "builtins", "extend", "misc", "numpy", "scipy", "test_util", "wrap_util")
+_MODULES = (
+    "autograd", "builtins", "differential_operators", "extend", "misc", "numpy", "scipy", "test_util", "wrap_util",
+)  # fmt: skip
 _NEAR = {
     **{name: f"{__name__}.{name}" for name in _MODULES},
     **dict.fromkeys(("dict", "isinstance", "list", "tuple", "type"), "tracegrad.builtins"),

@@ -13,8 +13,12 @@ from tracegrad.api.extend import (
     notrace_primitive,
     primitive,
 )
+from tracegrad.api.spaces import VSpace, vspace
+from tracegrad.tensor.boxes import Box
 
 __all__ = [
+    "Box",
+    "VSpace",
     "def_linear",
     "defjvp",
     "defjvp_argnum",
@@ -24,4 +28,5 @@ __all__ = [
     "defvjp_argnums",
     "notrace_primitive",
     "primitive",
+    "vspace",
 ]

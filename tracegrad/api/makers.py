@@ -29,6 +29,11 @@ def make_vjp(function: Function, argnum: Places = 0) -> Function:
     return Derived(function, "make_vjp", made)
 
 
+def holomorphic_grad(function: Function, argnum: Places = 0) -> Function:
+    """The complex derivative of a holomorphic function of complex arguments: `grad(f, argnum, holomorphic=True)`."""
+    return grad(function, places(argnum), holomorphic=True)
+
+
 def make_jvp(function: Function, argnum: Places = 0) -> Function:
     """`make_jvp(f)(x)(v)` is `(f(x), tangent)`: the value and its change along `v`."""
     pushed = Dispatcher(function, "jvp", argnums=places(argnum), label="make_jvp")

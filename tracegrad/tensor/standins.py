@@ -22,6 +22,7 @@ from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS
 from tracegrad.ops.numpy_forms import refusing_as
 from tracegrad.ops.operators import Operators
+from tracegrad.tensor.boxes import Box, asks_for_boxes
 from tracegrad.tensor.library import answer
 
 _MATH: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -166,6 +167,8 @@ class StandIns:
         return x.dtype.kind != "f" or self.recording.truth(FUNCTIONS[np.abs](x) < 2.0**63)
 
     def is_instance(self, value: Any, classes: Any) -> bool:
+        if asks_for_boxes(classes) and isinstance(value, Box):
+            return True
         return isinstance(self.plain(value), classes)
 
     def type_of(self, value: Any, *rest: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from tracegrad.errors import InPlaceError
 from tracegrad.ir.trace import Atom
 from tracegrad.labels import is_labelled
+from tracegrad.ops.arithmetic import stop_gradient
 from tracegrad.ops.functions import FUNCTIONS, METHODS
 from tracegrad.tensor.methods import Methods
 from tracegrad.tensor.numpy_protocol import ArrayProtocol, FlatItems
@@ -85,6 +86,11 @@ class TracedArray(ArrayProtocol):
     @property
     def T(self) -> Any:
         return METHODS["transpose"](self)
+
+    @property
+    def _value(self) -> Any:
+        """As HIPS autograd calls the value without its derivative."""
+        return stop_gradient(self)
 
     @property
     def mT(self) -> Any:

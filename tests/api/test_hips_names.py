@@ -1,0 +1,85 @@
+"""Names of HIPS autograd beside its transforms: spaces, boxes, places; compared with that library where it is there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracegrad as tg
+from tracegrad import differential_operators
+from tracegrad.extend import Box, VSpace, vspace
+
+X = np.array([1.0, 2.0, 3.0])
+NESTED = {"a": X, "b": (np.float64(4.0), X[:2] * 1j)}
+
+
+@pytest.mark.parametrize(
+    "value", [X, X * 1j, np.float64(2.0), NESTED], ids=["real", "complex", "number", "nested"]
+)
+def test_spaces_are_those_of_autograd(value: Any) -> None:
+    theirs = pytest.importorskip("autograd.extend").vspace(value)
+    ours = vspace(value)
+    assert ours.size == theirs.size
+    for made, wanted in ((ours.zeros(), theirs.zeros()), (ours.ones(), theirs.ones())):
+        np.testing.assert_equal(made, wanted)
+    np.testing.assert_equal(list(ours.standard_basis()), list(theirs.standard_basis()))
+    np.testing.assert_equal(ours.add(value, value), theirs.add(value, value))
+    np.testing.assert_equal(ours.scalar_mul(value, 3.0), theirs.scalar_mul(value, 3.0))
+    np.testing.assert_equal(ours.covector(value), theirs.covector(value))
+    assert ours.inner_prod(value, ours.ones()) == theirs.inner_prod(value, theirs.ones())
+    assert ours == vspace(ours.randn()) and isinstance(ours, VSpace)
+    assert ours != vspace(np.zeros(7))
+
+
+def test_a_basis_makes_a_jacobian() -> None:
+    def function(x: Any) -> Any:
+        return np.cumsum(x**2)
+
+    pull, value = tg.make_vjp(function)(X)
+    rows = np.stack([pull(e) for e in vspace(value).standard_basis()])
+    np.testing.assert_allclose(rows, np.tril(np.tile(2 * X, (3, 1))))
+
+
+def test_boxes_are_what_is_differentiated() -> None:
+    from tracegrad.numpy.numpy_boxes import ArrayBox
+
+    def function(x: Any, y: Any) -> Any:
+        scale = 2.0 if isinstance(x, ArrayBox) and not isinstance(y, ArrayBox) else 7.0
+        assert isinstance(x, (int, Box)) and isinstance(x, np.ndarray)
+        return np.sum(x**2 * y) * scale
+
+    with tg.config.using(jit="python"):
+        np.testing.assert_allclose(tg.grad(function)(X, X), 4 * X * X)
+    assert not isinstance(X, Box) and not isinstance(1.0, Box)
+
+
+def test_the_value_of_a_box_has_no_derivative() -> None:
+    with tg.config.using(jit="python"):
+        gradient = tg.grad(lambda x: np.sum(x * x._value))
+        for factor in (1.0, 3.0):
+            np.testing.assert_allclose(gradient(factor * X), factor * X)
+
+
+def test_holomorphic_derivatives_under_their_name() -> None:
+    z = 1.0 + 2.0j
+    assert tg.holomorphic_grad(lambda z: z**3)(z) == pytest.approx(3 * z**2)
+
+
+def test_transforms_at_their_place() -> None:
+    for name in differential_operators.__all__:
+        assert getattr(differential_operators, name) is getattr(tg, name)
+
+
+def test_parts_of_numpy_are_numpy_s() -> None:
+    """In a process of its own: NumPy may have loaded them before."""
+    text = (
+        "import importlib\n"
+        "parts = [importlib.import_module(f'tracegrad.numpy.{n}') for n in ('fft', 'linalg', 'random', 'polynomial')]\n"
+        "import numpy as np\n"
+        "assert parts == [np.fft, np.linalg, np.random, np.polynomial], parts\n"
+    )
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=120)
