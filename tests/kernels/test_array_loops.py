@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tracegrad.kernels import sorting, vectors
+from tracegrad.kernels import reductions, sorting, vectors
 
 generator = np.random.default_rng(2)
 
@@ -78,3 +78,14 @@ def test_compiled_orders_are_those_of_numpy_for_every_dtype():
     assert made.stats.compiles == 1, made.explain()
     for order, wanted in zip(found, orders(*given), strict=True):
         np.testing.assert_array_equal(order, wanted)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_first_of_equal_extremes_is_found_along_every_axis_and_the_first_nan_before_them(axis):
+    cube = generator.integers(-3, 4, (4, 5, 6)).astype(float)
+    cube[1, :, 2] = cube[3, 2] = cube[:, 4, 5] = np.nan
+    cut = int(np.prod(cube.shape[:axis])), cube.shape[axis], 1, 1, int(np.prod(cube.shape[axis + 1 :]))
+    shape = cube.shape[:axis] + cube.shape[axis + 1 :]
+    for given in (cube, np.nan_to_num(cube)):
+        np.testing.assert_array_equal(reductions.argmax_rows(given, cut, shape), np.argmax(given, axis=axis))
+        np.testing.assert_array_equal(reductions.argmin_rows(given, cut, shape), np.argmin(given, axis=axis))

@@ -192,12 +192,27 @@ def argmax_all(x):
 
 
 def argmax_rows(x, cut, shape):
-    """Index of the maximum over the axis that `cut` names."""
-    matrix = rows_of(x, cut)
-    rows = matrix.shape[0]
-    out = np.empty(rows, np.int64)
-    for i in range(rows):
-        out[i] = argmax_of(matrix[i])
+    """Index of the maximum over the axis that `cut` names; of what lies before its neighbours, row after row."""
+    outer, length, inner = cut[0], cut[1], cut[4]
+    flat, rows = (
+        np.ascontiguousarray(x).reshape(x.size),
+        np.ascontiguousarray(x).reshape((outer, length * inner)),
+    )
+    out, best = np.zeros(outer * inner, np.int64), np.empty(inner, x.dtype)
+    for o in range(outer):
+        start, place = max(o * length * inner, 0), max(o * inner, 0)
+        if inner == 1:
+            out[place] = argmax_of(rows[o])
+        else:
+            for i in range(inner):
+                best[i] = flat[start + i]
+            for r in range(1, length):
+                here = start + max(r * inner, 0)
+                for i in range(inner):
+                    last, value = best[i], flat[here + i]
+                    better = value > last or (value != value and last == last)
+                    best[i] = value if better else last
+                    out[place + i] = r if better else out[place + i]
     return out.reshape(shape)
 
 
@@ -218,12 +233,27 @@ def argmin_all(x):
 
 
 def argmin_rows(x, cut, shape):
-    """Index of the minimum over the axis that `cut` names."""
-    matrix = rows_of(x, cut)
-    rows = matrix.shape[0]
-    out = np.empty(rows, np.int64)
-    for i in range(rows):
-        out[i] = argmin_of(matrix[i])
+    """Index of the minimum over the axis that `cut` names; of what lies before its neighbours, row after row."""
+    outer, length, inner = cut[0], cut[1], cut[4]
+    flat, rows = (
+        np.ascontiguousarray(x).reshape(x.size),
+        np.ascontiguousarray(x).reshape((outer, length * inner)),
+    )
+    out, best = np.zeros(outer * inner, np.int64), np.empty(inner, x.dtype)
+    for o in range(outer):
+        start, place = max(o * length * inner, 0), max(o * inner, 0)
+        if inner == 1:
+            out[place] = argmin_of(rows[o])
+        else:
+            for i in range(inner):
+                best[i] = flat[start + i]
+            for r in range(1, length):
+                here = start + max(r * inner, 0)
+                for i in range(inner):
+                    last, value = best[i], flat[here + i]
+                    better = value < last or (value != value and last == last)
+                    best[i] = value if better else last
+                    out[place + i] = r if better else out[place + i]
     return out.reshape(shape)
 
 
