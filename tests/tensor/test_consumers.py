@@ -11,7 +11,7 @@ import pytest
 import scipy.special
 
 import tracegrad as tg
-from tracegrad.errors import UnsupportedError
+from tracegrad.errors import InPlaceError, UnsupportedError
 
 X = np.array([0.5, 1.5, 2.5])
 
@@ -236,3 +236,12 @@ def test_programs_through_array_api_compat(program: Any) -> None:
         np.testing.assert_allclose(value, program(x), rtol=1e-12)
         np.testing.assert_allclose(gradient, wanted, rtol=2e-6, atol=1e-7)
     assert derivative.stats.captures == 1
+
+
+def test_the_advice_to_copy_has_the_user_s_name() -> None:
+    def shifted(scores: Any) -> Any:
+        scores += 1.0
+        return scores.sum()
+
+    with pytest.raises(InPlaceError, match=r"`scores = scores\.copy\(\)`"):
+        tg.grad(shifted)(X)

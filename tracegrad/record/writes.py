@@ -156,10 +156,12 @@ class Writes:
         owner = owner_of(traced.value)
         borrowed = self._borrowed.get(owner)
         if borrowed is not None:
+            name = borrowed[1] or ""
+            copied = name if name.isidentifier() else "a"
             raise InPlaceError(
-                f"`{borrowed[1] or 'an array'}` is written in place, but it belongs to the caller.",
+                f"`{name or 'an array'}` is written in place, but it belongs to the caller.",
                 self.location(),
-                "copy it first, `a = a.copy()`",
+                f"copy it first, `{copied} = {copied}.copy()`",
             )
         self.structures.writing(self.whole_array(traced), owner)
         if self._reshaped and not self.layout_matters:
