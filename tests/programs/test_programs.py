@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tests.programs.algorithms
+import tests.programs.aliases
 import tests.programs.arrays
 import tests.programs.inplace
 import tests.programs.loops

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import tracegrad as tg
 import tracegrad.ops.functions
 from tracegrad.errors import InPlaceError
+from tracegrad.ir.verify import verify
 from tracegrad.ops.op import REGISTRY
 from tracegrad.testing.samples import samples
 
@@ -81,6 +84,46 @@ def test_a_view_that_a_loop_hands_on_is_refused_when_it_is_written():
 
     with pytest.raises(InPlaceError, match=r"a\.copy\(\)"):
         tg.grad(function, jit="python")(X)
+
+
+def rows_read_later(x):
+    b, rows = np.outer(x, x), []
+    for i in range(3):
+        rows.append(b[i])
+    b *= 0.5
+    return sum(r.sum() * r[0] for r in rows)
+
+
+def rows_of_a_comprehension(x):
+    b = np.outer(x, x)
+    rows = [b[i] for i in range(3)]
+    b *= 2.0
+    return sum((r.sum() for r in rows), 0.0)
+
+
+def rows_written_later(x):
+    b, rows = np.outer(x, x), []
+    for i in range(3):
+        rows.append(b[i])
+    for r in rows:
+        r *= 2.0
+    return (b**2).sum()
+
+
+@pytest.mark.parametrize("function", [rows_read_later, rows_of_a_comprehension, rows_written_later])
+def test_views_that_a_loop_put_into_a_list_are_refused_once_their_array_is_another(function):
+    with pytest.raises(InPlaceError, match=r"copy the view"):
+        tg.grad(function)(X)
+
+
+def test_functions_of_math_compute_in_double_precision():
+    def f(x):
+        return 0.1 * math.cos(x[1])
+
+    x = np.array([0.3, 0.7], np.float32)
+    traced = tg.jit(f, jit="python")
+    assert traced(x) == f(x) and type(traced(x)) is float
+    verify(traced.last.built.trace)
 
 
 def test_a_view_that_a_loop_hands_on_of_an_array_that_it_hands_on_too():

@@ -22,12 +22,11 @@ from tracegrad.ad.branch import branch
 from tracegrad.ir.close import closed, free_variables, substitute, substituted
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
-from tracegrad.record.edges import DEPTH, UNDEFINED, put_together, readable, taken_apart
+from tracegrad.record.edges import DEPTH, UNDEFINED, put_together, readable, taken_apart, tracked_names
 from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
 from tracegrad.record.known import KnownLoops
-from tracegrad.record.pins import Pins, owner_of, parts_of
+from tracegrad.record.pins import Pins, owner_of, reach
 
-MANY = 1000  # objects looked at to say whose memory a name may hold
 LEFT = "@"  # after a name: the array it held, where it holds another after an arm
 CHOSEN = "value"  # the label of what a conditional expression chooses
 
@@ -111,6 +110,10 @@ class Branches:
         """An array is written: fail the structures it came into from outside that do not hand it on; and
         guard what must have been taken for names to hold what they hold.
         """
+        for i, frame in enumerate(self.frames):
+            if isinstance(frame, LoopFrame) and any(owner in grown.memory for grown in frame.grown.values()):
+                self.fail("an array is written in place after it was appended to a list", i)
+                break
         twins = (reference() for reference in array.twins or ())
         atoms = {substituted(t.atom, self.alias) for t in (array, *twins) if t is not None}
         for i in range(len(self.frames) - 1, -1, -1):
@@ -182,9 +185,12 @@ class Branches:
         for frame in reversed(self.frames):
             if isinstance(frame, Straight):
                 continue
-            if isinstance(frame, LoopFrame) and frame.current is not None:
-                one = frame.current
-                if atom in one.header.values() or any(atom in step.outputs for step in one.test):
+            for one in (frame.current, frame.pending) if isinstance(frame, LoopFrame) else ():
+                if one is None:
+                    continue
+                if atom is one.counter or atom in one.header.values():
+                    return True
+                if any(atom in step.outputs for step in one.test):
                     return True
             if any(atom in step.outputs for step in reversed(frame.outer)):
                 return True
@@ -329,7 +335,7 @@ class Branches:
         results: dict[str, Any] = {}
         shapes: dict[str, Any] = {}
         for n, v in after.items():
-            if v is UNDEFINED:
+            if v is UNDEFINED or (n in frame.before and n not in frame.form.names and self.is_own(frame, v)):
                 continue
             leaves: dict[str, Any] = {}
             shapes[n] = taken_apart(v, n, leaves, self.owned)
@@ -367,25 +373,37 @@ class Branches:
             )
         )
         deep = holds_arrays(steps)
-        out: dict[str, Any] = {}
-        for (n, t), v in zip(list(results.items()), outputs, strict=True):
-            out[n] = self._result(frame, n, t, v, after.get(n), (frame.condition, frame.taken, deep))
-        return out
+        given = {n: (t, v, after.get(n)) for (n, t), v in zip(results.items(), outputs, strict=True)}
+        return self.results(frame, given, (frame.condition, frame.taken, deep))
 
     # --- shared ----------------------------------------------------------------------------------
 
     def leaf(self, value: Any) -> Any:
         """A traced value, or a number or truth value made one; None for anything else."""
-        return self.recording.number_as_traced(value)
+        traced = self.recording.number_as_traced(value)
+        return None if traced is not None and traced.atom in self.recording.lost else traced
 
     def _owners(self, form: Any, held: Mapping[str, Any]) -> dict[int, Atom]:
-        """The atoms of the arrays a structure writes, by whose memory it is."""
+        """The atoms of the arrays a structure writes, by whose memory it is; an item of a list is the list's."""
         out: dict[int, Atom] = {}
         for n in form.written:
             traced = self.recording.traced(held.get(n))
-            if traced is not None and traced.atom.type.shape and self.recording.whole_array(traced) is traced:
+            if traced is None or not traced.atom.type.shape or self._is_item(traced):
+                continue
+            # What is not to be seen here is left from a step that is over, until the name is bound again.
+            if self.recording.whole_array(traced) is traced and self.is_visible(traced.atom):
                 out[owner_of(traced.value)] = traced.atom
         return out
+
+    def is_own(self, frame: BranchFrame | LoopFrame, value: Any) -> bool:
+        """Whether this is no array that came into a structure: nobody sees it who does not read its name."""
+        traced = self.recording.number_as_traced(value)
+        return traced is not None and not (traced.atom.type.shape and owner_of(traced.value) in frame.owners)
+
+    def _is_item(self, traced: Any) -> bool:
+        """Whether a loop that begins got this of what it runs over."""
+        begun = [frame.pending for frame in self.frames if isinstance(frame, LoopFrame)]
+        return any(traced.atom in step.outputs for one in begun if one is not None for step in one.steps)
 
     def rebound(
         self, frame: BranchFrame | LoopFrame, before: Mapping[str, Any], after: Mapping[str, Any]
@@ -402,10 +420,22 @@ class Branches:
             if not whole or owner_of(now.value) != owner_of(traced.value):
                 yield n, traced
 
+    def results(
+        self,
+        frame: BranchFrame | LoopFrame,
+        given: Mapping[str, tuple[Any, Var, Any]],
+        reached: tuple[Atom | None, Any, bool],
+    ) -> dict[str, Any]:
+        """The results of a structure by label, each of a value, its variable, and what the name holds.
+
+        Arrays that are written inside come first: with them the views that no name holds are found again or lost.
+        """
+        order = sorted(given, key=lambda n: not self.keeps_identity(frame, given[n][0], given[n][2]))
+        return {n: self._result(frame, *given[n], reached) for n in order}
+
     def _result(
         self,
         frame: BranchFrame | LoopFrame,
-        label: str,
         traced: Any,
         variable: Var,
         held: Any,
@@ -423,7 +453,9 @@ class Branches:
             return traced
         made = self.recording.renamed(traced, variable)
         if variable.type.shape and condition is not None:
-            self.pins.hold(made, condition, expected, deep, frame.location, self._reach(frame.seen))
+            self.pins.hold(
+                made, condition, expected, deep, frame.location, reach(frame.seen, self.recording.traced)
+            )
         return made
 
     def keeps_identity(self, frame: BranchFrame | LoopFrame, traced: Any, held: Any) -> bool:
@@ -432,38 +464,8 @@ class Branches:
             return False
         return self.recording.whole_array(traced) is traced and owner_of(traced.value) in frame.owners
 
-    def _reach(self, seen: Sequence[Any] | None) -> frozenset[int] | None:
-        """The memory that the names read in a structure could hold; None if that is not known."""
-        if seen is None:
-            return None
-        found: set[int] = set()
-        known: dict[int, Any] = {}
-        todo = list(seen)
-        while todo:
-            value = todo.pop()
-            if id(value) in known:
-                continue
-            known[id(value)] = value
-            traced = self.recording.traced(value)
-            if traced is not None:
-                found.add(owner_of(traced.value))
-                continue
-            inner = parts_of(value)
-            if inner is None or len(known) > MANY:
-                return None
-            todo.extend(inner)
-        return frozenset(found)
-
     def _resolved(self, steps: Sequence[Step]) -> list[Step]:
         return [substitute(s, self.alias) for s in steps] if self.alias else list(steps)
-
-
-def tracked_names(form: Any) -> tuple[str, ...]:
-    """The names whose values a structure hands on: those it stores, and those whose objects it writes."""
-    if not form.written:
-        names: tuple[str, ...] = form.names
-        return names
-    return (*form.names, *(n for n in form.written if n not in form.names))
 
 
 def name_of(label: str) -> str | None:

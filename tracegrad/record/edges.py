@@ -68,3 +68,11 @@ def readable(label: str) -> str:
 def root_of(label: str) -> str:
     """The local name that a label is a part of."""
     return label.split("[", 1)[0]
+
+
+def tracked_names(form: Any) -> tuple[str, ...]:
+    """The names whose values a structure hands on: those it stores, and those whose objects it writes."""
+    if not form.written:
+        names: tuple[str, ...] = form.names
+        return names
+    return (*form.names, *(n for n in form.written if n not in form.names))

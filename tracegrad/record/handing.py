@@ -37,8 +37,9 @@ class Handing(Branches):
                 continue
             traced = self.leaf(leaf)
             variable = one.header[label] = Var(traced.atom.type, name_of(label))
+            one.parts[label] = self._written_part(frame, traced)
             if self.keeps_identity(frame, traced, value):
-                self.recording.stands_for(traced, variable)
+                self.recording.stands_for(traced, variable, unchanged=True)
             else:
                 renamed[label] = self.recording.renamed(traced, variable)
         return renamed
@@ -51,6 +52,8 @@ class Handing(Branches):
         for label, leaf in leaves.items():
             traced = self.leaf(leaf)
             if traced is not None and label not in frame.still:
+                if label in one.parts and one.parts[label] != self._written_part(frame, traced):
+                    return f"`{label}` shows another part of an array that is written"
                 one.next[label] = substituted(traced.atom, self.alias)
             elif label in frame.init:
                 return f"`{label}` becomes a {type(leaf).__name__} in the loop"
@@ -59,6 +62,11 @@ class Handing(Branches):
             elif leaf is not frame.still.get(label, UNDEFINED):
                 return f"`{label}` holds a {type(leaf).__name__} that changes from step to step"
         return None
+
+    def _written_part(self, frame: LoopFrame, traced: Any) -> Any:
+        """Which part of an array that the loop writes this is; None for anything else."""
+        whole, part = self.recording.part_of(traced)
+        return (owner_of(whole.value), *part) if part and owner_of(whole.value) in frame.owners else None
 
     def leaves_of(self, frame: LoopFrame, held: Mapping[str, Any]) -> dict[str, Any]:
         """The leaves, by label, of what the loop's names hold."""
@@ -125,7 +133,9 @@ class Handing(Branches):
             traced = self.leaf(leaf)
             if traced is None:
                 return f"a {type(leaf).__name__} is appended to `{grown.name}`"
-            own[label] = self.recording.wrap(traced.value, traced.atom, traced.weak, traced.requires_grad)
+            own[label] = self.recording.renamed(traced, traced.atom)
+            if isinstance(traced.value, np.ndarray):
+                grown.memory.add(owner_of(traced.value))
             one.pushed[label] = substituted(traced.atom, self.alias)
         for j, item in enumerate(new):
             grown.items[grown.seen + j] = put_together(item, f"{grown.name}[+{j}]", shapes[j], own)

@@ -62,12 +62,13 @@ class BranchFrame:
 
 @dataclass(slots=True)
 class Iteration:
-    """One run of a loop's body: header variables, the condition's steps, the body's, what the next
-    iteration gets, and the items appended to lists.
+    """One run of a loop's body: header variables, which parts of written arrays they show, the condition's steps, the
+    body's, what the next iteration gets, and the items appended to lists.
     """
 
     header: dict[str, Var]
     counter: Var
+    parts: dict[str, Any] = field(default_factory=dict)
     test: list[Step] = field(default_factory=list)
     condition: Atom | None = None
     steps: list[Step] = field(default_factory=list)
@@ -107,6 +108,7 @@ class Grown:
     shapes : the shapes of the items that an iteration appends
     leaves : for each iteration so far, the traced leaves of its items by label
     shown : items at the end that stand for header variables now, with their places and what belongs there
+    memory : owners of the arrays among its items
     """
 
     name: str
@@ -117,6 +119,7 @@ class Grown:
     leaves: list[dict[str, Any]] = field(default_factory=list)
     shown: list[tuple[int, Any]] = field(default_factory=list)
     pending: dict[str, Any] = field(default_factory=dict)
+    memory: set[int] = field(default_factory=set)
 
     def tail(self) -> list[tuple[str, Any]]:
         """The last items, with their labels."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracegrad.ir.close import substitute, substituted
+from tracegrad.ir.close import free_variables, substitute, substituted
 from tracegrad.ir.trace import Atom, Trace
 from tracegrad.record.recording import Recording
 
@@ -16,4 +16,7 @@ def linearize(recording: Recording, outputs: Sequence[Atom], name: str) -> Trace
     recording.structures.unwind(0)
     alias = recording.structures.alias
     steps = tuple(substitute(step, alias) for step in recording.steps) if alias else tuple(recording.steps)
-    return Trace(tuple(recording.inputs), steps, tuple(substituted(a, alias) for a in outputs), name)
+    results = tuple(substituted(a, alias) for a in outputs)
+    if recording.lost and not recording.lost.isdisjoint(free_variables(steps, results)):
+        raise recording.unreadable()
+    return Trace(tuple(recording.inputs), steps, results, name)

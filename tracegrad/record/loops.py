@@ -29,8 +29,8 @@ from tracegrad.ir.types import ArrayType, array_type
 from tracegrad.ops.arithmetic import add
 from tracegrad.ops.compare import greater
 from tracegrad.ops.index import zeros
-from tracegrad.record.branches import holds_arrays, name_of, tracked_names
-from tracegrad.record.edges import UNDEFINED, put_together, root_of, taken_apart
+from tracegrad.record.branches import holds_arrays, name_of
+from tracegrad.record.edges import UNDEFINED, put_together, root_of, taken_apart, tracked_names
 from tracegrad.record.iterations import Iteration, LoopFrame, Straight, match_test, matched, promoted
 from tracegrad.record.pins import owner_of
 from tracegrad.record.running import FIRST, Running
@@ -125,7 +125,7 @@ class Structures(Running):
         frame.init, frame.still, frame.shapes, frame.objects = {}, {}, {}, dict(held)
         frame.owners = self._owners(frame.form, held)
         for n, v in held.items():
-            if v is UNDEFINED:
+            if v is UNDEFINED or (n not in frame.form.names and self.is_own(frame, v)):
                 continue
             ways = frame.form.written.get(n)
             if n not in frame.form.names and type(v) is list and ways == {"append"}:
@@ -412,16 +412,14 @@ class Structures(Running):
             recording.steps.append(Guard(entered, True, frame.location))
         deep = holds_arrays([*one.test, *one.steps])
         reached = (steps if varies or deep else None, frame.count, deep)
-        out = dict(held)
+        shapes: dict[str, Any] = {}
+        results: dict[str, tuple[Any, Var, Any]] = {}
         for n, v in held.items():
             leaves: dict[str, Any] = {}
-            shape = taken_apart(v, n, leaves, self.owned)
-            results = {
-                label: self._result(frame, label, self.leaf(leaf), finals[label], v, reached)
-                for label, leaf in leaves.items()
-                if label in finals
-            }
-            out[n] = put_together(v, n, shape, results)
+            shapes[n] = taken_apart(v, n, leaves, self.owned)
+            results.update({k: (self.leaf(leaf), finals[k], v) for k, leaf in leaves.items() if k in finals})
+        renamed = self.results(frame, results, reached)
+        out = {n: put_together(v, n, shapes[n], renamed) for n, v in held.items()}
         self.close_lists(frame, stacks, steps if varies else None)
         return out
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ def owner_of(array: Any) -> int:
     return id(memory_of(array))
 
 
+MANY = 1000  # objects looked at to say whose memory a name may hold
 _PLAIN = (int, float, complex, str, bytes, type(None), type, range, slice, np.generic, np.ufunc, np.dtype)
 
 
@@ -124,3 +125,26 @@ class Pins:
                 guards.append(Guard(condition, pin.expected, pin.location))
         self._pins = left
         return guards, unknown
+
+
+def reach(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> frozenset[int] | None:
+    """The memory that the names read in a structure could hold; None if that is not known."""
+    if seen is None:
+        return None
+    found: set[int] = set()
+    known: dict[int, Any] = {}
+    todo = list(seen)
+    while todo:
+        value = todo.pop()
+        if id(value) in known:
+            continue
+        known[id(value)] = value
+        array = traced(value)
+        if array is not None:
+            found.add(owner_of(array.value))
+            continue
+        inner = parts_of(value)
+        if inner is None or len(known) > MANY:
+            return None
+        todo.extend(inner)
+    return frozenset(found)

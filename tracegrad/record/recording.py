@@ -110,6 +110,8 @@ class Recording(Writes):
         """The traced value, or None for anything that is not one; values of outer recorders are lifted."""
         recorder = getattr(value, "recorder", None)
         if recorder is self:
+            if self.lost and value.atom in self.lost:
+                self.find(value)
             return value
         return None if recorder is None else self.lift(value)
 
@@ -224,6 +226,8 @@ class Recording(Writes):
             if recorder is not None:
                 if recorder is not self:
                     arg = self.lift(arg)
+                if self.lost and arg.atom in self.lost:
+                    self.demand(arg)
                 values.append(arg.value)
                 atoms.append(arg.atom)
                 weaks.append(arg.weak)

@@ -6,13 +6,15 @@ iterations later, as if Python had run them (`ahead.py`). Begin with `Running.ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tracegrad.ad.branch import branch
+from tracegrad.ad.loop import loop
 from tracegrad.ir.close import substituted
-from tracegrad.ir.trace import Var
+from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
 from tracegrad.ir.types import type_of
 from tracegrad.record.ahead import Ahead
 from tracegrad.record.edges import put_together, taken_apart
@@ -113,6 +115,9 @@ class Running(Handing):
             traced = self.leaf(leaves.get(label))
             if traced is None or type_of(traced.value) != frame.first.header[label].type:
                 return None
+            kept = not traced.atom.type.shape or owner_of(traced.value) in frame.owners
+            if not kept and not is_made(frame.first.next[label], [*frame.first.test, *frame.first.steps]):
+                return None  # what is computed is in memory of its own, and other names may share this
             state[label] = np.array(traced.value) if traced.atom.type.shape else traced.value
         return state
 
@@ -161,6 +166,27 @@ class Running(Handing):
             traced = self.recording.traced(leaf)
             if traced is not None and isinstance(traced.atom, Var):
                 traced.value = _plain(values[traced.atom], traced)
+
+
+def is_made(atom: Atom, steps: Sequence[Step]) -> bool:
+    """Whether an array is made by these steps, on every way through them: no view, and none that was there before."""
+    step = next((s for s in reversed(steps) if atom in s.outputs), None)
+    if not isinstance(step, Instr):
+        return False
+    place = step.outputs.index(atom)
+    if step.op is branch:
+        arms = [arm for arm in step.params["arms"] if arm is not None]
+        return all(is_made(arm.outputs[place], arm.steps) for arm in arms)
+    if step.op is loop:
+        body, carried = step.params["body"], step.params["carried"]
+        if place > carried or body is None:
+            return place > carried
+        handed, limit = body.outputs[place - 1], step.inputs[0]
+        anew = is_made(handed, body.steps)
+        if anew and isinstance(limit, Const) and limit.value > 0 and step.params["condition"] is None:
+            return True
+        return (anew or handed is body.inputs[place]) and is_made(step.inputs[place], steps)
+    return not step.op.view and step.op.family != "control"
 
 
 def _plain(value: Any, like: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import InPlaceError
+from tracegrad.ir.close import substituted
 from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
@@ -42,6 +43,7 @@ class Writes:
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
         self._viewers: dict[int, list[Any]] = {}
         self._reshaped: list[tuple[Any, Any]] = []  # memory, and what a change of shape made of it
+        self.lost: set[Var] = set()  # what views stand for that cannot be read where their array was written
         self.layout_matters = (
             False  # what was written, and where it shows, follows how arguments lie in memory
         )
@@ -176,6 +178,23 @@ class Writes:
             traced = self._views[id(traced)][1]
         return traced
 
+    def is_shared(self, traced: Any) -> bool:
+        """Whether a view of the array, an array it is a view of, or the array under another name is still there."""
+        twins = (reference() for reference in traced.twins or ())
+        views = (reference() for reference in self._viewers.get(id(traced), ()))
+        return id(traced) in self._views or any(t is not None and t is not traced for t in (*twins, *views))
+
+    def part_of(self, traced: Any) -> tuple[Any, tuple[Any, ...]]:
+        """The array that a view is a part of, and which part: equal for views of the same items."""
+        part: list[Any] = []
+        while id(traced) in self._views:
+            _, traced, op, rest, params = self._views[id(traced)]
+            given = (
+                substituted(t.atom, self.structures.alias) for t in map(self.traced, rest) if t is not None
+            )
+            part.append((op, *given, repr(params)))
+        return traced, tuple(part)
+
     def reshaped(self, base: Any, made: Any) -> None:
         """`made` is a view of `base` or a copy, as the layout of `base` has it."""
         if isinstance(base, np.ndarray) and (base.ndim > 1 or not base.flags.c_contiguous):
@@ -216,21 +235,21 @@ class Writes:
         traced = self.traced(value)
         return traced is None or self.structures.is_visible(traced.atom)
 
-    def stands_for(self, traced: Any, variable: Var) -> None:
-        """The array goes into a loop or comes out of a structure that writes it: it, its other names and its views
-        stand for this variable and its parts.
+    def stands_for(self, traced: Any, variable: Var, unchanged: bool = False) -> None:
+        """The array goes into a loop, `unchanged`, or comes out of a structure that writes it: it, its other names and
+        its views stand for this variable and its parts.
         """
         for twin in (traced, *(reference() for reference in traced.twins or ())):
             if twin is not None:
                 twin.atom = variable
-        self._refresh_all(traced)
+        self._refresh_all(traced, unchanged)
 
-    def _refresh_all(self, traced: Any) -> None:
-        self._refresh(traced)
+    def _refresh_all(self, traced: Any, unchanged: bool = False) -> None:
+        self._refresh(traced, unchanged)
         for reference in traced.twins or ():
             twin = reference()
             if twin is not None and twin is not traced:
-                self._refresh(twin)
+                self._refresh(twin, unchanged)
 
     def _atom_outside(self, base: Any) -> Any:
         """What the array under a view is called here, if the view came out of a loop or branch and it did not.
@@ -248,17 +267,53 @@ class Writes:
             "copy the view first, `a = a.copy()`",
         )
 
-    def _refresh(self, base: Any) -> None:
+    def _refresh(self, base: Any, unchanged: bool) -> None:
         for reference in self._viewers.get(id(base), ()):
             view = reference()
             entry = None if view is None else self._views.get(id(view))
             if entry is None or entry[1] is not base:
                 continue
-            _, _, op, rest, params = entry
-            again = op(base, *rest, **params)
-            self._views.pop(id(again), None)
-            view.atom, view.requires_grad = again.atom, again.requires_grad
-            self._refresh(view)
+            if not self._read_again(view) and not unchanged:
+                view.atom = Var(view.atom.type)
+                self.lost.add(view.atom)
+            self._refresh(view, unchanged)
+
+    def _read_again(self, view: Any) -> bool:
+        """A view stands for its part of what its array stands for now. False if that cannot be read here: a loop that
+        is over, or an earlier step of one, computed where it lies; most of the time nobody asks for it any more.
+        """
+        _, base, op, rest, params = self._views[id(view)]
+        if not all(map(self._is_visible, (base, *rest))):
+            return False
+        again = op(base, *rest, **params)
+        self._views.pop(id(again), None)
+        view.atom, view.requires_grad = again.atom, again.requires_grad
+        return True
+
+    def find(self, view: Any) -> None:
+        """A lost view is asked for: read it, should the loop have become straight since."""
+        base = self._views[id(view)][1]
+        if base.atom in self.lost:
+            self.find(base)
+        self._read_again(view)
+
+    def demand(self, view: Any) -> None:
+        """A step reads a lost view: the open loops become straight, and it has to be there."""
+        self.find(view)
+        if view.atom in self.lost:
+            self.structures.fail(
+                "a view is read in a later step than the one it was made in, after its array was written"
+            )
+            self.find(view)
+        if view.atom in self.lost:
+            raise self.unreadable()
+
+    def unreadable(self) -> InPlaceError:
+        return InPlaceError(
+            "a view that was made inside a loop is read outside of it, after the array it shows was written.",
+            self.location(),
+            "copy the view when it is made, `a = a.copy()`, or take it anew",
+        )
 
 
 def _parts(key: Any) -> tuple[Any, ...]:

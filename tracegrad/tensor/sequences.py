@@ -81,6 +81,21 @@ class Rows(Items):
         return self.array[number]
 
 
+class Stacked(Rows):
+    """The items of a list that a loop appended to."""
+
+    def __init__(self, recording: Any, items: Sequence[Any]) -> None:
+        super().__init__(recording.as_array(items))
+        self.recording, self.items = recording, items
+
+    def item(self, counter: Any, number: int) -> Any:
+        found = super().item(counter, number)
+        return self.recording.renamed(self.items[number], found.atom) if found.shape else found
+
+    def plain(self, number: int) -> Any:
+        return self.items[number]
+
+
 class Table(Items):
     """A list or tuple of numbers and small arrays, or of tuples of such: each leaf a row of a table."""
 
@@ -95,6 +110,9 @@ class Table(Items):
         for label, leaf in leaves.items():
             found = self.columns[label][counter]
             weak = bool(leaf.weak) if is_traced(leaf) else type(leaf) in WEAK
+            if is_traced(leaf) and leaf.shape:
+                own[label] = self.recording.renamed(leaf, found.atom)  # written, it is written in the list
+                continue
             value = leaf.value if is_traced(leaf) else leaf
             own[label] = self.recording.wrap(value, found.atom, weak, found.requires_grad)
         item = self.items[number]
@@ -241,7 +259,7 @@ class Sequences:
 
     def __init__(self, recording: Any) -> None:
         self.recording = recording
-        self._tables: dict[int, tuple[Any, list[Any], Items | None]] = {}
+        self._tables: dict[int, tuple[Any, list[Any], list[Any], Items | None]] = {}
 
     def of(self, value: Any) -> Items | None:
         """The items of a value by their number, or None."""
@@ -273,16 +291,24 @@ class Sequences:
     def table(self, value: Any) -> Items | None:
         """The table of a list that is read at a traced index: made outside the loops that read it."""
         if value and hasattr(value[-1], "item_of"):
-            return Rows(self.recording.as_array(value))
+            return Stacked(self.recording, value)
         known = self._tables.get(id(value))
-        if known is not None and known[0] is value and len(known[1]) == len(value):
+        arrays = self._arrays(value)
+        if known is not None and known[0] is value and len(known[1]) == len(value) and known[2] == arrays:
             same = all(map(operator.is_, known[1], value))
-            if same and (known[2] is None or self._is_there(known[2])):
-                return known[2]
+            if same and (known[3] is None or self._is_there(known[3])):
+                return known[3]
         with self.recording.structures.outside(value):
             made = self._table(value)
-        self._tables[id(value)] = (value, list(value), made)
+        self._tables[id(value)] = (value, list(value), arrays, made)
         return made
+
+    def _arrays(self, value: Any) -> list[Any]:
+        """What the arrays in a list stand for: another variable once they were written."""
+        leaves: dict[str, Any] = {}
+        taken_apart(value, "item", leaves, _always)
+        arrays = (leaf for leaf in leaves.values() if is_traced(leaf) and leaf.shape)
+        return [leaf.item_of[1] if hasattr(leaf, "item_of") else leaf.atom for leaf in arrays]
 
     def _is_there(self, table: Any) -> bool:
         return all(self.recording.structures.is_visible(c.atom) for c in table.columns.values())

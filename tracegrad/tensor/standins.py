@@ -76,6 +76,12 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, Operators)  # never ask an object of the user's: it may answer to any name
 
 
+def _as_double(x: Any) -> Any:
+    """A number as the functions of `math` take it: in double precision."""
+    narrow = is_traced(x) and x.dtype.kind == "f" and x.dtype.itemsize < 8
+    return astype(x, dtype=np.dtype(np.float64)) if narrow else x
+
+
 def _any_traced(values: Any) -> bool:
     if isinstance(values, (list, tuple)):
         return any(map(_any_traced, values))
@@ -107,7 +113,7 @@ class StandIns:
     def _math(self, function: Any, *args: Any) -> Any:
         if not _any_traced(args):
             return function(*args)
-        result = _MATH[function](*args)
+        result = _MATH[function](*map(_as_double, args))
         if function in _TO_INTEGER:
             if not self._fits(result):
                 return int(self.recording.text(result))
@@ -116,22 +122,24 @@ class StandIns:
 
     def weak(self, traced: Any) -> Any:
         """The same value as a Python number."""
+        traced = _as_double(traced)
         data = traced.value.item() if hasattr(traced.value, "item") else traced.value
         return self.recording.wrap(data, traced.atom, True, traced.requires_grad)
 
     def math_log(self, x: Any, base: Any = None) -> Any:
         if not _any_traced((x, base)):
             return math.log(x) if base is None else math.log(x, base)
+        x, base = _as_double(x), _as_double(base)
         return self.weak(e.log(x) if base is None else e.log(x) / e.log(base))
 
     def math_erf(self, x: Any) -> Any:
-        return self.weak(special.erf(x)) if is_traced(x) else math.erf(x)
+        return self.weak(special.erf(_as_double(x))) if is_traced(x) else math.erf(x)
 
     def math_erfc(self, x: Any) -> Any:
-        return self.weak(special.erfc(x)) if is_traced(x) else math.erfc(x)
+        return self.weak(special.erfc(_as_double(x))) if is_traced(x) else math.erfc(x)
 
     def math_lgamma(self, x: Any) -> Any:
-        return self.weak(special.gammaln(x)) if is_traced(x) else math.lgamma(x)
+        return self.weak(special.gammaln(_as_double(x))) if is_traced(x) else math.lgamma(x)
 
     def as_float(self, x: Any = 0.0) -> Any:
         if not is_traced(x):
@@ -289,7 +297,7 @@ class StandIns:
     def fsum(self, items: Any) -> Any:
         items = list(items)
         return (
-            self.weak(FUNCTIONS[np.sum](self.recording.as_array(items)))
+            self.weak(FUNCTIONS[np.sum](_as_double(self.recording.as_array(items))))
             if _any_traced(items)
             else math.fsum(items)
         )

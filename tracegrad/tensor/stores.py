@@ -6,6 +6,7 @@ In: what the user's syntax stores. Out: the store, made, or an error where a der
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,24 @@ def _stored_into(target: np.ndarray[Any, Any]) -> str:
         return "a traced value is stored into a plain array that was made elsewhere"
     kind = "objects" if target.dtype == object else f"{target.dtype}"
     return f"a traced value is stored into a plain array of {kind}"
+
+
+def _holders(target: Any, key: Any) -> int:
+    return sys.getrefcount(target[key])
+
+
+def _counted_once(target: Any, key: Any, item: Any) -> int:
+    return _holders(target, key)
+
+
+def _one_holder() -> int:
+    """What `_holders` counts of an item that only its list holds, and the names of those who ask."""
+    target = [object()]
+    item = target[0]
+    return _counted_once(target, 0, item)
+
+
+_ONE = _one_holder()
 
 
 class Stores:
@@ -94,9 +113,21 @@ class Stores:
     def update_attr(self, target: Any, name: str, operator_name: str, other: Any) -> None:
         self.set_attr(target, name, self.update(self.attr(target, name), operator_name, other))
 
+    def _is_alone(self, target: Any, key: Any, item: Any) -> bool:
+        """Whether nobody else has the array that a list or dict holds here: a new one in its place is as good."""
+        mine = is_traced(item) and item.recorder is self.recording
+        return (
+            mine
+            and not has_traced(key)
+            and _holders(target, key) == _ONE
+            and not self.recording.is_shared(item)
+        )
+
     def update_item(self, target: Any, key: Any, operator_name: str, other: Any) -> None:
         current = self.item(target, key)
         op, plain = UPDATES[operator_name]
-        # A new value, then the store: the item itself may be a view of the target.
-        value = op(current, other) if is_traced(current) and op is not None else plain(current, other)
+        if isinstance(target, CONTAINERS) and not self._is_alone(target, key, current):
+            value = self.update(current, operator_name, other)
+        else:  # a new value, then the store: the item itself may be a view of the target
+            value = op(current, other) if is_traced(current) and op is not None else plain(current, other)
         self.set_item(target, key, value)
