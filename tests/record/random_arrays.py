@@ -118,6 +118,8 @@ class _Writer:
             self.line(depth, f"v[{self.random.randrange(2)}] = {self.scalar()}")
         elif r < 0.74:
             self.line(depth, f"store({name}, {self.scalar()})")
+        elif r < 0.79:
+            self.several(depth)
         elif r < 0.87:
             self.line(depth, f"if {self.condition()}:")
             self.block(depth + 1)
@@ -129,6 +131,34 @@ class _Writer:
             self.line(depth + 1, self.random.choice(["break", "continue"]))
         else:
             self.loop(depth)
+
+    def several(self, depth: int) -> None:
+        """Arrays in a list, tuple or dict: what is written there is written under their own names."""
+        one, two, kind = self.name(), self.name(), self.random.randrange(5)
+        self.fresh += 1
+        y, items = f"y{self.fresh}", f"items{self.fresh}"
+        if kind == 0:
+            self.line(depth, f"for {y} in ({one}, {two}):")
+            self.line(depth + 1, self.random.choice([f"{y} *= 0.8", f"{y}[0] = {self.scalar()}"]))
+        elif kind == 1:
+            self.line(depth, f"for {y}, w in zip([{one}, {two}, {one}], [{self.vector(1)}, {one}, {two}]):")
+            self.line(depth + 1, f"{y} -= 0.3 * w")
+        elif kind == 2:
+            self.line(depth, f"{items} = {{'p': {one}, 'q': {two}}}")
+            self.line(depth, f"{items}['p'] += {self.vector(1)}")
+            self.line(depth, f"{items}['q'][1] *= {self.scalar()}")
+        elif kind == 3:
+            self.line(depth, f"{items} = []")
+            self.line(depth, f"for {y} in range({self.random.randint(1, 4)}):")
+            self.line(depth + 1, f"{items}.append({self.random.choice([one, f'{one}[1:]', f'{one} * 0.5'])})")
+            self.line(depth + self.random.randrange(2), f"{two} *= 0.8")
+            self.line(depth, f"s = s + 0.1 * sum(v.sum() * v[0] for v in {items})")
+        else:
+            self.line(depth, f"v = {one}[:2]")
+            self.line(depth, f"for {y} in range({self.random.randint(1, 4)}):")
+            self.line(depth + 1, f"{two} *= 0.7")
+            self.line(depth + 1, "s = s + v[0] * v[1]")
+            self.line(depth + 1, f"v = {two}[{y} % 2 :][:2]")
 
     def loop(self, depth: int) -> None:
         self.fresh += 1
