@@ -211,6 +211,17 @@ def a_list_read_again_after_an_item_was_written(A, n):
     return s
 
 
+@shared()
+def numbers_in_lists_in_a_list(A, n):
+    rows, s = [[A[0, 0], 2.0], [A[1, 0], 3.0], [A[2, 1], 0.5]], 0.0
+    for r, w in rows:
+        s = s + r * w
+    rows[1][0] = A[3, 1] * n
+    for r, w in rows:
+        s = s + r**2 * w
+    return s
+
+
 # --- items of lists and dicts updated: the array itself is written ----------------------------------------------------
 
 

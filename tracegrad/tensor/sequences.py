@@ -259,7 +259,7 @@ class Sequences:
 
     def __init__(self, recording: Any) -> None:
         self.recording = recording
-        self._tables: dict[int, tuple[Any, list[Any], list[Any], Items | None]] = {}
+        self._tables: dict[int, tuple[Any, list[Any], list[Any] | None, Items | None]] = {}
 
     def of(self, value: Any) -> Items | None:
         """The items of a value by their number, or None."""
@@ -293,22 +293,17 @@ class Sequences:
         if value and hasattr(value[-1], "item_of"):
             return Stacked(self.recording, value)
         known = self._tables.get(id(value))
-        arrays = self._arrays(value)
-        if known is not None and known[0] is value and len(known[1]) == len(value) and known[2] == arrays:
-            same = all(map(operator.is_, known[1], value))
+        if known is not None and known[0] is value and len(known[1]) == len(value):
+            same = all(map(operator.is_, known[1], value)) and (
+                known[2] is None or _alike(known[2], _leaves(value))
+            )
             if same and (known[3] is None or self._is_there(known[3])):
                 return known[3]
         with self.recording.structures.outside(value):
             made = self._table(value)
-        self._tables[id(value)] = (value, list(value), arrays, made)
+        changing = any(not _is_number(item) for item in value)
+        self._tables[id(value)] = (value, list(value), _leaves(value) if changing else None, made)
         return made
-
-    def _arrays(self, value: Any) -> list[Any]:
-        """What the arrays in a list stand for: another variable once they were written."""
-        leaves: dict[str, Any] = {}
-        taken_apart(value, "item", leaves, _always)
-        arrays = (leaf for leaf in leaves.values() if is_traced(leaf) and leaf.shape)
-        return [leaf.item_of[1] if hasattr(leaf, "item_of") else leaf.atom for leaf in arrays]
 
     def _is_there(self, table: Any) -> bool:
         return all(self.recording.structures.is_visible(c.atom) for c in table.columns.values())
@@ -389,6 +384,23 @@ class Sequences:
         if not is_traced(found):
             return self.recording.wrap(found, self.recording.constant(found))
         return found
+
+
+def _is_number(item: Any) -> bool:
+    return not item.shape if is_traced(item) else isinstance(item, (float, int, complex, np.generic))
+
+
+def _leaves(value: Any) -> list[Any]:
+    """The numbers in a list, and what its arrays stand for: another variable once they were written."""
+    leaves: dict[str, Any] = {}
+    taken_apart(value, "item", leaves, _always)
+    return [
+        leaf.atom if is_traced(leaf) and not hasattr(leaf, "item_of") else leaf for leaf in leaves.values()
+    ]
+
+
+def _alike(one: list[Any], other: list[Any]) -> bool:
+    return len(one) == len(other) and all(map(operator.is_, one, other))
 
 
 def _always(value: Any) -> bool:
