@@ -18,6 +18,7 @@ import scipy.optimize
 import scipy.signal
 import scipy.sparse
 import scipy.sparse.linalg
+import scipy.spatial.distance
 import scipy.special as sp
 import scipy.stats
 
@@ -224,3 +225,62 @@ CALLS |= {
         A,
     ),
 }
+
+
+# --- samples at known places, distances, tests ------------------------------------------------------------------------
+
+SPOTS = generator.uniform(-1, 1, (8, 2))
+CALLS.update(
+    {
+        "special.powm1": (sp.powm1, V, P),
+        "linalg.fiedler_companion": (la.fiedler_companion, np.array([2.0, 0.3, -0.5, 0.7, 1.1])),
+        "signal.medfilt": (lambda x: scipy.signal.medfilt(x, 3), X),
+        "signal.medfilt-2": (lambda x: scipy.signal.medfilt(x, (1, 3)), IMAGE),
+        "signal.upfirdn": (lambda x: scipy.signal.upfirdn([1.0, 2.0, 0.5], x, 2, 3), IMAGE),
+        "signal.resample": (lambda x: scipy.signal.resample(x, 11), X),
+        "signal.resample-axis": (lambda x: scipy.signal.resample(x, 4, axis=1), IMAGE),
+        "signal.resample_poly": (lambda x: scipy.signal.resample_poly(x, 3, 2), X),
+        "interpolate.krogh_interpolate": (
+            lambda y: scipy.interpolate.krogh_interpolate(KNOTS, y, [0.3, 2.0]),
+            HEIGHTS,
+        ),
+        "interpolate.griddata": (
+            lambda y: scipy.interpolate.griddata(SPOTS, y, ([0.1, 0.2], [0.0, -0.1])),
+            X,
+        ),
+        "interpolate.RBFInterpolator": (
+            lambda y: scipy.interpolate.RBFInterpolator(SPOTS, y)(SPOTS[:3] * 0.5),
+            X,
+        ),
+        "interpolate.PPoly": (lambda c, x: scipy.interpolate.PPoly(c, [0.0, 0.5, 1.0])(x), B, P),
+        "interpolate.PPoly-antiderivative": (
+            lambda c, x: scipy.interpolate.PPoly(c, [0.0, 0.5, 1.0]).antiderivative(2)(x),
+            B,
+            P,
+        ),
+        "interpolate.CubicSpline-integrate": (
+            lambda y, a: scipy.interpolate.CubicSpline(KNOTS, y).integrate(a, 3.1),
+            HEIGHTS,
+            np.float64(0.2),
+        ),
+        "spatial.distance.cdist": (scipy.spatial.distance.cdist, T, A),
+        **{
+            f"spatial.distance.pdist-{metric}": (
+                lambda x, metric=metric: scipy.spatial.distance.pdist(x, metric),
+                T,
+            )
+            for metric in ("euclidean", "sqeuclidean", "cityblock", "chebyshev")
+        },
+        "spatial.distance.pdist-minkowski": (lambda x: scipy.spatial.distance.pdist(x, "minkowski", p=3), T),
+        "spatial.distance.squareform": (scipy.spatial.distance.squareform, X[:6]),
+        "stats.ttest_1samp": (lambda x, m: tuple(scipy.stats.ttest_1samp(x, m)), X, np.float64(0.1)),
+        "stats.ttest_rel": (lambda x, y: tuple(scipy.stats.ttest_rel(x, y, alternative="less")), V, K),
+        "stats.ttest_ind": (lambda x, y: tuple(scipy.stats.ttest_ind(x, y)), X, V),
+        "stats.ttest_ind-columns": (
+            lambda x, y: tuple(scipy.stats.ttest_ind(x, y, alternative="greater")),
+            T,
+            A[:, :3],
+        ),
+        "stats.ttest_ind-welch": (lambda x, y: tuple(scipy.stats.ttest_ind(x, y, equal_var=False)), X, V),
+    }
+)

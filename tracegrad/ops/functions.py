@@ -22,9 +22,12 @@ from tracegrad.ops import (  # noqa: F401 (they answer)
     scipy_integrals,
     scipy_interpolate,
     scipy_linalg,
+    scipy_linear,
     scipy_samples,
     scipy_sparse,
+    scipy_spatial,
     scipy_spectra,
+    scipy_tests,
 )
 from tracegrad.ops.families import conj
 from tracegrad.ops.numpy_elementwise import clip, round, where

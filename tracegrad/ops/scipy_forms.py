@@ -8,11 +8,14 @@ is right for real numbers would quietly give something else.
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops.numpy_forms import answers
+from tracegrad.ops.numpy_forms import answers, is_traced, known
 
 SCIPY_FORMS: dict[str, Callable[..., Any]] = {}
 REFUSED: set[str] = set()
@@ -79,10 +82,44 @@ def under(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(ours: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
-            SCIPY_FORMS[name] = answers(name=name)(ours)
+            SCIPY_FORMS[name] = _or_theirs(name, answers(name=name)(ours))
         return SCIPY_FORMS[names[-1]]
 
     return decorate
+
+
+def is_active(value: Any) -> bool:
+    """Whether a traced value, or one in a list or tuple, depends on what is differentiated."""
+    if isinstance(value, (list, tuple)):
+        return any(map(is_active, value))
+    return is_traced(value) and bool(getattr(value, "requires_grad", True))
+
+
+def guarded(value: Any) -> Any:
+    """Plain numbers and arrays in place of traced ones, in lists and tuples too, whose recorder guards their values."""
+    if type(value) in (list, tuple):
+        return type(value)(map(guarded, value))
+    if not is_traced(value):
+        return value
+    return np.asarray(value) if value.shape else known(value)
+
+
+def _or_theirs(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
+    """Ours; where it refuses and no derivative passes through, SciPy's own function of the values."""
+
+    @functools.wraps(ours)
+    def answer(*args: Any, **keywords: Any) -> Any:
+        try:
+            return ours(*args, **keywords)
+        except UnsupportedError:
+            given = (*args, *keywords.values())
+            if is_active(given) or any(map(callable, given)):
+                raise
+            package, _, last = name.rpartition(".")
+            theirs = getattr(importlib.import_module(package), last)
+            return theirs(*map(guarded, args), **{k: guarded(v) for k, v in keywords.items()})
+
+    return answer
 
 
 def refuse(*names: str, why: str, do: str) -> None:
@@ -104,5 +141,5 @@ def refuse(*names: str, why: str, do: str) -> None:
         return function
 
     for name in names:
-        SCIPY_FORMS[name] = refused(name)
+        SCIPY_FORMS[name] = _or_theirs(name, refused(name))
         REFUSED.add(name)

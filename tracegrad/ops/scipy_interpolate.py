@@ -24,6 +24,7 @@ from tracegrad.ops.numpy_forms import is_traced, operand
 from tracegrad.ops.numpy_linalg import tensordot
 from tracegrad.ops.numpy_order import searchsorted
 from tracegrad.ops.numpy_reduce import any as any_of
+from tracegrad.ops.numpy_reduce import cumsum
 from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import astype, concatenate, diff, moveaxis, reshape, stack
@@ -79,6 +80,30 @@ class Pieces:
     def derivative(self, nu: int = 1) -> Pieces:
         return Pieces(_slopes(self.c, nu), self.x, self.extrapolate, self.axis)
 
+    def antiderivative(self, nu: int = 1) -> Pieces:
+        """Which is 0 at the first place."""
+        if not nu:
+            return self
+        extra = (1,) * (self.c.ndim - 2)
+        rows = self.c / np.arange(self.c.shape[0], 0, -1.0).reshape(-1, 1, *extra)
+        step, total = reshape(diff(self.x), (-1, *extra)), 0.0 * rows[0]
+        for k in range(rows.shape[0]):
+            total = (total + rows[k]) * step
+        start = concatenate([0.0 * total[:1], cumsum(total, 0)[:-1]], 0)
+        found = Pieces(concatenate([rows, start[None]], 0), self.x, self.extrapolate, self.axis)
+        return found.antiderivative(nu - 1)
+
+    def integrate(self, a: Any, b: Any, extrapolate: Any = None) -> Any:
+        extrapolate = self.extrapolate if extrapolate is None else extrapolate
+        if extrapolate == "periodic":
+            raise UnsupportedError(
+                "`integrate` is recorded without extrapolate='periodic'.",
+                None,
+                "integrate one period and count",
+            )
+        area = self.antiderivative()
+        return area(b, 0, extrapolate) - area(a, 0, extrapolate)
+
 
 def _slopes(c: Any, nu: int) -> Any:
     for _ in range(nu):
@@ -92,6 +117,11 @@ def _of_pieces(self: Any, x: Any, nu: int = 0, extrapolate: Any = None) -> Any:
 
 
 SCIPY_FORMS["scipy.interpolate.PPoly.__call__"] = _of_pieces
+
+
+@under("scipy.interpolate.PPoly")
+def polynomials(c: Any, x: Any, extrapolate: Any = None) -> Pieces:
+    return Pieces(real(c), real(x), True if extrapolate is None else extrapolate)
 
 
 # --- splines through points -------------------------------------------------------------------------------------------

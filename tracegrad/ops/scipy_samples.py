@@ -21,6 +21,7 @@ from tracegrad.ops.index import read
 from tracegrad.ops.numpy_choosing import windows
 from tracegrad.ops.numpy_forms import axis_number, operand
 from tracegrad.ops.numpy_linalg import tensordot
+from tracegrad.ops.numpy_order import median
 from tracegrad.ops.numpy_padding import pad
 from tracegrad.ops.numpy_sampled import convolve as convolve_vectors
 from tracegrad.ops.numpy_sampled import real
@@ -369,3 +370,13 @@ def gaussian_filter1d(
     radius: Any = None,
 ) -> Any:
     return gaussian_filter(input, sigma, order, output, mode, cval, truncate, radius=radius, axes=(axis,))
+
+
+@under("scipy.signal.medfilt")
+def medfilt(volume: Any, kernel_size: Any = None) -> Any:
+    x = real(volume)
+    sizes = np.broadcast_to(3 if kernel_size is None else np.asarray(kernel_size), x.ndim)
+    if any(n % 2 == 0 for n in sizes):
+        raise ValueError("Each element of kernel_size should be odd.")
+    around = windows(pad(x, [(int(n) // 2, int(n) // 2) for n in sizes]), tuple(map(int, sizes)))
+    return median(around, tuple(range(x.ndim, 2 * x.ndim)))

@@ -398,3 +398,9 @@ inv_boxcox1p: Op = special(
     domain=((0.1, 0.6), (-1.2, 1.2)),
     dtype=by_ufunc("inv_boxcox1p"),
 )
+powm1: Op = special(
+    "powm1",
+    lambda z, x, y: (y * exp((y - 1) * log(x)), (z + 1) * log(x)),
+    domain=(positive, anywhere),
+    dtype=by_ufunc("powm1"),
+)
