@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas
 
 from tracegrad.columns import Column, plain
@@ -73,6 +74,9 @@ def parts_of_series(value: Any) -> tuple[list[Any], Any, tuple[Any, ...]]:
 
 def parts_of_frame(value: Any) -> tuple[list[Any], Any, tuple[Any, ...]]:
     """Its matrix, or its columns, its labels, and how the leaves are called."""
+    blocks: Any = getattr(value._mgr, "blocks", ())
+    if len(blocks) == 1 and isinstance(blocks[0].values, np.ndarray) and is_number(blocks[0].values.dtype):
+        return [value.to_numpy()], Labels(value, True), (None,)  # the quick way to the same answer
     columns = list(value.items())
     kinds = {c.dtype for _, c in columns}
     if len(kinds) == 1:
