@@ -44,6 +44,7 @@ def hoist(block: Block, memory: Memory, groups: Groups) -> None:
             value.is_buffer = True
             counter = outermost.counter
             value.start, value.end, value.holes = counter.start, counter.end, []
+            groups.lengthened(value)
 
 
 def _products(block: Block, loops: tuple[Repeat, ...]) -> Iterator[tuple[Compute, tuple[Repeat, ...]]]:

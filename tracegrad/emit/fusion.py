@@ -13,7 +13,8 @@ Architectures, Morgan Kaufmann 2001, chapter 8.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tracegrad.emit.blocks import (
     Block,
@@ -30,7 +31,7 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.elements import is_gather, is_view, source_index, split_index, spread_index
-from tracegrad.emit.lifetimes import leaves, walk
+from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.reductions import Reduction, reduction_of
 from tracegrad.ir.trace import Const
 from tracegrad.ops.op import literal
@@ -38,12 +39,33 @@ from tracegrad.ops.op import literal
 Place = tuple[str, ...] | None  # the index of an element as text; None for the whole
 
 
+@dataclass(eq=False)
+class _Loop:
+    """Statements in one loop, or one other statement, and where these stand.
+
+    What is asked again and again of a long loop is known without going through it: so fusing takes time in proportion
+    to the statements.
+    """
+
+    at: int
+    members: list[Node] = field(default_factory=list)
+    results: dict[Value, Place] = field(default_factory=dict)
+    stays: bool = False  # what stands after it reads what it makes, or writes into what it reads
+
+    def take(self, node: Node, written: Mapping[Value, int]) -> None:
+        """One more statement; `written` says where arrays are written in."""
+        self.members.append(node)
+        self.results.update((value, place_made(node)) for value in node.makes)
+        self.stays = self.stays or any(written.get(value, -1) > self.at for value in _read_by(node))
+
+
 def fuse(block: Block) -> None:
     """Fuse the loops of a block, and of the blocks in it."""
-    placed: list[Node | None] = []  # None where a loop has moved down from
-    made: dict[Value, int] = {}  # where in `placed` a value is made
-    stands: dict[Node, int] = {}  # where in `placed` a node stands, itself or in what it holds
-    last: dict[tuple[int, ...], int] = {}  # the last loop over each shape
+    placed: list[_Loop | None] = []  # None where a loop has moved down from
+    made: dict[Value, _Loop] = {}
+    stands: dict[Node, _Loop] = {}
+    written: dict[Value, int] = {}  # where in `placed` an array is written in
+    last: dict[tuple[int, ...], _Loop] = {}  # the last loop over each shape
     for node in block.nodes:
         shape = loop_shape(node)
         if isinstance(node, (Choice, Repeat)):
@@ -51,28 +73,41 @@ def fuse(block: Block) -> None:
                 if inner is not None:
                     fuse(inner)
             last.clear()
-        at = last.get(shape) if shape is not None else None
-        members = [] if at is None else _members(placed[at])
-        if at is not None and not _may_join(node, members, at, made):
-            if _may_move_down(members, placed[at + 1 :], at, stands) and _may_join(
-                node, members, len(placed), made
-            ):
-                placed[at], at = None, len(placed)
-                placed.append(None)
-                stands.update((member, at) for member in members)
-                made.update((value, at) for member in members for value in member.makes)
+        loop = last.get(shape) if shape is not None else None
+        if loop is not None and not _may_join(node, loop, loop.at, made):
+            if not loop.stays and _may_join(node, loop, len(placed), made):
+                placed[loop.at], loop.at = None, len(placed)
+                placed.append(loop)
             else:
-                at = None
-        if at is None:
-            at, members = len(placed), []
-            placed.append(None)
-        members = [*members, node]
-        placed[at] = Fused(None, members) if len(members) > 1 else node
+                loop = None
+        if loop is None:
+            loop = _Loop(len(placed))
+            placed.append(loop)
+        for value in _read_by(node):
+            if made.get(value, loop) is not loop:
+                made[value].stays = True
+        if isinstance(node, Write) and isinstance(node.source, Value):
+            written[node.source] = loop.at
+            for reader in reading_statements(node.source):
+                if reader in stands:
+                    stands[reader].stays = True
+        loop.take(node, written)
         if shape is not None:
-            last[shape] = at
-        made.update((value, at) for value in node.makes if value.expression is None)
-        stands.update((inner, at) for inner in walk(Block([node])))
-    block.nodes = [node for node in placed if node is not None]
+            last[shape] = loop
+        stands[node] = loop
+        made.update((value, loop) for value in node.makes if value.expression is None)
+    block.nodes = [_as_node(loop) for loop in placed if loop is not None]
+
+
+def _as_node(loop: _Loop) -> Node:
+    return Fused(None, loop.members) if len(loop.members) > 1 else loop.members[0]
+
+
+def _read_by(node: Node) -> Iterable[Value]:
+    """The named values that a statement reads, itself or in what is nested in it; none of a nested one."""
+    if node.makes and node.makes[0].expression is not None:
+        return ()
+    return (value for operand in node.reads for value in leaves(operand))
 
 
 def loop_shape(node: Node) -> tuple[int, ...] | None:
@@ -90,29 +125,13 @@ def loop_shape(node: Node) -> tuple[int, ...] | None:
     return None
 
 
-def _members(loop: Node | None) -> list[Node]:
-    assert loop is not None
-    return loop.nodes if isinstance(loop, Fused) else [loop]
-
-
-def _may_move_down(
-    members: Sequence[Node], after: Sequence[Node | None], at: int, stands: dict[Node, int]
-) -> bool:
-    """Whether nothing that stands after a loop reads what it makes, or writes into what it reads."""
-    made = (value for member in members for value in member.makes)
-    if any(stands.get(reader, at) > at for value in made for reader in reading_statements(value)):
-        return False
-    written = {node.source for node in after if isinstance(node, Write)}
-    return not written or not any(value in written for member in members for value, _ in places_read(member))
-
-
-def _may_join(node: Node, members: Sequence[Node], at: int, made: dict[Value, int]) -> bool:
-    results = {value: place_made(member) for member in members for value in member.makes}
+def _may_join(node: Node, loop: _Loop, at: int, made: Mapping[Value, _Loop]) -> bool:
+    """Whether a statement may stand in a loop at a place: it reads what is made before, or there where it is made."""
     for value, place in places_read(node):
-        if value in results:
-            if place is None or place != results[value]:
+        if value in loop.results:
+            if place is None or place != loop.results[value]:
                 return False
-        elif made.get(value, -1) >= at:
+        elif value in made and made[value].at >= at:
             return False
     return True
 

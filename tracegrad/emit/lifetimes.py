@@ -145,10 +145,14 @@ class _Clock:
 
 
 class Groups:
-    """Values that are one variable of the text, with the lives of all of them."""
+    """Values that are one variable of the text, with the lives of all of them.
+
+    From when to when a group lives is kept: a group lives apart from what comes after it, whoever its members are.
+    """
 
     def __init__(self) -> None:
         self.members: dict[Value, list[Value]] = {}
+        self._spans: dict[int, tuple[int, int]] = {}
 
     def of(self, value: Value) -> list[Value]:
         return self.members.setdefault(value, [value])
@@ -158,7 +162,21 @@ class Groups:
 
     def apart(self, a: Value, b: Value) -> bool:
         """Whether no life in one group overlaps one in the other."""
+        (start, end), (other_start, other_end) = self._span(a), self._span(b)
+        if end <= other_start or other_end <= start:
+            return True
         return not any(overlap(p, q) for p in self.of(a) for q in self.of(b))
+
+    def _span(self, value: Value) -> tuple[int, int]:
+        """From when to when members live; lives may have become shorter since, never longer."""
+        group = self.of(value)
+        if id(group) not in self._spans:
+            self._spans[id(group)] = min(v.start for v in group), max(v.end for v in group)
+        return self._spans[id(group)]
+
+    def lengthened(self, value: Value) -> None:
+        """A life has become longer."""
+        self._spans.pop(id(self.of(value)), None)
 
     def join(self, a: Value, b: Value) -> bool:
         """Make them one variable if their lives allow it; says whether they are."""
@@ -167,6 +185,9 @@ class Groups:
         if not self.apart(a, b):
             return False
         small, large = sorted((self.of(a), self.of(b)), key=len)
+        (start, end), (other_start, other_end) = self._span(a), self._span(b)
+        self._spans[id(large)] = min(start, other_start), max(end, other_end)
+        del self._spans[id(small)]
         large.extend(small)
         for value in small:
             self.members[value] = large

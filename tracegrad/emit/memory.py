@@ -8,7 +8,6 @@ and again. A write works in place if the memory was made here and no value neede
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracegrad.emit.blocks import (
@@ -91,7 +90,7 @@ def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: Memory) -> b
 
 def after_copy(array: Value, loops: Sequence[Repeat], memory: Memory, fits: Callable[[], bool]) -> bool:
     """Let the outermost loop that will do start with a copy of what the array may share, so that it fits."""
-    before = memory.upstream(array)
+    before = memory.upstream(array) if loops else ()
     for loop in loops:
         for carried in loop.carried:
             if carried in before and carried not in loop.copied:
@@ -119,27 +118,49 @@ def _loops_around(block: Block, loops: tuple[Repeat, ...]) -> Iterable[tuple[Wri
 class Memory:
     """For each array, the values whose memory it may share: none or itself where that was made here, None where it is
     not ours.
+
+    Owners are found when they are asked for, and what a change concerns is found again: in the order of the text a
+    change concerns nothing that was asked before, so that all takes time in proportion to the values.
     """
 
     def __init__(self, inputs: Sequence[Value], nodes: Sequence[Node]) -> None:
         self.sources = _sources(nodes)
         made = (v for n in nodes for v in _made(n))
         self.values = [v for v in (*inputs, *made) if v.type.shape]
-        self._refresh()
-
-    def _refresh(self) -> None:
-        self._owners: dict[Value, frozenset[Value | None]] | None = None
-        self._sharing: dict[Value | None, list[Value]] | None = None
+        self._all = {*self.values, *self.sources}
+        self._handed: dict[Value | None, dict[Value, None]] = {}  # to which values one hands its memory
+        for value, given in self.sources.items():
+            for source in given:
+                self._handed.setdefault(source, {})[value] = None
+        self._owners: dict[Value, frozenset[Value | None]] = {}
+        self._changed: list[Value] = []  # to be shared anew
+        self._shared: set[Value] = set()  # by owners, as far as the text was asked about
+        self._sharing: dict[Value | None, dict[Value, None]] = {}
+        self._waiting: list[Value] = []  # the rest of the text, the next one last
+        self._at = -1
+        self.begin_again()
 
     def owners(self, value: Value) -> frozenset[Value | None]:
         """The values that made the memory this one may use; None where it came from outside."""
-        if self._owners is None:
-            self._owners = self._all_owners()
+        if value not in self._owners:
+            self._owners.update(self._owners_of_all(self._unknown_before(value)))
         return self._owners[value]
 
-    def _all_owners(self) -> dict[Value, frozenset[Value | None]]:
+    def _unknown_before(self, value: Value) -> Sequence[Value]:
+        """The value, and all whose memory it may have been handed and whose owners are not known; sources first."""
+        found = {value: None}
+        waiting = [value]
+        while waiting:
+            for source in self.sources.get(waiting.pop(), ()):
+                if source in self._all and source not in self._owners and source not in found:
+                    assert source is not None
+                    found[source] = None
+                    waiting.append(source)
+        return list(reversed(found))
+
+    def _owners_of_all(self, values: Sequence[Value]) -> dict[Value, frozenset[Value | None]]:
         """Handed on in the order of the text, again where loops hand back, until nothing is new."""
-        handed = {v: self.sources.get(v, [None]) for v in (*self.values, *self.sources)}
+        handed = {v: self.sources.get(v, [None]) for v in values}
         found: dict[Value, frozenset[Value | None]] = {}
         for value, given in handed.items():
             own: set[Value | None] = {None} if None in given else set()
@@ -148,7 +169,8 @@ class Memory:
         while anew:
             anew = False
             for value, given in handed.items():
-                all_of_them = found[value].union(*(found[g] for g in given if g is not None and g in found))
+                known = [found.get(g) or self._owners.get(g) or frozenset() for g in given if g is not None]
+                all_of_them = found[value].union(*known)
                 if len(all_of_them) > len(found[value]):
                     found[value], anew = all_of_them, True
         return found
@@ -171,26 +193,52 @@ class Memory:
     def needed(self, owner: Value | None, at: int) -> Iterable[Value]:
         """The values that are needed after a position and may use the memory of this owner.
 
-        They are asked for in the order of the text, between changes: what ended before is forgotten.
+        They are asked for in the order of the text: what ended before is forgotten, until `begin_again`.
         """
-        if self._sharing is None:
-            self._sharing = {}
-            for value in sorted(self.values, key=lambda value: value.start):
-                for maker in self.owners(value):
-                    self._sharing.setdefault(maker, []).append(value)
-        kept = self._sharing.get(owner, [])
-        begun = bisect_right(kept, at, key=lambda value: value.start)
-        if begun > _MANY:
-            kept[:begun] = [v for v in kept[:begun] if v.end > at - _STEP]
-            begun = bisect_right(kept, at, key=lambda value: value.start)
-        for value in kept[:begun]:
-            if value.expression is None and live_at(value, at):
-                yield value
+        if at <= self._at - _STEP:
+            self.begin_again()
+        self._at = at
+        while self._waiting and self._waiting[-1].start <= at:
+            self._share(self._waiting.pop())
+        changed, self._changed = self._changed, []
+        for value in changed:
+            self._share(value)
+        kept = self._sharing.get(owner, {})
+        for value in [v for v in kept if v.end <= at - _STEP]:
+            del kept[value]
+        return [v for v in kept if v.expression is None and live_at(v, at)]
+
+    def _share(self, value: Value) -> None:
+        for owner in self.owners(value):
+            self._sharing.setdefault(owner, {})[value] = None
+        self._shared.add(value)
+
+    def begin_again(self) -> None:
+        """Lives may have become longer, or are asked about from the start."""
+        self._at = -1
+        self._waiting = sorted(self.values, key=lambda value: -value.start)
+        self._changed, self._shared, self._sharing = [], set(), {}
 
     def change(self, sources: Mapping[Value, list[Value | None]]) -> None:
         """Let values have other sources."""
+        for value, given in sources.items():
+            for source in self.sources.get(value, ()):
+                self._handed[source].pop(value, None)
+            for source in given:
+                self._handed.setdefault(source, {})[value] = None
         self.sources.update(sources)
-        self._refresh()
+        self._all.update(sources)
+        concerned = list(sources)
+        while concerned:  # what follows one whose owners nobody knows is not known either
+            value = concerned.pop()
+            if value not in self._owners:
+                continue
+            for owner in self._owners.pop(value):
+                self._sharing.get(owner, {}).pop(value, None)
+            if value in self._shared:
+                self._shared.discard(value)
+                self._changed.append(value)
+            concerned.extend(self._handed.get(value, ()))
 
     def copy_at_entry(self, loop: Repeat, carried: Value) -> None:
         """A carried value starts as a copy: its own memory, handed on by the body."""
@@ -205,7 +253,6 @@ class Memory:
         self.change({carried: [*_given(loop.enter, place), *_given(loop.body.nodes[-1], place)]})
 
 
-_MANY = 16  # values that share memory before those that ended are forgotten
 _STEP = 4  # a node stands at one of so many positions
 
 

@@ -10,7 +10,7 @@ with `nest`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tracegrad.emit.blocks import (
     Block,
@@ -33,7 +33,7 @@ from tracegrad.emit.choices import as_expression, same_line
 from tracegrad.emit.elements import is_gather, is_light, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.names import part_of
-from tracegrad.emit.order import passes_write
+from tracegrad.emit.order import Places, passes_write
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
@@ -48,7 +48,7 @@ _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 def nest(block: Block, expressions: Expressions) -> None:
     """Decide for every value of a block and of the blocks in it."""
-    places = {node: k for k, node in enumerate(block.nodes)}
+    places = Places(block)
     for k, node in enumerate(block.nodes):
         if isinstance(node, Choice):
             for arm in node.arms:
@@ -90,9 +90,7 @@ def _try(node: Compute | Item | Either, value: Value, expressions: Expressions, 
         value.expression, value.depth = found, depth
 
 
-def _may_nest(
-    node: Compute | Item | Either, block: Block, places: Mapping[Node, int], expressions: Expressions
-) -> bool:
+def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expressions: Expressions) -> bool:
     (value,) = node.makes
     if len(value.readers) != 1 or (isinstance(node, Compute) and node.fills):
         return False
@@ -119,7 +117,7 @@ def _may_nest(
     return anywhere or same_line(node.location, reader.location)
 
 
-def _is_lens(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
+def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
     """A view that loops over elements read, in native text: they read its source, at other indices.
 
     The transpose of a matrix may be read by products of matrices, too, which take it as it lies in memory.
@@ -203,7 +201,7 @@ def _rotates(move: Move) -> bool:
     return any(s in move.targets and s is not t for s, t in zip(move.sources, move.targets, strict=True))
 
 
-def _is_echo(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
+def _is_echo(node: Compute | Item | Either, places: Places) -> bool:
     """`x[0]`, unnamed: read again wherever it is needed, rather than given a name."""
     if not isinstance(node, Compute) or node.instr.op.name != "getitem" or node.outputs[0].hint is not None:
         return False
@@ -230,7 +228,7 @@ def _decides(value: Value, reader: Node) -> bool:
     return isinstance(reader, (Check, Choice, Either)) and reader.condition is value
 
 
-def _is_asked_again(node: Node, places: Mapping[Node, int]) -> bool:
+def _is_asked_again(node: Node, places: Places) -> bool:
     """`x > 0.0`, unnamed, which decides several branches: asked again, rather than given a name."""
     if not isinstance(node, Compute) or node.instr.op.symbol not in _COMPARISONS:
         return False
@@ -240,7 +238,7 @@ def _is_asked_again(node: Node, places: Mapping[Node, int]) -> bool:
     return simple and decides and value.hint is None
 
 
-def _is_mask(node: Compute | Item | Either, places: Mapping[Node, int]) -> bool:
+def _is_mask(node: Compute | Item | Either, places: Places) -> bool:
     """`x == y` of arrays, unnamed, which loops over elements read: compared again, rather than kept."""
     if not isinstance(node, Compute) or not node.loop or node.instr.op.symbol not in _COMPARISONS:
         return False
@@ -258,7 +256,7 @@ def _reads_each(reader: Node, value: Value) -> bool:
     return reduction_of(reader.instr) is not None or value.type.shape == reader.outputs[0].type.shape
 
 
-def _is_short(node: Node, places: Mapping[Node, int], expressions: Expressions) -> bool:
+def _is_short(node: Node, places: Places, expressions: Expressions) -> bool:
     """`b * x`, unnamed, read in two or three places: written there again, as a person would."""
     if not isinstance(node, Compute) or node.instr.op.name not in _QUICK or node.loop:
         return False

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value
@@ -36,9 +36,20 @@ ROW = 8  # elements of a row that is worth a loop of its own
 
 @dataclass(eq=False)
 class _Group:
-    """Nodes that are one loop, or one other node."""
+    """Nodes that are one loop, or one other node; what is asked of them is gathered as they come."""
 
-    nodes: list[Node]
+    nodes: list[Node] = field(default_factory=list)
+    results: dict[Value, Sequence[str] | None] = field(default_factory=dict)  # at which element each is made
+    reads: dict[Value, None] = field(default_factory=dict)
+    shapes: dict[tuple[int, ...], None] = field(default_factory=dict)
+    may_move: bool = True
+
+    def take(self, node: Node) -> None:
+        self.nodes.append(node)
+        self.results.update((v, _place(step)) for step in _steps(node) for v in step.makes)
+        self.reads.update((v, None) for v, _ in _reads(node))
+        self.shapes[_shape(node)] = None
+        self.may_move = self.may_move and _may_move(node)
 
 
 def nest_loops(block: Block) -> None:
@@ -63,11 +74,11 @@ def _gathered(nodes: Sequence[Node], axis: int) -> list[Node]:
         length = shape[axis] if len(shape) > axis and shape[axis] > 1 else None
         group = last.get(length) if length is not None else None
         if group is None or not _may_join(node, group, groups, made, axis):
-            group = _Group([])
+            group = _Group()
             groups.append(group)
             if length is not None:
                 last[length] = group
-        group.nodes.append(node)
+        group.take(node)
         made.update((v, group) for step in _steps(node) for v in step.makes if v.expression is None)
     return [_in_rows(g.nodes[0], axis) if len(g.nodes) == 1 else _nest(g.nodes, axis) for g in groups]
 
@@ -123,16 +134,15 @@ def _may_join(node: Node, group: _Group, groups: list[_Group], made: dict[Value,
 
     What else it reads is made before the group, or moved there.
     """
-    results = {v: _place(step) for member in group.nodes for step in _steps(member) for v in step.makes}
     flows, others = False, []
     for value, place in _reads(node):
-        if value in results:
+        if value in group.results:
             flows = True
-            if not _same_row(place, results[value], axis):
+            if not _same_row(place, group.results[value], axis):
                 return False
         elif value in made:
             others.append(made[value])
-    shapes = [_shape(node), *map(_shape, group.nodes)]
+    shapes = [_shape(node), *group.shapes]
     rows = flows and max(math.prod(shape[axis + 1 :]) for shape in shapes) >= ROW
     return (rows or max(map(math.prod, shapes)) <= SMALL) and _before(others, group, groups, made)
 
@@ -149,12 +159,12 @@ def _before(wanted: Sequence[_Group], group: _Group, groups: list[_Group], made:
         if found in moved:
             continue
         moved.add(found)
-        sources = [made[v] for n in found.nodes for v, _ in _reads(n) if v in made]
-        if group in sources or not all(map(_may_move, found.nodes)):
+        sources = [made[v] for v in found.reads if v in made]
+        if group in sources or not found.may_move:
             return False
         waiting.extend(g for g in sources if g in later)
     if moved:
-        at = groups.index(group)
+        at = len(groups) - len(later) - 1
         groups[at:] = [*(g for g in groups[at:] if g in moved), *(g for g in groups[at:] if g not in moved)]
     return True
 

@@ -6,26 +6,35 @@ the array would be copied first (see `memory`), but a copy costs more than a nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from tracegrad.emit.blocks import Compute, Either, Item, Node, Value, Write
+from tracegrad.emit.blocks import Block, Compute, Either, Item, Node, Operand, Value, Write
 from tracegrad.emit.lifetimes import leaves
 
 
-def passes_write(node: Compute | Item | Either, reader: Node, places: Mapping[Node, int]) -> bool:
+class Places(dict[Node, int]):
+    """Where the nodes of a block stand, and which of them write into an array."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__((node, k) for k, node in enumerate(block.nodes))
+        self.writes: dict[Operand, list[Write]] = {}
+        for node in block.nodes:
+            if isinstance(node, Write):
+                self.writes.setdefault(node.source, []).append(node)
+
+
+def passes_write(node: Compute | Item | Either, reader: Node, places: Places) -> bool:
     """Whether an array that a node reads is written between it and its reader, or by its reader element by element.
 
     Parameters
     ----------
     node, reader : of one block
-    places : where the nodes of the block stand
+    places : of the block
     """
     first, last = places[node], places.get(reader, -1)
     for operand in node.reads:
         for array in {a for leaf in leaves(operand) for a in _arrays(leaf)}:
-            for write in array.readers:
-                if not isinstance(write, Write) or write.source is not array:
-                    continue
+            for write in places.writes.get(array, ()):
                 if first < places.get(write, -1) < last or (write is reader and write.loop):
                     return True
     return False

@@ -97,6 +97,7 @@ def _take(
         value.is_buffer = True
         return True
     old.end, old.holes = before
+    groups.lengthened(old)
     return False
 
 
@@ -150,5 +151,8 @@ def _swap(
     leave = loop.finals[loop.carried.index(old)].start
     value.start, value.end, value.holes = loop.counter.start, leave, []
     old.end, old.holes = max(old.end, leave), []
+    groups.lengthened(value)
+    groups.lengthened(old)
     memory.change({value: [value, old]})
+    memory.begin_again()
     return True

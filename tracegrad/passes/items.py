@@ -22,6 +22,8 @@ from tracegrad.passes.structure import is_zeros
 
 _FAR = 8
 """How many steps back a rule looks, so that the passes stay linear."""
+_LONG = 64
+"""How many writes back a read looks for what it reads."""
 
 
 def _slots(step: Instr) -> tuple[Atom, ...]:
@@ -181,17 +183,25 @@ def read_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | Non
 
 
 def read_after_write(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """index_set(a, i, v)[i] -> v; index_set(a, i, v)[j] -> a[j] where i and j are apart"""
-    writer = _made_by(step.inputs[0], made, index_set, index_add)
-    if writer is None:
+    """index_set(a, i, v)[i] -> v; index_set(a, i, v)[j] -> a[j] where i and j are apart, past several such writes"""
+    array, index = step.inputs[0], step.params["index"]
+    place = _place(step)
+    for _ in range(_LONG):
+        writer = _made_by(array, made, index_set, index_add)
+        if writer is None:
+            break
+        if place is not None and place == _place(writer):
+            if writer.op is index_set or is_zeros(writer.inputs[0], made):
+                return writer.inputs[-1]
+            break
+        written = writer.params["index"]
+        apart = _is_static(index) and _is_static(written)
+        if not apart or not _apart(index, written, writer.inputs[0].type.shape):
+            break
+        array = writer.inputs[0]
+    else:
         return None
-    if _same_place(step, writer):
-        is_set = writer.op is index_set or is_zeros(writer.inputs[0], made)
-        return writer.inputs[-1] if is_set else None
-    index, written = step.params["index"], writer.params["index"]
-    if _is_static(index) and _is_static(written) and _apart(index, written, writer.inputs[0].type.shape):
-        return expression(getitem, writer.inputs[0], index=index)
-    return None
+    return None if array is step.inputs[0] else expression(getitem, array, index=index)
 
 
 def read_of_stack(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
