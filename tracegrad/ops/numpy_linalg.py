@@ -181,7 +181,8 @@ def _as_letters(*given: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 @answers(np.einsum)
-def einsum(subscripts: Any, *operands: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
+    """A path of the user's is as good as any: `contraction.einsum` takes its own."""
     if not isinstance(subscripts, str):
         subscripts, operands = _as_letters(subscripts, *operands)
     arrays = [operand(x) for x in operands]

@@ -39,6 +39,7 @@ from tracegrad.ops.numpy_forms import (
     is_traced,
     known,
     operand,
+    whole,
 )
 from tracegrad.ops.numpy_reduce import all as all_of
 from tracegrad.ops.numpy_reduce import argsort, count_nonzero, cumsum, max, mean, min, sum
@@ -369,3 +370,20 @@ def histogram(
     if density:
         return divide(divide(found, diff(edges)), sum(found)), edges
     return found, edges
+
+
+@answers(np.unravel_index)
+def unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
+    """Of an `argmax` and its kind: values that later calls compute anew."""
+    if order != "C":
+        raise UnsupportedError(
+            "`np.unravel_index` is recorded without order='F'.", None, "turn the shape and the result around"
+        )
+    rest, found = operand(indices), []
+    size = math.prod(whole(shape))
+    if not all_of(logical_and(rest >= 0, rest < size)):
+        raise ValueError(f"index is out of bounds for array with size {size}")
+    for n in reversed(whole(shape)):
+        found.append(rest % n)
+        rest = rest // n
+    return tuple(reversed(found))
