@@ -18,7 +18,7 @@ from numba.core.environment import Environment
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.typed_passes import NoPythonBackend
 
-from tracegrad.compiler import lapack
+from tracegrad.compiler import lapack, special
 from tracegrad.compiler.instructions import register
 from tracegrad.compiler.translation import translate
 from tracegrad.compiler.values import Module, Unknown
@@ -35,6 +35,7 @@ class Compiler(compiler.Compiler):
     def __init__(self, *args: Any) -> None:
         register()
         lapack.register()
+        special.register()
         super().__init__(*args)
         self.state.flags.noalias = True
 

@@ -17,11 +17,17 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracegrad.compiler import blas_threads
 from tracegrad.compiler.disk_cache import CODE, digest_of, drop, read, say_once, versions, write
 from tracegrad.config import config
+from tracegrad.later import later
+
+if TYPE_CHECKING:
+    from tracegrad.compiler import special
+else:
+    special = later("tracegrad.compiler.special")
 
 
 class MachineCode:
@@ -52,6 +58,8 @@ class MachineCode:
             return None
         try:
             _know_the_runtime()
+            if "tracegrad.kernels.special" in sys.modules:  # a text asked for a function of SciPy's
+                special.know()
             return CompileResult._rebuild(target, *_unpickler()(io.BytesIO(content)).load())
         except Exception as error:  # whatever is wrong with it, it can be compiled again
             say_once("code", f"machine code that was kept cannot be used, and is made again: {error!r}")

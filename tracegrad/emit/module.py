@@ -43,6 +43,7 @@ from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
 from tracegrad.kernels.items import checked
 from tracegrad.kernels.lapack import LAPACK
 from tracegrad.kernels.outside import called_out
+from tracegrad.kernels.special import FUNCTIONS
 from tracegrad.ops.op import literal
 
 Finish = Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr]
@@ -279,7 +280,7 @@ def _module(
 
 def _is_imported(kernel: Any) -> bool:
     """Whether the compiler knows a kernel by itself."""
-    return kernel in VECTOR_FUNCTIONS or kernel in LAPACK
+    return kernel in VECTOR_FUNCTIONS or kernel in LAPACK or kernel in FUNCTIONS.values()
 
 
 def _imports(
@@ -379,7 +380,7 @@ def _kernels(traces: Sequence[Trace], others: Sequence[Any]) -> list[Any]:
     def visit(function: Any) -> None:
         if function in found:
             return
-        if inspect.isfunction(function) and function not in LAPACK:  # or the class of an error
+        if inspect.isfunction(function) and not _is_imported(function):  # or the class of an error
             for inner in map(function.__globals__.get, function.__code__.co_names):
                 if str(getattr(inner, "__module__", "")).startswith("tracegrad.kernels"):
                     visit(inner)

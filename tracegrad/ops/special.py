@@ -19,6 +19,7 @@ from tracegrad.ir.trace import Instr, dtype_token
 from tracegrad.ir.types import ArrayType, promote, ufunc_dtype
 from tracegrad.kernels import elements as kernels
 from tracegrad.kernels import exponential, normal
+from tracegrad.kernels.special import number_function
 from tracegrad.ops.compare import absolute, equal, greater, less, less_equal, logical_and, sign, where
 from tracegrad.ops.elementary import cos, exp, log, log1p, sin, sqrt
 from tracegrad.ops.families import Unknown, anywhere, case, cast, elementwise, positive, real, unit
@@ -52,6 +53,14 @@ def by_ufunc(name: str) -> Callable[..., Any]:
     return lambda *tokens: ufunc_dtype(getattr(scipy_special(), name), *tokens)
 
 
+def by_number(name: str, instr: Instr) -> Any:
+    """The `native` of a ufunc of SciPy's: its C function, for the elements of loops and for numbers."""
+    if instr.outputs[0].shape or instr.outputs[0].dtype != np.float64:
+        return False
+    found = number_function(name, tuple(map(dtype_token, instr.inputs)))
+    return False if found is None else (found,)
+
+
 def special(
     name: str,
     partials: Callable[..., Any],
@@ -69,6 +78,10 @@ def special(
         return getattr(scipy_special(), name)(*args)
 
     def native(instr: Instr) -> Any:
+        found = written_out(instr)
+        return by_number(name, instr) if found is False else found
+
+    def written_out(instr: Instr) -> Any:
         out = instr.outputs[0]
         if out.dtype.kind != "f" or any(a.dtype != out.dtype for a in instr.inputs):
             return False
