@@ -121,7 +121,7 @@ def test_any_layout(jit: str) -> None:
             expected[0, 1] += 1.0
             np.testing.assert_allclose(gradient, expected, err_msg=name)
             np.testing.assert_allclose(value, np.sum(before * before) + before[0, 1], err_msg=name)
-            assert gradient.flags.c_contiguous and gradient.flags.writeable and gradient.flags.aligned, name
+            assert gradient.flags.forc and gradient.flags.writeable and gradient.flags.aligned, name
             assert gradient.dtype == np.float64, name
             assert not np.shares_memory(gradient, x), name
             np.testing.assert_array_equal(x, before)
