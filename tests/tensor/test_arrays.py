@@ -166,6 +166,17 @@ def test_a_view_in_another_shape_is_one():
         m.view(np.int64)
 
 
+def test_ndenumerate_and_nditer():
+    def weighted(x):
+        return sum(v * v * (i + 2 * j) for (i, j), v in np.ndenumerate(x))
+
+    x = np.arange(6.0).reshape(2, 3)
+    expected = 2 * x * (np.arange(2.0)[:, None] + 2 * np.arange(3.0))
+    np.testing.assert_allclose(tg.grad(weighted, jit="python")(x), expected)
+    with pytest.raises(tg.errors.UnsupportedError, match=r"np.nditer(.|\n)*test_arrays.py(.|\n)*x.flat"):
+        tg.grad(lambda x: sum(v * v for v in np.nditer(x)))(x)
+
+
 def test_fromiter_is_recorded_in_a_captured_function():
     made = {"np": np}
     exec("def without_source(x):\n    return np.fromiter((v * v for v in x), float).sum()", made)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import LeakError
+from tracegrad.errors import LeakError, UnsupportedError
 from tracegrad.ir.types import is_number
 from tracegrad.ops import elementary as e
 from tracegrad.ops import special
@@ -294,6 +294,21 @@ class StandIns:
         items = list(items)
         return self.array(items if count < 0 else items[:count], dtype)
 
+    def ndenumerate(self, arr: Any) -> Any:
+        if not _any_traced(arr):
+            return np.ndenumerate(arr)
+        array = self.recording.as_array(arr)
+        return ((index, array[index]) for index in np.ndindex(*array.shape))
+
+    def nditer(self, op: Any, *args: Any, **keywords: Any) -> Any:
+        if not _any_traced(op):
+            return np.nditer(op, *args, **keywords)
+        raise UnsupportedError(
+            "np.nditer goes through the memory of an array, which a traced value does not have.",
+            self.recording.location(),
+            "go through its elements, `for v in x.flat`, or its indices, `for i in np.ndindex(x.shape)`",
+        )
+
     def fsum(self, items: Any) -> Any:
         items = list(items)
         return (
@@ -329,6 +344,8 @@ _BY_FUNCTION: dict[Any, str] = {
     math.log: "math_log",
     math.fsum: "fsum",
     np.fromiter: "fromiter",
+    np.ndenumerate: "ndenumerate",
+    np.nditer: "nditer",
     math.erf: "math_erf",
     math.erfc: "math_erfc",
     math.lgamma: "math_lgamma",
