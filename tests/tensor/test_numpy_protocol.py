@@ -130,7 +130,7 @@ def test_a_gradient_is_not_dropped_quietly():
 
 def test_iteration_length_and_membership():
     x = tg.arange(3.0).requires_grad_()
-    assert len(x) == 3 and [float(v) for v in x] == [0.0, 1.0, 2.0]
+    assert len(x) == 3 and [v.item() for v in x] == [0.0, 1.0, 2.0]
     first, *_ = x
     assert first.requires_grad and 2.0 in x and 5.0 not in x
     for ask in (len, iter):
