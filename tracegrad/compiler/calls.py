@@ -121,7 +121,7 @@ class Calls(Numbers):
         array = self._base(node.value)
         nodes = _indices(node)
         rows = nodes[0] if len(nodes) == 1 and array.type.layout == "C" else None
-        if isinstance(rows, ast.Slice) and not isinstance(array, OnStack):
+        if isinstance(rows, ast.Slice) and rows.step is None and not isinstance(array, OnStack):
             return self._rows(array, rows)
         if len(nodes) > array.type.ndim or isinstance(array, OnStack):
             raise Unknown(ast.unparse(node))
@@ -144,11 +144,6 @@ class Calls(Numbers):
     def _rows(self, array: Any, rows: ast.Slice) -> Value:
         """`x[start:stop]`, which is contiguous as the whole is."""
         builder, size = self.builder, array.sizes()[0]
-        if rows.step is not None and integer(rows.step) != 1:
-            start, count, step = arrays.cut(builder, size, _numbers(rows))
-            strides = [builder.mul(array.strides()[0], WORD(step)), *array.strides()[1:]]
-            kind = types.Array(array.type.dtype, array.type.ndim, "A")
-            return Value(kind, array.seen([start], [count, *array.sizes()[1:]], strides))
         ends = []
         for place, left_out in ((rows.lower, WORD(0)), (rows.upper, size)):
             end = left_out

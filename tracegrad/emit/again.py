@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tracegrad.emit.blocks import Block, Compute, Fused, Nest, Node, Operand, Value
+from tracegrad.emit.blocks import Block, Compute, Fused, Nest, Node, Operand, Value, steps_of
 from tracegrad.emit.elements import is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements
@@ -56,7 +56,7 @@ class _Again:
         self.nodes: list[Node | None] = list(block.nodes)
         self.nested: dict[int, list[Node]] = {}  # what is nested in the copies, before the loop these are in
         self.expressions = expressions
-        self.places = {step: k for k, node in enumerate(block.nodes) for step in _steps(node)}
+        self.places = {step: k for k, node in enumerate(block.nodes) for step in steps_of(node)}
         self.compares = any(_is_comparison(step) for step in self.places)
 
     def may_be_made_again(self, node: Compute) -> bool:
@@ -172,7 +172,7 @@ class _Again:
 
 
 def _steps(node: Node | None) -> Sequence[Node]:
-    return node.nodes if isinstance(node, Fused) else () if node is None else (node,)
+    return () if node is None else steps_of(node)
 
 
 def _by_loops(node: Node | None, steps: Sequence[Compute]) -> Iterable[Sequence[Compute]]:

@@ -150,6 +150,11 @@ class Fused(Node):
     nodes: list[Node]
 
 
+def steps_of(node: Node) -> Sequence[Node]:
+    """What reads and makes there: the steps of a loop, or the node itself."""
+    return node.nodes if isinstance(node, Fused) else (node,)
+
+
 @dataclass(eq=False)
 class Nest(Fused):
     """Loops with a leading axis in common as one loop over that axis, with the loops over the other axes inside.

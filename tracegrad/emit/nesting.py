@@ -125,7 +125,7 @@ def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
     if not isinstance(node, Compute) or not is_view(node.instr):
         return False
     source, value = node.inputs[0], node.outputs[0]
-    flipped = _is_flipped_matrix(node)
+    flipped = is_flipped_matrix(node)
     if value.hint is not None and not value.is_derivative and not flipped:
         return False
     if isinstance(source, Value):
@@ -140,12 +140,12 @@ def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
 
 def _seen_through(node: Compute | Item | Either, expressions: Expressions) -> ast.expr:
     """What stands where a view is read: `x.T` for a product; loops look through it themselves."""
-    if isinstance(node, Compute) and _is_flipped_matrix(node):
+    if isinstance(node, Compute) and is_flipped_matrix(node):
         return ast.Attribute(value=expressions.read(node.inputs[0]), attr="T", ctx=ast.Load())
     return expressions.of(node)
 
 
-def _is_flipped_matrix(node: Compute) -> bool:
+def is_flipped_matrix(node: Compute) -> bool:
     """`x.T` of a matrix in memory of its own."""
     source = node.inputs[0]
     flips = node.instr.op.name == "transpose" and node.instr.params["axes"] == (1, 0)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value
+from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value, steps_of
 from tracegrad.emit.elements import is_view
 from tracegrad.emit.fusion import (
     contract_loop,
@@ -46,7 +46,7 @@ class _Group:
 
     def take(self, node: Node) -> None:
         self.nodes.append(node)
-        self.results.update((v, _place(step)) for step in _steps(node) for v in step.makes)
+        self.results.update((v, _place(step)) for step in steps_of(node) for v in step.makes)
         self.reads.update((v, None) for v, _ in _reads(node))
         self.shapes[_shape(node)] = None
         self.may_move = self.may_move and _may_move(node)
@@ -79,14 +79,14 @@ def _gathered(nodes: Sequence[Node], axis: int) -> list[Node]:
             if length is not None:
                 last[length] = group
         group.take(node)
-        made.update((v, group) for step in _steps(node) for v in step.makes if v.expression is None)
+        made.update((v, group) for step in steps_of(node) for v in step.makes if v.expression is None)
     return [_in_rows(g.nodes[0], axis) if len(g.nodes) == 1 else _nest(g.nodes, axis) for g in groups]
 
 
 def _in_rows(node: Node, axis: int) -> Node:
     """A loop that gathers what stays along an axis is one over this axis, with loops over the others inside."""
     shape = _shape(node)
-    if len(shape) <= axis or not any(_stays(step, axis) for step in _steps(node)):
+    if len(shape) <= axis or not any(_stays(step, axis) for step in steps_of(node)):
         return node
     return _nest([node], axis) if shape[axis] != 1 else _in_rows(node, axis + 1)
 
@@ -106,17 +106,13 @@ def as_nest(steps: Sequence[Node], length: int) -> Nest:
 
 
 def _nest(group: Sequence[Node], axis: int) -> Nest:
-    steps = [step for node in group for step in _steps(node)]
+    steps = [step for node in group for step in steps_of(node)]
     return Nest(None, steps, axis, _shape(group[0])[axis], _gathered(group, axis + 1))
-
-
-def _steps(node: Node) -> Sequence[Node]:
-    return node.nodes if isinstance(node, Fused) else (node,)
 
 
 def _shape(node: Node) -> tuple[int, ...]:
     """The shape a loop runs over; () for other nodes."""
-    first = _steps(node)[0]
+    first = steps_of(node)[0]
     shape = loop_shape(first) or ()
     if (
         isinstance(first, Compute)
@@ -173,13 +169,13 @@ def _may_move(node: Node) -> bool:
     """Whether it computes elements or a number, and does nothing else."""
     return all(
         isinstance(step, Compute) and (step.loop or step.instr.op.family == "elementwise")
-        for step in _steps(node)
+        for step in steps_of(node)
     )
 
 
 def _reads(node: Node) -> Iterable[tuple[Value, Sequence[str] | None]]:
     """The named values that a node reads, and for loops at which element."""
-    for step in _steps(node):
+    for step in steps_of(node):
         if isinstance(step, Push) or (isinstance(step, Compute) and step.loop):
             yield from places_read(step)
         else:

@@ -15,7 +15,6 @@ from tracegrad.emit.blocks import (
     Check,
     Choice,
     Compute,
-    Fused,
     Nest,
     Node,
     Operand,
@@ -25,9 +24,11 @@ from tracegrad.emit.blocks import (
     Value,
     Visit,
     Write,
+    steps_of,
 )
 from tracegrad.emit.fusion import loop_shape, place_made, places_read
 from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.nesting import is_flipped_matrix
 from tracegrad.emit.nests import as_nest
 from tracegrad.emit.row_products import rows_of
 
@@ -42,9 +43,11 @@ def visit_rows(block: Block) -> None:
             for inner in node.arms if isinstance(node, Choice) else (node.test, node.body):
                 if inner is not None:
                     visit_rows(inner)
-    for node in block.nodes[:]:
-        at = block.nodes.index(node) if node in block.nodes else -1
-        visit = _visit(block.nodes, at) if at >= 0 else None
+    if not any(isinstance(node, Compute) and node.fills for node in block.nodes):
+        return
+    for node in [n for n in block.nodes if loop_shape(steps_of(n)[0])]:
+        at = block.nodes.index(node)
+        visit = _visit(block.nodes, at)
         if visit is not None:
             moved = {*visit.before, *visit.after}
             block.nodes[at] = visit
@@ -54,15 +57,17 @@ def visit_rows(block: Block) -> None:
 def _visit(nodes: Sequence[Node], at: int) -> Visit | None:
     """The loop that stands there with products around it, if one before and one after it share a matrix."""
     node = nodes[at]
-    steps = _steps(node)
+    steps = steps_of(node)
     shape = loop_shape(steps[0])
-    if not shape or isinstance(node, Visit) or any(isinstance(step, Push) for step in steps):
+    if not shape or any(isinstance(step, Push) for step in steps):
         return None
     rows = shape[0]
     before = [p for p in _products(reversed(nodes[:at])) if _makes_rows(p, rows)]
     before = [p for p in before if _is_read_here(p.outputs[0], steps, nodes)]
+    if not before:
+        return None
     after = [p for p in _products(nodes[at + 1 :]) if _sums_rows(p, rows)]
-    later = {value for other in nodes[at + 1 :] for step in _steps(other) for value in step.makes}
+    later = {value for other in nodes[at + 1 :] for step in steps_of(other) for value in step.makes}
     after = [p for p in after if _all_by_row(p, rows, steps) and later.isdisjoint(_arrays(p))]
     shared = {_matrix(p, rows) for p in before} & {_matrix(p, rows) for p in after}
     before, after = ([p for p in side if _matrix(p, rows) in shared] for side in (before, after))
@@ -72,10 +77,6 @@ def _visit(nodes: Sequence[Node], at: int) -> Visit | None:
     parts = node.parts if isinstance(node, Nest) else as_nest(steps, rows).parts
     before.reverse()
     return Visit(None, [*before, *steps, *after], 0, rows, parts, before, after, width)
-
-
-def _steps(node: Node) -> Sequence[Node]:
-    return node.nodes if isinstance(node, Fused) else [node]
 
 
 def _products(nodes: Sequence[Node] | Iterator[Node]) -> Iterator[Compute]:
@@ -95,9 +96,7 @@ def _plain(operand: Operand) -> Value | None:
 def _turned(operand: Operand) -> Value | None:
     """Of `x.T`, where it is written so, the matrix x."""
     if isinstance(operand, Value) and operand.expression is not None and isinstance(operand.maker, Compute):
-        instr = operand.maker.instr
-        if instr.op.name == "transpose" and instr.params["axes"] == (1, 0):
-            return _plain(operand.maker.inputs[0])
+        return _plain(operand.maker.inputs[0]) if is_flipped_matrix(operand.maker) else None
     return None
 
 
@@ -130,13 +129,13 @@ def _is_read_here(value: Value, steps: Sequence[Node], nodes: Sequence[Node]) ->
     """Whether the loop is the first to read it, each row in its own round."""
     stand = (n for n in nodes if not n.makes or n.makes[0].expression is None)
     first = next((n for n in stand if any(value in found for found in _read_by(n))), None)
-    inside = first is not None and steps[0] in _steps(first)
+    inside = first is not None and steps[0] in steps_of(first)
     places = [place for step in steps for read, place in places_read(step) if read is value]
     return inside and all(place is not None and place[0] == "axis_0" for place in places)
 
 
 def _read_by(node: Node) -> Iterator[set[Value]]:
-    for step in _steps(node):
+    for step in steps_of(node):
         yield {value for operand in step.reads for value in leaves(operand)}
 
 
