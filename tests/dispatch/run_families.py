@@ -15,7 +15,7 @@ import tracegrad as tg
 
 generator = np.random.default_rng(0)
 A, B = generator.normal(size=(3, 3)) + 3 * np.eye(3), generator.normal(size=3)
-LARGE = generator.normal(size=(120, 120))
+LARGE = generator.normal(size=(130, 130))
 
 
 def solve(a, b):
@@ -27,7 +27,7 @@ def cholesky(a, b):
 
 
 def product(a, b):
-    return np.sum(np.tanh(LARGE @ LARGE[:, :3] @ a) @ b)
+    return np.sum(np.tanh(LARGE.T @ LARGE @ LARGE[:, :3] @ a) @ b)
 
 
 def special(a, b):

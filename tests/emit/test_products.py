@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
+from tests.emit.kernel_patterns import machine_code
 
 SIZES = [(1, 1, 1), (2, 3, 4), (1, 40, 50), (40, 1, 50), (40, 50, 1), (33, 40, 35), (0, 3, 4), (3, 0, 4)]
 LAYOUTS = {
@@ -139,3 +140,51 @@ def test_a_product_of_a_carried_matrix_does_not_write_over_it():
         return np.sum(a)
 
     agree(powers, drawn((20, 20, 20)), 1e-10)
+
+
+def of_itself(a, b):
+    flipped = a.T
+    return np.dot(flipped, a) * b.sum(), a @ flipped * b.sum()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", [(150, 130), (128, 200), (300, 128)], ids=str)
+def test_half_of_a_product_with_the_same_matrix_is_computed(sizes, dtype):
+    native = tg.jit(of_itself, jit="native")
+    for layout in LAYOUTS.values():
+        a = layout(drawn((*sizes, 1), dtype)[0])
+        with tg.config.using(cache="none"):
+            found = native(a, np.ones(1, dtype))
+        for product, wanted in zip(found, (a.astype(float).T @ a, a.astype(float) @ a.T), strict=True):
+            assert product.dtype == dtype
+            np.testing.assert_array_equal(product, product.T)
+            np.testing.assert_allclose(
+                product, wanted, rtol=50 * np.finfo(dtype).eps, atol=300 * np.finfo(dtype).eps
+            )
+    assert native.stats.compiles == 1
+    assert ("ssyrk" if dtype == np.float32 else "dsyrk") in machine_code(native)
+
+
+def test_a_product_with_another_matrix_of_the_same_sizes_is_whole():
+    g = np.random.default_rng(9)
+    a, b = g.uniform(-1, 1, (2, 140, 150))
+    native = tg.jit(lambda a, b: a @ b.T, jit="native")
+    np.testing.assert_allclose(native(a, b), np.einsum("ij,kj->ik", a, b), atol=1e-12)
+    np.testing.assert_allclose(native(a, a.copy()), np.einsum("ij,kj->ik", a, a), atol=1e-12)
+    same = native(a, a)
+    np.testing.assert_array_equal(same, same.T)
+    np.testing.assert_allclose(same, np.einsum("ij,kj->ik", a, a), atol=1e-12)
+
+
+def test_the_gradient_of_a_product_with_the_same_matrix_is_one_product():
+    def squares(a, b):
+        return np.sum(np.tanh(0.05 * (a.T @ a)) ** 2) + np.sum(b)
+
+    a, b = drawn((140, 130, 2))
+    native = agree(squares, (a, b), 1e-9)
+    assert native.native_source.count("np.dot(") == 2
+    _, (a_bar, _) = native(a, b)
+    direction = np.random.default_rng(2).uniform(-1, 1, a.shape)
+    step = 1e-6
+    sides = [squares(a + s * direction, b) for s in (step, -step)]
+    np.testing.assert_allclose((sides[0] - sides[1]) / (2 * step), np.sum(a_bar * direction), rtol=1e-6)

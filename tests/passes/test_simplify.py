@@ -7,6 +7,7 @@ import pytest
 from tests.passes.written import read, shown, steps
 from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.text import text
+from tracegrad.ir.trace import Trace
 from tracegrad.passes.simplify import simplify
 
 ALGEBRA = [
@@ -170,6 +171,43 @@ def test_rule(before: str, after: str) -> None:
 @pytest.mark.parametrize("before", KEPT)
 def test_what_stays(before: str) -> None:
     assert shown(simplify(steps(before))) == before
+
+
+HEAD = "trace(x: f8[{0},40], a: f8[40,40], b: f8[{0},40]):"
+BOTH = "  t = transpose(a, axes=(1, 0))\n  "
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("p = matmul(x, a); q = matmul(x, t); z = add(p, q)", "_1 = add(a, t); z = matmul(x, _1)"),
+        ("p = matmul(x, t); q = matmul(x, a); z = add(p, q)", "_1 = add(t, a); z = matmul(x, _1)"),
+        (
+            "y = transpose(x, axes=(1, 0)); p = dot(a, y); q = dot(t, y); z = add(p, q)",
+            "y = transpose(x, axes=(1, 0)); _1 = add(a, t); z = dot(_1, y)",
+        ),
+        (
+            "p = matmul(x, a); s = add(b, p); q = matmul(x, t); z = add(s, q)",
+            "_1 = add(t, a); _2 = matmul(x, _1); z = add(b, _2)",
+        ),
+    ],
+)
+def test_products_with_a_matrix_and_the_same_transposed_are_one(before: str, after: str) -> None:
+    def written(steps: str, rows: int) -> Trace:
+        lines = steps.replace("; ", "\n  ")
+        return read(f"{HEAD.format(rows)}\n{BOTH}{lines}\n  return z")
+
+    found = drop_unused(simplify(written(before, 50)))
+    assert text(found) == text(written(after, 50))
+    few = written(before, 20)
+    assert text(simplify(few)) == text(few)
+
+
+def test_a_product_with_a_transposed_matrix_that_is_read_elsewhere_stays() -> None:
+    before = read(
+        f"{HEAD.format(50)}\n{BOTH}p = matmul(x, a)\n  q = matmul(x, t)\n  z = add(p, q)\n  return z, p"
+    )
+    assert text(simplify(before)) == text(before)
 
 
 def test_the_users_name_survives() -> None:

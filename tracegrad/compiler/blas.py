@@ -2,24 +2,31 @@
 
 Arrays go in, a call goes out: of the functions that Numba looks up in SciPy's BLAS when they are first called. Nothing
 is copied: a matrix in Fortran's order is a transposed one. A product of two matrices for which BLAS takes one thread is
-not given to it but computed in tiles. Begin with `product`.
+not given to it but computed in tiles; one of a matrix and itself, transposed, is computed by half, as NumPy does it.
+Begin with `product`.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.np.linalg import check_blas_return, ensure_blas
 
-from tracegrad.compiler import blas_threads, tiles
+from tracegrad.compiler import blas_names, blas_threads, tiles
 from tracegrad.compiler.arrays import BYTE, WORD, Array
 
 POINTER = BYTE.as_pointer()
 STATUS = ir.IntType(32)
 WORK = 1 << 20  # multiplications; OpenBLAS has kernels of their own for small products
 ROOM = 1 << 21  # bytes of all three matrices, which then stay in the second cache
+SIDE, LENGTH = (
+    128,
+    64,
+)  # of a product of a matrix and itself: half of a smaller one takes BLAS as long as all of it
+MIRRORED = 32  # rows and columns that are copied together to the other side of the diagonal
 KINDS = {types.float32: "s", types.float64: "d"}
 SIZES = {types.float32: 4, types.float64: 8}
 
@@ -39,7 +46,15 @@ def product(context: Any, builder: Any, x: Array, y: Array, out: Array, added: b
             cgutils.memset(builder, out.fields.data, out.bytes(), 0)
     with builder.if_then(builder.icmp_signed(">", length, WORD(0))):
         if x.type.ndim == y.type.ndim == 2:
-            _matrices(context, builder, x, y, out, added)
+            if added or not _may_be_one(x, y):
+                _matrices(context, builder, x, y, out, added)
+                return
+            function = _subroutine(builder, KINDS[x.type.dtype] + "syrk")
+            with builder.if_else(_are_one(builder, x, y, function)) as (by_half, in_full):
+                with by_half:
+                    _half(context, builder, x, out, function)
+                with in_full:
+                    _matrices(context, builder, x, y, out, added)
         elif x.type.ndim == 2:
             _matrix_and_vector(context, builder, x, y, out, x.type.layout == "C", added)
         else:
@@ -72,6 +87,101 @@ def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added:
             tiles.product(builder, left, right, out.fields.data, (rows, length, columns), added)
         with by_blas:
             _matrices_of_blas(context, builder, x, y, out, added)
+
+
+def _may_be_one(x: Array, y: Array) -> bool:
+    """Whether two arrays may be a matrix and itself, transposed, and are not known to be small."""
+    if x.type.layout == y.type.layout:
+        return False
+    if x.known is None or y.known is None:
+        return True
+    rows, length = x.known
+    return y.known == (length, rows) and rows >= SIDE and length >= LENGTH
+
+
+def _are_one(builder: Any, x: Array, y: Array, function: Any) -> Any:
+    """Whether they are: the same elements, and as many each way."""
+    (rows, length), (_, columns) = x.sizes(), y.sizes()
+    found = builder.icmp_unsigned("==", x.fields.data, y.fields.data)
+    found = builder.and_(found, cgutils.is_not_null(builder, function))
+    for value, symbol, limit in (
+        (rows, "==", columns),
+        (rows, ">=", WORD(SIDE)),
+        (length, ">=", WORD(LENGTH)),
+    ):
+        found = builder.and_(found, builder.icmp_signed(symbol, value, limit))
+    return found
+
+
+def _half(context: Any, builder: Any, x: Array, out: Array, function: Any) -> None:
+    """`x @ x.T`: on and above the diagonal by BLAS, which sees it below, and then copied to the other side."""
+    rows, length = x.sizes()
+    is_turned = x.type.layout == "C"
+
+    def number(value: Any) -> Any:
+        return cgutils.alloca_once_value(builder, builder.trunc(value, STATUS))
+
+    one, zero = (
+        cgutils.alloca_once_value(builder, context.get_constant(x.type.dtype, v)) for v in (1.0, 0.0)
+    )
+    letters = (cgutils.alloca_once_value(builder, _letter(c)) for c in (b"L", b"T" if is_turned else b"N"))
+    side, steps = number(rows), number(length if is_turned else rows)
+    data = out.fields.data
+    given = [*letters, side, number(length), one, x.fields.data, steps, zero, data, side]
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    builder.call(builder.bitcast(function, kind.as_pointer()), given)
+    builder.call(_mirror(builder.module, data.type), [rows, data])
+
+
+def _mirror(module: Any, pointer: Any) -> Any:
+    """A function (side, matrix): what stands above the diagonal is copied to below it, a square at a time."""
+    name = f"tracegrad_mirror_{pointer.pointee}"
+    if name in module.globals:
+        return module.globals[name]
+    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [WORD, pointer]), name)
+    made.linkage = "linkonce_odr"
+    builder = ir.IRBuilder(made.append_basic_block("start"))
+    side, matrix = made.args
+    step = WORD(MIRRORED)
+
+    def end(start: Any) -> Any:
+        last = builder.add(start, step)
+        return builder.select(builder.icmp_signed("<", last, side), last, side)
+
+    def place(row: Any, column: Any) -> Any:
+        return builder.gep(matrix, [builder.add(builder.mul(row, side), column)])
+
+    with ExitStack() as loops:
+
+        def each(start: Any, stop: Any, step: Any) -> Any:
+            return loops.enter_context(cgutils.for_range_slice(builder, start, stop, step))[0]
+
+        top = each(WORD(0), side, step)
+        left = each(WORD(0), builder.add(top, WORD(1)), step)
+        row, last = each(top, end(top), WORD(1)), end(left)
+        until = builder.select(builder.icmp_signed("<", last, row), last, row)
+        column = each(left, until, WORD(1))
+        builder.store(builder.load(place(column, row)), place(row, column))
+    builder.ret_void()
+    return made
+
+
+def _subroutine(builder: Any, name: str) -> Any:
+    """The address of a function of BLAS that Numba has no name for; null where there is none."""
+    blas_names.know()
+    kind = ir.FunctionType(POINTER, [POINTER])
+    finder = cgutils.get_or_insert_function(builder.module, kind, blas_names.FINDER)
+    symbol = f"tracegrad_{name}"
+    place = builder.module.globals.get(symbol)
+    if place is None:
+        place = cgutils.add_global_variable(builder.module, POINTER, symbol)
+        place.linkage, place.initializer = "internal", ir.Constant(POINTER, None)
+    with builder.if_then(cgutils.is_null(builder, builder.load(place)), likely=False):
+        text = cgutils.global_constant(
+            builder, f"{symbol}_name", cgutils.make_bytearray(name.encode() + b"\0")
+        )
+        builder.store(builder.call(finder, [builder.bitcast(text, POINTER)]), place)
+    return builder.load(place)
 
 
 def _has_one_thread(builder: Any) -> Any:

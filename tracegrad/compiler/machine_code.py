@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tracegrad.compiler import blas_threads
+from tracegrad.compiler import blas_names, blas_threads
 from tracegrad.compiler.disk_cache import CODE, digest_of, drop, read, say_once, versions, write
 from tracegrad.config import config
 from tracegrad.later import later
@@ -100,6 +100,7 @@ def _know_the_runtime() -> None:
     for name, address in c_helpers.items():
         add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
     blas_threads.know()
+    blas_names.know()
 
 
 @functools.cache

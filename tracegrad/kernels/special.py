@@ -9,13 +9,14 @@ it is a call (`compiler/special.py`); here is what it means. Begin with `number_
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib
 import re
 from typing import Any
 
 import numpy as np
+
+from tracegrad.kernels import capsules
 
 PREFIX = "scipy_"
 LETTERS = {"double": "d", "long": "l", "Py_ssize_t": "l"}
@@ -71,17 +72,10 @@ def _module(name):
 def _addresses(name):
     """Where the C functions of this name that give a float64 stand, by the letters of their arguments."""
     found = {}
-    for key, capsule in _module("scipy.special.cython_special").__pyx_capi__.items():
+    for key, capsule in capsules.capsules("scipy.special.cython_special").items():
         if re.fullmatch(rf"(__pyx_fuse_(\d+_)*\d+)?{name}", key):
-            described = _name_of(capsule)
-            given = re.fullmatch(r"double \((.*), int __pyx_skip_dispatch\)", described.decode())
+            given = re.fullmatch(r"double \((.*), int __pyx_skip_dispatch\)", capsules.described(capsule))
             letters = [LETTERS.get(t, "") for t in given[1].split(", ")] if given is not None else [""]
             if "" not in letters and (name, "".join(letters)) not in TALKING:
-                found["".join(letters)] = _pointer_of(capsule, described)
+                found["".join(letters)] = capsules.address(capsule)
     return found
-
-
-_name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", ctypes.pythonapi))
-_pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
-    ("PyCapsule_GetPointer", ctypes.pythonapi)
-)

@@ -15,9 +15,10 @@ import numpy as np
 from tracegrad.errors import REFUSALS
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType, broadcast_shapes, is_weak
-from tracegrad.ops.arithmetic import multiply, negative
+from tracegrad.ops.arithmetic import add, multiply, negative
 from tracegrad.ops.families import broadcast_to, sum_to
 from tracegrad.ops.index import zeros
+from tracegrad.ops.shape import transpose
 from tracegrad.passes.rewrite import Made, Rule, Term, expression
 
 
@@ -93,6 +94,47 @@ def transposed_product(step: Instr, made: Made, counts: Counter[Var]) -> Term | 
         return None
     left, right = (expression(step.op, a, axes=(1, 0)) for a in reversed(inner.inputs))
     return expression(inner.op, left, right)
+
+
+LONG = 32  # a side of matrices from which on a product takes longer than a sum of what is multiplied
+
+
+def products_with_both(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """x @ y + x @ transpose(y) -> x @ (y + transpose(y)), so on the left, and in a sum with something else"""
+    for first, second in (step.inputs, step.inputs[::-1]):
+        outer = _read_once(second, made, counts, ("add",))
+        for third, other in (outer.inputs, outer.inputs[::-1]) if outer is not None else ((None, second),):
+            products = [_read_once(a, made, counts, ("matmul", "dot")) for a in (first, other)]
+            found = _product_with_both(products[0], products[1], made)
+            if found is not None:
+                return found if third is None else expression(step.op, third, found)
+    return None
+
+
+def _product_with_both(first: Instr | None, second: Instr | None, made: Made) -> Term | None:
+    if first is None or second is None or first.op is not second.op:
+        return None
+    if any(not isinstance(a, Var) or a.type.ndim != 2 for a in (*first.inputs, *second.inputs)):
+        return None
+    for same in (0, 1):
+        x, (y, other) = first.inputs[same], (step.inputs[1 - same] for step in (first, second))
+        turned = any(_is_turned(a, b, made) for a, b in ((y, other), (other, y)))
+        if x is second.inputs[same] and turned and min(*x.shape, *y.shape) >= LONG:
+            both = expression(add, y, other)
+            return expression(first.op, *((x, both) if same == 0 else (both, x)))
+    return None
+
+
+def _is_turned(atom: Atom, other: Atom, made: Made) -> bool:
+    """Whether one matrix is the other, transposed."""
+    step = made.get(other) if isinstance(other, Var) else None
+    return step is not None and step.op is transpose and step.inputs[0] is atom
+
+
+def _read_once(atom: Atom, made: Made, counts: Counter[Var], names: Sequence[str]) -> Instr | None:
+    """The step of one of these ops that made an atom, where nobody else reads it."""
+    step = made.get(atom) if isinstance(atom, Var) else None
+    return step if step is not None and step.op.name in names and counts[step.outputs[0]] <= 1 else None
 
 
 def same_again(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -199,6 +241,7 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("zeros", zeros_are_plain),
     *((name, rearranged_zeros) for name in ("getitem", "negative")),
     ("add", add_zeros),
+    ("add", products_with_both),
     ("subtract", subtract_zeros),
     *((name, keeps_type) for name in ("sum_to", "broadcast_to", "reshape", "astype")),
     ("transpose", identity_transpose),
