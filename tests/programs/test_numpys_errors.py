@@ -8,15 +8,14 @@ another, where that program runs.
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tracegrad as tg
+from tests.programs.refusals import check, check_compiled, check_shapes, check_values, number_of, raised
 
 V = np.array([1.0, 2.0, 3.0])
 M = np.arange(12.0).reshape(3, 4) + 1
@@ -401,77 +400,19 @@ BY_VALUE: list[tuple[Callable[..., Any], Any, Any]] = [
 # fmt: on
 
 
-def raised(call: Callable[..., Any], *args: Any) -> Exception:
-    with np.errstate(all="ignore"), pytest.raises(Exception) as caught:
-        call(*args)
-    return caught.value
-
-
-def check(theirs: Exception, ours: Exception, function: Any) -> None:
-    """The same kind of error, with the same words, and the user's line with it."""
-    assert type(ours) is type(theirs)
-    assert str(ours) == str(theirs)
-    first = function.__code__.co_firstlineno
-    lines = range(first, first + len(list(function.__code__.co_lines())) + 4)
-    places = [f"where: {Path(__file__).name}:{line}," for line in lines]
-    said = "".join(getattr(ours, "__notes__", ()))
-    last = traceback.extract_tb(ours.__traceback__)[-1]
-    assert any(place in said for place in places) or (last.filename == __file__ and last.lineno in lines)
-
-
-def number_of(case: Any) -> str:
-    function, *_ = case
-    name = function.__name__
-    return name if name != "<lambda>" else f"line-{function.__code__.co_firstlineno}"
-
-
 @pytest.mark.parametrize("case", WHATEVER, ids=number_of)
 def test_what_is_wrong_by_its_shapes(case):
-    function, x = case
-    theirs = raised(function, x)
-    gradient = tg.vjp(function, jit="python")
-    for call in (
-        lambda: gradient(x),
-        lambda: gradient(x),
-        lambda: tg.jit(function, jit="native")(x),
-        lambda: tg.jvp(function)((x,), (x,)),
-    ):
-        check(theirs, raised(call), function)
-    assert gradient.stats.captures == 0
-
-
-def runs(function: Any, good: Any, jit: str) -> list[Callable[[Any], Any]]:
-    """Derivatives and values by programs that ran at the good point."""
-
-    def total(x: Any) -> Any:
-        return np.sum(function(x))
-
-    gradient, value, push = tg.grad(total, jit=jit), tg.jit(total, jit=jit), tg.jvp(total, jit=jit)
-    calls = [gradient, value, lambda x: push((x,), (x,))][: 1 if jit == "native" else 3]
-    for call in calls:
-        for _ in range(2):
-            call(good)
-    return calls
+    check_shapes(*case)
 
 
 @pytest.mark.parametrize("case", BY_VALUE, ids=number_of)
 def test_what_is_wrong_by_its_values(case):
-    function, good, bad = case
-    theirs = raised(function, bad)
-    check(theirs, raised(tg.grad(lambda x: np.sum(function(x)), jit="python"), bad), function)
-    for call in runs(function, good, "python"):
-        for _ in range(2):
-            check(theirs, raised(call, bad), function)
-        call(good)
+    check_values(*case)
 
 
 @pytest.mark.parametrize("case", BY_VALUE[:NATIVELY], ids=number_of)
 def test_what_is_wrong_by_its_values_in_compiled_code(case):
-    function, good, bad = case
-    theirs = raised(function, bad)
-    call, *_ = runs(function, good, "native")
-    for _ in range(2):
-        check(theirs, raised(call, bad), function)
+    check_compiled(*case)
 
 
 def test_what_runs_on_the_tape():

@@ -69,7 +69,7 @@ from tracegrad.ops.numpy_shape import (
     transpose,
 )
 from tracegrad.ops.numpy_ufuncs import ufunc_method
-from tracegrad.ops.scipy_forms import SCIPY_FORMS, real_where_unknown
+from tracegrad.ops.scipy_forms import SCIPY_FORMS, real_where_unknown, refusing_as_scipy
 from tracegrad.ops.scipy_special import SPECIAL
 from tracegrad.ops.scipy_stats import STATS
 
@@ -123,10 +123,13 @@ __all__ = [
 ]
 
 SCIPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **SPECIAL,
-    **real_where_unknown(STATS),
-    **real_where_unknown(SCIPY_FORMS),
-    **FOURIER_FORMS,
+    name: refusing_as_scipy(name, ours, first=name not in SPECIAL)
+    for name, ours in {
+        **SPECIAL,
+        **real_where_unknown(STATS),
+        **real_where_unknown(SCIPY_FORMS),
+        **FOURIER_FORMS,
+    }.items()
 }
 """SciPy's callables by their full name, `scipy.special.erf`."""
 

@@ -114,6 +114,8 @@ def odeint(
             "`scipy.integrate.odeint` is recorded without its argument `full_output`.", None, "leave it out"
         )
     args = args if isinstance(args, tuple) else (args,)
+    if len(operand(t).shape) != 1:
+        raise ValueError("Output times t must be one-dimensional.")
     first = func(value(t)[0], value(y0), *args) if tfirst else func(value(y0), value(t)[0], *args)
     if not holds_traced([t, y0, args, first]):
         options = {"Dfun": Dfun, "rtol": rtol, "atol": atol, "tfirst": tfirst, "mxstep": mxstep, "h0": h0}

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops.numpy_forms import answers, is_traced, known
+from tracegrad.ops.numpy_forms import answers, is_traced, known, numpys_error, refusing_as
+from tracegrad.ops.symbol import Symbol
 
 SCIPY_FORMS: dict[str, Callable[..., Any]] = {}
 REFUSED: set[str] = set()
@@ -75,6 +76,69 @@ def _is_complex(value: Any) -> bool:
 def real_where_unknown(forms: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """Forms by name, where those that are not in `COMPLEX` refuse complex numbers."""
     return {name: ours if name in COMPLEX else of_real_numbers(name, ours) for name, ours in forms.items()}
+
+
+_TAKEN: set[Any] = set()
+"""Calls that SciPy has taken, told apart by what cannot be computed: shapes, dtypes, options."""
+_MOST_TAKEN = 4096
+_OPTIONS = (bool, int, float, complex, str, type(None), np.dtype, type, slice)
+
+
+class _NotTold(Exception):
+    """An argument is neither an array nor an option: SciPy's function may not know what it is."""
+
+
+def _told(given: Any) -> Any:
+    """What a call is told apart by."""
+    if type(given) in (list, tuple):
+        return type(given), *map(_told, given)
+    if isinstance(given, dict):
+        return tuple((k, _told(v)) for k, v in given.items())
+    if isinstance(given, _OPTIONS) and not isinstance(given, np.generic):
+        return type(given), str(given)
+    if isinstance(given, Symbol) or not (is_traced(given) or isinstance(given, (np.ndarray, np.generic))):
+        raise _NotTold
+    return given.shape, given.dtype
+
+
+def refusing_as_scipy(name: str, ours: Callable[..., Any], first: bool = True) -> Callable[..., Any]:
+    """Ours, which raises what SciPy's function of this name raises wherever that refuses the arguments.
+
+    With `first` SciPy is asked before ours computes, once for each form of a call; otherwise where ours refuses.
+    """
+    package, _, last = name.rpartition(".")
+
+    def theirs(*args: Any, **keywords: Any) -> Any:
+        return getattr(importlib.import_module(package), last)(*args, **keywords)
+
+    of_arguments = refusing_as(theirs, ours)
+
+    @functools.wraps(ours)
+    def answer(*args: Any, **keywords: Any) -> Any:
+        if args and "seen" in getattr(args[0], "__dict__", ()):  # a method of an object of SciPy's
+            owner, *rest = args
+            return refusing_as(getattr(owner.seen, last), functools.partial(ours, owner))(*rest, **keywords)
+        if first:
+            _ask(name, theirs, args, keywords)
+        return of_arguments(*args, **keywords)
+
+    return answer
+
+
+def _ask(name: str, theirs: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    """Raise what SciPy raises at this call; one that it has taken in this form is not made again."""
+    try:
+        told = name, _told(args), _told(keywords)
+    except _NotTold:
+        return
+    if told in _TAKEN:
+        return
+    error = numpys_error(theirs, args, keywords)
+    if error is not None:
+        raise error
+    if len(_TAKEN) >= _MOST_TAKEN:
+        _TAKEN.clear()
+    _TAKEN.add(told)
 
 
 def under(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

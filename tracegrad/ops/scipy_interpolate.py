@@ -133,6 +133,8 @@ def _points(x: Any, y: Any, axis: int) -> tuple[Any, Any, Any]:
     if x.shape[0] != y.shape[0]:
         raise ValueError(f"The length of `y` along `axis`={axis} doesn't match the length of `x`")
     step = diff(x)
+    if any_of(step <= 0):
+        raise ValueError("`x` must be strictly increasing sequence.")
     return x, y, reshape(step, (step.shape[0], *(1,) * (y.ndim - 1)))
 
 

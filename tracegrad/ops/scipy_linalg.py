@@ -14,14 +14,24 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import promote
 from tracegrad.ops import decompositions, factorizations, linalg
 from tracegrad.ops import numpy_decompositions as of_numpy
+from tracegrad.ops.compare import isfinite
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_choosing import block
-from tracegrad.ops.numpy_forms import as_dtype, operand
+from tracegrad.ops.numpy_forms import as_dtype, is_traced, operand
 from tracegrad.ops.numpy_linalg import det, inv, kron, linalg_norm, matmul
 from tracegrad.ops.numpy_linalg import solve as solved
+from tracegrad.ops.numpy_reduce import all as all_true
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import concatenate, ravel, reshape, swapaxes, tril, triu
 from tracegrad.ops.scipy_forms import refuse, under
+
+
+def _finite(a: Any, check_finite: bool = True) -> Any:
+    """An array of floats, which SciPy refuses where it holds infinities or NaN: a guard on its values."""
+    a = real(a)
+    if check_finite and is_traced(a) and not all_true(isfinite(a)):
+        raise ValueError("array must not contain infs or NaNs")
+    return a
 
 
 def _mirrored(a: Any, lower: bool) -> Any:
@@ -42,7 +52,7 @@ def solve(
     assume_a: str | None = None,
     transposed: bool = False,
 ) -> Any:
-    a, b = real(a), real(b)
+    a, b = _finite(a, check_finite), _finite(b, check_finite)
     short = {"sym": "symmetric", "pos": "positive definite", "her": "hermitian"}
     if short.get(str(assume_a), assume_a) in ("symmetric", "positive definite", "hermitian"):
         a = _mirrored(a, lower)
@@ -64,21 +74,23 @@ def solve_triangular(
     overwrite_b: bool = False,
     check_finite: bool = True,
 ) -> Any:
-    a = real(a)
+    a = _finite(a, check_finite)
     part = (tril if lower else triu)(a, (-1 if lower else 1) if unit_diagonal else 0)
     if unit_diagonal:
         part = part + np.eye(a.shape[-1])
     turned = {1: linalg.transposed, "T": linalg.transposed, 2: linalg.adjoint, "C": linalg.adjoint}.get(trans)
-    return solved(part if turned is None else turned(part), real(b))
+    return solved(part if turned is None else turned(part), _finite(b, check_finite))
 
 
 under("scipy.linalg.norm")(
     lambda a, ord=None, axis=None, keepdims=False, check_finite=True: linalg_norm(
-        real(a), ord, axis, keepdims
+        _finite(a, check_finite), ord, axis, keepdims
     )
 )
-under("scipy.linalg.inv")(lambda a, overwrite_a=False, check_finite=True, **options: inv(real(a)))
-under("scipy.linalg.det")(lambda a, overwrite_a=False, check_finite=True: det(real(a)))
+under("scipy.linalg.inv")(
+    lambda a, overwrite_a=False, check_finite=True, **options: inv(_finite(a, check_finite))
+)
+under("scipy.linalg.det")(lambda a, overwrite_a=False, check_finite=True: det(_finite(a, check_finite)))
 
 
 @under("scipy.linalg.pinv")
@@ -89,7 +101,7 @@ def pinv(
         raise UnsupportedError(
             "`scipy.linalg.pinv` is recorded with `rtol` alone.", None, "leave the others out"
         )
-    a = real(a)
+    a = _finite(a, check_finite)
     return of_numpy.pinv(a, rtol=max(a.shape) * np.finfo(a.dtype).eps if rtol is None else rtol)
 
 
@@ -104,7 +116,7 @@ def lstsq(a: Any, b: Any, cond: Any = None, *options: Any, **more: Any) -> Any:
 
 @under("scipy.linalg.cholesky")
 def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
-    a = real(a)
+    a = _finite(a, check_finite)
     return linalg.cholesky(a) if lower else linalg.adjoint(linalg.cholesky(linalg.adjoint(a)))
 
 
@@ -112,19 +124,20 @@ def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finit
 def cho_factor(
     a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> tuple[Any, bool]:
-    return cholesky(a, lower), lower
+    return cholesky(a, lower, check_finite=check_finite), lower
 
 
 @under("scipy.linalg.cho_solve")
 def cho_solve(c_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
     c, lower = c_and_lower
-    first = solve_triangular(c, b, 0 if lower else 2, lower)
-    return solve_triangular(c, first, 2 if lower else 0, lower)
+    c, b = _finite(c, check_finite), _finite(b, check_finite)
+    first = solve_triangular(c, b, 0 if lower else 2, lower, check_finite=False)
+    return solve_triangular(c, first, 2 if lower else 0, lower, check_finite=False)
 
 
 @under("scipy.linalg.lu_factor")
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
-    return factorizations.lu_factor(real(a))
+    return factorizations.lu_factor(_finite(a, check_finite))
 
 
 @under("scipy.linalg.lu_solve")
@@ -132,11 +145,13 @@ def lu_solve(
     lu_and_piv: Any, b: Any, trans: int = 0, overwrite_b: bool = False, check_finite: bool = True
 ) -> Any:
     lu, pivots = lu_and_piv
-    lu, b = real(lu), real(b)
+    lu, b = _finite(lu, check_finite), _finite(b, check_finite)
     rows = factorizations.pivoted_rows(operand(pivots))
     if not trans:
-        return solve_triangular(lu, solve_triangular(lu, read(b, (rows,)), 0, True, True))
-    found = solve_triangular(lu, solve_triangular(lu, b, 1), 1, True, True)
+        low = solve_triangular(lu, read(b, (rows,)), 0, True, True, check_finite=False)
+        return solve_triangular(lu, low, check_finite=False)
+    up = solve_triangular(lu, b, 1, check_finite=False)
+    found = solve_triangular(lu, up, 1, True, True, check_finite=False)
     return read(found, (factorizations.inverse_rows(rows),))
 
 
@@ -148,7 +163,7 @@ def lu(
     check_finite: bool = True,
     p_indices: bool = False,
 ) -> Any:
-    factors, pivots = factorizations.lu_factor(real(a))
+    factors, pivots = factorizations.lu_factor(_finite(a, check_finite))
     n = factors.shape[0]
     inverse = factorizations.inverse_rows(factorizations.pivoted_rows(pivots))
     low, up = tril(factors, -1) + np.eye(n), triu(factors)
@@ -168,10 +183,10 @@ def qr(
 ) -> Any:
     if mode == "raw":
         raise UnsupportedError("`scipy.linalg.qr` is recorded without mode='raw'.", None, "use mode='full'")
-    a = real(a)
+    a = _finite(a, check_finite)
     if pivoting:
         order = factorizations.pivots(a)
-        return (*qr(a[:, order], mode=mode), order)
+        return (*qr(a[:, order], mode=mode, check_finite=False), order)
     if mode == "r":
         r = of_numpy.qr(a, "r")
         missing = a.shape[0] - r.shape[0]
@@ -188,12 +203,12 @@ def svd(
     check_finite: bool = True,
     lapack_driver: str = "gesdd",
 ) -> Any:
-    found = of_numpy.svd(real(a), full_matrices, compute_uv)
+    found = of_numpy.svd(_finite(a, check_finite), full_matrices, compute_uv)
     return tuple(found) if compute_uv else found
 
 
 under("scipy.linalg.svdvals")(
-    lambda a, overwrite_a=False, check_finite=True: of_numpy.svd(real(a), compute_uv=False)
+    lambda a, overwrite_a=False, check_finite=True: of_numpy.svd(_finite(a, check_finite), compute_uv=False)
 )
 
 
@@ -218,11 +233,13 @@ def eigh(
             None,
             "take all eigenvalues, and choose among them",
         )
-    a = real(a) if lower else swapaxes(real(a), -1, -2)
+    a = _finite(a, check_finite) if lower else swapaxes(_finite(a, check_finite), -1, -2)
     if b is None:
         w, v = decompositions.eigh(a)
     else:
-        w, v = factorizations.generalised_eigh(a, real(b) if lower else swapaxes(real(b), -1, -2))
+        w, v = factorizations.generalised_eigh(
+            a, _finite(b, check_finite) if lower else swapaxes(_finite(b, check_finite), -1, -2)
+        )
     if subset_by_index is not None:
         first, last = subset_by_index
         w, v = read(w, (slice(first, last + 1),)), read(v, (slice(None), slice(first, last + 1)))
@@ -231,9 +248,22 @@ def eigh(
 
 @under("scipy.linalg.eigvalsh")
 def eigvalsh(
-    a: Any, b: Any = None, *, lower: bool = True, subset_by_index: Any = None, **options: Any
+    a: Any,
+    b: Any = None,
+    *,
+    lower: bool = True,
+    subset_by_index: Any = None,
+    check_finite: bool = True,
+    **options: Any,
 ) -> Any:
-    return eigh(a, b, lower=lower, eigvals_only=True, subset_by_index=subset_by_index)
+    return eigh(
+        a,
+        b,
+        lower=lower,
+        eigvals_only=True,
+        subset_by_index=subset_by_index,
+        check_finite=check_finite,
+    )
 
 
 @under("scipy.linalg.polar")
@@ -261,7 +291,7 @@ def solve_banded(
     check_finite: bool = True,
 ) -> Any:
     low, up = (int(n) for n in l_and_u)
-    ab, b = real(ab), real(b)
+    ab, b = _finite(ab, check_finite), _finite(b, check_finite)
     if ab.shape[-1] != b.shape[0]:
         raise ValueError("shapes of ab and b are not compatible.")
     if low + up + 1 != ab.shape[0]:
@@ -289,15 +319,15 @@ def solveh_banded(
     lower: bool = False,
     check_finite: bool = True,
 ) -> Any:
-    whole, width = _whole_band(real(ab), lower)
-    return factorizations.solve_banded(whole, real(b), low=width, up=width)
+    whole, width = _whole_band(_finite(ab, check_finite), lower)
+    return factorizations.solve_banded(whole, _finite(b, check_finite), low=width, up=width)
 
 
 @under("scipy.linalg.cholesky_banded")
 def cholesky_banded(
     ab: Any, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True
 ) -> Any:
-    ab = real(ab)
+    ab = _finite(ab, check_finite)
     whole, width = _whole_band(ab, lower)
     n = ab.shape[1]
     factor = linalg.cholesky(factorizations.dense_band(whole, width, width))
@@ -310,10 +340,10 @@ def cholesky_banded(
 @under("scipy.linalg.cho_solve_banded")
 def cho_solve_banded(cb_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
     cb, lower = cb_and_lower
-    cb = real(cb)
+    cb = _finite(cb, check_finite)
     width = cb.shape[0] - 1
     low = cb if lower else factorizations.transposed_band(cb, 0, width)
-    first = factorizations.solve_banded(low, real(b), low=width, up=0)
+    first = factorizations.solve_banded(low, _finite(b, check_finite), low=width, up=0)
     return factorizations.solve_banded(factorizations.transposed_band(low, width, 0), first, low=0, up=width)
 
 
@@ -392,7 +422,7 @@ def _toeplitz_of(c_or_cr: Any) -> Any:
 
 @under("scipy.linalg.solve_toeplitz")
 def solve_toeplitz(c_or_cr: Any, b: Any, check_finite: bool = True) -> Any:
-    return solved(_toeplitz_of(c_or_cr), real(b))
+    return solved(_toeplitz_of(c_or_cr), _finite(b, check_finite))
 
 
 @under("scipy.linalg.matmul_toeplitz")

@@ -150,6 +150,11 @@ class Pattern:
     def turned_times(self, x: Any) -> Any:
         """x @ matrix."""
         x = operand(x)
+        if not x.ndim or x.shape[-1] != self.shape[0]:
+            inner, rest = x.shape[-1] if x.ndim else "", "m" if x.ndim > 1 else "1?"
+            raise ValueError(
+                f"matmul: dimension mismatch with signature (n,k={self.shape[0]}),(k={inner},{rest})->(n,{rest})"
+            )
         turned = x.T if x.ndim > 1 else x
         found = product(self.data, self.columns, self.rows, turned, self.shape[1])
         return found.T if x.ndim > 1 else found

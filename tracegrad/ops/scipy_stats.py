@@ -300,6 +300,8 @@ class MultivariateNormal:
                 if rows != columns
                 else f"Dimension mismatch: array 'cov' is of shape {cov.shape}, but 'mean' is a vector of length {n}."
             )
+        if self.mean.ndim > 1:
+            raise ValueError(f"Array 'mean' must be a vector of length {math.prod(self.mean.shape)}.")
         try:
             self.factor = linalg.cholesky(cov)
         except np.linalg.LinAlgError as error:
