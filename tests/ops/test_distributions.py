@@ -143,7 +143,7 @@ def test_normal_distribution_of_vectors():
     check(lambda x, v: normal.logpdf(x, 0.5, v), points[0], 1.3)
     check(lambda h: normal.entropy(None, h @ h.T + np.eye(3)), half)
     with config.using(jit="python"):
-        with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        with pytest.raises(ValueError, match="positive semidefinite"):
             tg.grad(lambda m: normal.logpdf(points[0], m, -np.eye(3)))(mean)
         with pytest.raises(ValueError, match="Dimension mismatch"):
             tg.grad(lambda m: normal.logpdf(points[0], m, np.eye(2)))(mean)
@@ -170,8 +170,8 @@ def test_dirichlet_and_multinomial():
             ),
             np.log(x),
         )
-    ours = SCIPY_FUNCTIONS["scipy.stats.multinomial_gen.logpmf"]
-    np.testing.assert_allclose(ours(None, counts, 6, x), scipy.stats.multinomial.logpmf(counts, 6, x))
+    ours = tg.jit(lambda x: scipy.stats.multinomial.logpmf(counts, 6, x), jit="python")
+    np.testing.assert_allclose(ours(x), scipy.stats.multinomial.logpmf(counts, 6, x))
 
 
 def test_bad_input_is_refused_as_scipy_refuses_it():
