@@ -221,6 +221,10 @@ CALLS |= {
     "add.reduce-where": (lambda x: np.add.reduce(x, axis=1, where=MASK, initial=3.0), M),
     "subtract.reduce": (lambda x: np.subtract.reduce(x, axis=1), M),
     "divide.reduce-initial": (lambda x: np.divide.reduce(x, axis=1, initial=2.0, keepdims=True), M),
+    "logaddexp.reduce-where": (lambda x: np.logaddexp.reduce(x, axis=0, where=MASK), M),
+    "fmax.reduce-where": (lambda x: np.fmax.reduce(x, axis=(0, 1), where=MASK, initial=-0.1), M),
+    "fmin.reduce": (lambda x: np.fmin.reduce(x, axis=None, keepdims=True), M),
+    "hypot.reduce-where": (lambda x: np.hypot.reduce(x, axis=(1, 0), where=MASK), M),
     "logaddexp.reduce": (lambda x: np.logaddexp.reduce(x, axis=None), M),
     "hypot.reduce": (lambda x: np.hypot.reduce(x, axis=0), M),
     "multiply.accumulate": (lambda x: np.multiply.accumulate(x, axis=1), M),
@@ -390,6 +394,14 @@ CALLS |= {
     "histogram": (lambda x: np.histogram(RISING, 3, weights=x)[0], V),
     "histogram-density": (lambda x: np.histogram(RISING, [0.0, 0.5, 2.0], weights=x, density=True)[0], V),
     "histogram-edges": (lambda x: np.histogram(x, 4)[1], V),
+    "histogram2d": (lambda x: np.histogram2d(RISING, RISING[::-1], (2, 3), weights=x)[0], V),
+    "histogramdd": (
+        lambda x: np.histogramdd(
+            np.stack([RISING, RISING**2], 1), [2, [0.0, 1.0, 9.0]], weights=x, density=True
+        )[0],
+        V,
+    ),
+    "poly-matrix": (lambda x: np.poly(x[:, :3] @ x[:, :3].T), M),
     "bincount": (lambda x: np.bincount([0, 2, 2, 1, 0, 4], weights=x, minlength=6), V),
     "unique": (lambda x: np.unique(np.round(x) * x), V),
     "modf": (lambda x: np.modf(3 * x)[0], V),

@@ -19,6 +19,7 @@ import scipy.signal
 import scipy.sparse
 import scipy.sparse.linalg
 import scipy.spatial.distance
+import scipy.spatial.transform
 import scipy.special as sp
 import scipy.stats
 
@@ -282,5 +283,51 @@ CALLS.update(
             A[:, :3],
         ),
         "stats.ttest_ind-welch": (lambda x, y: tuple(scipy.stats.ttest_ind(x, y, equal_var=False)), X, V),
+    }
+)
+
+# --- values that are complex, rotations, polynomials through points ---------------------------------------------------
+
+_TURN = scipy.spatial.transform.Rotation.from_rotvec([0.1, -0.2, 0.3])
+Rotation = scipy.spatial.transform.Rotation
+CALLS.update(
+    {
+        "special.lambertw": (lambda x: sp.lambertw(x).real, V),
+        "special.lambertw-branch": (lambda x: sp.lambertw(-x / 5, -1).real, V),
+        "special.wofz": (lambda x: sp.wofz(x + 0.4j).imag, V),
+        "special.voigt_profile": (sp.voigt_profile, V - 0.5, V, V[::-1]),
+        "interpolate.lagrange": (lambda x, y: scipy.interpolate.lagrange(x, y)(0.4), V, P),
+        "interpolate.lagrange-coefficients": (lambda x, y: scipy.interpolate.lagrange(x, y).coef, V, P),
+        "interpolate.KroghInterpolator": (
+            lambda y: scipy.interpolate.KroghInterpolator(KNOTS, y).derivatives(P, 2),
+            HEIGHTS,
+        ),
+        "signal.ss2tf": (
+            lambda a, b: np.concatenate(
+                [np.ravel(c) for c in scipy.signal.ss2tf(a, b, np.ones((1, 3)), np.zeros((1, 1)))]
+            ),
+            A,
+            B[:, :1],
+        ),
+        "spatial.transform.Rotation.from_rotvec": (
+            lambda v, x: Rotation.from_rotvec(v).apply(x, inverse=True),
+            V,
+            T,
+        ),
+        "spatial.transform.Rotation.from_rotvec-still": (
+            lambda v: Rotation.from_rotvec(v).as_rotvec(),
+            0 * V,
+        ),
+        "spatial.transform.Rotation.from_quat": (lambda q: Rotation.from_quat(q[:4]).as_matrix(), X),
+        "spatial.transform.Rotation.from_euler": (
+            lambda a: Rotation.from_euler("ZYX", a, degrees=True).as_quat(),
+            30 * T,
+        ),
+        "spatial.transform.Rotation.from_euler-product": (
+            lambda a, v: (Rotation.from_euler("xy", a[:2]) * Rotation.from_rotvec(v).inv()).as_quat(True),
+            V,
+            P,
+        ),
+        "spatial.transform.Rotation.apply": (lambda x: _TURN.apply(x), T),
     }
 )

@@ -133,3 +133,24 @@ def test_sylvesters_equation_of_real_and_complex_matrices(kinds):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
         pushed = [tg.jvp(f, tuple(args), along)[1] for f in (at_once, spelled_out)]
         assert pushed[0] == pytest.approx(pushed[1])
+
+
+def test_what_a_matrix_looks_like_is_asked_at_each_call():
+    def function(a):
+        low, up = la.bandwidth(a)
+        total = np.sum(a) if la.issymmetric(a) else np.sum(a * a)
+        return total * (1 + low + 2 * up) + la.ishermitian(a, atol=0.5)
+
+    gradient = tg.grad(function, jit="python")
+    for a in (np.diag(V), np.tril(S), S, A, np.diag(W), S + 0.1 * np.triu(A)):
+        step = 1e-6
+        slopes = np.zeros_like(a)
+        for at in zip(*np.nonzero(a), strict=True):
+            along = np.zeros_like(a)
+            along[at] = step
+            if la.issymmetric(a) and at[0] != at[1]:
+                continue  # moved alone, it is not symmetric any more
+            slopes[at] = (function(a + along) - function(a - along)) / (2 * step)
+        there = slopes != 0
+        assert there.any()
+        np.testing.assert_allclose(gradient(a)[there], slopes[there], rtol=1e-6)

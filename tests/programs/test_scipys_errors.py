@@ -24,6 +24,7 @@ import scipy.sparse.linalg
 import scipy.spatial.distance
 import scipy.special
 import scipy.stats
+from scipy.spatial.transform import Rotation
 
 from tests.programs.refusals import check_compiled, check_shapes, check_values, number_of
 
@@ -39,6 +40,7 @@ NOT_FINITE = np.array([[np.nan, 1.0], [1.0, 2.0]])
 SPARSE = scipy.sparse.csr_array(np.array([[4.0, 1.0, 0.0], [0.0, 3.0, 0.5], [0.2, 0.0, 5.0]]))
 FACTORS = scipy.sparse.linalg.splu(SPARSE.tocsc())
 SPLINE = scipy.interpolate.BSpline([0.0, 0.0, 1.0, 1.0], [1.0, 2.0], 1)
+TURN = Rotation.from_rotvec([0.1, 0.2, 0.3])
 GRID = scipy.interpolate.RegularGridInterpolator((T, T), np.ones((3, 3)))
 
 # fmt: off
@@ -289,6 +291,10 @@ WHATEVER: list[tuple[Callable[..., Any], Any]] = [
     (lambda x: scipy.spatial.distance.squareform(x), C3),
     (lambda x: scipy.spatial.distance.squareform(x), S),
     (lambda x: scipy.spatial.distance.squareform(x, force="tovector"), V),
+    (lambda x: Rotation.from_quat(x).as_matrix(), V),
+    (lambda x: Rotation.from_euler("qqq", x).as_matrix(), V),
+    (lambda x: Rotation.from_rotvec(x).as_matrix(), S),
+    (lambda x: TURN.apply(x), S),
     # --- transforms
     (lambda x: scipy.fft.fft(x, n=0).real, V),
     (lambda x: scipy.fft.fft(x, axis=3).real, V),
@@ -339,6 +345,7 @@ BY_VALUE: list[tuple[Callable[..., Any], Any, Any]] = [
     (lambda x: GRID(x), S / 2, 9 * S),
     (lambda x: scipy.stats.multivariate_normal.logpdf(np.ones(2), np.zeros(2), x), S, INDEFINITE),
     (lambda x: scipy.stats.dirichlet.logpdf([0.2, 0.3, 0.5], x), V, -V),
+    (lambda x: Rotation.from_quat(x).as_matrix(), np.array([1.0, 2.0, 0.0, 1.0]), np.zeros(4)),
 ]
 # fmt: on
 

@@ -23,6 +23,7 @@ from tracegrad.ops import (  # noqa: F401 (they answer)
     scipy_interpolate,
     scipy_linalg,
     scipy_linear,
+    scipy_rotations,
     scipy_samples,
     scipy_sparse,
     scipy_spatial,

@@ -352,24 +352,69 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     return low + (high - low) * steps
 
 
+def _bins_of(a: Any, edges: Any) -> tuple[Any, Any]:
+    """In which bin each number lies, and whether it lies in one."""
+    count = edges.shape[0] - 1
+    place = searchsorted(edges, a, "right") - 1
+    place = where(equal(a, edges[-1]), count - 1, place)
+    inside = logical_and(a >= edges[0], a <= edges[-1])
+    return minimum(maximum(place, 0), count - 1), inside
+
+
 @answers(np.histogram)
 def histogram(
     a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> tuple[Any, Any]:
     a = ravel(a)
     edges = histogram_bin_edges(a, bins, range)
-    count = edges.shape[0] - 1
-    place = searchsorted(edges, a, "right") - 1
-    place = where(equal(a, edges[-1]), count - 1, place)
-    inside = logical_and(a >= edges[0], a <= edges[-1])
+    place, inside = _bins_of(a, edges)
     value: Any = 1 if weights is None else ravel(weights)
     value = where(inside, value, 0)
-    place = minimum(maximum(place, 0), count - 1)
-    start = np.zeros(count, np.int64 if weights is None else value.dtype)
+    start = np.zeros(edges.shape[0] - 1, np.int64 if weights is None else value.dtype)
     found = index_add(start, place, value, index=(Slot(0),))
     if density:
         return divide(divide(found, diff(edges)), sum(found)), edges
     return found, edges
+
+
+@answers(np.histogramdd)
+def histogramdd(
+    sample: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+) -> tuple[Any, Any]:
+    points = operand(sample)
+    columns = points if points.ndim == 1 or isinstance(sample, (list, tuple)) else transpose(points)
+    columns = columns if columns.ndim == 2 else reshape(columns, (1, -1))
+    dimensions = columns.shape[0]
+    each = bins if is_sequence(bins) else (bins,) * dimensions
+    spans = (None,) * dimensions if range is None else range
+    edges = [histogram_bin_edges(columns[k], each[k], spans[k]) for k in builtins.range(dimensions)]
+    shape = tuple(e.shape[0] - 1 for e in edges)
+    place: Any = 0
+    inside: Any = True
+    for k in builtins.range(dimensions):
+        nth, within = _bins_of(columns[k], edges[k])
+        place, inside = place * shape[k] + nth, logical_and(inside, within)
+    value = where(inside, 1.0 if weights is None else as_dtype(ravel(weights), np.float64), 0.0)
+    found = reshape(index_add(np.zeros(math.prod(shape)), place, value, index=(Slot(0),)), shape)
+    if density:
+        total = sum(found)
+        for k, e in enumerate(edges):
+            found = divide(found, reshape(diff(e), (-1, *(1,) * (dimensions - 1 - k))))
+        found = divide(found, total)
+    return found, edges
+
+
+@answers(np.histogram2d)
+def histogram2d(
+    x: Any, y: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+) -> tuple[Any, Any, Any]:
+    x, y = operand(x), operand(y)
+    if x.shape != y.shape:
+        raise ValueError("x and y must have the same length.")
+    if is_sequence(bins) and len(bins) not in (1, 2):
+        bins = (bins, bins)  # one array of edges for both
+    found, edges = histogramdd((x, y), bins, range, density, weights)
+    return found, *edges
 
 
 @answers(np.unravel_index)

@@ -35,6 +35,7 @@ from tracegrad.ops.numpy_forms import (
     value,
     whole,
 )
+from tracegrad.ops.numpy_linalg import matmul, trace
 from tracegrad.ops.numpy_order import argsort, nonzero, searchsorted
 from tracegrad.ops.numpy_reduce import cumprod, cumsum, sum
 from tracegrad.ops.numpy_shape import (
@@ -343,13 +344,34 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     return p
 
 
+_LARGEST_BY_TRACES = 16
+
+
+def _characteristic(a: Any) -> Any:
+    """The characteristic polynomial by Faddeev and LeVerrier, which has a derivative where eigenvalues coincide."""
+    if a.ndim != 2 or a.shape[0] != a.shape[1] or not a.shape[0]:
+        raise ValueError("input must be 1d or non-empty square 2d array.")
+    n = a.shape[0]
+    if n > _LARGEST_BY_TRACES:
+        raise UnsupportedError(
+            f"`np.poly` is recorded for matrices of at most {_LARGEST_BY_TRACES} rows: by traces, which lose digits.",
+            None,
+            "give it the eigenvalues: np.poly(np.linalg.eigvals(a))",
+        )
+    coefficients: list[Any] = [np.ones((), a.dtype)]
+    product = a
+    for k in range(1, n + 1):
+        coefficients.append(divide(trace(product), -k))
+        if k < n:
+            product = matmul(a, product + coefficients[-1] * np.eye(n, dtype=a.dtype))
+    return stack(coefficients)
+
+
 @answers(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
     roots = atleast_1d(seq_of_zeros)
     if roots.ndim != 1:
-        raise UnsupportedError(
-            "`np.poly` is recorded for roots, not for a matrix.", None, "use np.linalg.det(x * np.eye(n) - a)"
-        )
+        return _characteristic(real(roots))
     found: Any = np.ones(1, roots.dtype)
     for k in range(roots.shape[0]):
         found = convolve(found, stack([np.ones((), roots.dtype), negative(roots[k])]))

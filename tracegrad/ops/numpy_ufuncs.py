@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ops import cumulate
-from tracegrad.ops.compare import equal, isnan, logical_or, where
+from tracegrad.ops.compare import equal, isnan, logical_or
+from tracegrad.ops.compare import where as choose
 from tracegrad.ops.index import getitem
 from tracegrad.ops.numpy_forms import (
     FUNCTIONS,
     as_dtype,
     axis_number,
+    axis_tuple,
     deliver,
     is_traced,
     known,
@@ -28,7 +30,15 @@ from tracegrad.ops.numpy_forms import (
     whole,
 )
 from tracegrad.ops.numpy_reduce import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
-from tracegrad.ops.numpy_shape import concatenate, expand_dims, reshape, stack, take_along_axis
+from tracegrad.ops.numpy_shape import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    moveaxis,
+    reshape,
+    stack,
+    take_along_axis,
+)
 from tracegrad.ops.op import Op
 
 _REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
@@ -63,29 +73,53 @@ def _reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, **key
         if dtype is not None:
             keywords["dtype"] = dtype
         return ours(a, axis=axis, **keywords)
-    keepdims, initial = keywords.pop("keepdims", False), keywords.pop("initial", np._NoValue)
+    return _one_by_one(ufunc, a if dtype is None else as_dtype(a, dtype), axis, **keywords)
+
+
+_IN_ANY_ORDER = {np.fmax, np.fmin, np.hypot, np.logaddexp, np.logaddexp2}
+_NOTHING: dict[np.ufunc, float] = {np.hypot: 0.0, np.logaddexp: -np.inf, np.logaddexp2: -np.inf}
+"""What a masked reduction without `initial` starts from."""
+
+
+def _one_by_one(
+    ufunc: np.ufunc,
+    a: Any,
+    axis: Any,
+    keepdims: bool = False,
+    initial: Any = np._NoValue,
+    where: Any = True,
+    **keywords: Any,
+) -> Any:
+    """A reduction as it is defined, along one axis, or along several brought together."""
     refuse_keywords(f"np.{ufunc.__name__}.reduce", keywords)
-    a = a if dtype is None else as_dtype(a, dtype)
-    if isinstance(axis, tuple) or axis is None:
-        if a.ndim > 1 and axis is not None and len(axis) > 1:
-            raise ValueError(
-                f"reduction operation '{ufunc.__name__}' is not reorderable, so at most one axis may be specified"
-            )
-        if a.ndim > 1 and axis is None:
-            raise ValueError(
-                f"reduction operation '{ufunc.__name__}' is not reorderable, so at most one axis may be specified"
-            )
-        axis = 0 if axis is None else axis[0]
-    if not a.ndim:
+    axes = axis_tuple(axis, a.ndim)
+    if len(axes) > 1 and ufunc not in _IN_ANY_ORDER:
+        raise ValueError(
+            f"reduction operation '{ufunc.__name__}' is not reorderable, so at most one axis may be specified"
+        )
+    if not axes:
         return a
-    k = axis_number(axis, a.ndim)
-    items = _items(a, k)
-    if initial is not np._NoValue and initial is not None:
-        items = [initial, *items]
-    if not items:
-        raise ValueError(f"zero-size array to reduction operation {ufunc.__name__} which has no identity")
-    found = functools.reduce(FUNCTIONS[ufunc], items)
-    return expand_dims(found, k) if keepdims else found
+    items = _items(_together(a, axes), 0)
+    masks = [True] * len(items) if where is True else _items(_together(broadcast_to(where, a.shape), axes), 0)
+    if initial is None or initial is np._NoValue:
+        initial = _NOTHING.get(ufunc) if where is not True or not items else None
+    found, start = initial, 0
+    if found is None:
+        if not items or where is not True:
+            raise ValueError(f"reduction operation '{ufunc.__name__}' has no identity")
+        found, start = items[0], 1
+    for item, mask in zip(items[start:], masks[start:], strict=True):
+        next_one = FUNCTIONS[ufunc](found, item)
+        found = next_one if mask is True else choose(mask, next_one, found)
+    return expand_dims(found, axes) if keepdims else found
+
+
+def _together(a: Any, axes: tuple[int, ...]) -> Any:
+    """The axes as one, in front."""
+    if len(axes) == 1:
+        return moveaxis(a, axes[0], 0)
+    moved = moveaxis(a, axes, tuple(range(len(axes))))
+    return reshape(moved, (-1, *moved.shape[len(axes) :]))
 
 
 def _items(a: Any, axis: int) -> list[Any]:
@@ -115,7 +149,7 @@ def _running(op: Op, a: Any, axis: int) -> Any:
     record = equal(a, op(a, axis=axis))
     if a.dtype.kind == "f":
         record = logical_or(record, isnan(a))
-    return take_along_axis(a, cumulate.running_max(where(record, number, 0), axis=axis), axis)
+    return take_along_axis(a, cumulate.running_max(choose(record, number, 0), axis=axis), axis)
 
 
 def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:

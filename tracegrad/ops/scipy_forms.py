@@ -101,15 +101,24 @@ def _told(given: Any) -> Any:
     return given.shape, given.dtype
 
 
+def _named(name: str) -> Any:
+    """What stands under a full name, `scipy.spatial.transform.Rotation.from_quat`."""
+    package, _, last = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(package), last)
+    except ModuleNotFoundError:  # a class
+        return getattr(_named(package), last)
+
+
 def refusing_as_scipy(name: str, ours: Callable[..., Any], first: bool = True) -> Callable[..., Any]:
     """Ours, which raises what SciPy's function of this name raises wherever that refuses the arguments.
 
     With `first` SciPy is asked before ours computes, once for each form of a call; otherwise where ours refuses.
     """
-    package, _, last = name.rpartition(".")
+    last = name.rpartition(".")[2]
 
     def theirs(*args: Any, **keywords: Any) -> Any:
-        return getattr(importlib.import_module(package), last)(*args, **keywords)
+        return _named(name)(*args, **keywords)
 
     of_arguments = refusing_as(theirs, ours)
 
@@ -179,9 +188,7 @@ def _or_theirs(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
             given = (*args, *keywords.values())
             if is_active(given) or any(map(callable, given)):
                 raise
-            package, _, last = name.rpartition(".")
-            theirs = getattr(importlib.import_module(package), last)
-            return theirs(*map(guarded, args), **{k: guarded(v) for k, v in keywords.items()})
+            return _named(name)(*map(guarded, args), **{k: guarded(v) for k, v in keywords.items()})
 
     return answer
 

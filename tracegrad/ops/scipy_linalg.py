@@ -6,6 +6,7 @@ A function that reads one triangle of a symmetric matrix has its derivative with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import promote
 from tracegrad.ops import decompositions, factorizations, linalg
 from tracegrad.ops import numpy_decompositions as of_numpy
-from tracegrad.ops.compare import isfinite
+from tracegrad.ops.compare import equal, isfinite, not_equal, where
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_choosing import block
+from tracegrad.ops.numpy_elementwise import allclose
 from tracegrad.ops.numpy_forms import as_dtype, is_traced, operand
 from tracegrad.ops.numpy_linalg import det, inv, kron, linalg_norm, matmul
 from tracegrad.ops.numpy_linalg import solve as solved
 from tracegrad.ops.numpy_reduce import all as all_true
+from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import concatenate, ravel, reshape, swapaxes, tril, triu
 from tracegrad.ops.scipy_forms import refuse, under
@@ -276,6 +279,32 @@ def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
         return swapaxes(solved(p, turned), -1, -2), p
     p = decompositions.sqrtm(matmul(a, turned))
     return solved(p, a), p
+
+
+# --- what a matrix looks like -----------------------------------------------------------------------------------------
+
+
+def _mirrors(turned: Callable[[Any], Any]) -> Callable[..., Any]:
+    def function(a: Any, atol: Any = None, rtol: Any = None) -> Any:
+        a = operand(a)
+        if atol is None and rtol is None:
+            return all_true(equal(a, turned(a)))
+        return allclose(a, turned(a), 0.0 if rtol is None else rtol, 0.0 if atol is None else atol)
+
+    return function
+
+
+under("scipy.linalg.issymmetric")(_mirrors(lambda a: swapaxes(a, -1, -2)))
+under("scipy.linalg.ishermitian")(_mirrors(linalg.adjoint))
+
+
+@under("scipy.linalg.bandwidth")
+def bandwidth(a: Any) -> tuple[Any, Any]:
+    """How many diagonals below and above the main one are in use."""
+    a = operand(a)
+    below = np.subtract.outer(np.arange(a.shape[0]), np.arange(a.shape[1]))
+    used = not_equal(a, 0)
+    return tuple(largest(where(used, np.maximum(away, 0), 0)) for away in (below, -below))
 
 
 # --- band matrices ----------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ import numpy as np
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops.numpy_forms import operand
 from tracegrad.ops.numpy_linalg import tensordot
-from tracegrad.ops.numpy_sampled import real
+from tracegrad.ops.numpy_reduce import prod
+from tracegrad.ops.numpy_sampled import poly, polyder, polyint, polyval, real
 from tracegrad.ops.numpy_shape import moveaxis
 from tracegrad.ops.scipy_forms import is_active, refuse, under
 
@@ -54,6 +55,63 @@ def krogh_interpolate(xi: Any, yi: Any, x: Any, der: Any = 0, axis: int = 0) -> 
         return _scipy("interpolate").krogh_interpolate(np.asarray(xi), unit, np.asarray(x), der)
 
     return _mapped("scipy.interpolate.krogh_interpolate", plain, yi, axis, xi, x)
+
+
+class Coefficients:
+    """What `lagrange` gives, a polynomial as `np.poly1d` has it: called, or read as its coefficients."""
+
+    def __init__(self, c: Any) -> None:
+        self.c = self.coef = self.coeffs = self.coefficients = c
+        self.order = self.o = c.shape[0] - 1
+
+    def __call__(self, x: Any) -> Any:
+        return polyval(self.c, x)
+
+    def deriv(self, m: int = 1) -> Coefficients:
+        return Coefficients(polyder(self.c, m))
+
+    def integ(self, m: int = 1, k: Any = 0) -> Coefficients:
+        return Coefficients(polyint(self.c, m, k))
+
+
+@under("scipy.interpolate.lagrange")
+def lagrange(x: Any, w: Any) -> Coefficients:
+    x, w = real(x), real(w)
+    total: Any = np.zeros(x.shape[0])
+    for j in range(x.shape[0]):
+        others = [k for k in range(x.shape[0]) if k != j]
+        total = total + w[j] / prod(x[j] - x[others]) * poly(x[others])
+    return Coefficients(total)
+
+
+class Krogh:
+    """`scipy.interpolate.KroghInterpolator` of traced values at known places."""
+
+    def __init__(self, xi: Any, yi: Any, axis: int = 0) -> None:
+        self.xi, self.yi, self.axis = xi, yi, axis
+
+    def __call__(self, x: Any) -> Any:
+        return krogh_interpolate(self.xi, self.yi, x, 0, self.axis)
+
+    def derivatives(self, x: Any, der: Any = None) -> Any:
+        """Of every order below `der`, the first axis."""
+
+        def plain(unit: Any) -> Any:
+            return _scipy("interpolate").KroghInterpolator(np.asarray(self.xi), unit).derivatives(x, der)
+
+        return _mapped("scipy.interpolate.KroghInterpolator", plain, self.yi, 0, self.xi, x)
+
+    def derivative(self, x: Any, der: int = 1) -> Any:
+        return self.derivatives(x, der + 1)[der]
+
+
+@under("scipy.interpolate.KroghInterpolator")
+def krogh(xi: Any, yi: Any, axis: int = 0) -> Krogh:
+    if axis:
+        raise UnsupportedError(
+            "`scipy.interpolate.KroghInterpolator` is recorded with axis=0.", None, "turn the values around"
+        )
+    return Krogh(xi, yi)
 
 
 @under("scipy.interpolate.griddata")
@@ -186,8 +244,6 @@ refuse(
     "scipy.interpolate.RectBivariateSpline",
     "scipy.interpolate.SmoothBivariateSpline",
     "scipy.interpolate.bisplrep",
-    "scipy.interpolate.KroghInterpolator",
-    "scipy.interpolate.lagrange",
     why="of traced values is made by compiled code that asks for plain arrays.",
     do="use CubicSpline, make_interp_spline, BarycentricInterpolator, RegularGridInterpolator or "
     "krogh_interpolate, which are recorded",
@@ -210,11 +266,6 @@ refuse(
     "scipy.signal.peak_widths",
     why="looks for places among the samples, which is not recorded.",
     do="find the places outside, or of tracegrad.stop_gradient(x) in plain code, and read the samples there",
-)
-refuse(
-    "scipy.signal.ss2tf",
-    why="writes coefficients into plain arrays.",
-    do="write it with np.poly, which is recorded",
 )
 refuse(
     "scipy.ndimage.median_filter",

@@ -1,4 +1,4 @@
-"""Distances between points under SciPy's signatures, and rotations, which are refused.
+"""Distances between points under SciPy's signatures.
 
 In: points as rows. Out: their distances, as a table (`cdist`), as the upper triangle of one (`pdist`), and one form
 from the other (`squareform`). A distance of 0 has derivative 0, as a norm has. Begin with `cdist`.
@@ -20,7 +20,7 @@ from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_reduce import sum as total_of
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import concatenate
-from tracegrad.ops.scipy_forms import SCIPY_FORMS, is_active, under
+from tracegrad.ops.scipy_forms import under
 
 
 def _minkowski(apart: Any, p: Any = 2) -> Any:
@@ -92,16 +92,3 @@ def squareform(X: Any, force: str = "no", checks: bool = True) -> Any:
     place = np.zeros((n, n), int)
     place[np.triu_indices(n, 1)] = np.arange(1, found.shape[0] + 1)
     return read(concatenate([np.zeros(1, found.dtype), found]), (place + place.T,))
-
-
-def _rotate(self: Any, vectors: Any, inverse: bool = False) -> Any:
-    if not is_active(vectors):
-        return self.seen.apply(np.asarray(vectors), inverse)
-    raise UnsupportedError(
-        "`scipy.spatial.transform.Rotation.apply` computes with plain arrays alone.",
-        None,
-        "multiply with its matrix, `vectors @ rotation.as_matrix().T`",
-    )
-
-
-SCIPY_FORMS["scipy.spatial.transform.Rotation.apply"] = _rotate

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import bessel, elementary, hypergeometric, incomplete, special  # noqa: F401 (they declare)
+from tracegrad.ops import (  # noqa: F401 (they declare)
+    bessel,
+    elementary,
+    faddeeva,
+    hypergeometric,
+    incomplete,
+    special,
+)
 from tracegrad.ops.compare import (
     absolute,
     equal,
@@ -26,6 +33,7 @@ from tracegrad.ops.compare import (
 )
 from tracegrad.ops.compare import sign as sign_of
 from tracegrad.ops.elementary import cos, exp, log, sin, tan
+from tracegrad.ops.families import astype
 from tracegrad.ops.incomplete import betainc, betaincc, gammainc, gammaincc
 from tracegrad.ops.numpy_elementwise import under_ufunc
 from tracegrad.ops.numpy_forms import answers, axis_tuple, known, operand, value
@@ -227,6 +235,17 @@ def cosdg(x: Any) -> Any:
 @under("tandg")
 def tandg(x: Any) -> Any:
     return tan(operand(x) * (np.pi / 180))
+
+
+def _lambertw(z: Any, k: Any = 0, tol: Any = 1e-8) -> Any:
+    if tol != 1e-8:
+        raise UnsupportedError(
+            "`scipy.special.lambertw` is recorded without its argument `tol`.", None, "leave it out"
+        )
+    return faddeeva.lambertw(astype(operand(z), dtype=np.dtype(np.complex128)), k)
+
+
+SPECIAL["scipy.special.lambertw"] = answers(name="scipy.special.lambertw")(_lambertw)
 
 
 def _spherical(op: Any) -> Callable[..., Any]:

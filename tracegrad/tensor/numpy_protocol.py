@@ -50,12 +50,13 @@ def public_name(function: Callable[..., Any]) -> str:
     parts = (getattr(function, "__module__", None) or "").split(".")
     if parts[0] != "scipy":
         return ""
+    cls, _, _ = getattr(function, "__qualname__", name).rpartition(".")  # of a static method
+    name = f"{cls}.{name}" if cls else name
     while parts:
         package = ".".join(parts)
-        if (
-            f"{package}.{name}" in SCIPY_FUNCTIONS
-            and getattr(sys.modules.get(package), name, None) is function
-        ):
+        holder = sys.modules.get(package)
+        holder = getattr(holder, cls, None) if cls else holder
+        if f"{package}.{name}" in SCIPY_FUNCTIONS and getattr(holder, function.__name__, None) is function:
             return f"{package}.{name}"
         parts.pop()
     return ""
