@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tracegrad as tg
 from tests.emit.item_programs import PROGRAMS, item, put
 from tests.emit.programs import Recorder, capture, joint, named, pair, while_
 from tracegrad.ad.loop import loop
@@ -270,3 +271,21 @@ def test_an_index_that_is_surely_inside_is_not_checked() -> None:
         assert "checked" not in text_of(index, 3)
     for index, limit in [(lambda k: k, 4), (lambda k: k + 1, 3), (lambda k: -2 - k, 3), (lambda k: k, None)]:
         assert "checked(" in text_of(index, limit)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_mask_is_read_and_written_without_checks(share: float) -> None:
+    def masked(x: Any) -> Any:
+        y = x * 1.0
+        chosen = y > 1.0 - share
+        y[chosen] *= 3.0
+        return np.sum(x[chosen] ** 2 * y[chosen]) + np.sum(y)
+
+    x = np.random.default_rng(4).uniform(0.0, 1.0, (3, 50))
+    native = tg.value_and_grad(masked, jit="native")
+    value, x_bar = native(x)
+    assert native.stats.compiles == 1
+    assert "checked" not in str(native.native_source)
+    true = x > 1.0 - share
+    np.testing.assert_allclose(value, masked(x), rtol=1e-13)
+    np.testing.assert_allclose(x_bar, np.where(true, 9.0 * x * x + 3.0, 1.0), rtol=1e-13)

@@ -12,9 +12,12 @@ from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType, array_type
 from tracegrad.ir.verify import verify
 from tracegrad.ops.contraction import einsum
+from tracegrad.ops.elementary import exp
+from tracegrad.ops.families import broadcast_to
 from tracegrad.ops.linalg import dot, matmul, outer
 from tracegrad.ops.op import Op
-from tracegrad.ops.shape import copy, reshape
+from tracegrad.ops.reduce import sum_
+from tracegrad.ops.shape import copy, reshape, transpose
 from tracegrad.ops.symbol import Builder
 from tracegrad.passes.pipeline import for_loops
 from tracegrad.passes.spell_out import spell_out
@@ -139,12 +142,24 @@ def test_small_contractions_are_sums_of_elements(subscripts: str, left: Any, rig
         ("ii,ij->j", ((90, 90), (90, 90))),
         ("ij,ij->", ((1, 3), (2, 3))),
         ("ibj,bjk->ibk", ((10, 3, 30), (3, 30, 20))),
-        ("ij->j", ((3, 4),)),
+        ("ii->i", ((3, 3),)),
         ("ij,jk->ik", ((0, 4), (4, 5))),
     ],
 )
 def test_other_contractions_stay(subscripts: str, shapes: Any) -> None:
     assert spelled(einsum, *shapes, subscripts=subscripts) == ["einsum"]
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "wanted"),
+    [("ijk->kij", ["transpose"]), ("ijk->kj", ["sum", "transpose"]), ("ijk->j", ["sum"])],
+)
+def test_a_contraction_of_one_array_is_its_sum_transposed(subscripts: str, wanted: list[str]) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4, 5))
+    trace = one_step(einsum, x, subscripts=subscripts)
+    spelled_out = spell_out(trace)
+    assert names(spelled_out) == wanted
+    np.testing.assert_allclose(interpret(spelled_out, [x])[0], np.einsum(subscripts, x), rtol=1e-14)
 
 
 def test_three_operands_are_contracted_in_the_cheapest_order() -> None:
@@ -170,3 +185,36 @@ def test_a_product_that_nobody_else_reads_is_not_copied() -> None:
     y = builder.input(ArrayType((30, 40), np.dtype(np.float64)), "y")
     z = x @ y
     assert "copy" in names(for_loops(builder.trace([x, y], [copy(z), z])))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize(("op", "shape"), [(transpose, (20, 30)), (broadcast_to, (30,))], ids=str)
+def test_what_a_loop_writes_is_not_copied(op: Op, shape: tuple[int, ...], flat: bool) -> None:
+    builder = Builder()
+    x = builder.input(ArrayType(shape, np.dtype(np.float64)), "x")
+    z = op(x, **({"axes": (1, 0)} if op is transpose else {"shape": (20, 30)}))
+    found = names(for_loops(builder.trace([x], [copy(reshape(z, shape=(600,)) if flat else z)])))
+    assert ("copy" in found) == (
+        flat and op is transpose
+    )  # of a matrix with one row that is the matrix itself
+
+
+def test_elements_of_transposed_arrays_are_computed_as_they_lie() -> None:
+    builder = Builder()
+    x, y = (builder.input(ArrayType((20, 30), np.dtype(np.float64)), n) for n in "xy")
+    turned = exp(transpose(x, axes=(1, 0)) * transpose(y, axes=(1, 0)) * 2.0)
+    trace = builder.trace([x, y], [sum_(turned, axis=(0, 1), keepdims=False), transpose(turned, axes=(1, 0))])
+    found = for_loops(trace)
+    assert "transpose" not in names(found)
+    values = np.random.default_rng(0).normal(size=(2, 20, 30))
+    for got, wanted in zip(interpret(found, values), interpret(trace, values), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-14)
+
+
+def test_two_results_that_become_one_step_have_memory_of_their_own() -> None:
+    builder = Builder()
+    x = builder.input(ArrayType((20, 30), np.dtype(np.float64)), "x")
+    one, other = exp(transpose(x, axes=(1, 0))), transpose(exp(x), axes=(1, 0))
+    found = for_loops(builder.trace([x], [one, copy(other)]))
+    assert names(found).count("exp") == 1
+    assert found.outputs[0] is not found.outputs[1]

@@ -22,12 +22,18 @@ def checked(k, length, axis):
 
 
 def true_places(mask, count):
-    """Where a flattened mask is true, which it is `count` times."""
+    """Where a flattened mask is true, which it is `count` times; zeros where it is not so often.
+
+    Each place is written, and counts where it is true: nobody can foretell which way an `if` would go.
+    """
     flat = np.ascontiguousarray(mask).reshape(mask.size)
     out = np.empty(count, np.int64)
     k = 0
     for i in range(flat.size):
-        if flat[i] and k < count:
-            out[k] = i
-            k += 1
+        if k == count:
+            break
+        out[k] = i
+        k += flat[i]
+    for i in range(k, count):
+        out[i] = 0
     return out

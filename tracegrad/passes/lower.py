@@ -107,6 +107,21 @@ def own_outputs(trace: Trace, n: int) -> Trace:
     )
 
 
+def no_output_twice(trace: Trace) -> Trace:
+    """Give an output that is another one as well memory of its own: what two steps made may have become one step."""
+    steps, outputs = list(trace.steps), list(trace.outputs)
+    for k, atom in enumerate(outputs):
+        if isinstance(atom, Var) and atom.shape and atom in outputs[:k]:
+            fresh = Var(atom.type, atom.name)
+            steps.append(Instr(copy, (atom,), (fresh,), {}, None))
+            outputs[k] = fresh
+    return (
+        trace
+        if len(steps) == len(trace.steps)
+        else replace(trace, steps=tuple(steps), outputs=tuple(outputs))
+    )
+
+
 def _roots_of(atom: Atom, roots: Mapping[Var, Roots]) -> Roots:
     return roots[atom] if isinstance(atom, Var) else frozenset([atom])
 

@@ -14,7 +14,7 @@ from tracegrad.passes.checkpoint import checkpointed
 from tracegrad.passes.cse import share
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
-from tracegrad.passes.lower import lower_branches, own_outputs
+from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify
 from tracegrad.passes.spell_out import spell_out
@@ -80,7 +80,7 @@ def for_loops(trace: Trace) -> Trace:
     written_out = unroll(trace)
     if written_out is not trace:
         trace = optimised(written_out)
-    return drop_unused(share(spell_out(trace)))
+    return no_output_twice(drop_unused(share(spell_out(trace))))
 
 
 def plan_value(trace: Trace, once: bool = False) -> Plan:

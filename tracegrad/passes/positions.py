@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Atom, Const, Instr, Var
+from tracegrad.ops.arithmetic import floor_divide, remainder
 from tracegrad.ops.families import astype
-from tracegrad.ops.index import Slot, getitem, index_arrays, inside, whole
+from tracegrad.ops.index import Slot, flatnonzero, getitem, index_arrays, inside, whole
 from tracegrad.passes.rewrite import Made, Term, expression
 
 _SURE = {"argsort", "argmax", "argmin"}
@@ -52,13 +53,27 @@ def _inside(index: Atom, length: int, axis: int, made: Made) -> Any:
         maker = made.get(index)
         if maker is not None and maker.op is inside:
             return index
-        if maker is not None and maker.op.name in _SURE and _range_of(maker) <= length:
+        until = _until(index, made)
+        if until is not None and until <= length:
             return index
     wide = index if index.dtype == np.intp else expression(astype, index, dtype=np.dtype(np.intp))
     return expression(inside, wide, length=length, axis=axis)
 
 
-def _range_of(maker: Instr) -> int:
-    """How many indices there are that a step may give."""
-    axis = maker.params["axis"]
-    return math.prod(maker.inputs[0].shape[k] for k in ([axis] if isinstance(axis, int) else axis))
+def _until(index: Atom, made: Made) -> int | None:
+    """All of the indices are from zero to below this; None where that is not known."""
+    maker = made.get(index) if isinstance(index, Var) else None
+    if maker is None:
+        return None
+    if maker.op.name in _SURE:
+        axis = maker.params["axis"]
+        return math.prod(maker.inputs[0].shape[k] for k in ([axis] if isinstance(axis, int) else axis))
+    if maker.op is flatnonzero:
+        return maker.inputs[0].type.size
+    by = maker.inputs[-1]
+    if maker.op not in (remainder, floor_divide) or not isinstance(by, Const) or by.shape or by.value <= 0:
+        return None
+    until, divisor = _until(maker.inputs[0], made), int(by.value)
+    if until is None:
+        return None
+    return min(until, divisor) if maker.op is remainder else -(-until // divisor)

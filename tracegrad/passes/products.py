@@ -15,6 +15,7 @@ from typing import Any
 from tracegrad.ir.trace import Instr, Var
 from tracegrad.ops.arithmetic import multiply
 from tracegrad.ops.contraction import einsum
+from tracegrad.ops.families import broadcast_to
 from tracegrad.ops.linalg import CALLED, dot, matmul
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import expand_dims, reshape, transpose
@@ -70,11 +71,11 @@ def outer_products(step: Instr, made: Made, counts: Counter[Var]) -> Term | None
 
 
 def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """copy(x @ y) -> x @ y, where nobody else reads it; so through a change of its shape"""
+    """copy(x @ y) -> x @ y, where nobody else reads it; so of what a loop writes, and through a change of its shape"""
     (x,) = step.inputs
     source: Any = x
-    while (inner := made.get(source)) is not None and counts[source] <= 1:
-        if inner.op in (matmul, dot):
+    while (inner := made.get(source)) is not None and counts[source] <= 1 and -1 not in source.shape:
+        if inner.op in (matmul, dot, broadcast_to) or (inner.op is transpose and source is x):
             return x
         if inner.op is not reshape:
             return None
@@ -86,7 +87,8 @@ def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 
 def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """einsum of two -> elements, or matmul of them as matrices, where the letters allow; of three, two and then one"""
+    """einsum of one -> its sum, transposed; of two -> elements, or matmul of them as matrices, where the letters allow;
+    of three, two and then one"""
     inputs, _, output = step.params["subscripts"].partition("->")
     terms = inputs.split(",")
     if not _is_real(step) or any(not a.type.size for a in step.inputs):
@@ -98,12 +100,25 @@ def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
         for letter, n in zip(term, x.shape, strict=True):
             if sizes.setdefault(letter, n) != n:
                 return None
+    if len(terms) == 1:
+        return _summed_and_turned(step.inputs[0], terms[0], output)
     if len(terms) == 3:
         return _in_two_steps(step.inputs, terms, output, sizes)
     if len(terms) != 2:
         return None
     found = _as_elements(step.inputs, terms, output, sizes)
     return _as_matrices(step.inputs, terms, output, sizes) if found is None else found
+
+
+def _summed_and_turned(x: Any, term: str, output: str) -> Term:
+    """`ijk->kj`: without the letters that are summed, in the order of the result."""
+    left = [a for a in term if a in output]
+    found = x
+    if len(left) < len(term):
+        found = expression(
+            sum_, x, axis=tuple(k for k, a in enumerate(term) if a not in output), keepdims=False
+        )
+    return expression(transpose, found, axes=tuple(map(left.index, output)))
 
 
 def _in_two_steps(

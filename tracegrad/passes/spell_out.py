@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ir.trace import Const, Instr, Trace, Var
+from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
 from tracegrad.ir.walk import map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, subtract
 from tracegrad.ops.compare import isfinite, where
@@ -22,10 +22,11 @@ from tracegrad.ops.families import astype, broadcast_to
 from tracegrad.ops.index import index_set, zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
-from tracegrad.ops.shape import reshape
+from tracegrad.ops.shape import reshape, transpose
 from tracegrad.passes.positions import checked_arrays
 from tracegrad.passes.products import contraction, matrices, needless_copy, outer_products
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
+from tracegrad.passes.structure import identity_transpose
 
 MANY = 32  # arrays beside each other that are a loop each
 
@@ -44,7 +45,32 @@ def spell_out(trace: Trace) -> Trace:
 
 
 def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
+    if op.family == "elementwise" and transpose in heads:
+        return (*_RULES.get(op.name, ()), _turned_later)
     return _RULES.get(op.name, ())
+
+
+def _turned_later(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """exp(transpose(x)) -> transpose(exp(x)), so for several arrays with the same axes: loops read them as they lie"""
+    inputs: list[Atom] = []
+    axes = None
+    for a in step.inputs:
+        if a.shape:
+            maker = made.get(a) if isinstance(a, Var) else None
+            if maker is None or maker.op is not transpose or axes not in (None, maker.params["axes"]):
+                return None
+            axes, a = maker.params["axes"], maker.inputs[0]
+        inputs.append(a)
+    return expression(transpose, expression(step.op, *inputs, **step.params), axes=axes)
+
+
+def _sum_of_turned(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """sum(transpose(x)) over all axes -> sum(x)"""
+    x = step.inputs[0]
+    maker = made.get(x) if isinstance(x, Var) else None
+    if maker is None or maker.op is not transpose or len(step.params["axis"]) != len(x.shape):
+        return None
+    return expression(step.op, maker.inputs[0], **step.params)
 
 
 def _reduction(spelled: Callable[[Any, dict[str, Any], int, Instr], Term | None]) -> tuple[Rule, ...]:
@@ -129,6 +155,8 @@ def _side_by_side(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 _RULES: dict[str, tuple[Rule, ...]] = {
     "mean": _reduction(_mean),
+    "sum": (_sum_of_turned,),
+    "transpose": (identity_transpose,),
     "norm": _reduction(_norm),
     "var": _reduction(_variance),
     "std": _reduction(_deviation),
