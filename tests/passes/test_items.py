@@ -103,9 +103,14 @@ RULES = [
         "b = sum(m, axis=(1,), keepdims=False); b",
     ),
     ("s = broadcast_to(v, shape=(1, 3)); b = getitem(s, index=(0,)); b", "v"),
+    (
+        "b = index_set(v, x, index=(1,)); c = getitem(b, index=(2,)); b, c",
+        "b = index_set(v, x, index=(1,)); c = getitem(v, index=(2,)); b, c",
+    ),
 ]
 
 STAYS = [
+    "a = negative(v); b = index_set(a, x, index=(1,)); c = getitem(b, index=(2,)); b, c",
     "s = sum_to(m, shape=(2, 1)); b = getitem(s, index=(slice(None, None, None), 0)); b, s",
     "b = index_add(w, x, index=(None,)); b",
     "a = getitem(v, 7, index=(Slot(0),)); a",  # out of bounds: an error when it runs

@@ -32,7 +32,7 @@ from tracegrad.ops.op import read_only
 def write_in_place(block: Block, memory: Memory, groups: Groups) -> None:
     """Decide for every write in a block, in the order of the text."""
     for write, loops in _loops_around(block, ()):
-        if not _fits(write, memory) and not _fits_after_copy(write, loops, memory):
+        if not _fits(write, memory, groups) and not _fits_after_copy(write, loops, memory, groups):
             memory.change({write.output: []})
             continue
         if not write.loop:  # all operands are read before the place is written
@@ -45,7 +45,7 @@ def write_in_place(block: Block, memory: Memory, groups: Groups) -> None:
             memory.change({write.output: []})
 
 
-def _fits(write: Write, memory: Memory) -> bool:
+def _fits(write: Write, memory: Memory, groups: Groups) -> bool:
     """Whether the source's memory is ours, and nothing that is needed afterwards may share it; small views that do are
     made copies."""
     source = write.source
@@ -57,7 +57,7 @@ def _fits(write: Write, memory: Memory) -> bool:
     sharing = memory.shared_after(write, owners)
     if not sharing:
         return True
-    views = {v for value in sharing for v in memory.upstream(value) if _is_small_view(v, source)}
+    views = _views_between(source, sharing, memory, groups)
     if not views:
         return False
     before = {v: memory.sources[v] for v in views}
@@ -71,6 +71,24 @@ def _fits(write: Write, memory: Memory) -> bool:
     return True
 
 
+def _views_between(array: Value, sharing: Iterable[Value], memory: Memory, groups: Groups) -> set[Value]:
+    """The small views through which values may share an array's memory; none where one shares it without."""
+    views: set[Value] = set()
+    seen, waiting = set(sharing), [*sharing]
+    while waiting:
+        value = waiting.pop()
+        if groups.joined(value, array):
+            return set()
+        if _is_small_view(value, array):
+            views.add(value)
+            continue
+        for source in memory.sources.get(value, ()):
+            if isinstance(source, Value) and source not in seen:
+                seen.add(source)
+                waiting.append(source)
+    return views
+
+
 def _is_small_view(value: Value, array: Value) -> bool:
     """`x[k]` of a matrix that is written: it is better copied than the matrix."""
     maker = value.maker
@@ -81,10 +99,10 @@ def _is_small_view(value: Value, array: Value) -> bool:
     return 2 * value.type.size <= array.type.size
 
 
-def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: Memory) -> bool:
+def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: Memory, groups: Groups) -> bool:
     """Whether it fits once a loop around it starts with a copy: the outermost loop that will do."""
     return isinstance(write.source, Value) and after_copy(
-        write.source, loops, memory, lambda: _fits(write, memory)
+        write.source, loops, memory, lambda: _fits(write, memory, groups)
     )
 
 
@@ -126,7 +144,7 @@ class Memory:
     def __init__(self, inputs: Sequence[Value], nodes: Sequence[Node]) -> None:
         self.sources = _sources(nodes)
         made = (v for n in nodes for v in _made(n))
-        self.values = [v for v in (*inputs, *made) if v.type.shape]
+        self.values = [v for v in (*inputs, *made) if v.type.shape and v.expression is None]
         self._all = {*self.values, *self.sources}
         self._handed: dict[Value | None, dict[Value, None]] = {}  # to which values one hands its memory
         for value, given in self.sources.items():

@@ -14,7 +14,7 @@ from typing import Any
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ops.arithmetic import add
 from tracegrad.ops.families import broadcast_to, sum_to
-from tracegrad.ops.index import Slot, getitem, index_add, index_set, whole
+from tracegrad.ops.index import Slot, getitem, index_add, index_set, whole, zeros
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import stack
 from tracegrad.passes.rewrite import Made, Rule, Term, constant_key, expression
@@ -183,7 +183,10 @@ def read_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | Non
 
 
 def read_after_write(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """index_set(a, i, v)[i] -> v; index_set(a, i, v)[j] -> a[j] where i and j are apart, past several such writes"""
+    """index_set(a, i, v)[i] -> v; index_set(a, i, v)[j] -> a[j] where i and j are apart, past several such writes
+
+    An array that was computed is not read past the writes into it: it would be kept beside them, in a copy.
+    """
     array, index = step.inputs[0], step.params["index"]
     place = _place(step)
     for _ in range(_LONG):
@@ -201,7 +204,8 @@ def read_after_write(step: Instr, made: Made, counts: Counter[Var]) -> Term | No
         array = writer.inputs[0]
     else:
         return None
-    return None if array is step.inputs[0] else expression(getitem, array, index=index)
+    there = array not in made or _made_by(array, made, zeros, stack, broadcast_to) is not None
+    return expression(getitem, array, index=index) if there and array is not step.inputs[0] else None
 
 
 def read_of_stack(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
