@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
+import warnings
+
 import numpy as np
 import pytest
 
 import tracegrad as tg
-from tests.programs import strangers, strangers_more
+from tests.programs import strangers, strangers_idioms, strangers_more
 from tracegrad.ir.verify import verify
 
-PROGRAMS = [*strangers.PROGRAMS, *strangers_more.PROGRAMS]
+PROGRAMS = [
+    *strangers.PROGRAMS,
+    *strangers_more.PROGRAMS,
+    *strangers_idioms.PROGRAMS,
+    *strangers_idioms.ON_THE_TAPE,
+]
 OF_NINE = {"ising_energy", "pagerank"}
 COMPILED = {  # of all that compile, those that take a tenth or two of a second
     "arma",
+    "clipped_numbers",
     "edit_like",
     "fdtd",
     "garch",
@@ -64,3 +73,31 @@ def test_compiled_value_and_gradient(program):
     assert found == pytest.approx(slopes, rel=1e-5, abs=2e-6 * max(1.0, np.abs(slopes).max()))
     for layout in (np.repeat(x, 2)[::2], x[::-1].copy()[::-1]):
         assert gradient(layout)[1] == pytest.approx(found, rel=1e-12)
+
+
+@pytest.mark.parametrize("program", strangers_idioms.PROGRAMS, ids=lambda program: program.__name__)
+def test_what_only_tells_somebody_something_is_no_obstacle(program):
+    gradient = tg.grad(program, jit="python")
+    gradient(drawn(program)[0])
+    assert [e.text for e in gradient.events if e.kind == "tape"] == []
+
+
+def test_a_warning_is_one_of_the_users_line():
+    def f(x):
+        warnings.warn("mind the gap", stacklevel=1)
+        return x * x
+
+    with pytest.warns(UserWarning, match="mind the gap") as caught:
+        assert tg.grad(f, jit="python")(3.0) == 6.0
+    assert (caught[0].filename, caught[0].lineno) == (__file__, f.__code__.co_firstlineno + 1)
+
+
+def test_a_clock_is_asked_at_each_call():
+    def f(x):
+        return x * time.perf_counter()
+
+    f = tg.grad(f, jit="python")
+    before = time.perf_counter()
+    asked = [f(1.0) for _ in range(3)]
+    assert before <= asked[0] < asked[1] < asked[2] <= time.perf_counter()
+    assert f.stats.captures == 1

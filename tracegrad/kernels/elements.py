@@ -17,6 +17,11 @@ def chosen(condition, x, y):
     return x if condition else y
 
 
+def clipped(x, low, high):
+    """`np.clip` of a number, which Numba has for arrays alone."""
+    return np.minimum(np.maximum(x, low), high)
+
+
 def step_at_zero(x, middle):
     """`np.heaviside`."""
     if x == 0.0:

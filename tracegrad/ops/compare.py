@@ -244,9 +244,11 @@ clip: Op = selecting(
     _clip_share,
     promote,
     edge="at a bound all goes to the array",
-    native=lambda instr: bool(instr.inputs[0].shape or not instr.outputs[0].shape),
+    native=lambda instr: bool(instr.inputs[0].shape) if instr.outputs[0].shape else (kernels.clipped,),
     sample=(
         case((4,), -0.5, 0.7),
+        case((), -0.5, 0.7),
+        case((), 0, 1),
         case((2, 3), (3,), np.array([[1.5], [0.9]])),
         case((), -1.0, (2,)),
         case(np.array([0.2, 0.5, 3.0]), -0.5, (3,)),

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import ufunc_dtype
 from tracegrad.ops import bessel, families
 from tracegrad.ops import compare as c
@@ -83,12 +82,10 @@ for _op in list(REGISTRY.values()):
 
 @answers(np.where)
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        return FUNCTIONS[np.nonzero](condition)
     if x is None or y is None:
-        raise UnsupportedError(
-            "`np.where` with a condition alone gives as many indices as there are true values, which is not known.",
-            None,
-            "np.where(condition, x, y), or take the indices of values that are not traced",
-        )
+        raise ValueError("either both or neither of x and y should be given")
     return c.where(value(condition), value(x), value(y))
 
 

@@ -119,6 +119,11 @@ class Expressions(ast.NodeTransformer):
             ast.keyword(arg=k.arg, value=self.visit(k.value) if k.arg else self._whole(k.value))
             for k in node.keywords
         ]
+        of_text = isinstance(node.func, ast.Attribute) and _is_text(node.func.value)
+        if self.showing and (called in ("str", "repr") or (called == "format" and of_text)):
+            args = [placed(self._mark("shown", a), a) if not isinstance(a, ast.Starred) else a for a in args]
+            for keyword in keywords:
+                keyword.value = placed(self._mark("shown", keyword.value), node)
         self.showing = showing
         alone = (
             isinstance(node.func, ast.Name)
@@ -158,6 +163,8 @@ class Expressions(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         left, right = self.visit(node.left), self.visit(node.right)
+        if self.showing and isinstance(node.op, ast.Mod) and _is_text(node.left):
+            right = self._mark("shown", right)
         return placed(self._mark("binary", ast.Constant(value=type(node.op).__name__), left, right), node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
@@ -352,6 +359,10 @@ def placed(made: Any, node: Any) -> Any:
             new.col_offset = new.end_col_offset = node.col_offset
         todo.extend(ast.iter_child_nodes(new))
     return made
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _is_flag(node: ast.expr) -> bool:

@@ -1,8 +1,8 @@
 """Random numbers: a draw is an input that is drawn anew at each call, in the order of the run.
 
-In: calls of `np.random`, of generators, of `random`, as the function makes them. Out: values the capture computes with,
-and a `Draw` for each call, which says how it is made again (`redraw.py`). A generator made inside with a constant seed
-gives constants. What cannot be made again makes the run not repeatable. Begin with `Draws.call`.
+In: calls of `np.random`, of generators, of `random`, as the function makes them, and of clocks. Out: values the capture
+computes with, and a `Draw` for each call, which says how it is made again (`redraw.py`). A generator made inside with a
+constant seed gives constants. What cannot be made again makes the run not repeatable. Begin with `Draws.call`.
 
 Choosing from values draws their places: `rng.choice(a)` is `a[rng.choice(len(a))]`, bit for bit.
 """
@@ -10,6 +10,7 @@ Choosing from values draws their places: `rng.choice(a)` is `a[rng.choice(len(a)
 from __future__ import annotations
 
 import random
+import time
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ _MAKERS = {
     np.random.default_rng, np.random.Generator, np.random.RandomState, np.random.SeedSequence, np.random.PCG64,
     np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64, random.Random,
 }  # fmt: skip
+_CLOCKS = {"time", "perf_counter", "monotonic", "process_time", "thread_time"}
 _GLOBAL: Any = np.random.mtrand._rand
 _SHUFFLES = {"shuffle", "permutation", "choice", "permuted", "sample", "choices"}
 Plain = (float, int, str, bytes, bool, type(None), np.generic, np.dtype, type, range)
@@ -60,6 +62,9 @@ class Draws:
             owner = function.__self__
             if isinstance(owner, GENERATORS):
                 return self._of_generator(owner, function.__name__, args, keywords)
+            if owner is time and function.__name__ in _CLOCKS:
+                self.recording.structures.fail(f"`{function.__name__}` asks a clock, and the next step later")
+                return self._drawn(time, time, function.__name__, args, keywords)
         elif isinstance(function, (type, type(np.random.default_rng))) and function in _MAKERS:
             return self._making(function, args, keywords)
         return MISSING

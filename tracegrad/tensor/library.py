@@ -17,7 +17,7 @@ from tracegrad.ops import special
 from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS
 
 _ARRAY_API_EXTRA = "scipy._lib.array_api_extra._lib._funcs"
-_LIBRARIES = ("statistics", "scipy._lib._array_api")
+_LIBRARIES = ("statistics", "copy", "scipy._lib._array_api")
 _COMPAT = (
     "array_api_compat.common._helpers",
     "array_api_compat.numpy.linalg",
@@ -36,6 +36,11 @@ def answer(function: Any, stand_ins: Any) -> Callable[..., Any] | None:
     if module == "statistics":
         exact = _STATISTICS.get(function.__name__)
         return None if exact is None else functools.partial(_numbers, function, exact, stand_ins)
+    if module == "copy" and function.__name__ in ("copy", "deepcopy"):
+        return function  # by the special methods that traced values have for it
+    if module == "_bisect" and function.__name__.startswith("bisect"):
+        side = "left" if function.__name__ == "bisect_left" else "right"
+        return functools.partial(_bisect, function, side, stand_ins)
     if module in ("math", "cmath"):
         closed = (_MATH if module == "math" else _CMATH).get(function.__name__)
         return None if closed is None else functools.partial(_numbers, function, closed, stand_ins)
@@ -90,6 +95,24 @@ def _numbers(
         return function(*args, **keywords)
     found = ours(*(stand_ins.asarray(a) for a in args), **keywords)
     return tuple(map(stand_ins.weak, found)) if isinstance(found, tuple) else stand_ins.weak(found)
+
+
+def _bisect(
+    function: Callable[..., Any],
+    side: Any,
+    stand_ins: Any,
+    a: Any,
+    x: Any,
+    lo: int = 0,
+    hi: int | None = None,
+    **keywords: Any,
+) -> Any:
+    """A place in a sorted list of numbers."""
+    if keywords or not stand_ins.any_traced((a, x)) or any(isinstance(v, (list, tuple, str)) for v in a):
+        return function(a, x, lo, hi, **keywords)
+    if lo < 0:
+        raise ValueError("lo must be non-negative")
+    return stand_ins.weak(FUNCTIONS[np.searchsorted](stand_ins.asarray(a[lo:hi]), x, side) + lo)
 
 
 def _mean(data: Any) -> Any:

@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -168,6 +169,8 @@ class Lookups:
     def entered(self, manager: Any) -> Any:
         """What a `with` enters."""
         kind = type(manager)
+        if kind is warnings.catch_warnings and not manager._record:
+            return manager
         own = self.own_member(kind, "__enter__") or self.own_member(kind, "__exit__")
         if own is not None or (self.reads.path_of(manager) is not None and kind not in LOCKS):
             self.recording.not_repeatable(

@@ -59,6 +59,7 @@ from tracegrad.tensor.numpy_protocol import spelling, unsupported
 from tracegrad.tensor.outside import CONTAINERS, Reads, Unread
 from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, MISSING
 from tracegrad.tensor.sequences import LATER, Sequences
+from tracegrad.tensor.showing import show, shows
 from tracegrad.tensor.special_methods import BY_NAME, WITHOUT_PARTS, Operators
 from tracegrad.tensor.standins import StandIns, is_traced
 from tracegrad.tensor.stores import Stores
@@ -229,6 +230,9 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             owner, ours = method
             args = tuple(map(self.whole, args))
             return strong(ours(Seen(self, owner), *args, **keywords))
+        if shows(function):
+            self.structures.showing()
+            return show(function, map(self.whole, args), keywords, self.recording.location())
         drawn = self.session.draws.call(function, args, keywords)
         if drawn is not MISSING:
             return drawn
@@ -294,6 +298,7 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             args = tuple(self._run_over(function, place, a) for place, a in enumerate(args))
         elif function is reversed:
             args = tuple(map(self.whole, args))
+        themselves = args, keywords
         args = tuple(self.reads.contents(a, objects) for a in args)
         if keywords:
             keywords = {k: self.reads.contents(v, objects) for k, v in keywords.items()}
@@ -306,8 +311,10 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             return stand_in(*args, **keywords)
         if traced and is_written_in_python(function):
             return self._of_package(function, function.__wrapped__, args, keywords)
-        self._judge(function, keywords)
-        result = function(*args, **keywords)
+        if self._is_known(function, keywords):
+            result = function(*args, **keywords)
+        else:  # it may write what it is given
+            result = function(*map(view, themselves[0]), **{k: view(v) for k, v in themselves[1].items()})
         if (
             type(result) is np.ndarray
             and not is_traced(result)
@@ -414,40 +421,42 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             )
         return value
 
-    def _judge(self, function: Any, keywords: Mapping[str, Any]) -> None:
-        """Make the run not repeatable when calling `function` again could do something else."""
+    def _is_known(self, function: Any, keywords: Mapping[str, Any]) -> bool:
+        """Whether calling `function` again does the same; the run is not repeatable if not."""
         module = module_of(function)
         owner = getattr(function, "__self__", None)
         if is_traced(owner):
-            return
+            return True
         if type(function).__module__.startswith("tracegrad") or module.startswith("tracegrad"):
             self.reads.pin(function)  # what an object of ours computes, another of its class does not
             self.reads.pin(owner)
-            return
+            return True
         name = getattr(function, "__name__", type(function).__name__)
         if owner is not None and not isinstance(owner, types.ModuleType):
             if name in MUTATORS:
                 what = f"`{name}` changes a {type(owner).__name__} that outlives the"
                 if self.reads.path_of(owner) is not None:
                     self.recording.not_repeatable(f"{what} call")
-                elif name == "append" and type(owner) is list:
+                    return False
+                if name == "append" and type(owner) is list:
                     self.structures.appending(owner, f"{what} block")
                 else:
                     self.structures.changing(owner, f"{what} block")
-                return
+                return True
             written = isinstance(function, types.MethodType) and self.reads.path_of(owner) is not None
             if isinstance(owner, (list, tuple, dict, set, frozenset)) and not written:
-                return  # a method in Python, of a class made of these, looks at more than what was read
+                return True  # a method in Python, of a class made of these, looks at more than what was read
             if isinstance(owner, (np.ndarray, type, *BY_VALUE)):
-                return
+                return True
             if isinstance(owner, np.ufunc) and name != "at" and is_pure(owner, "numpy"):
-                return
+                return True
         elif isinstance(function, type):
             raising = function is np.errstate and not {"raise", "call"}.isdisjoint(keywords.values())
             if not has_own_making(function) and not raising:
-                return
+                return True
         elif module.split(".")[0] in PURE and is_pure(function, module):
             held = function if owner is None else owner
             if self.reads.path_of(held) is None or isinstance(held, BY_IDENTITY):
-                return
+                return True
         self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
+        return False

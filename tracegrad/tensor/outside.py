@@ -9,6 +9,7 @@ is not repeatable. In: objects, as the clone meets them. Out: `Read`s. Begin wit
 from __future__ import annotations
 
 import collections
+import operator
 import random
 import types
 from collections.abc import Hashable
@@ -262,13 +263,14 @@ class Reads:
         return value
 
     def _made_inside(self, value: Any, objects: str) -> Any:
-        """A container made inside, for code that looks into it."""
+        """A container made inside, for code that looks into it: itself, unless there is one from outside in it."""
         items = value.values() if type(value) is dict else value
         if all(isinstance(v, (Operators, *_PLAIN)) for v in items):
             return value
-        if type(value) is dict:
-            return {k: self.contents(v, objects) for k, v in value.items()}
-        return type(value)([self.contents(v, objects) for v in value])
+        read = [self.contents(v, objects) for v in items]
+        if all(map(operator.is_, read, items)):
+            return value
+        return dict(zip(value, read, strict=True)) if type(value) is dict else type(value)(read)
 
     def _object(self, value: Any, objects: str) -> None:
         kind = type(value)

@@ -290,7 +290,7 @@ class Sequences:
 
     def table(self, value: Any) -> Items | None:
         """The table of a list that is read at a traced index: made outside the loops that read it."""
-        if value and hasattr(value[-1], "item_of"):
+        if value and hasattr(value[-1], "item_of") and _are_alike(value):
             return Stacked(self.recording, value)
         known = self._tables.get(id(value))
         if known is not None and known[0] is value and len(known[1]) == len(value):
@@ -388,6 +388,17 @@ class Sequences:
 
 def _is_number(item: Any) -> bool:
     return not item.shape if is_traced(item) else isinstance(item, (float, int, complex, np.generic))
+
+
+def _are_alike(items: Sequence[Any]) -> bool:
+    """Whether these are numbers, or arrays, of one shape."""
+    shape = items[-1].shape
+    return all(
+        item.shape == shape
+        if is_traced(item) or isinstance(item, np.ndarray)
+        else not shape and _is_number(item)
+        for item in items
+    )
 
 
 def _leaves(value: Any) -> list[Any]:

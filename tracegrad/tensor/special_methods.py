@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad import tree
-from tracegrad.containers import is_container
 from tracegrad.ops import arithmetic as a
 from tracegrad.ops import compare as c
 from tracegrad.ops import linalg
 from tracegrad.tensor.callables import is_of_package, may_clone
 from tracegrad.tensor.outside import CONTAINERS
 from tracegrad.tensor.reads import MISSING
+from tracegrad.tensor.showing import plain
 from tracegrad.tensor.standins import is_traced
 from tracegrad.tensor.traced import LoopItem, TracedArray
 
@@ -92,7 +91,8 @@ _SPECIAL = {
     hash: "__hash__",
 }
 _STORES = {setattr, operator.setitem}
-BY_NAME = {getattr, hasattr, vars, print, *_SPECIAL, *_STORES}
+BY_NAME = {getattr, hasattr, vars, *_SPECIAL, *_STORES}
+_OF_CLASSES = {"__class__", "__dict__", "__name__", "__qualname__", "__mro__", "__bases__"}
 
 
 def _never_equal(left: Any, right: Any) -> bool:
@@ -139,11 +139,16 @@ class Operators:
         return self.reads.contents(value, "parts" if isinstance(value, CONTAINERS) else "whole")
 
     def shown(self, value: Any) -> Any:
-        """A value that is only shown: what is printed is no part of the program."""
-        if is_container(type(value)):
-            leaves, structure = tree.flatten(value)
-            return tree.unflatten(structure, [np.array(x.value) if is_traced(x) else x for x in leaves])
-        return value.value if is_traced(value) else value
+        """A value that is only shown."""
+        return plain(value)
+
+    def text_of(self, value: Any) -> Any:
+        """A value that becomes part of a text: of a traced number a guard."""
+        if type(value) is tuple:
+            return tuple(map(self.text_of, value))
+        if type(value) is dict:
+            return {k: self.text_of(v) for k, v in value.items()}
+        return self.recording.text(value) if is_traced(value) else value
 
     def own_member(self, kind: type, name: str) -> Any:
         """A function that the user's class defines in Python, or None; a guard that it stays so."""
@@ -173,7 +178,7 @@ class Operators:
         """
         if type(value) is super:
             return self._above(value, name)
-        if name == "__class__":
+        if name in _OF_CLASSES:
             return MISSING  # asked of the class, it is the class's own
         kind = type(value)
         found = getattr(kind, name, MISSING)
@@ -212,7 +217,9 @@ class Operators:
 
     def binary(self, operator_name: str, left: Any, right: Any) -> Any:
         """`left + right` and its kind."""
-        plain, name = BINARY[operator_name]
+        compute, name = BINARY[operator_name]
+        if type(left) is str and operator_name == "Mod":
+            return left % self.text_of(self.whole(right))
         if type(left) not in WITHOUT_PARTS or type(right) not in WITHOUT_PARTS:
             own = self.own_method(left, f"__{name}__")
             if own is not None:
@@ -235,30 +242,30 @@ class Operators:
             left, right = self.adopted(self.whole(left)), self.adopted(self.whole(right))
             if isinstance(left, decimal.Decimal) or isinstance(right, decimal.Decimal):
                 self.recording.not_repeatable("computes with decimal numbers, to a precision set outside")
-        return plain(left, right)
+        return compute(left, right)
 
     def unary(self, operator_name: str, value: Any) -> Any:
         """`-value` and its kind."""
-        plain, name = UNARY[operator_name]
+        compute, name = UNARY[operator_name]
         own = self.own_method(value, name)
-        return plain(self.whole(value)) if own is None else own(value)
+        return compute(self.whole(value)) if own is None else own(value)
 
     def compare(self, operator_name: str, left: Any, right: Any) -> Any:
         """`left < right` and its kind."""
-        plain, name = COMPARE[operator_name]
+        compute, name = COMPARE[operator_name]
         if name in ("__eq__", "__ne__") and (_never_equal(left, right) or _never_equal(right, left)):
             return name == "__ne__"
         if type(left) in WITHOUT_PARTS and type(right) in WITHOUT_PARTS and not name.startswith("is"):
-            return plain(left, right)
+            return compute(left, right)
         if name.startswith("is"):
             if is_traced(left) and isinstance(right, bool) and left.weak and left.dtype.kind == "b":
-                return plain(self.recording.truth(left), right)
+                return compute(self.recording.truth(left), right)
             self.reads.pin(left)
             self.reads.pin(right)
             if is_traced(left) and is_traced(right) and left is not right:
                 self.recording.not_repeatable("asks whether two arrays are one object")
-                return plain(left.value, right.value)
-            return plain(left, right)
+                return compute(left.value, right.value)
+            return compute(left, right)
         if name in ("in", "not in"):
             own = self.own_method(right, "__contains__")
             if own is not None:
@@ -266,7 +273,7 @@ class Operators:
             if type(left) is str and type(right) is dict and self.reads.path_of(right) is not None:
                 return self._has_item(right, left) is (name == "in")
             left = self.reads.contents(left, "same")
-            return plain(left, self.reads.contents(self.iterate(right), "same"))
+            return compute(left, self.reads.contents(self.iterate(right), "same"))
         own = self.own_method(left, name)
         if own is not None:
             result = own(left, right)
@@ -275,8 +282,8 @@ class Operators:
         if name in ("__eq__", "__ne__") and _is_by_identity(left) and _is_by_identity(right):
             self.reads.pin(left)
             self.reads.pin(right)
-            return plain(left, right)
-        return plain(self.adopted(self.whole(left)), self.adopted(self.whole(right)))
+            return compute(left, right)
+        return compute(self.adopted(self.whole(left)), self.adopted(self.whole(right)))
 
     def _has_item(self, table: dict[str, Any], key: str) -> bool:
         """Whether a dict from outside has this name: a guard on what stands under it, not on all other names."""
@@ -328,10 +335,6 @@ class Operators:
             return self._has(value, args[1])
         if function is vars and len(args) == 1:
             return self.attr(value, "__dict__")
-        if function is print:
-            self.recording.structures.showing()
-            print(*map(self.shown, args))
-            return None
         if function is len and len(args) == 1 and type(value) in CONTAINERS:
             return self.reads.length(value)
         if function in _SPECIAL and len(args) == 1:
