@@ -321,7 +321,6 @@ def test_scipy_functions_by_name(name):
     [
         (np.divmod, (M, 2.0), {"where": M > 0.5}, "where"),
         (np.ravel, (M,), {"order": "K"}, "order"),
-        (np.where, (V > 0.5,), {}, "condition"),
         (np.pad, (V, 1), {"mode": lambda *_: None}, "mode"),
     ],
 )
