@@ -48,10 +48,18 @@ def matrices(a, b):
     return np.sum(scipy.linalg.expm(0.1 * a) @ b) + np.sum(np.abs(np.linalg.eigvals(a)))
 
 
+def vectors(a, b):
+    values, turned = np.linalg.eigh(a @ a.T)
+    left, sizes, right = np.linalg.svd(a)
+    q, r = np.linalg.qr(a)
+    found = turned * turned + left * left @ right * right + q @ q * r + np.linalg.pinv(a)
+    return np.sum(found @ b * values * sizes) * np.linalg.det(a) + np.linalg.slogdet(a)[1]
+
+
 def main() -> None:
     """Say what each answered, and what it took."""
     found = {}
-    for function in (solve, cholesky, product, special, called_out, matrices):
+    for function in (solve, cholesky, product, special, called_out, matrices, vectors):
         gradient = tg.value_and_grad(function, (0, 1), jit="native")
         value, bars = gradient(A, B)
         stats = gradient.stats

@@ -41,7 +41,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [process(cache, threads) for threads in ("1", "1", "2")]
 
 
-@pytest.mark.parametrize("name", ["solve", "cholesky", "product", "special", "called_out", "matrices"])
+@pytest.mark.parametrize(
+    "name", ["solve", "cholesky", "product", "special", "called_out", "matrices", "vectors"]
+)
 def test_a_second_process_makes_nothing_again(runs: list[dict[str, Any]], name: str) -> None:
     first, second, third = (run[name] for run in runs)
     assert first["counts"] == [0, 1, 1]

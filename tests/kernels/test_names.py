@@ -5,11 +5,20 @@ from __future__ import annotations
 import types
 from collections import Counter
 
-from tracegrad.kernels import arithmetic, decompositions, elements, items, products, reductions, shapes
+from tracegrad.kernels import (
+    arithmetic,
+    decompositions,
+    elements,
+    items,
+    lapack,
+    products,
+    reductions,
+    shapes,
+)
 
 
 def test_no_two_kernels_have_one_name():
-    files = (arithmetic, decompositions, elements, items, products, reductions, shapes)
+    files = (arithmetic, decompositions, elements, items, lapack, products, reductions, shapes)
     counted = Counter(
         name
         for file in files

@@ -146,6 +146,62 @@ def test_matrices_without_a_solution_are_numpys_error_in_compiled_programs():
     assert np.linalg.det(a) == pytest.approx(float(tg.jit(lambda a: np.linalg.det(a), jit="native")(a)))
 
 
+GIVEN = np.random.default_rng(4).normal(size=(6, 8))
+HOLED = GIVEN[:4, :4] * np.where(np.arange(4) == np.arange(4)[:, None] + 1, np.nan, 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "arrays"),
+    [
+        (lambda x: np.linalg.eigh(x), (GIVEN[:4, :4], HOLED)),
+        (lambda x: np.linalg.svd(x, full_matrices=False), (GIVEN[:4], GIVEN[:4] * 0)),
+        (lambda x: np.linalg.svd(x, full_matrices=False), (GIVEN[:, :4], GIVEN[:, ::-2])),
+        (lambda x: np.linalg.qr(x), (GIVEN[:, :4], GIVEN[:, ::-2], np.full((6, 4), np.nan))),
+    ],
+    ids=["eigh", "svd-wide", "svd-tall", "qr"],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_decompositions_in_compiled_programs_are_numpys_without_leaving_them(function, arrays, dtype):
+    """To some digits: NumPy and SciPy bring their own builds of LAPACK."""
+    made = tg.jit(function, jit="native")
+    made(np.ones_like(arrays[0], dtype) + np.eye(*arrays[0].shape, dtype=dtype))
+    for array in arrays:
+        given = np.ascontiguousarray(array, dtype)
+        for found, wanted in zip(made(given), function(given), strict=True):
+            assert found.dtype == wanted.dtype
+            close = 100 * np.finfo(dtype).eps
+            np.testing.assert_allclose(found, wanted, rtol=close, atol=close)
+    assert (made.stats.captures, made.stats.compiles) == (1, 1), made.explain()
+
+
+def test_decompositions_that_do_not_converge_are_numpys_error_in_compiled_programs():
+    bad = np.array([[np.nan, 1.0, 2.0], [3.0, 4.0, 5.0], [1.0, 2.0, 3.0]])
+    for function, message in (
+        (lambda x: np.linalg.eigh(x)[0], "Eigenvalues did not converge"),
+        (lambda x: np.linalg.svd(x)[1], "SVD did not converge"),
+    ):
+        made = tg.jit(function, jit="native")
+        made(np.eye(3))
+        with pytest.raises(np.linalg.LinAlgError, match=message):
+            made(bad)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_determinants_of_nan_infinity_and_singular_matrices_are_numpys(dtype):
+    made = tg.jit(lambda x: (np.linalg.det(x), *np.linalg.slogdet(x)), jit="native")
+    square = np.array([[1.0, 1, 2], [3, 4, 5], [1, 2, 3]])
+    made(square.astype(dtype))
+    for first in (1.0, -0.0, np.nan, np.inf, 1 / 3):
+        given = (square * np.where(np.arange(9).reshape(3, 3), 1, first)).astype(dtype)
+        for matrix in (given, given * np.array([1, 1, 0], dtype)):
+            with np.errstate(all="ignore"):
+                wanted = np.linalg.det(matrix), *np.linalg.slogdet(matrix)
+            for found, value in zip(made(matrix), wanted, strict=True):
+                assert found.dtype == dtype
+                np.testing.assert_allclose(found, value, rtol=1e-5)
+    assert (made.stats.captures, made.stats.compiles) == (1, 1), made.explain()
+
+
 @pytest.mark.parametrize("order", [0, 1])
 def test_modified_bessel_functions_are_exact_to_some_units(order):
     special = pytest.importorskip("scipy.special")

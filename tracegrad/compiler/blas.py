@@ -17,6 +17,7 @@ from numba.np.linalg import check_blas_return, ensure_blas
 
 from tracegrad.compiler import blas_names, blas_threads, tiles
 from tracegrad.compiler.arrays import BYTE, WORD, Array
+from tracegrad.compiler.c_functions import call
 
 POINTER = BYTE.as_pointer()
 STATUS = ir.IntType(32)
@@ -65,7 +66,7 @@ def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added:
     """In tiles where they are quicker than BLAS with one thread; else by BLAS."""
     width = tiles.register_bytes()
     if not width:
-        _matrices_of_blas(context, builder, x, y, out, added)
+        matrices_by_blas(context, builder, x, y, out, added)
         return
     (rows, length), (_, columns) = x.sizes(), y.sizes()
     work = builder.mul(builder.mul(rows, columns), length)
@@ -86,7 +87,7 @@ def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added:
             )
             tiles.product(builder, left, right, out.fields.data, (rows, length, columns), added)
         with by_blas:
-            _matrices_of_blas(context, builder, x, y, out, added)
+            matrices_by_blas(context, builder, x, y, out, added)
 
 
 def _may_be_one(x: Array, y: Array) -> bool:
@@ -169,8 +170,6 @@ def _mirror(module: Any, pointer: Any) -> Any:
 def _subroutine(builder: Any, name: str) -> Any:
     """The address of a function of BLAS that Numba has no name for; null where there is none."""
     blas_names.know()
-    kind = ir.FunctionType(POINTER, [POINTER])
-    finder = cgutils.get_or_insert_function(builder.module, kind, blas_names.FINDER)
     symbol = f"tracegrad_{name}"
     place = builder.module.globals.get(symbol)
     if place is None:
@@ -180,7 +179,7 @@ def _subroutine(builder: Any, name: str) -> Any:
         text = cgutils.global_constant(
             builder, f"{symbol}_name", cgutils.make_bytearray(name.encode() + b"\0")
         )
-        builder.store(builder.call(finder, [builder.bitcast(text, POINTER)]), place)
+        builder.store(call(builder, blas_names.FINDER, POINTER, builder.bitcast(text, POINTER)), place)
     return builder.load(place)
 
 
@@ -202,7 +201,7 @@ def _has_one_thread(builder: Any) -> Any:
     return found
 
 
-def _matrices_of_blas(context: Any, builder: Any, x: Array, y: Array, out: Array, added: bool) -> None:
+def matrices_by_blas(context: Any, builder: Any, x: Array, y: Array, out: Array, added: bool) -> None:
     """BLAS sees Fortran's order, in which rows are columns: it computes the transposed product, from right to left."""
     (rows, length), (_, columns) = x.sizes(), y.sizes()
     given = []
@@ -266,6 +265,4 @@ def _number(context: Any, builder: Any, dtype: Any, value: float) -> Any:
 
 def _call(context: Any, builder: Any, name: str, *given: Any) -> None:
     """The process ends where there is no BLAS: better than a product that was not computed."""
-    kind = ir.FunctionType(STATUS, [g.type for g in given])
-    status = builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
-    check_blas_return(context, builder, status)
+    check_blas_return(context, builder, call(builder, name, STATUS, *given))

@@ -1,79 +1,117 @@
 """The functions of `kernels/lapack.py` as calls of LAPACK in machine code, for Numba.
 
-Nothing goes in; after `register`, code that Numba compiles may call them as the Python functions they are.
+Nothing goes in; after `register`, code that Numba compiles may call them as the Python functions they are. Each is one
+C function of Numba's, which looks LAPACK up in SciPy when it is first called. Begin with `_CALLS`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.typing.templates import signature
-from numba.extending import lower_builtin, type_callable
-from numba.np.arrayobj import make_array
-from numba.np.linalg import ensure_lapack
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin
+from numba.np.linalg import ensure_blas, ensure_lapack
 
-from tracegrad.compiler.arrays import WORD
-from tracegrad.compiler.blas import BYTE, KINDS, POINTER, STATUS
-from tracegrad.kernels.lapack import factored_in_place, rooted_in_place, solved_in_place
+from tracegrad.compiler.arrays import BYTE, WORD, Array
+from tracegrad.compiler.blas import KINDS, POINTER, STATUS, matrices_by_blas
+from tracegrad.compiler.c_functions import call
+from tracegrad.kernels import lapack as kernels
+
+
+def _solved(matrix: Array, pivots: Array, rows: Array) -> list[Any]:
+    n, count = matrix.sizes()[0], rows.sizes()[0] if rows.type.ndim == 2 else WORD(1)
+    return [n, count, matrix, n, pivots, rows, n]
+
+
+def _factored(matrix: Array, pivots: Array) -> list[Any]:
+    n = matrix.sizes()[0]
+    return [n, n, matrix, n, pivots]
+
+
+def _rooted(matrix: Array) -> list[Any]:
+    """The lower triangle is the upper one in Fortran's order."""
+    n = matrix.sizes()[0]
+    return ["U", n, matrix, n]
+
+
+def _diagonalised(matrix: Array, values: Array) -> list[Any]:
+    n = matrix.sizes()[0]
+    return ["V", "L", n, matrix, n, values]
+
+
+def _taken_apart(matrix: Array, left: Array, values: Array, right: Array) -> list[Any]:
+    n, m = matrix.sizes()
+    return ["S", m, n, matrix, m, values, left, m, right, right.sizes()[1]]
+
+
+def _reflected(matrix: Array, sizes: Array) -> list[Any]:
+    n, m = matrix.sizes()
+    return [m, n, matrix, m, sizes]
+
+
+def _multiplied(matrix: Array, sizes: Array) -> list[Any]:
+    n, m = matrix.sizes()
+    return [m, n, n, matrix, m, sizes]
+
+
+_CALLS: dict[Callable[..., Any], tuple[str, Callable[..., list[Any]]]] = {
+    kernels.solved_in_place: ("numba_xgesv", _solved),
+    kernels.factored_in_place: ("numba_xxgetrf", _factored),
+    kernels.rooted_in_place: ("numba_xxpotrf", _rooted),
+    kernels.diagonalised_in_place: ("numba_ez_xxxevd", _diagonalised),
+    kernels.taken_apart_in_place: ("numba_ez_gesdd", _taken_apart),
+    kernels.reflected_in_place: ("numba_ez_geqrf", _reflected),
+    kernels.multiplied_in_place: ("numba_ez_xxgqr", _multiplied),
+}
+"""The C function for each, and what it is given after the letter of the dtype: letters, numbers, arrays."""
 
 
 @functools.cache
 def register() -> None:
     """Teach Numba the functions."""
-    type_callable(solved_in_place)(lambda context: lambda matrix, pivots, rows: _typed(matrix, pivots, rows))
-    type_callable(factored_in_place)(lambda context: lambda matrix, pivots: _typed(matrix, pivots))
-    type_callable(rooted_in_place)(lambda context: lambda matrix: _typed(matrix))
-    lower_builtin(solved_in_place, types.Array, types.Array, types.Array)(_solved)
-    lower_builtin(factored_in_place, types.Array, types.Array)(_factored)
-    lower_builtin(rooted_in_place, types.Array)(_rooted)
+    for function, (name, arguments) in _CALLS.items():
+        _register(function, _caller(name, arguments))
+    _register(kernels.product_in_place, _product)
 
 
-def _typed(matrix: Any, *others: Any) -> Any:
-    fits = all(isinstance(t, types.Array) and t.layout == "C" for t in (matrix, *others))
-    return signature(types.int64, matrix, *others) if fits and matrix.dtype in KINDS else None
+def _caller(name: str, arguments: Callable[..., list[Any]]) -> Callable[..., Any]:
+    def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+        ensure_lapack()
+        given = [KINDS[sig.args[0].dtype], *arguments(*_arrays(context, builder, sig, args))]
+        return builder.sext(call(builder, name, STATUS, *(_passed(builder, g) for g in given)), WORD)
+
+    return written
 
 
-def _solved(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
-    kind, matrix, pivots, rows = _given(context, builder, sig, args)
-    n, count = _length(builder, matrix), _length(builder, rows) if sig.args[2].ndim == 2 else WORD(1)
-    parts = (_data(builder, a) for a in (matrix, pivots, rows))
-    a, p, b = parts
-    return _call(builder, "numba_xgesv", kind, n, count, a, n, p, b, n)
+def _register(function: Callable[..., Any], written: Callable[..., Any]) -> None:
+    class Typed(AbstractTemplate):
+        """Of contiguous arrays."""
+
+        def generic(self, args: Sequence[Any], kws: Any) -> Any:
+            fits = all(isinstance(t, types.Array) and t.layout == "C" for t in args)
+            return signature(types.int64, *args) if fits and args[0].dtype in KINDS else None
+
+    infer_global(function)(Typed)
+    lower_builtin(function, *[types.Array] * function.__code__.co_argcount)(written)
 
 
-def _factored(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
-    kind, matrix, pivots = _given(context, builder, sig, args)
-    n = _length(builder, matrix)
-    return _call(builder, "numba_xxgetrf", kind, n, n, _data(builder, matrix), n, _data(builder, pivots))
+def _product(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+    ensure_blas()
+    x, y, out = _arrays(context, builder, sig, args)
+    matrices_by_blas(context, builder, x, y, out, False)
+    return WORD(0)
 
 
-def _rooted(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
-    """The lower triangle is the upper one in Fortran's order."""
-    kind, matrix = _given(context, builder, sig, args)
-    n = _length(builder, matrix)
-    return _call(builder, "numba_xxpotrf", kind, BYTE(b"U"[0]), n, _data(builder, matrix), n)
+def _arrays(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> list[Array]:
+    places = [cgutils.alloca_once_value(builder, a) for a in args]
+    return [Array(context, builder, t, place) for t, place in zip(sig.args, places, strict=True)]
 
 
-def _given(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> list[Any]:
-    """The letter of the dtype, and the arrays."""
-    ensure_lapack()
-    arrays = [make_array(t)(context, builder, a) for t, a in zip(sig.args, args, strict=True)]
-    return [BYTE(KINDS[sig.args[0].dtype].encode()[0]), *arrays]
-
-
-def _length(builder: Any, array: Any) -> Any:
-    return builder.extract_value(array.shape, 0)
-
-
-def _data(builder: Any, array: Any) -> Any:
-    return builder.bitcast(array.data, POINTER)
-
-
-def _call(builder: Any, name: str, *given: Any) -> Any:
-    kind = ir.FunctionType(STATUS, [g.type for g in given])
-    found = builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
-    return builder.sext(found, WORD)
+def _passed(builder: Any, given: Any) -> Any:
+    """A letter, the place of an array's elements, or a number."""
+    if isinstance(given, str):
+        return BYTE(ord(given))
+    return builder.bitcast(given.fields.data, POINTER) if isinstance(given, Array) else given

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 from numba.core import cgutils
 
+from tracegrad.compiler.c_functions import call
 from tracegrad.compiler.passage import BUILTINS, KINDS, Passage
 
 HEAD = object.__basicsize__  # bytes before the first field of an object; its type comes last in them
@@ -90,8 +91,7 @@ class Machine:
         return self.builder.load(self._at(pointer, offset, kind))
 
     def _call(self, name: str, result: Any, *given: Any) -> Any:
-        kind = ir.FunctionType(result, [g.type for g in given])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), given)
+        return call(self.builder, name, result, *given)
 
     def _call_objects(self, *given: Any) -> Any:
         kind = ir.FunctionType(POINTER, [POINTER], var_arg=True)

@@ -17,6 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
+from tracegrad.compiler.c_functions import call
 from tracegrad.kernels.outside import Outside, results_of
 
 STATE = ir.IntType(32)
@@ -69,7 +70,7 @@ def write_call(
     function = dispatcher.py_func
     outside = Outside(function.__module__, function.__name__, _annotation(dispatcher))
     kind = result_type(dispatcher)
-    lock = _call(builder, "PyGILState_Ensure", STATE)
+    lock = call(builder, "PyGILState_Ensure", STATE)
     place = cgutils.alloca_once(builder, context.get_value_type(kind))
     failed = cgutils.alloca_once_value(builder, cgutils.true_bit)
     builder.store(cgutils.true_bit, failed)
@@ -88,8 +89,8 @@ def write_call(
             builder.store(native.is_error, failed)
             api.decref(found)
     for made in objects:
-        _call(builder, "Py_DecRef", ir.VoidType(), made)
-    _call(builder, "PyGILState_Release", ir.VoidType(), lock)
+        call(builder, "Py_DecRef", ir.VoidType(), made)
+    call(builder, "PyGILState_Release", ir.VoidType(), lock)
     with builder.if_then(builder.load(failed), likely=False):
         leave()
     return builder.load(place)
@@ -98,8 +99,3 @@ def write_call(
 def _annotation(dispatcher: Any) -> str:
     found: str = dispatcher.py_func.__annotations__["return"]
     return found
-
-
-def _call(builder: Any, name: str, result: Any, *given: Any) -> Any:
-    kind = ir.FunctionType(result, [g.type for g in given])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracegrad.kernels import special
+from tracegrad.later import later
+
+if TYPE_CHECKING:
+    from tracegrad.compiler import c_functions
+else:
+    c_functions = later("tracegrad.compiler.c_functions")
 
 
 def know() -> None:
@@ -36,7 +42,7 @@ def _know(name: str) -> None:
 @functools.cache
 def _register(name: str) -> None:
     from llvmlite import ir
-    from numba.core import cgutils, types
+    from numba.core import types
     from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
     from numba.extending import lower_builtin
 
@@ -49,11 +55,7 @@ def _register(name: str) -> None:
         cases = [signature(types.float64, *given)]  # noqa: RUF012
 
     def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
-        kinds = [context.get_value_type(kind) for kind in given]
-        kind = ir.FunctionType(ir.DoubleType(), [*kinds, ir.IntType(32)])
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, kind, name), [*args, ir.IntType(32)(0)]
-        )
+        return c_functions.call(builder, name, ir.DoubleType(), *args, ir.IntType(32)(0))
 
     infer_global(function)(Typed)
     lower_builtin(function, *given)(written)

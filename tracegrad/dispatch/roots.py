@@ -5,6 +5,7 @@ In: the object at which a read starts. Out: a name of plain data, and back. Begi
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 from collections.abc import Sequence
@@ -116,6 +117,8 @@ def _globals_of(module: Any) -> Any:
 
 
 def _named(module: str, name: str) -> Any:
+    if module.startswith("tracegrad."):  # what our functions return: nothing else has asked for it yet
+        importlib.import_module(module)
     found = sys.modules.get(module, MISSING)
     for part in name.split("."):
         found = getattr(found, part, MISSING)

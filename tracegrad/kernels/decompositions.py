@@ -1,4 +1,4 @@
-"""Decompositions of one matrix, by LAPACK, for arrays of any layout. Begin with `eigenvectors`."""
+"""What is made of the factors of one matrix that LAPACK finds: adjugates, pseudoinverses. Begin with `adjugate`."""
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -6,69 +6,88 @@ from __future__ import annotations
 
 import numpy as np
 
-
-def eigenvectors(x):
-    """`np.linalg.eigh`."""
-    return np.linalg.eigh(np.ascontiguousarray(x))
-
-
-def singular_vectors(x):
-    """`np.linalg.svd` without the vectors that only complete a basis."""
-    return np.linalg.svd(np.ascontiguousarray(x), False)
-
-
-def orthogonal_factors(x):
-    """`np.linalg.qr`."""
-    return np.linalg.qr(np.ascontiguousarray(x))
+from tracegrad.kernels.lapack import determinant, flipped, inverse, product, singular_vectors
 
 
 def adjugate(x):
     """det(x) inv(x); of a singular matrix from its singular values."""
-    x = np.ascontiguousarray(x)
-    det = np.linalg.det(x)
+    det, n = determinant(x), x.shape[0]
     if det != 0:
-        return det * np.linalg.inv(x)
-    u, s, vh = np.linalg.svd(x)
-    turn = np.linalg.det(u) * np.linalg.det(vh)
-    left = np.ascontiguousarray(np.conj(vh).T)
-    for j in range(s.size):
-        left[:, j] *= turn * product_without(s, j, j)
-    return left @ np.ascontiguousarray(np.conj(u).T)
+        out = inverse(x)
+        for i in range(n):
+            for j in range(n):
+                out[i, j] *= det
+        return out
+    u, s, vh = singular_vectors(x)
+    turn = determinant(u) * determinant(vh)
+    left, right = adjoint(vh), adjoint(u)
+    for j in range(n):
+        size = turn * product_without(s, j, j)
+        for i in range(n):
+            left[i, j] *= size
+    return product(left, right)
 
 
 def adjugate_change(x, change):
     """The derivative of the adjugate towards `change`; where rows are nearly dependent, what is large would cancel."""
-    x, change = np.ascontiguousarray(x), np.ascontiguousarray(change)
-    n, det = x.shape[0], np.linalg.det(x)
-    if np.abs(det) > 1e-4 * np.prod(np.sqrt(np.sum(np.abs(x) ** 2, axis=1))):
-        back = np.linalg.inv(x)
-        turned = back @ change
-        return det * (np.trace(turned) * back - turned @ back)
-    u, s, vh = np.linalg.svd(x)
-    left, right = np.ascontiguousarray(np.conj(vh).T), np.ascontiguousarray(np.conj(u).T)
-    inner = right @ change @ left
-    found = np.zeros_like(inner)
+    n, det = x.shape[0], determinant(x)
+    if np.abs(det) > 1e-4 * volume(x):
+        back = inverse(x)
+        turned = product(back, change)
+        out = product(turned, back)
+        total = np.zeros(1, x.dtype)
+        for i in range(n):
+            total[0] += turned[i, i]
+        for i in range(n):
+            for j in range(n):
+                out[i, j] = det * (total[0] * back[i, j] - out[i, j])
+        return out
+    u, s, vh = singular_vectors(x)
+    turn = determinant(u) * determinant(vh)
+    left, right = adjoint(vh), adjoint(u)
+    inner = product(product(right, change), left)
+    found = np.zeros((n, n), x.dtype)
     for i in range(n):
         for j in range(n):
             if i != j:
-                rest = product_without(s, i, j)
+                rest = turn * product_without(s, i, j)
                 found[i, j] = -inner[i, j] * rest
                 found[i, i] += inner[j, j] * rest
-    return np.linalg.det(u) * np.linalg.det(vh) * (left @ found @ right)
+    return product(product(left, found), right)
+
+
+def adjoint(x):
+    """The conjugate of the transpose."""
+    out = flipped(x)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = np.conj(out[i, j])
+    return out
+
+
+def volume(x):
+    """The product of the lengths of all rows."""
+    size = 1.0
+    for i in range(x.shape[0]):
+        square = 0.0
+        for j in range(x.shape[1]):
+            square += np.abs(x[i, j]) ** 2
+        size *= np.sqrt(square)
+    return size
 
 
 def product_without(s, i, j):
     """The product of all items but two."""
-    product = 1.0
+    size = 1.0
     for k in range(s.size):
         if k != i and k != j:
-            product *= s[k]
-    return product
+            size *= s[k]
+    return size
 
 
 def pseudoinverse(x, rcond):
     """`np.linalg.pinv`."""
-    u, sizes, vh = np.linalg.svd(np.ascontiguousarray(x), False)
+    u, sizes, vh = singular_vectors(x)
     for k in range(sizes.size):
         kept = sizes[k] > rcond * sizes[0]
         for j in range(vh.shape[1]):

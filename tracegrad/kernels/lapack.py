@@ -1,7 +1,8 @@
-"""Systems of equations and factors of one matrix, by LAPACK, which works in place on matrices in Fortran's order.
+"""Systems of equations, factors and vectors of one matrix, by LAPACK, which works in place, in Fortran's order.
 
 In compiled code the functions of `LAPACK` are calls of LAPACK itself (`compiler/lapack.py`); here is what they mean. To
-LAPACK the rows of a contiguous matrix are columns, so it is handed the transposed one. Begin with `solution`.
+LAPACK the rows of a contiguous matrix are columns, so it is handed the transposed one, and gives transposed matrices.
+Begin with `solution`.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -23,6 +24,20 @@ class NotPositive(np.linalg.LinAlgError):
 
     def __str__(self):
         return "Matrix is not positive definite"
+
+
+class ValuesNotFound(np.linalg.LinAlgError):
+    """NumPy's error, with its message; compiled code hands over a number alone."""
+
+    def __str__(self):
+        return "Eigenvalues did not converge"
+
+
+class SizesNotFound(np.linalg.LinAlgError):
+    """NumPy's error, with its message; compiled code hands over a number alone."""
+
+    def __str__(self):
+        return "SVD did not converge"
 
 
 def solved_in_place(turned, pivots, rows):
@@ -59,12 +74,75 @@ def rooted_in_place(x):
     return 0
 
 
-LAPACK = (solved_in_place, factored_in_place, rooted_in_place)
+def diagonalised_in_place(turned, values):
+    """Rows become the eigenvectors of a symmetric matrix, of which the lower triangle is read; 0 if there are any."""
+    try:
+        values[...], vectors = np.linalg.eigh(turned.T)
+    except np.linalg.LinAlgError:
+        return 1
+    turned[...] = vectors.T
+    return 0
+
+
+def taken_apart_in_place(turned, left, values, right):
+    """The singular vectors and values of a matrix, which is lost; 0 where there are any."""
+    try:
+        u, values[...], vh = np.linalg.svd(turned.T, False)
+    except np.linalg.LinAlgError:
+        return 1
+    left[...], right[...] = u.T, vh.T
+    return 0
+
+
+def reflected_in_place(turned, sizes):
+    """The upper triangular factor, and below it the vectors of the reflections that make it, of these sizes."""
+    turned[...], sizes[...] = np.linalg.qr(turned.T, "raw")
+    return 0
+
+
+def multiplied_in_place(turned, sizes):
+    """The columns of the product of the reflections that `reflected_in_place` leaves."""
+    q = np.eye(turned.shape[1], len(sizes), dtype=turned.dtype)
+    for k in range(len(sizes) - 1, -1, -1):
+        vector = np.concatenate((np.zeros(k), np.ones(1), turned[k, k + 1 :])).astype(turned.dtype)
+        q -= sizes[k] * np.outer(vector, vector @ q)
+    turned[...] = q.T
+    return 0
+
+
+def product_in_place(x, y, out):
+    """The product of two matrices, by BLAS."""
+    np.dot(x, y, out)
+    return 0
+
+
+LAPACK = (
+    solved_in_place,
+    factored_in_place,
+    rooted_in_place,
+    diagonalised_in_place,
+    taken_apart_in_place,
+    reflected_in_place,
+    multiplied_in_place,
+    product_in_place,
+)
+
+
+def flipped(x):
+    """The transposed matrix, in memory of its own."""
+    return x.T.copy()
+
+
+def product(x, y):
+    """`x @ y` of matrices."""
+    out = np.empty((x.shape[0], y.shape[1]), x.dtype)
+    product_in_place(x, y, out)
+    return out
 
 
 def solution(a, b):
     """`np.linalg.solve`."""
-    turned, rows = a.T.copy(), b.T.copy()
+    turned, rows = flipped(a), b.T.copy()
     info = solved_in_place(turned, np.empty(a.shape[0], np.int32), rows)
     if info != 0:
         raise Singular(info)
@@ -73,7 +151,7 @@ def solution(a, b):
 
 def inverse(x):
     """`np.linalg.inv`."""
-    turned, rows = x.T.copy(), np.zeros(x.shape, x.dtype)
+    turned, rows = flipped(x), np.zeros(x.shape, x.dtype)
     for k in range(x.shape[0]):
         rows[k, k] = 1
     info = solved_in_place(turned, np.empty(x.shape[0], np.int32), rows)
@@ -84,29 +162,29 @@ def inverse(x):
 
 def determinant(x):
     """`np.linalg.det`."""
-    turned, pivots = x.T.copy(), np.empty(x.shape[0], np.int32)
-    found = turned[0, 0] * 0 + 1
-    if factored_in_place(turned, pivots) != 0:
-        return found * 0
-    for k in range(x.shape[0]):
-        found = found * turned[k, k]
-        if pivots[k] != k + 1:
-            found = -found
-    return found
+    turned, pivots = flipped(x), np.empty(x.shape[0], np.int32)
+    found = np.zeros(1, x.dtype)
+    if factored_in_place(turned, pivots) == 0:
+        found[0] = 1
+        for k in range(x.shape[0]):
+            found[0] *= turned[k, k]
+            if pivots[k] != k + 1:
+                found[0] = -found[0]
+    return found[0]
 
 
 def log_determinant(x):
     """`np.linalg.slogdet`."""
-    turned, pivots = x.T.copy(), np.empty(x.shape[0], np.int32)
-    sign = turned[0, 0] * 0 + 1
-    size = sign * 0
+    turned, pivots = flipped(x), np.empty(x.shape[0], np.int32)
+    found = np.zeros(2, x.dtype)
     if factored_in_place(turned, pivots) != 0:
-        return sign * 0, np.log(size)
+        return found[0], np.log(found[0])
+    found[0] = 1
     for k in range(x.shape[0]):
         if (turned[k, k] < 0) != (pivots[k] != k + 1):
-            sign = -sign
-        size = size + np.log(np.abs(turned[k, k]))
-    return sign, size
+            found[0] = -found[0]
+        found[1] += np.log(np.abs(turned[k, k]))
+    return found[0], found[1]
 
 
 def cholesky_factor(x):
@@ -119,3 +197,36 @@ def cholesky_factor(x):
         for j in range(i + 1, x.shape[0]):
             out[i, j] = 0
     return out
+
+
+def eigenvectors(x):
+    """`np.linalg.eigh`."""
+    turned, values = flipped(x), np.empty(x.shape[0], x.dtype)
+    info = diagonalised_in_place(turned, values)
+    if info != 0:
+        raise ValuesNotFound(info)
+    return values, flipped(turned)
+
+
+def singular_vectors(x):
+    """`np.linalg.svd` without the vectors that only complete a basis."""
+    m, n = x.shape[0], x.shape[1]
+    count = min(m, n)
+    turned, values = flipped(x), np.empty(count, x.dtype)
+    left, right = np.empty((count, m), x.dtype), np.empty((n, count), x.dtype)
+    info = taken_apart_in_place(turned, left, values, right)
+    if info != 0:
+        raise SizesNotFound(info)
+    return flipped(left), values, flipped(right)
+
+
+def orthogonal_factors(x):
+    """`np.linalg.qr` of a matrix with at least as many rows as columns."""
+    n = x.shape[1]
+    turned, sizes, upper = flipped(x), np.empty(n, x.dtype), np.zeros((n, n), x.dtype)
+    reflected_in_place(turned, sizes)
+    for i in range(n):
+        for j in range(i, n):
+            upper[i, j] = turned[j, i]
+    multiplied_in_place(turned, sizes)
+    return flipped(turned), upper

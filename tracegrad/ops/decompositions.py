@@ -16,6 +16,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels import decompositions as kernels
+from tracegrad.kernels import lapack
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.families import case, cast, imag, real_dtype
 from tracegrad.ops.index import getitem
@@ -106,7 +107,7 @@ eigh: Op = Op(
     jvp=_eigh_jvp,
     callee="np.linalg.eigh",
     n_outputs=2,
-    native=_native(kernels.eigenvectors),
+    native=_native(lapack.eigenvectors),
     sample=(case(definite(3, 3)), case(definite(2, 2, 2))),
 )
 """NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""
@@ -179,7 +180,7 @@ svd: Op = Op(
     jvp=_svd_jvp,
     emit=lambda inputs, instr: call("np.linalg.svd", inputs[0], full_matrices=False),
     n_outputs=3,
-    native=_native(kernels.singular_vectors),
+    native=_native(lapack.singular_vectors),
     sample=(case((3, 3)), case((4, 2)), case((2, 4)), case((2, 3, 2))),
 )
 """Without the vectors that only complete a basis."""
@@ -230,7 +231,7 @@ qr: Op = Op(
     jvp=_qr_jvp,
     callee="np.linalg.qr",
     n_outputs=2,
-    native=_native(kernels.orthogonal_factors),
+    native=_native(lapack.orthogonal_factors),
     sample=(case(regular(3, 3)), case((4, 2)), case((2, 3, 2))),
 )
 """Of matrices with at least as many rows as columns."""

@@ -38,7 +38,11 @@ def _adjugate_type(x: Any, *change: Any) -> ArrayType:
 
 def adjugate_of(x: Any) -> Any:
     """`det(x) * inv(x)`, and its limit where x is singular; stacks too."""
-    return _of_each(decompositions.adjugate, np.asarray(x, float_dtype(x)))
+    x = np.asarray(x, float_dtype(x))
+    det = np.linalg.det(x)
+    if np.all(det != 0):
+        return det[..., None, None] * np.linalg.inv(x)
+    return _of_each(decompositions.adjugate, x)
 
 
 def adjugate_change_of(x: Any, change: Any) -> Any:
