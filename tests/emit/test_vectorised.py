@@ -34,6 +34,7 @@ PATTERNS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "variance": (lambda x: np.var(x), (LONG,)),
     "inner product": (lambda x, y: np.dot(x * x, y), (LONG, LONG[::-1].copy())),
     "norm": (lambda x: np.linalg.norm(x / (1.0 + x)), (LONG,)),
+    "lengths": (lambda x: np.sum(np.abs(x + 1j * x * x)), (LONG,)),
 }
 
 

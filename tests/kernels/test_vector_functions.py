@@ -162,7 +162,14 @@ def to_the(exponent: float) -> Callable[..., Any]:
 UNARY.update(
     (function, (to_the(exponent), 2, [within(0, 10)])) for exponent, function in powers.HALVES.items()
 )
-BINARY = (powers.power, logarithm.logaddexp, arcs.arctan2, extremes.larger, extremes.smaller)
+BINARY = (
+    powers.power,
+    powers.hypot,
+    logarithm.logaddexp,
+    arcs.arctan2,
+    extremes.larger,
+    extremes.smaller,
+)
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 each_unary = pytest.mark.parametrize("function", UNARY, ids=lambda f: f.__name__)
 
@@ -354,6 +361,25 @@ def test_error_of_arctan2(loops: Loops, dtype: Any) -> None:
     y = np.concatenate([within(-1, 1)[::-1], np.exp(within(-top, top)) * within(0.1, 20)]).astype(dtype)
     given = list(zip(y.tolist(), x.tolist(), strict=True))
     error, where = worst_of(given, loops.values(arcs.arctan2, y, x), mpmath.atan2, dtype)
+    assert error <= 2, f"{error:.3f} ulp at {where}"
+
+
+@each_dtype
+def test_special_cases_of_hypot(loops: Loops, dtype: Any) -> None:
+    x, y = special_pairs(dtype)
+    with np.errstate(all="ignore"):
+        expected = np.hypot(x, y)
+    close(loops.values(powers.hypot, x, y), expected, float(np.finfo(dtype).smallest_subnormal))
+
+
+@each_dtype
+def test_error_of_hypot(loops: Loops, dtype: Any) -> None:
+    info = np.finfo(dtype)
+    low, high = np.log(float(info.smallest_subnormal)), np.log(float(info.max)) - 1.0
+    x = np.concatenate([within(-1, 1), np.exp(within(low, high))]).astype(dtype)
+    y = np.concatenate([within(-1, 1)[::-1], x[len(x) // 2 :] * within(0.01, 1.5)]).astype(dtype)
+    given = list(zip(x.tolist(), y.tolist(), strict=True))
+    error, where = worst_of(given, loops.values(powers.hypot, x, y), mpmath.hypot, dtype)
     assert error <= 2, f"{error:.3f} ulp at {where}"
 
 

@@ -12,9 +12,12 @@ from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import array_type
 from tracegrad.ir.verify import verify
+from tracegrad.ops.compare import absolute
+from tracegrad.ops.families import real
 from tracegrad.ops.linalg import dot, matmul
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import logsumexp, mean, norm, std, var
+from tracegrad.ops.shape import copy
 from tracegrad.ops.symbol import Builder
 from tracegrad.passes.spell_out import spell_out
 
@@ -87,3 +90,20 @@ def test_rows_and_columns_of_any_length(axis: tuple[int, ...], keepdims: bool) -
 def test_what_is_no_loop_stays() -> None:
     whole = one_step(mean, np.ones(4, np.int64), axis=(0,), keepdims=False)
     assert names(spell_out(whole)) == ["mean"]
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+def test_the_absolute_value_of_complex_numbers_is_a_length(dtype: Any) -> None:
+    x = np.array([3 + 4j, -2j, 0, 1e-30 + 1e-30j, np.inf + 1j, complex(np.nan, np.inf)]).astype(dtype)
+    found = spell_out(one_step(absolute, x))
+    verify(found)
+    assert "hypot" in names(found) and "absolute" not in names(found)
+    wanted = np.abs(x)
+    assert found.outputs[0].dtype == wanted.dtype
+    np.testing.assert_allclose(interpret(found, [x])[0], wanted, rtol=4 * np.finfo(dtype).eps)
+
+
+def test_a_real_part_that_nobody_else_reads_is_not_copied() -> None:
+    builder = Builder()
+    z = builder.input(array_type((5,), np.complex128), "z")
+    assert names(spell_out(builder.trace([z], [copy(real(z * 2.0))]))) == ["multiply", "real"]

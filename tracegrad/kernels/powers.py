@@ -1,8 +1,7 @@
-"""Powers and the cube root, without a branch, so that LLVM computes several elements at once.
+"""Powers, the cube root and lengths, without a branch, so that LLVM computes several elements at once.
 
 Numbers go in, a number comes out; the special cases are those of C's `pow` (ISO C, annex F.10.4.4), as NumPy has them.
-Begin with `power`; powers of 1/2, 3/2 and their
-kind are at the end.
+Begin with `power`; powers of 1/2, 3/2 and their kind are at the end.
 
 x**y = e**(y log x), where an error of the logarithm counts up to 745 times: so it is a sum of two numbers, right to 65
 bits, from log((1 + s) / (1 - s)) = 2 s + 2/3 s**3 + ... whose first two terms are such sums (Dekker, Numerische
@@ -148,6 +147,26 @@ def cbrt(x):
     missing = (number - cube) - fused(square, found, -cube) - fused(found, found, -square) * found
     found = fused(missing * (inverse * inverse), 0.3333333333333333, found)
     return choose((size > 0.0) & (size < INFINITY), with_sign(found * power_of_two(t), x), x)
+
+
+# --- lengths ----------------------------------------------------------------------------------------------------------
+
+LONG = {64: 2.0**511, 32: 2.0**62}
+SHORT = {64: 2.0**-450, 32: 2.0**-45}
+SCALE = {64: 2.0**600, 32: 2.0**100}
+
+
+@vector
+def hypot(x, y):
+    """The root of x**2 + y**2, where the squares of very long and very short ones are those of a multiple."""
+    w = width_of(x, y)
+    a, b = abs(x), abs(y)
+    longer = choose(a > b, a, b)
+    up, down = longer < SHORT[w], longer > LONG[w]
+    factor = choose(down, 1.0 / SCALE[w], choose(up, SCALE[w], 1.0))
+    p, q = a * factor, b * factor
+    found = root(fused(p, p, q * q)) * choose(down, SCALE[w], choose(up, 1.0 / SCALE[w], 1.0))
+    return choose((a == INFINITY) | (b == INFINITY), INFINITY, found)
 
 
 # --- halves -----------------------------------------------------------------------------------------------------------

@@ -63,7 +63,9 @@ def _hypot_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
     return x / length, y / length
 
 
-hypot: Op = elementwise(np.hypot, _hypot_partials, domain=away_from_zero, edge="0 at the origin")
+hypot: Op = elementwise(
+    np.hypot, _hypot_partials, domain=away_from_zero, edge="0 at the origin", vector=powers.hypot
+)
 
 sin: Op = elementwise(np.sin, lambda z, x: cos(x), vector=trigonometric.sin)
 cos: Op = elementwise(np.cos, lambda z, x: -sin(x), vector=trigonometric.cos)

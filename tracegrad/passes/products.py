@@ -15,7 +15,7 @@ from typing import Any
 from tracegrad.ir.trace import Instr, Var
 from tracegrad.ops.arithmetic import multiply
 from tracegrad.ops.contraction import einsum
-from tracegrad.ops.families import broadcast_to
+from tracegrad.ops.families import broadcast_to, imag, real
 from tracegrad.ops.linalg import CALLED, dot, matmul
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import expand_dims, reshape, transpose
@@ -75,7 +75,7 @@ def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     (x,) = step.inputs
     source: Any = x
     while (inner := made.get(source)) is not None and counts[source] <= 1 and -1 not in source.shape:
-        if inner.op in (matmul, dot, broadcast_to) or (inner.op is transpose and source is x):
+        if inner.op in (matmul, dot, broadcast_to) or (inner.op in (transpose, real, imag) and source is x):
             return x
         if inner.op is not reshape:
             return None

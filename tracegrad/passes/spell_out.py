@@ -17,8 +17,8 @@ from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
 from tracegrad.ir.walk import map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, subtract
 from tracegrad.ops.compare import isfinite, where
-from tracegrad.ops.elementary import exp, log, sqrt
-from tracegrad.ops.families import astype, broadcast_to
+from tracegrad.ops.elementary import exp, hypot, log, sqrt
+from tracegrad.ops.families import astype, broadcast_to, imag, real
 from tracegrad.ops.index import index_set, zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
@@ -136,6 +136,14 @@ def _filled(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return expression(broadcast_to, value, shape=shape)
 
 
+def _length(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """absolute(z) of complex numbers -> hypot(real(z), imag(z)), of which loops compute several at once"""
+    (z,) = step.inputs
+    if z.dtype.kind != "c" or not z.shape:
+        return None
+    return expression(hypot, expression(real, z), expression(imag, z))
+
+
 def _side_by_side(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """concatenate(x, y) and stack(x, y) -> zeros, with each written into its place; the first axis needs no loops"""
     axis, out, new = step.params["axis"], step.outputs[0], step.op.name == "stack"
@@ -170,6 +178,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "index_add": (checked_arrays,),
     "index_set": (checked_arrays,),
     "full_like": (_filled,),
+    "absolute": (_length,),
     "concatenate": (_side_by_side,),
     "stack": (_side_by_side,),
 }
