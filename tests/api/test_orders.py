@@ -258,3 +258,31 @@ def test_backward_inside_a_captured_function_is_not_needed_to_go_on() -> None:
         y = tg.grad(lambda v: v**2)(x) * x
         y.backward()
     close(x.grad.numpy(), 24.0)
+
+
+def test_types_inside_of_another_derivative_are_those_of_plain_calls() -> None:
+    """What a NumPy function makes of a Python number is a NumPy number, which an array of float32 does not narrow."""
+    single = np.array([1.0, 2.0, 3.0], np.float32)
+
+    def inner(t):
+        strong = np.tanh(t)
+        return np.sum(strong[None] * single) * t
+
+    def outer(t):
+        value, slope = tg.value_and_grad(inner)(t)
+        return np.sum(slope * single) + value
+
+    value, slope = tg.value_and_grad(outer)(0.3)
+    assert type(value) is type(outer(0.3)) is np.float64
+    assert value == pytest.approx(outer(0.3), rel=1e-14)
+    assert type(slope) is float
+    tanh, square = np.tanh(0.3), 1 / np.cosh(0.3) ** 2
+    by_hand = 36 * (2 * square - 2 * 0.3 * tanh * square) + 6 * (tanh + 0.3 * square)
+    assert slope == pytest.approx(by_hand, rel=1e-6)  # sums of float32 are in it
+
+
+def test_forward_over_reverse_of_items_of_a_matrix() -> None:
+    function = tg.grad(lambda y: np.sum(np.vectorize(lambda q: q**3 if q > 0 else q)(y)))
+    y = np.array([[0.5], [-1.5], [2.0]])
+    _, dot = tg.jvp(function, (y,), (np.ones_like(y),))
+    np.testing.assert_allclose(dot, np.where(y > 0, 6 * y, 0))

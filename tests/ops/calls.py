@@ -353,6 +353,7 @@ CALLS |= {
     "polyadd": (lambda x: np.polyadd(x, x[:2]) + np.polysub(x[:3], x), V),
     "polysub": (lambda x: np.polysub(x[:3], x), V),
     "polymul": (lambda x: np.polymul(x, x[:3]), V),
+    "polydiv-number": (lambda x: np.concatenate(np.polydiv(x, x[0])), V),
     "polydiv": (lambda x: np.concatenate(np.polydiv(x, x[:3])), V),
     "polyder": (lambda x: np.polyder(x, 2), V),
     "polyint": (lambda x: np.polyint(x, 2, k=[1.0, 2.0]), V),

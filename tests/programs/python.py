@@ -5,6 +5,7 @@ values.
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import functools
 import math
@@ -431,3 +432,64 @@ def cached_property_like(x):
 def set_and_global_constants(x):
     allowed = {1, 2, 3}
     return sum(x**k for k in sorted(allowed)) + (x if 2 in allowed else 0)
+
+
+NOTHING: list[float] = []
+
+
+def looked_up(table, name, otherwise=[]):  # noqa: B006
+    found = table.get(name, otherwise)
+    return 2.0 if found is otherwise else found
+
+
+@program(1.3)
+def lists_that_stand_for_nothing(x):
+    known = {"a": x}
+    kept = []
+    kept.append(NOTHING)
+    seen = known.setdefault("b", NOTHING) is NOTHING and kept[0] is NOTHING
+    return looked_up(known, "a") * looked_up(known, "c") + (x if seen else x**3)
+
+
+class Ball:
+    bounces = 3
+
+    def __init__(self, place, speed):
+        self.place = place
+        self.speed = speed
+
+
+@program()
+def deep_copies(x):
+    state = Ball(x * 1.0, x[0])
+    before, pair = copy.deepcopy(state), copy.deepcopy((state.place, [x[1], 2.0]))
+    state.place[0] = x[1] * 2.0
+    pair[0][1] = 0.5
+    return np.sum(before.place * state.place) + np.sum(pair[0]) * pair[1][0] + copy.copy(state).speed
+
+
+@program()
+def attributes_as_a_dict(x):
+    ball = Ball(x, x[1])
+    ball.__dict__.update(speed=ball.speed * 2.0)
+    named = hasattr(ball, "__name__") or hasattr(ball, "__mro__")
+    return sum(np.sum(v) for v in vars(ball).values()) * len(ball.__dict__) + (x[2] if named else x[0])
+
+
+@program((np.zeros((2, 0)), 1.3), (np.zeros((0, 2)), 0.4), argnums=1)
+def rows_without_items(x, y):
+    rows = np.array([row * y for row in x])
+    stacked = []
+    for j in range(3):
+        stacked.append(x * y * j)
+    return np.sum(rows.reshape(-1)) + np.sum(np.array(stacked).reshape(-1)) + y * rows.shape[0]
+
+
+@program((np.array([[0.4, -0.2], [0.3, 1.2]]),))
+def items_by_one_number(x):
+    return x.item(3) * x.item(0, 1) + x.item((1, 0)) ** 2
+
+
+@program((np.array([1.3, 0.4]), -0.7))
+def progressions_of_one_number(x, y):
+    return np.sum(np.geomspace(x, y, num=1, endpoint=False) * x)

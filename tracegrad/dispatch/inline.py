@@ -17,12 +17,14 @@ from tracegrad.dispatch.results import cotangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Trace
+from tracegrad.ir.types import is_weak
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.pipeline import optimised, prepared, within
 from tracegrad.passes.residuals import split
 from tracegrad.tensor.captured import Captured, outer_session
 from tracegrad.tensor.reads import MISSING, Argument, Read
 from tracegrad.tensor.redraw import Drawn, Given, drawn_value
+from tracegrad.tensor.traced import strong, weak
 
 
 def run_inline(
@@ -73,7 +75,10 @@ def push_inline(captured: Captured, call: Call, tangents: Sequence[Any]) -> tupl
 
 def _outer_values(captured: Captured, call: Call) -> list[Any]:
     """What the inner trace is run on: the outer values themselves, and what the inner function read, read by the
-    outer."""
+    outer.
+
+    The inner trace says where Python's numbers take the type of what they meet, so here they are NumPy's.
+    """
     session = outer_session()
     leaves = call.leaves
     if session is not None:
@@ -105,7 +110,7 @@ def _outer_values(captured: Captured, call: Call) -> list[Any]:
             values.append(value)
         else:
             values.append(source)
-    return values
+    return [strong(value) for value in values]
 
 
 def _given(source: Any, leaves: Sequence[Any], session: Any) -> Any:
@@ -143,8 +148,16 @@ def without_tensors(result: Any) -> Any:
     return tree.unflatten(structure, plain)
 
 
+def in_kind(derivative: Any, given: Any) -> Any:
+    """The derivative by a Python number is one."""
+    return weak(derivative) if is_weak(getattr(given, "value", given)) else derivative
+
+
 def rebuilt(call: Call, flat: Sequence[Any], single: bool) -> Any:
     """Flat derivatives in the structure of the differentiated arguments."""
     given = iter(flat)
-    parts = [tree.unflatten(structure, [next(given) for _ in places]) for structure, places in call.groups]
+    parts = [
+        tree.unflatten(structure, [in_kind(next(given), call.leaves[place].value) for place in places])
+        for structure, places in call.groups
+    ]
     return parts[0] if single else tuple(parts)

@@ -17,6 +17,7 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.types import ArrayType
 from tracegrad.labels import Apart
 from tracegrad.record.frames import user_location
+from tracegrad.tensor import traced
 from tracegrad.tensor.captured import Captured, Static
 
 
@@ -92,7 +93,7 @@ def seeded_outputs(
 def plain(value: Any, type: ArrayType, weak: bool) -> Any:
     """A result as the user's own function would have returned it."""
     if getattr(value, "recorder", None) is not None:
-        return value
+        return traced.weak(value) if weak else value
     if type.shape:
         return value
     if weak:

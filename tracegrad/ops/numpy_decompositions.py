@@ -145,6 +145,8 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
         if rtol is None:
             rtol = builtins.max(a.shape[-2:]) * np.finfo(s.dtype).eps
         tol = max(s, -1, keepdims=True) * rtol
+    else:
+        tol = expand_dims(tol, -1)
     return count_nonzero(greater(s, tol), -1)
 
 

@@ -62,7 +62,7 @@ def _complex_transform(op: Op, a: Any, s: Any, axes: Any, norm: Any) -> Any:
     lengths, places = _axes(a, s, axes)
     if len(set(places)) == len(places):
         if not places:
-            return a + 0j
+            return a
         order = sorted(range(len(places)), key=places.__getitem__)
         n, axis = (tuple(of[k] for k in order) for of in (lengths, places))
         return op(a, n=n, axis=axis, norm=_norm(norm))

@@ -97,11 +97,14 @@ def geomspace(
     if known(any(equal(start, 0))) or known(any(equal(stop, 0))):
         raise ValueError("Geometric sequence cannot include zero")
     direction = sign(start)
-    found = power(10.0, linspace(log10(start / direction), log10(stop / direction), num, endpoint))
-    if num > 0:
+    if num == 1:
+        found = expand_dims(start, 0)
+    else:
+        found = power(10.0, linspace(log10(start / direction), log10(stop / direction), num, endpoint))
+    if num > 1:
         found = direction * found
         parts = [expand_dims(start, 0), found[1:]]
-        if num > 1 and endpoint:
+        if endpoint:
             parts = [expand_dims(start, 0), found[1:-1], expand_dims(stop, 0)]
         found = concatenate(parts)
     return as_dtype(moveaxis(found, 0, axis) if axis else found, dtype)

@@ -83,6 +83,8 @@ def flatnonzero(a: Any) -> Any:
 
 @answers(np.argwhere)
 def argwhere(a: Any) -> Any:
+    if not operand(a).ndim:
+        return argwhere(reshape(operand(a), (1,)))[:, :0]
     return stack(nonzero(a), 1)
 
 
@@ -116,6 +118,8 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
 @answers(np.lexsort)
 def lexsort(keys: Any, axis: int = -1) -> Any:
     rows = [operand(k) for k in keys]
+    if not rows[0].ndim:
+        return np.intp(0)
     order = argsort(rows[0], axis)
     for row in rows[1:]:
         order = take_along_axis(order, argsort(take_along_axis(row, order, axis), axis), axis)
@@ -159,7 +163,9 @@ def unique(
     return_counts: bool = False,
     *,
     equal_nan: bool = True,
+    sorted: bool = True,
 ) -> Any:
+    # Unsorted, NumPy leaves the order open: this is one.
     a = operand(ar)
     flat = ravel(a)
     order = argsort(flat)
@@ -268,29 +274,61 @@ def _at(ordered: Any, place: Any) -> Any:
 
 
 @answers(np.quantile)
-def quantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    overwrite_input: bool = False,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
     return _quantile(a, q, axis, method, keepdims, False, "Quantiles must be in the range [0, 1]")
 
 
 @answers(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def percentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    overwrite_input: bool = False,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
     q = divide(operand(q), 100)
     return _quantile(a, q, axis, method, keepdims, False, "Percentiles must be in the range [0, 100]")
 
 
 @answers(np.nanquantile)
-def nanquantile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    overwrite_input: bool = False,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
     return _quantile(a, q, axis, method, keepdims, True, "Quantiles must be in the range [0, 1]")
 
 
 @answers(np.nanpercentile)
-def nanpercentile(a: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False) -> Any:
+def nanpercentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    overwrite_input: bool = False,
+    *,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
     q = divide(operand(q), 100)
     return _quantile(a, q, axis, method, keepdims, True, "Percentiles must be in the range [0, 100]")
 
 
 @answers(np.nanmedian)
-def nanmedian(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def nanmedian(a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False) -> Any:
     return nanquantile(a, 0.5, axis, keepdims=keepdims)
 
 

@@ -30,7 +30,14 @@ def _reduced(op: Any, a: Any, axis: Any, keepdims: bool, dtype: Any = None, **pa
     a = operand(a)
     if dtype is not None:
         a = as_dtype(a, dtype)
-    return as_dtype(op(a, axis=axis_tuple(axis, a.ndim), keepdims=bool(keepdims), **params), dtype)
+    return as_dtype(op(a, axis=_axes(op, a, axis), keepdims=bool(keepdims), **params), dtype)
+
+
+def _axes(op: Any, a: Any, axis: Any) -> tuple[int, ...]:
+    """The axes to reduce; reductions of NumPy's ufuncs take a number for one with a single axis."""
+    if not a.ndim and op is not reduce.mean and not isinstance(axis, tuple) and axis in (0, -1):
+        return ()
+    return axis_tuple(axis, a.ndim)
 
 
 def _only(a: Any, where: Any, otherwise: Any) -> Any:
@@ -89,9 +96,9 @@ def _extreme(op: Any, ufunc: Any, a: Any, axis: Any, keepdims: bool, initial: An
             "'initial'"
         )
     initial = value(initial)
-    lengths = [a.shape[k] for k in axis_tuple(axis, a.ndim)]
+    lengths = [a.shape[k] for k in _axes(op, a, axis)]
     if 0 in lengths:
-        shape = reduce.reduced_shape(a.shape, axis_tuple(axis, a.ndim), keepdims)
+        shape = reduce.reduced_shape(a.shape, _axes(op, a, axis), keepdims)
         return expand_to(operand(initial), shape)
     limits = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)
     last = limits.min if op is reduce.max_ else limits.max

@@ -171,6 +171,7 @@ def _cumulative(
     function: Any, x: Any, axis: int | None, dtype: Any, include_initial: bool, start: float
 ) -> Any:
     x = operand(x)
+    x = x if x.ndim else reshape(x, (1,))
     if axis is None:
         if x.ndim != 1:
             raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
@@ -315,6 +316,8 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
         quotient.append(d)
         rest = concatenate([rest[1 : n + 1] - d * v[1:], rest[n + 1 :]])
     found = stack(quotient) if quotient else np.zeros(1)
+    if not rest.shape[0]:  # NumPy leaves the last one
+        rest = u[-1:] - quotient[-1] * v
     filled = [known(k) for k in nonzero(absolute(rest) > 1e-8)[0]]
     return found, rest[filled[0] if filled else rest.shape[0] - 1 :]
 

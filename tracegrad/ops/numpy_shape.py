@@ -129,7 +129,10 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 @answers(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
     a = operand(a)
-    gone = tuple(k for k, n in enumerate(a.shape) if n == 1) if axis is None else axis_tuple(axis, a.ndim)
+    if axis is None or (not a.ndim and axis in (0, -1)):
+        gone = tuple(k for k, n in enumerate(a.shape) if n == 1)
+    else:
+        gone = axis_tuple(axis, a.ndim)
     if builtins.any(a.shape[k] != 1 for k in gone):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
     return reshape(a, tuple(n for k, n in enumerate(a.shape) if k not in gone))
@@ -286,8 +289,8 @@ def tile(A: Any, reps: Any) -> Any:
 @answers(np.repeat)
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     a = operand(a)
-    if axis is None:
-        a, axis = reshape(a, (-1,)), 0
+    if axis is None or not a.ndim:
+        a, axis = reshape(a, (-1,)), axis or 0
     axis = axis_number(axis, a.ndim)
     if np.ndim(repeats) == 0:
         return ops.repeat(a, repeats=int(repeats), axis=axis)
@@ -373,10 +376,12 @@ def inside(indices: Any, length: int, mode: str) -> Any:
 @answers(np.take)
 def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
     a = operand(a)
-    if axis is None:
-        a, axis = reshape(a, (-1,)), 0
+    if axis is None or not a.ndim:
+        a, axis = reshape(a, (-1,)), axis or 0
     axis = axis_number(axis, a.ndim)
-    wanted = inside(value(indices) if isinstance(indices, (list, tuple)) else indices, a.shape[axis], mode)
+    if isinstance(indices, (list, tuple)):
+        indices = value(indices) if indices else np.zeros(0, np.intp)
+    wanted = inside(indices, a.shape[axis], mode)
     return items.read(a, (*(slice(None),) * axis, wanted))
 
 

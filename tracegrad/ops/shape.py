@@ -23,7 +23,8 @@ from tracegrad.ops.strides import memory_blocks, memory_steps, memory_walk
 
 
 def _with_shape(x: Any, shape: tuple[int, ...]) -> ArrayType:
-    return ArrayType(tuple(shape), x.dtype)
+    length = -1 if -1 in x.shape else math.prod(x.shape) // (-math.prod(shape) or 1)  # where `shape` has -1
+    return ArrayType(tuple(length if n == -1 else n for n in shape), x.dtype)
 
 
 # --- the same elements in another shape -------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ def _native_reshape(instr: Instr) -> Any:
 
 reshape: Op = linear(
     lambda x, shape: np.reshape(x, shape),
-    transpose=lambda g, x, shape: reshape(g, shape=x.shape),
+    transpose=lambda g, x, shape: None if 0 in x.shape else reshape(g, shape=x.shape),  # not 0 * -1
     result_type=_with_shape,
     name="reshape",
     emit=_emit_reshape,

@@ -7,6 +7,7 @@ A callable of the user's or NumPy's goes in, an answer comes out. Begin with `ma
 from __future__ import annotations
 
 import abc
+import collections
 import dataclasses
 import functools
 import inspect
@@ -58,6 +59,10 @@ ITERATE = MOVES - {
     isinstance, issubclass, type, callable, id, next, reversed, itertools.repeat, functools.partial, operator.is_,
     operator.is_not,
 }  # fmt: skip
+# Methods of containers, and functions, that hand on what they are given from this place on, as it is.
+HANDED_ON = {
+    "append": 0, "appendleft": 0, "insert": 1, "get": 1, "pop": 1, "setdefault": 1, "__setitem__": 1,
+}  # fmt: skip
 # Functions that ask whether two things are equal.
 COMPARES = {set, frozenset, dict, dict.fromkeys, operator.contains, operator.eq, operator.ne}
 _IMPURE = {
@@ -75,6 +80,14 @@ MUTATORS = {
 }  # fmt: skip
 LOCKS = {type(threading.Lock()), type(threading.RLock()), threading.Condition}
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
+
+
+def handed_on_from(function: Any) -> int | None:
+    """The place of the first argument that a callable hands on as the same object; None: it looks into all."""
+    if function is next:
+        return 1
+    of_container = isinstance(getattr(function, "__self__", None), (list, dict, collections.deque))
+    return HANDED_ON.get(function.__name__) if of_container else None
 
 
 def may_clone(function: types.FunctionType) -> bool:

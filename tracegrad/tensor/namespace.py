@@ -31,6 +31,7 @@ from tracegrad.tensor.callables import (
     MOVES,
     MUTATORS,
     PURE,
+    handed_on_from,
     has_own_making,
     holds_traced,
     is_dispatching,
@@ -299,7 +300,11 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         elif function is reversed:
             args = tuple(map(self.whole, args))
         themselves = args, keywords
-        args = tuple(self.reads.contents(a, objects) for a in args)
+        as_they_are = handed_on_from(function)
+        args = tuple(
+            a if as_they_are is not None and place >= as_they_are else self.reads.contents(a, objects)
+            for place, a in enumerate(args)
+        )
         if keywords:
             keywords = {k: self.reads.contents(v, objects) for k, v in keywords.items()}
         view = self.callable_view if is_in(function, CALL_BACK) else self._users_view

@@ -203,7 +203,8 @@ class ArrayProtocol(Operators):
     def item(self, *index: int) -> Any:
         """The one item as a Python number; with an index, that item."""
         if index:
-            return self[index[0] if len(index) == 1 and self.ndim == 1 else index].item()
+            place = index[0] if len(index) == 1 else index
+            return (self if isinstance(place, tuple) else METHODS["ravel"](self))[place].item()
         return self.recorder.number(self, "item")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:

@@ -289,3 +289,16 @@ def strong(result: Any) -> Any:
             requires_grad=result.requires_grad,
         )
     return result
+
+
+def weak(result: Any) -> Any:
+    """The Python number that a traced number stands for: the opposite of `strong`."""
+    if isinstance(result, TracedArray) and not result.weak:
+        return TracedArray(
+            np.asarray(result.value).item(),
+            recorder=result.recorder,
+            atom=result.atom,
+            weak=True,
+            requires_grad=result.requires_grad,
+        )
+    return result
