@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from tracegrad.testing.gradcheck import check_grads, check_jvp, check_vjp, combo_check, make_numerical_jvp
+from tracegrad.testing.gradcheck import (
+    check_equivalent,
+    check_grads,
+    check_jvp,
+    check_vjp,
+    combo_check,
+    make_numerical_jvp,
+    scalar_close,
+)
 
-__all__ = ["check_grads", "check_jvp", "check_vjp", "combo_check", "make_numerical_jvp"]
+__all__ = [
+    "check_equivalent",
+    "check_grads",
+    "check_jvp",
+    "check_vjp",
+    "combo_check",
+    "make_numerical_jvp",
+    "scalar_close",
+]

@@ -147,6 +147,9 @@ def test_cotangents_and_tangents_that_do_not_fit() -> None:
     mistake(lambda: push((np.ones(3),), (np.ones(2),)), ArgumentError, "push(", "`x`", "(2,)", "(3,)")
     mistake(lambda: push((np.ones(3),), ([1.0],)), ArgumentError, "push(", "structure")
     mistake(lambda: push((1.0,), (1.0, 2.0)), ArgumentError, "push(", "1 primals and 2 tangents")
+    mistake(lambda: push((1.0,), (1j,)), ArgumentError, "push(", "`x`", "complex128", "`.real`")
+    mistake(lambda: push((1.0,), ("1",)), ArgumentError, "push(", "`x`", "pass a number")
+    mistake(lambda: pullback([np.ones(3), 1j]), ArgumentError, "1j", "cotangent", "complex128", "`.real`")
 
 
 # --- inside the function

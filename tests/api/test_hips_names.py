@@ -11,7 +11,10 @@ import pytest
 
 import tracegrad as tg
 from tracegrad import differential_operators
-from tracegrad.extend import Box, VSpace, vspace
+from tracegrad.extend import Box, VSpace, defvjp, primitive, vspace
+from tracegrad.misc.flatten import flatten_func
+from tracegrad.scipy.special import logsumexp
+from tracegrad.test_util import check_equivalent, check_grads, scalar_close
 
 X = np.array([1.0, 2.0, 3.0])
 NESTED = {"a": X, "b": (np.float64(4.0), X[:2] * 1j)}
@@ -83,3 +86,41 @@ def test_parts_of_numpy_are_numpy_s() -> None:
         "assert parts == [np.fft, np.linalg, np.random, np.polynomial], parts\n"
     )
     subprocess.run([sys.executable, "-c", text], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("modes", [["fwd"], ["rev"]])
+def test_differences_in_both_parts_of_complex_numbers(modes: list[str]) -> None:
+    z = np.array([1.1 + 1.2j, -0.4 + 0.7j])
+    with tg.config.using(jit="python"):
+        check_grads(lambda z: np.abs(z) * np.fft.fft(z), modes=modes)(z)
+        check_grads(lambda z, x: x * abs(z) + z**3, (0, 1), modes=modes)(1.1 + 1.2j, 0.7)
+        check_grads(np.angle, modes=modes, order=1)(z)
+
+
+def test_differences_find_a_rule_that_forgets_a_part() -> None:
+    @primitive
+    def times(z: Any) -> Any:
+        return z * (2.0 + 1.0j)
+
+    defvjp(times, lambda ans, z: lambda g: g * 2.0)
+    with tg.config.using(jit="python"), pytest.raises(AssertionError, match="by differences"):
+        check_grads(times, modes=["rev"], order=1)(1.0 + 0.5j)
+
+
+def test_nested_values_that_are_equal() -> None:
+    assert scalar_close(1.0, 1.0 + 1e-9) and scalar_close(1e9, 1e9 + 1.0) and not scalar_close(1.0, 1.1)
+    check_equivalent([X, 1j], [X + 1e-9, 1j])
+    for other in ([X + 0.1, 1j], [X, 1j + 0.1], [X, 1.0], [X[:2], 1j]):
+        with pytest.raises(AssertionError):
+            check_equivalent([X, 1j], other)
+
+
+def test_a_flattened_function_is_recorded_as_it_stands() -> None:
+    def f(params: Any) -> Any:
+        return np.sum((params["a"] - logsumexp(params["a"])) ** 2) + params["b"]
+
+    flat, unflatten, start = flatten_func(f, {"a": X, "b": 0.5})
+    with tg.config.using(jit="python"):
+        found = tg.grad(lambda v: flat(v)[0])(start)
+        expected = tg.grad(f)({"a": X, "b": 0.5})
+    check_equivalent({n: np.asarray(v) for n, v in unflatten(found).items()}, expected)

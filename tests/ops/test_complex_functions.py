@@ -228,6 +228,11 @@ def test_tensors_have_the_conjugate_as_pytorch_has():
     np.testing.assert_allclose(tensor.grad.numpy(), np.conj(wanted), rtol=1e-12)
 
 
+def test_a_tangent_of_a_python_number_keeps_both_parts():
+    assert tg.jvp(lambda z: abs(z) ** 2, (1.0 + 2.0j,), (1j,), jit="python")[1] == pytest.approx(4.0)
+    assert tg.jvp(lambda z: z**2, (1.0 + 2.0j,), (1.0,), jit="python")[1] == pytest.approx(2.0 + 4.0j)
+
+
 def test_the_derivative_of_a_holomorphic_function():
     found = tg.grad(lambda z: z**3 + np.exp(1j * z), holomorphic=True, jit="python")(0.3 + 0.7j)
     z = 0.3 + 0.7j

@@ -277,3 +277,21 @@ def method_calls(m):
         + m.T.ravel().cumsum()[2]
         + m.clip(0, 1).sum()
     )
+
+
+@program(np.array([[1.5, 2.2], [0.3, 1.3]]), native=True)
+def types_called_as_functions(m):
+    places = np.int64(m[:, 1] - 1)
+    whole = np.complex128(m) * np.complex128(m[0, 0], m[0, 1])
+    return np.sum(m[places, 0] ** 2) + np.sum(np.float64(m) * np.bool_(m)) + np.imag(np.sum(whole))
+
+
+@program(np.arange(12.0).reshape(3, 4))
+def tuples_inside_of_an_index(m):
+    a = m.copy()
+    a[(0, 1), (1, 1)] = m[(2, 2), (0, 1)] * 2
+    a[(2, 0),] += 1.0
+    np.add.at(a, ((0, 0), (3, 3)), m[0, 1])
+    return np.sum(a[:, (True, False, True, False)] ** 2) + np.sum(
+        a[(np.argmax(m[:, 0]), 0, 0), (3, 3, 1)] ** 3
+    )

@@ -42,6 +42,15 @@ def counter_in_arithmetic(x):
     return y
 
 
+@control(0.7, 1.2, captures=1, loops=1)
+def large_table_made_in_each_iteration(x):
+    y = x
+    for _ in range(6):
+        columns, rows = np.meshgrid(np.arange(40), np.arange(40))
+        y = np.mean(np.sin(y * columns + 0.1 * rows)) + x
+    return y
+
+
 @control(0.7, 1.2, captures=1, loops=1, second=True)
 def counter_from_a_start_by_steps(x):
     total = 0.0

@@ -33,7 +33,8 @@ def drawn_index(generator, shape):
         elif kind in (3, 4):
             parts.append(drawn_array(generator, n, together))
         elif kind == 5:
-            parts.append(drawn_array(generator, n, together[-1:]).tolist())
+            listed = drawn_array(generator, n, together[-1:]).tolist()
+            parts.append(tuple(listed) if axis % 2 else listed)
         elif kind == 6:
             parts.append(None)
             continue

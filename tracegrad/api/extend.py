@@ -70,7 +70,7 @@ class Primitive(Derived):
             )
         pattern = self._pattern(structure, static, tuple(inputs))
         result = pattern.entry.function(*map(_value, inputs.values()))
-        if isinstance(result, (int, float, np.ndarray, np.generic)) and not isinstance(result, bool):
+        if isinstance(result, (int, float, complex, np.ndarray, np.generic)) and not isinstance(result, bool):
             return pattern.entry.step(result, tuple(inputs.values()))
         if self.carries:
             raise LeakError(

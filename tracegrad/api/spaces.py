@@ -49,16 +49,18 @@ class VSpace:
         """Ones; of complex numbers in both parts."""
         return self._made(lambda shape, dtype: np.full(shape, 1 + 1j if dtype.kind == "c" else 1, dtype))
 
-    def randn(self) -> Any:
-        """A value of numbers drawn from the normal distribution."""
-        return self._made(
-            lambda shape, dtype: np.asarray(
-                np.random.randn(*shape) + (1j * np.random.randn(*shape) if dtype.kind == "c" else 0), dtype
-            )
-        )
+    def randn(self, generator: Any = np.random) -> Any:
+        """A value of numbers drawn from the normal distribution, by NumPy's global generator or another one."""
+
+        def drawn(shape: Any, dtype: Any) -> Any:
+            real = generator.standard_normal(shape)
+            whole = real + 1j * generator.standard_normal(shape) if dtype.kind == "c" else real
+            return np.asarray(whole, dtype)
+
+        return self._made(drawn)
 
     def _made(self, make: Callable[[Any, Any], Any]) -> Any:
-        return tree.unflatten(self.structure, [make(shape, dtype) for shape, dtype in self.forms])
+        return tree.unflatten(self.structure, [make(shape, dtype)[()] for shape, dtype in self.forms])
 
     def standard_basis(self) -> Iterator[Any]:
         """Values that are zero but for one real number, one after the other."""
@@ -78,6 +80,7 @@ class VSpace:
         return self._by_leaf(lambda leaf: leaf * a, x)
 
     def covector(self, x: Any) -> Any:
+        """The cotangent that stands for `inner_prod(x, .)`."""
         return self._by_leaf(np.conj, x)
 
     def inner_prod(self, x: Any, y: Any) -> Any:

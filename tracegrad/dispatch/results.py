@@ -126,7 +126,7 @@ def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:
 
     Raises
     ------
-    ArgumentError : another structure, or another shape than the primal's
+    ArgumentError : another structure, another shape than the primal's, or complex where the primal is real
     """
     if len(directions) != len(call.groups):
         raise ArgumentError(
@@ -147,8 +147,9 @@ def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:
             primal = call.leaves[place]
             shape = np.shape(getattr(primal.value, "value", primal.value))
             if getattr(given, "recorder", None) is None:
-                dtype = getattr(primal.value, "dtype", np.dtype(np.float64))
-                given = np.asarray(given, dtype)
+                kind = complex if isinstance(primal.value, complex) else float
+                dtype = getattr(primal.value, "dtype", np.dtype(kind))
+                given = _of_dtype(given, dtype, f"the tangent of `{primal.name}`", "its primal")
             if given.shape != shape:
                 raise ArgumentError(
                     f"the tangent of `{primal.name}` has shape {given.shape}, its primal has shape {shape}.",
@@ -159,12 +160,26 @@ def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:
     return out
 
 
+def _of_dtype(given: Any, dtype: np.dtype[Any], what: str, belongs: str) -> Any:
+    """A number or an array of the user's as an array of a dtype, where nothing is lost."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "biuf" + dtype.kind:
+        raise ArgumentError(
+            f"{what} is of {array.dtype}, {belongs} of {dtype}.",
+            user_location(),
+            "pass real numbers, as `.real` of complex ones gives them"
+            if array.dtype.kind == "c"
+            else "pass a number or an array of numbers",
+        )
+    return array.astype(dtype, copy=False)
+
+
 def cotangent_leaves(captured: Captured, seeded: Sequence[int], cotangent: Any) -> list[Any]:
     """What a user passes to a pullback, as one array for each seeded output.
 
     Raises
     ------
-    ArgumentError : another structure, or another shape than the result's
+    ArgumentError : another structure, another shape than the result's, or complex where the result is real
     """
     flat, structure = tree.flatten(cotangent)
     if structure != captured.structure or len(flat) != len(captured.results):
@@ -178,7 +193,7 @@ def cotangent_leaves(captured: Captured, seeded: Sequence[int], cotangent: Any) 
         given = flat[captured.results.index(place)]
         type = captured.outputs[place]
         if getattr(given, "recorder", None) is None:
-            given = np.asarray(given, type.dtype)
+            given = _of_dtype(given, type.dtype, "the cotangent", "the result")
         if given.shape != type.shape:
             raise ArgumentError(
                 f"the cotangent has shape {given.shape}, but the result has shape {type.shape}.",

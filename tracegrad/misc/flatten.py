@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tracegrad.tensor.captured import called
 from tracegrad.tree import as_vector as flatten
 
 __all__ = ["flatten", "flatten_func"]
@@ -15,4 +16,8 @@ def flatten_func(
 ) -> tuple[Callable[..., Any], Callable[[Any], Any], Any]:
     """A function of a nested value, whose result is nested, as one from vector to vector; `unflatten`, the vector."""
     vector, unflatten = flatten(example)
-    return lambda x, *args: flatten(function(unflatten(x), *args))[0], unflatten, vector
+
+    def flattened(x: Any, *args: Any) -> Any:
+        return flatten(called(function, unflatten(x), *args))[0]
+
+    return flattened, unflatten, vector

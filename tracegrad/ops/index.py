@@ -46,8 +46,8 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
     template: list[Any] = []
     arrays: list[Any] = []
     for part in parts:
-        if isinstance(part, (bool, np.bool_, list)):
-            part = np.asarray(part, dtype=np.intp if isinstance(part, list) and not part else None)
+        if isinstance(part, (bool, np.bool_, list, tuple)):
+            part = np.asarray(part, dtype=np.intp if isinstance(part, (list, tuple)) and not part else None)
         if part is None or part is Ellipsis:
             template.append(part)
         elif isinstance(part, slice):
@@ -88,7 +88,7 @@ def check_masks(key: Any, shape: tuple[int, ...]) -> None:
     IndexError : NumPy's
     """
     given = key if isinstance(key, tuple) else (key,)
-    parts = [np.asarray(p) if isinstance(p, list) and not _is_traced(p) else p for p in given]
+    parts = [np.asarray(p) if isinstance(p, (list, tuple)) and not _is_traced(p) else p for p in given]
     masks = [getattr(getattr(p, "dtype", None), "kind", "") == "b" and p.ndim > 0 for p in parts]
     if any(masks):
         plain = [
@@ -107,8 +107,8 @@ def names_once(shape: Sequence[int], template: Sequence[Any], arrays: Sequence[A
 
 
 def _is_traced(items: Any) -> bool:
-    """Whether a list holds a traced number, which NumPy would ask for its value."""
-    if isinstance(items, list):
+    """Whether a list or a tuple holds a traced number, which NumPy would ask for its value."""
+    if isinstance(items, (list, tuple)):
         return any(map(_is_traced, items))
     return getattr(items, "recorder", None) is not None
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import hashlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -76,6 +77,7 @@ class Recording(Writes):
         self.finished = False  # what is left of its values is only looked at from here on
         self._bounds: dict[Atom, int] = {}  # of Python ints
         self._snapshots: dict[int, tuple[Any, np.ndarray[Any, Any], Atom]] = {}
+        self._data: dict[tuple[str, tuple[int, ...], bytes], Var] = {}
 
     # --- values ----------------------------------------------------------------------------------
 
@@ -134,13 +136,19 @@ class Recording(Writes):
         found = self._snapshots.get(id(value))
         if found is None or not np.array_equal(found[1], value, equal_nan=value.dtype.kind in "fc"):
             copy = value.copy()
-            atom: Atom = Const(copy)
-            if copy.size > LITERAL:
-                atom = Var(type_of(copy), "data")
-                self.inputs.append(atom)
-                self.hoisted[atom] = copy
+            atom = self._hoisted(copy) if copy.size > LITERAL else Const(copy)
             found = self._snapshots[id(value)] = (value, copy, atom)
         return found[2]
+
+    def _hoisted(self, array: np.ndarray[Any, Any]) -> Var:
+        """The input that an array becomes: one for equal arrays, as an iteration may make the same one each time."""
+        key = array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
+        variable = self._data.get(key)
+        if variable is None:
+            variable = self._data[key] = Var(type_of(array), "data")
+            self.inputs.append(variable)
+            self.hoisted[variable] = array
+        return variable
 
     def as_operand(self, value: Any) -> Any:
         """A value that meets a traced one, as NumPy takes it: what it makes arrays of, as arrays.

@@ -86,7 +86,7 @@ class Writes:
         if traced is None:
             if isinstance(part, slice) and any(self.traced(p) is not None for p in _ends(part)):
                 part = slice(*(p if self.traced(p) is None else p.__index__() for p in _ends(part)))
-            if isinstance(part, list) and any(self.traced(p) is not None for p in part):
+            if isinstance(part, (list, tuple)) and any(self.traced(p) is not None for p in part):
                 part = FUNCTIONS[np.stack]([p if self.traced(p) is not None else np.asarray(p) for p in part])
             return (part,)
         if isinstance(traced.atom, Const):
@@ -132,7 +132,7 @@ class Writes:
         else:
             known = is_mask or (arrays and names_once(traced.shape, template, arrays))
             result = index_set(before, *arrays, value, index=template, **({"once": True} if known else {}))
-        traced.value[raw if len(raw) != 1 else raw[0]] = new
+        traced.value[raw] = new
         self._rebind(traced, result)
 
     def update(self, traced: Any, op: Op, other: Any) -> Any:

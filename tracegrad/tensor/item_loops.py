@@ -71,7 +71,9 @@ def updated_at(run: Callable[..., Any], *, ufunc: np.ufunc, args: Sequence[Any])
     values = [_as_wide(operand(v), np.empty(a.shape, bool)[plain(key)].shape) for v in values]
     ufunc.at(np.array(plain(a)), plain(key), *plain(values))  # what is wrong, NumPy says
     parts = key if isinstance(key, tuple) else (key,)
-    dtypes = [np.asarray(p).dtype if isinstance(p, list) else getattr(p, "dtype", None) for p in parts]
+    dtypes = [
+        np.asarray(p).dtype if isinstance(p, (list, tuple)) else getattr(p, "dtype", None) for p in parts
+    ]
     if not any(dtype is not None and dtype.kind in "iu" for dtype in dtypes):
         a[key] = ufunc(a[key], *values)  # a slice or a mask names no item twice
         return

@@ -69,6 +69,7 @@ _MATH: dict[Callable[..., Any], Callable[..., Any]] = {
     }.items()
     if hasattr(math, name) and getattr(np, numpy_name) in FUNCTIONS
 }
+_SCALARS = {np.dtype(code).type for code in "?bBhHiIlLqQefdFD"}
 _TO_INTEGER = {math.floor, math.ceil, math.trunc}
 
 
@@ -98,6 +99,8 @@ class StandIns:
         try:
             if function in _MATH:
                 return refusing_as(function, functools.partial(self._math, function))
+            if function in _SCALARS:
+                return functools.partial(self._scalar, function)
             method = _BY_FUNCTION.get(function)
         except TypeError:  # not hashable
             return None
@@ -317,11 +320,12 @@ class StandIns:
             else math.fsum(items)
         )
 
-    def as_float64(self, x: Any = 0.0) -> Any:
-        return self.asarray(x, np.float64) if _any_traced(x) else np.float64(x)
-
-    def as_float32(self, x: Any = 0.0) -> Any:
-        return self.asarray(x, np.float32) if _any_traced(x) else np.float32(x)
+    def _scalar(self, kind: Any, *args: Any) -> Any:
+        """`np.float32(x)` and its kind, which make arrays of arrays."""
+        if not _any_traced(args):
+            return kind(*args)
+        x, *imag = args
+        return astype(self.asarray(x + imag[0] * 1j if imag else x), dtype=np.dtype(kind))
 
     def frompyfunc(self, *args: Any, **keywords: Any) -> Any:
         raise LeakError(
@@ -366,7 +370,5 @@ _BY_FUNCTION: dict[Any, str] = {
     np.asanyarray: "asarray",
     np.ascontiguousarray: "contiguous",
     np.asarray_chkfinite: "asarray",
-    np.float64: "as_float64",
-    np.float32: "as_float32",
     np.frompyfunc: "frompyfunc",
 }

@@ -14,6 +14,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.api.derived import unary_to_nary
 from tracegrad.api.makers import make_jvp, make_vjp
+from tracegrad.api.spaces import vspace
 
 STEP = 1e-5
 TOLERANCE = 1e-6
@@ -24,53 +25,60 @@ Function = Callable[..., Any]
 def make_numerical_jvp(f: Function, x: Any) -> Function:
     """`make_numerical_jvp(f, x)(v)`: the change of `f` at `x` along `v`, by central differences.
 
-    `x`, `v` and the result may be nested.
+    `x`, `v` and the result may be nested, real and complex.
     """
-    start, rebuild = tree.as_vector(x)
+    space = vspace(x)
 
     def along(v: Any) -> Any:
-        step = 0.5 * STEP * tree.as_vector(v)[0]
-        after, restore = tree.as_vector(f(rebuild(start + step)))
-        before, _ = tree.as_vector(f(rebuild(start - step)))
-        return restore((after - before) / STEP)
+        after, before = (f(space.add(x, space.scalar_mul(v, half))) for half in (0.5 * STEP, -0.5 * STEP))
+        results = vspace(after)
+        return results.scalar_mul(results.add(after, results.scalar_mul(before, -1.0)), 1.0 / STEP)
 
     return along
 
 
 def _drawn(like: Any, seed: int) -> Any:
     """A nested value like this one, of normal numbers, the same for the same seed."""
-    vector, rebuild = tree.as_vector(like)
-    return rebuild(np.random.default_rng(seed).standard_normal(vector.shape))
-
-
-def _inner(x: Any, y: Any) -> Any:
-    return np.dot(tree.as_vector(x)[0], tree.as_vector(y)[0])
+    return vspace(like).randn(np.random.default_rng(seed))
 
 
 def _close(found: Any, expected: Any, what: str, f: Function, x: Any) -> None:
-    error = np.max(np.abs(found - expected), initial=0.0)
-    if not (error < TOLERANCE or error < TOLERANCE * np.max(np.abs(expected), initial=0.0)):
+    numbers, by_differences = tree.as_vector(found)[0], tree.as_vector(expected)[0]
+    error = np.max(np.abs(numbers - by_differences), initial=0.0)
+    if not (error < TOLERANCE or error < TOLERANCE * np.max(np.abs(by_differences), initial=0.0)):
         name = getattr(f, "__name__", "the function")
         raise AssertionError(f"the {what} of `{name}` at {x} is {found}, by differences {expected}")
+
+
+def scalar_close(a: Any, b: Any) -> bool:
+    """Whether two numbers are one but for what differences leave uncertain."""
+    return bool(abs(a - b) < TOLERANCE or abs(a - b) < TOLERANCE * abs(a + b))
+
+
+def check_equivalent(x: Any, y: Any) -> None:
+    """Two nested values against each other: structure, shapes, dtypes, and numbers along one direction."""
+    space = vspace(x)
+    assert space == vspace(y), f"{x} is not like {y}"
+    along = _drawn(x, 5)
+    assert scalar_close(space.inner_prod(x, along), space.inner_prod(y, along)), f"{x} is not {y}"
 
 
 def check_vjp(f: Function, x: Any) -> None:
     """The pullback of `f` at `x` against differences, along one direction and for one cotangent."""
     pull, value = make_vjp(f)(x)
+    arguments, results = vspace(x), vspace(value)
     v, g = _drawn(x, 1), _drawn(value, 2)
-    bar = pull(g)
-    for given, belongs in ((bar, x), (value, f(x))):
-        assert np.shape(tree.as_vector(given)[0]) == np.shape(tree.as_vector(belongs)[0]), (
-            f"{given} is not like {belongs}"
-        )
-    _close(_inner(bar, v), _inner(g, make_numerical_jvp(f, x)(v)), "vjp", f, x)
+    bar = arguments.covector(pull(results.covector(g)))
+    assert vspace(bar) == arguments, f"{bar} is not like {x}"
+    assert results == vspace(f(x)), f"{value} is not like {f(x)}"
+    along = make_numerical_jvp(f, x)(v)
+    _close(arguments.inner_prod(bar, v), results.inner_prod(g, along), "vjp", f, x)
 
 
 def check_jvp(f: Function, x: Any) -> None:
     """The tangent of `f` at `x` against differences, along one direction."""
     v = _drawn(x, 3)
-    found = make_jvp(f)(x)(v)[1]
-    _close(tree.as_vector(found)[0], tree.as_vector(make_numerical_jvp(f, x)(v))[0], "jvp", f, x)
+    _close(make_jvp(f)(x)(v)[1], make_numerical_jvp(f, x)(v), "jvp", f, x)
 
 
 @unary_to_nary
