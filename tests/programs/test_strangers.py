@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 import warnings
 
@@ -101,3 +103,35 @@ def test_a_clock_is_asked_at_each_call():
     asked = [f(1.0) for _ in range(3)]
     assert before <= asked[0] < asked[1] < asked[2] <= time.perf_counter()
     assert f.stats.captures == 1
+
+
+@tg.grad(jit="python")
+def squared(x):
+    return x * x
+
+
+def test_a_decorated_function_is_pickled_and_copied_as_a_function():
+    assert pickle.loads(pickle.dumps(squared)) is squared
+    assert copy.deepcopy({"loss": squared})["loss"] is squared
+    with pytest.raises(pickle.PicklingError):
+        pickle.dumps(tg.grad(strangers.PROGRAMS[0]))
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (lambda x: np.asmatrix(x).sum(), "np.asmatrix"),
+        (lambda x: (np.matrix(x) * np.ones((8, 1))).sum(), "np.matrix"),
+        (lambda x: np.ma.masked_where(x > 2, x).sum(), "np.ma.masked_where"),
+        (lambda x: np.ma.array(x, mask=np.arange(8) > 3).mean(), "np.ma.array"),
+    ],
+)
+def test_arrays_with_rules_of_their_own_are_refused_by_name(made, named):
+    with pytest.raises(tg.errors.UnsupportedError, match=f"`{named}` makes an array .*") as caught:
+        tg.grad(made, jit="python")(np.ones(8))
+    assert __file__.endswith(str(caught.value).split("where: ")[1].split(":")[0])
+
+
+def test_an_argument_in_the_place_of_argnums_is_told_where_it_goes():
+    with pytest.raises(tg.errors.ArgumentError, match=r"arguments go to what comes back, `grad\(f\)\(x\)`"):
+        tg.grad(squared, np.ones(3))

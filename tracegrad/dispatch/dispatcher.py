@@ -94,9 +94,8 @@ class Dispatcher(Keeping):
 
     def __new__(cls, *args: Any, **options: Any) -> Dispatcher:
         """Each has a class of its own: calling an object calls its class's `__call__`, and that is its entry."""
-        return super().__new__(
-            type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__})
-        )
+        own = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+        return super().__new__(type(cls.__name__, (cls,), own))
 
     def __init__(
         self,
@@ -138,6 +137,10 @@ class Dispatcher(Keeping):
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
+
+    def __reduce__(self) -> str:
+        """Pickled as a function is, by its name."""
+        return str(vars(self).get("__qualname__", self.signature.name))
 
     def __repr__(self) -> str:
         return f"<tracegrad.{self.label} of {self.signature.name}>"

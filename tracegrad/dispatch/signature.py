@@ -143,15 +143,16 @@ class Signature:
         self.open_keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.single = not isinstance(wrt, tuple)
         wanted: tuple[int | str, ...] = () if wrt is None else wrt if isinstance(wrt, tuple) else (wrt,)
-        self.all = wrt == ALL
+        self.all = isinstance(wrt, type(ALL)) and wrt == ALL
         self.wrt = () if self.all else tuple(self._checked(w, where) for w in wanted)
 
     def _checked(self, w: int | str, where: str) -> int | str:
         if isinstance(w, bool) or not isinstance(w, (int, str, np.integer)):
             raise ArgumentError(
-                f"`{where}` got argnums={w!r}.",
+                f"`{where}` got argnums={w!r:.60}.",
                 user_location(),
-                "give the index or the name of a parameter, or a tuple of them",
+                "give the index or the name of a parameter, or a tuple of them; arguments go to what comes back, "
+                f"`{where}(f)(x)`",
             )
         if isinstance(w, str):
             if w not in self.names and not self.open_keywords:

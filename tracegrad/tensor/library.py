@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.errors import UnsupportedError
 from tracegrad.ops import special
 from tracegrad.ops.functions import FUNCTIONS, SCIPY_FUNCTIONS
 
@@ -38,6 +39,12 @@ def answer(function: Any, stand_ins: Any) -> Callable[..., Any] | None:
         return None if exact is None else functools.partial(_numbers, function, exact, stand_ins)
     if module == "copy" and function.__name__ in ("copy", "deepcopy"):
         return function  # by the special methods that traced values have for it
+    if module == "numpy.ma.core" and function.__name__.startswith(
+        ("array", "asarray", "asanyarray", "masked_")
+    ):
+        return functools.partial(_rules_of_its_own, function, stand_ins, "np.ma")
+    if function in (np.matrix, np.asmatrix, np.bmat):
+        return functools.partial(_rules_of_its_own, function, stand_ins, "np")
     if module == "_bisect" and function.__name__.startswith("bisect"):
         side = "left" if function.__name__ == "bisect_left" else "right"
         return functools.partial(_bisect, function, side, stand_ins)
@@ -95,6 +102,21 @@ def _numbers(
         return function(*args, **keywords)
     found = ours(*(stand_ins.asarray(a) for a in args), **keywords)
     return tuple(map(stand_ins.weak, found)) if isinstance(found, tuple) else stand_ins.weak(found)
+
+
+def _rules_of_its_own(
+    function: Callable[..., Any], stand_ins: Any, module: str, *args: Any, **keywords: Any
+) -> Any:
+    """Masked arrays and matrices are refused."""
+    if not stand_ins.any_traced((*args, *keywords.values())):
+        return function(*args, **keywords)
+    raise UnsupportedError(
+        f"`{module}.{function.__name__}` makes an array that computes by rules of its own, which no program has.",
+        stand_ins.recording.location(),
+        "keep the array, and a mask of truth values beside it: x[~mask].sum(), np.where(mask, 0.0, x)"
+        if module == "np.ma"
+        else "keep the array and write products with @, np.linalg.inv and np.linalg.matrix_power for powers",
+    )
 
 
 def _bisect(
