@@ -43,6 +43,12 @@ def written_at(x: Any, i: Any) -> Any:
     return np.sum(a * x)
 
 
+def binned(x: Any, i: Any) -> Any:
+    a = np.zeros(7)
+    np.add.at(a, np.abs(i) % 7, x * x)
+    return np.sum(a * a)
+
+
 def softmax(x: Any) -> Any:
     e = np.exp(x - np.max(x, axis=1, keepdims=True))
     return np.sum((e / np.sum(e, axis=1, keepdims=True)) ** 2)
@@ -78,12 +84,20 @@ VECTORS: dict[str, Callable[..., Any]] = {
     "items written": written_at,
     "items added": added_at,
     "mask": lambda x, i: np.sum(x[i > 2] ** 2),
+    "mask of x": lambda x, i: np.sum(x[x > 0.2] ** 2),
+    "bins added": binned,
+    "maximum, minimum": lambda x, i: np.sum(np.maximum(x, 0.5) * np.minimum(x, x[::-1])),
+    "logaddexp": lambda x, i: np.sum(np.logaddexp(x, x[::-1])),
+    "complex abs": lambda x, i: np.sum(np.abs(x * (1 + 1j * x))),
+    "complex exp": lambda x, i: np.sum(np.real(np.exp(1j * x) * x)),
+    "rfft, abs": lambda x, i: np.sum(np.abs(np.fft.rfft(x))),
     "bincount": lambda x, i: np.sum(np.bincount(np.abs(i), weights=x * x) ** 2),
     "digitize": lambda x, i: np.sum(np.digitize(x, KNOTS) * x * x),
     "searchsorted": lambda x, i: np.sum(np.searchsorted(KNOTS, x) * x * x),
     "interp": lambda x, i: np.sum(np.interp(x, KNOTS, KNOTS * KNOTS)),
     "histogram": lambda x, i: np.sum(np.histogram(KNOTS, 5, weights=KNOTS)[0]) * np.sum(x),
     "convolve": lambda x, i: np.sum(np.convolve(x, KERNEL) ** 2),
+    "convolve, 3 taps": lambda x, i: np.sum(np.convolve(x, KERNEL[1:4]) ** 2),
     "polyval": lambda x, i: np.sum(np.polyval(KERNEL, x)),
     "flip, roll": lambda x, i: np.sum(x[::-1] * np.roll(x, 2)),
     "concatenate": lambda x, i: np.sum(np.concatenate([x, x * x]) ** 2),
@@ -95,6 +109,10 @@ VECTORS: dict[str, Callable[..., Any]] = {
 MATRICES: dict[str, Callable[..., Any]] = {
     "sum, axis 0": lambda x, i: np.sum(np.sum(x, axis=0) ** 2),
     "sum, axis 1": lambda x, i: np.sum(np.sum(x, axis=1) ** 2),
+    "prod, axis 1": lambda x, i: np.sum(np.prod(1.0 + 1e-2 * x, axis=1)),
+    "norm, axis 1": lambda x, i: np.sum(np.linalg.norm(x, axis=1)),
+    "rows beside": lambda x, i: np.sum((x - x[0]) ** 2),
+    "columns beside": lambda x, i: np.sum((x * x[:, :1]) ** 2),
     "var, axis 0": lambda x, i: np.sum(np.var(x, axis=0)),
     "max, axis 0": lambda x, i: np.sum(np.max(x, axis=0) ** 2),
     "max, axis 1": lambda x, i: np.sum(np.max(x, axis=1) ** 2),
@@ -105,6 +123,9 @@ MATRICES: dict[str, Callable[..., Any]] = {
     "sort, axis 1": lambda x, i: np.sum(np.sort(x, axis=1) * x),
     "softmax": lambda x, i: softmax(x),
     "transpose": lambda x, i: np.sum(x.T * x[0]),
+    "exp of x.T": lambda x, i: np.sum(np.exp(x.T)),
+    "einsum ij->ji": lambda x, i: np.sum(np.einsum("ij->ji", x) * x),
+    "cov": lambda x, i: np.sum(np.cov(x) ** 2),
     "x @ x": lambda x, i: np.sum(x @ x),
     "x.T @ x": lambda x, i: np.sum((x.T @ x) ** 2),
     "x @ v": lambda x, i: np.sum((x @ x[0]) ** 2),
@@ -121,6 +142,7 @@ MATRICES: dict[str, Callable[..., Any]] = {
     "tril, trace": lambda x, i: np.sum(np.tril(x) ** 2) + np.trace(x),
     "diagonal": lambda x, i: np.sum(np.diag(x) ** 2),
     "solve": lambda x, i: np.sum(np.linalg.solve(regular(x), x[0])),
+    "solve, matrix": lambda x, i: np.sum(np.linalg.solve(regular(x), x) ** 2),
     "inv": lambda x, i: np.sum(np.linalg.inv(regular(x))),
     "slogdet": lambda x, i: np.linalg.slogdet(regular(x))[1],
     "cholesky": lambda x, i: np.sum(np.linalg.cholesky(regular(x @ x.T))),
