@@ -292,6 +292,32 @@ def test_translation_grows_with_the_text_and_no_faster(monkeypatch: pytest.Monke
     assert outlook_work(800) <= 2 * 801  # each name once, and once more when the one before it is known
 
 
+def test_functions_of_numbers_are_no_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba writes each as a loop of one round, and LLVM takes the square of the number of loops."""
+    from tracegrad.compiler import direct
+
+    written: list[str] = []
+    add = direct.Library.add_ir_module
+    monkeypatch.setattr(
+        direct.Library, "add_ir_module", lambda self, code: (written.append(str(code)), add(self, code))[1]
+    )
+    text = """def f(x, n, z):
+    a = np.sin(x) + np.maximum(x, 0.25) * np.sqrt(n)
+    b = np.exp(z) * np.sign(x) + np.remainder(n, 3) + np.floor_divide(x, 0.4)
+    return -1, a, b, np.isnan(a), np.logical_and(x, n), np.arctan2(a, n)
+"""
+    given = -1.5, 7, 0.5 + 2.0j
+    found = compiled(text, "functions", given)
+    assert passes(found) == ["tracegrad"]
+    (code,) = (c for c in written if "define i32" in c)
+    assert "loop.index" not in code
+    names: dict[str, Any] = {"np": np}
+    exec(text, names)
+    for x, y in zip(found(*given), names["f"](*given), strict=True):
+        assert np.asarray(x).dtype.kind == np.asarray(y).dtype.kind
+        np.testing.assert_allclose(x, y, rtol=1e-14)
+
+
 def outlook_work(n: int) -> int:
     """How often a binding is looked at, for a chain in which each name hangs on the one before."""
     import ast

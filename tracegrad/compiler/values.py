@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.core.errors import NumbaError
+from numba.np import npyimpl
 
 from tracegrad.compiler.arrays import WORD, Array
 
@@ -128,11 +130,22 @@ class Module:
             signature = self.typing.resolve_function_type(kind, given, {})
             if signature is None:
                 raise Unknown(f"no {what!r} of {given}")
-            found = signature, self.context.get_function(kind, signature)
+            found = signature, self._of_numbers(what, signature) or self.context.get_function(kind, signature)
         except (ValueError, NotImplementedError) as error:  # Numba says so in several ways
             raise Unknown(str(error)) from error
         self.operations[key] = found
         return found
+
+    def _of_numbers(self, what: Any, signature: Any) -> Callable[..., Any] | None:
+        """What writes a ufunc of numbers: the one round of what Numba writes as a loop. Many loops in one function take
+        LLVM more than their share of time."""
+        kinds = (*signature.args, signature.return_type)
+        if not isinstance(what, np.ufunc) or len(signature.args) != what.nin or what.nout != 1:
+            return None
+        if not all(isinstance(t, types.Number | types.Boolean) for t in kinds):
+            return None
+        round_of = npyimpl._ufunc_db_function(what)
+        return lambda builder, codes: round_of(self.context, builder, signature).generate(*codes)
 
 
 class OnStack(Array):
