@@ -59,3 +59,21 @@ def test_first_and_second_derivatives_across_the_places_where_formulas_change(fu
     second = tg.grad(lambda x: np.sum(first(x)), jit="python")
     np.testing.assert_allclose(first(x), (function(x + h) - function(x - h)) / (2 * h), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(second(x), (first(x + h) - first(x - h)) / (2 * h), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_nan_that_is_left_out_twice_stays_out(jit):
+    c, x = np.array([1.0, np.nan, 2.0, 4.0]), np.array([0.3, 0.4, 0.5, 0.1])
+    there = ~np.isnan(c)
+
+    def left_out(x, c):
+        y = c * x
+        return np.nansum(y) * np.nanmean(y) + np.nanvar(y) + np.nanstd(x * c)
+
+    found = tg.grad(left_out, jit=jit)(x, c)
+    wanted = tg.grad(left_out, jit=jit)(x[there], c[there])
+    np.testing.assert_allclose(found[there], wanted, rtol=1e-12)
+    assert found[1] == 0.0
+    step = 1e-6
+    slopes = [(left_out(x + step * e, c) - left_out(x - step * e, c)) / (2 * step) for e in np.eye(4)]
+    np.testing.assert_allclose(found, slopes, rtol=1e-6, atol=1e-9)

@@ -80,6 +80,9 @@ STRUCTURE = [
     ("z = zeros_like(m); a = sum_to(z, shape=(3,)); a", "a = zeros(shape=(3,), dtype=f8); a"),
     ("z = zeros_like(m); a = transpose(z, axes=(1, 0)); a", "a = zeros(shape=(3, 2), dtype=f8); a"),
     ("z = zeros_like(m); a = getitem(z, index=(0,)); a", "a = zeros(shape=(3,), dtype=f8); a"),
+    ("q = logical_not(p); a = add(p, q); a", "q = logical_not(p); a = logical_or(p, q); a"),
+    ("q = logical_not(p); a = multiply(p, q); a", "q = logical_not(p); a = logical_and(p, q); a"),
+    ("a = multiply(p, v); a", "a = multiply(p, v); a"),
     ("z = zeros_like(v); a = add(z, w); b = add(w, z); a, b", "w, w"),
     ("z = zeros_like(v); a = subtract(z, w); b = subtract(w, z); a, b", "a = negative(w); a, w"),
     (

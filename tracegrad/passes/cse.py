@@ -8,7 +8,7 @@ are pure, so guards between two steps do not matter; a guard that repeats an ear
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +23,20 @@ _FRESH = ("copy",)
 """Ops whose result must be memory of its own; so is what has no inputs (`zeros`), cheap and often written into."""
 
 
-def share(trace: Trace) -> Trace:
-    """Compute each value once, in the trace and, separately, in each trace it holds.
+def share_conditions(trace: Trace) -> Trace:
+    """Compute each condition once: what one selects twice has one selection of its cotangents, summed before factors.
+
+    Factors then never meet the zeros of what was not chosen, which times NaN would be NaN.
+    """
+    return share(trace, _is_condition)
+
+
+def _is_condition(step: Step) -> bool:
+    return isinstance(step, Instr) and step.op.family == "elementwise" and step.outputs[0].dtype.kind == "b"
+
+
+def share(trace: Trace, wanted: Callable[[Step], bool] = lambda step: True) -> Trace:
+    """Compute each value once, or each `wanted` one, in the trace and, separately, in each trace it holds.
 
     Nothing moves out of a loop or branch. A value keeps the user's name if either step had one.
     """
@@ -39,7 +51,7 @@ def share(trace: Trace) -> Trace:
         if isinstance(step, Instr) and step.op.family == "control":
             step = map_nested(_once_each(step), share)
             stands.update(_same_results(step))
-        key = _key(step)
+        key = _key(step) if wanted(step) else None
         first = seen.get(key) if key is not None else None
         if first is None:
             if key is not None:

@@ -11,7 +11,7 @@ from tracegrad.ir.verify import verify
 from tracegrad.passes.accumulate import accumulate
 from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.checkpoint import checkpointed
-from tracegrad.passes.cse import share
+from tracegrad.passes.cse import share, share_conditions
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
@@ -60,14 +60,15 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
 
 
 def prepared(trace: Trace, once: bool = False) -> Trace:
-    """A trace to be differentiated: without one-armed branches, and where it has loops or branches, optimised.
+    """A trace to be differentiated: without one-armed branches, with loops or branches optimised, else with each
+    condition computed once.
 
     Inside them a value that is computed twice would get its cotangents twice, and a carried value that stays as it
     is would be stacked.
     """
     trace = lower_branches(trace)
     has_control = any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps)
-    return optimised(trace) if has_control and not once else trace
+    return optimised(trace) if has_control and not once else share_conditions(trace)
 
 
 def within(trace: Trace, memory: int | None) -> Trace:

@@ -16,6 +16,7 @@ from tracegrad.errors import REFUSALS
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType, broadcast_shapes, is_weak
 from tracegrad.ops.arithmetic import add, multiply, negative
+from tracegrad.ops.compare import logical_and, logical_or
 from tracegrad.ops.families import broadcast_to, sum_to
 from tracegrad.ops.index import zeros
 from tracegrad.ops.shape import transpose
@@ -59,6 +60,13 @@ def subtract_zeros(step: Instr, made: Made, counts: Counter[Var]) -> Term | None
     """x - zeros -> x; zeros - x -> -x"""
     left, right = step.inputs
     return left if is_zeros(right, made) else expression(negative, right) if is_zeros(left, made) else None
+
+
+def of_truth(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """p + q -> p or q; p * q -> p and q, of truth values, which compiled code would count"""
+    if step.outputs[0].dtype.kind != "b":
+        return None
+    return expression(logical_or if step.op is add else logical_and, *step.inputs)
 
 
 def keeps_type(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -240,6 +248,8 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("zeros_like", zeros_are_plain),
     ("zeros", zeros_are_plain),
     *((name, rearranged_zeros) for name in ("getitem", "negative")),
+    ("add", of_truth),
+    ("multiply", of_truth),
     ("add", add_zeros),
     ("add", products_with_both),
     ("subtract", subtract_zeros),
