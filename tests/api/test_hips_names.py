@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.signal
 
 import tracegrad as tg
+import tracegrad.scipy.signal as signal
 from tracegrad import differential_operators
 from tracegrad.extend import Box, VSpace, defvjp, primitive, vspace
 from tracegrad.misc.flatten import flatten_func
@@ -124,3 +126,48 @@ def test_a_flattened_function_is_recorded_as_it_stands() -> None:
         found = tg.grad(lambda v: flat(v)[0])(start)
         expected = tg.grad(f)({"a": X, "b": 0.5})
     check_equivalent({n: np.asarray(v) for n, v in unflatten(found).items()}, expected)
+
+
+def convolved(a: Any, b: Any, axes: Any, dots: Any, mode: str) -> Any:
+    """By SciPy, one pair of vectors or matrices after the other."""
+    kept_a = [k for k in range(a.ndim) if k not in (*axes[0], *dots[0])]
+    kept_b = [k for k in range(b.ndim) if k not in (*axes[1], *dots[1])]
+    a = np.transpose(a, [*kept_a, *dots[0], *axes[0]])
+    b = np.transpose(b, [*kept_b, *dots[1], *axes[1]])
+    sizes_a, sizes_b = a.shape[: len(kept_a)], b.shape[: len(kept_b)]
+    summed = a.shape[len(kept_a) : len(kept_a) + len(dots[0])]
+    rows = [
+        sum(scipy.signal.convolve(a[(*i, *k)], b[(*j, *k)], mode, "direct") for k in np.ndindex(summed))
+        for i in np.ndindex(sizes_a)
+        for j in np.ndindex(sizes_b)
+    ]
+    return np.reshape(rows, (*sizes_a, *sizes_b, *np.shape(rows[0])))
+
+
+@pytest.mark.parametrize("mode", ["full", "valid", "same"])
+@pytest.mark.parametrize(
+    ("a", "b", "axes", "dots"),
+    [
+        ((2, 2, 5, 4), (2, 3, 3, 2), ([2, 3], [2, 3]), ([1], [0])),
+        ((2, 3), (2, 4), ([1], [1]), ((), ())),
+        ((5, 2, 3), (4, 3, 2), ([0], [0]), ([1, 2], [2, 1])),
+        ((2, 5), (4, 3), ([-1], [0]), ((), ())),
+    ],
+)
+def test_convolutions_along_some_axes(a: Any, b: Any, axes: Any, dots: Any, mode: str) -> None:
+    generator = np.random.default_rng(7)
+    x, y = generator.standard_normal(a), generator.standard_normal(b)
+    wanted = convolved(x, y, [[k % len(a) for k in axes[0]], axes[1]], dots, mode)
+    np.testing.assert_allclose(signal.convolve(x, y, axes, dots, mode), wanted, rtol=1e-12)
+    with tg.config.using(jit="python"):
+        check_grads(lambda x, y: signal.convolve(x, y, axes, dots, mode), (0, 1), order=1)(x, y)
+
+
+def test_convolutions_along_all_axes_are_scipy_s_and_bad_ones_are_refused() -> None:
+    np.testing.assert_array_equal(signal.convolve(X, X, mode="same"), scipy.signal.convolve(X, X, "same"))
+    assert signal.butter is scipy.signal.butter and not hasattr(signal, "not_there")
+    ones = np.ones((2, 3))
+    with pytest.raises(ValueError, match="acceptable mode flags"):
+        signal.convolve(ones, ones, ([0], [0]), ([1], [1]), "other")
+    with pytest.raises(ValueError, match="at least as large"):
+        signal.convolve(ones, ones.T, ([0, 1], [0, 1]), ((), ()), "valid")
