@@ -1,7 +1,7 @@
 """Arrays in machine code: their elements, fresh memory, views, references. `translation.py` is written with these.
 
 In: Numba's type of an array and its description in LLVM (a structure of `meminfo, parent, nitems, itemsize, data,
-shape, strides`). Out: instructions. Begin with `element`.
+shape, strides`), as a value or where it stands. Out: instructions. Begin with `element`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.np.arrayobj import get_itemsize, make_array, populate_array
+from numba.np.arrayobj import get_itemsize
 
-WORD = ir.IntType(64)
+from tracegrad.compiler.builder import WORD
+
 BYTE = ir.IntType(8)
+MEMORY = types.MemInfoPointer(types.voidptr)
+MEMINFO, PARENT, COUNT, ITEMSIZE, DATA, SHAPE, STRIDES = range(7)  # of a description
 
 
 class Array:
@@ -24,30 +27,45 @@ class Array:
     Parameters
     ----------
     type : Numba's type
-    place : pointer to its description
+    code : its description, or a pointer to that
     shape : tuple of int, optional
         Its sizes, where the text says them.
     """
 
     def __init__(
-        self, context: Any, builder: Any, type: Any, place: Any, shape: tuple[int, ...] | None = None
+        self, context: Any, builder: Any, type: Any, code: Any, shape: tuple[int, ...] | None = None
     ) -> None:
         self.context, self.builder, self.type = context, builder, type
-        self.fields = make_array(type)(context, builder, ref=place)
-        self.known = shape
+        self.code, self.known = code, shape
+
+    def _part(self, *path: int) -> Any:
+        """A part of its description."""
+        if not isinstance(self.code.type, ir.PointerType):
+            return self.builder.extract_value(self.code, path)
+        return self.builder.load(cgutils.gep_inbounds(self.builder, self.code, 0, *path))
+
+    @property
+    def data(self) -> Any:
+        """The address of its first element."""
+        return self._part(DATA)
+
+    @property
+    def meminfo(self) -> Any:
+        """What its memory is counted by."""
+        return self._part(MEMINFO)
 
     def sizes(self) -> list[Any]:
         """How long each axis is."""
         if self.known is not None:
             return [WORD(n) for n in self.known]
-        return list(cgutils.unpack_tuple(self.builder, self.fields.shape, self.type.ndim))
+        return [self._part(SHAPE, k) for k in range(self.type.ndim)]
 
     def strides(self) -> list[Any]:
         """Bytes between neighbours along each axis."""
         if self.type.layout == "C" and self.known is not None:
             size = get_itemsize(self.context, self.type)
             return [WORD(size * math.prod(self.known[k + 1 :])) for k in range(self.type.ndim)]
-        return list(cgutils.unpack_tuple(self.builder, self.fields.strides, self.type.ndim))
+        return [self._part(STRIDES, k) for k in range(self.type.ndim)]
 
     def nearest(self) -> int | None:
         """The axis along which elements lie side by side, if that is known."""
@@ -72,7 +90,7 @@ class Array:
 
     def element(self, indices: Sequence[Any]) -> Any:
         """The address of the element at these indices; of the first one of a part, if they are fewer than axes."""
-        builder, data = self.builder, self.fields.data
+        builder, data = self.builder, self.data
         if self.type.layout == "C":
             sizes = self.sizes()
             offset = indices[0]
@@ -98,40 +116,38 @@ class Array:
         type = part_type(self.type, len(indices))
         sizes, strides = self.sizes()[len(indices) :], self.strides()[len(indices) :]
         return described(
-            self.context, self.builder, type, self.element(indices), sizes, strides, self.fields.meminfo
+            self.context, self.builder, type, self.element(indices), sizes, strides, self.meminfo
         )
 
     def seen(
         self, starts: Sequence[Any], sizes: Sequence[Any], strides: Sequence[Any], type: Any = None
     ) -> Any:
         """The description of a view that begins at an element; as for `part`, nobody has counted it yet."""
-        fields = self.fields
         offset = WORD(0)
         for start, stride in zip(starts, self.strides(), strict=False):
             offset = self.builder.add(offset, self.builder.mul(start, stride))
-        raw = self.builder.gep(self.builder.bitcast(fields.data, BYTE.as_pointer()), [offset])
-        data = self.builder.bitcast(raw, fields.data.type)
+        first = self.data
+        raw = self.builder.gep(self.builder.bitcast(first, BYTE.as_pointer()), [offset])
+        data = self.builder.bitcast(raw, first.type)
         type = type or types.Array(self.type.dtype, len(sizes), "A")
-        return described(self.context, self.builder, type, data, sizes, strides, fields.meminfo)
+        return described(self.context, self.builder, type, data, sizes, strides, self.meminfo)
 
     def reshaped(self, sizes: Sequence[Any]) -> Any:
         """The description of the same elements under other sizes; the array is contiguous."""
         type = types.Array(self.type.dtype, len(sizes), "C")
-        fields = self.fields
-        return described(self.context, self.builder, type, fields.data, sizes, None, fields.meminfo)
+        return described(self.context, self.builder, type, self.data, sizes, None, self.meminfo)
 
     def read_as(self, dtype: Any) -> Any:
         """The description of the same bits as numbers of another dtype, as wide; the array is contiguous."""
         type = types.Array(dtype, self.type.ndim, "C")
-        data = self.builder.bitcast(self.fields.data, self.context.get_data_type(dtype).as_pointer())
-        return described(self.context, self.builder, type, data, self.sizes(), None, self.fields.meminfo)
+        data = self.builder.bitcast(self.data, self.context.get_data_type(dtype).as_pointer())
+        return described(self.context, self.builder, type, data, self.sizes(), None, self.meminfo)
 
     def turned(self) -> Any:
         """The description of the transposed array."""
         sizes, strides = self.sizes()[::-1], self.strides()[::-1]
-        fields = self.fields
         return described(
-            self.context, self.builder, turned_type(self.type), fields.data, sizes, strides, fields.meminfo
+            self.context, self.builder, turned_type(self.type), self.data, sizes, strides, self.meminfo
         )
 
 
@@ -178,16 +194,18 @@ def described(
         strides = [itemsize]
         for size in reversed(sizes[1:]):
             strides.insert(0, builder.mul(strides[0], size))
-    fields = make_array(type)(context, builder)
-    populate_array(
-        fields,
-        data=data,
-        shape=cgutils.pack_array(builder, sizes, ty=WORD),
-        strides=cgutils.pack_array(builder, strides, ty=WORD),
-        itemsize=itemsize,
-        meminfo=meminfo,
-    )
-    return fields._getvalue()
+    count = WORD(1)
+    for size in sizes:
+        count = builder.mul(count, size, flags=("nsw",))
+    found = ir.Constant(context.get_value_type(type), ir.Undefined)
+    nothing = ir.Constant(found.type.elements[PARENT], None)
+    parts = ((MEMINFO, meminfo), (PARENT, nothing), (COUNT, count), (ITEMSIZE, itemsize), (DATA, data))
+    for place, part in parts:
+        found = builder.insert_value(found, part, [place])
+    for place, parts_of in ((SHAPE, sizes), (STRIDES, strides)):
+        for k, part in enumerate(parts_of):
+            found = builder.insert_value(found, part, [place, k])
+    return found
 
 
 def fresh(context: Any, builder: Any, type: Any, sizes: Sequence[Any]) -> Any:
@@ -200,6 +218,13 @@ def fresh(context: Any, builder: Any, type: Any, sizes: Sequence[Any]) -> Any:
     data = context.nrt.meminfo_data(builder, meminfo)
     data = builder.bitcast(data, context.get_data_type(type.dtype).as_pointer())
     return described(context, builder, type, data, sizes, None, meminfo)
+
+
+def count(context: Any, builder: Any, type: Any, code: Any, more: bool) -> None:
+    """Hold, or give back, what a value refers to; of an array its memory."""
+    if isinstance(type, types.Array):
+        type, code = MEMORY, builder.extract_value(code, MEMINFO)
+    (context.nrt.incref if more else context.nrt.decref)(builder, type, code)
 
 
 def fill(context: Any, builder: Any, dtype: Any, data: Any, count: Any, value: Any) -> None:
@@ -218,7 +243,7 @@ def copy(context: Any, builder: Any, source: Array, target: Array, start: Any = 
         with cgutils.loop_nest(builder, source.sizes(), WORD) as indices:
             target.store(indices, source.load(indices))
         return
-    data = target.fields.data
+    data = target.data
     if start is not None:
         data = builder.gep(data, [start], inbounds=True)
-    cgutils.raw_memcpy(builder, data, source.fields.data, source.bytes(), 1)
+    cgutils.raw_memcpy(builder, data, source.data, source.bytes(), 1)

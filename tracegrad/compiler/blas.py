@@ -44,7 +44,7 @@ def product(context: Any, builder: Any, x: Array, y: Array, out: Array, added: b
     length = x.sizes()[-1]
     if not added:
         with builder.if_then(builder.icmp_signed("==", length, WORD(0)), likely=False):
-            cgutils.memset(builder, out.fields.data, out.bytes(), 0)
+            cgutils.memset(builder, out.data, out.bytes(), 0)
     with builder.if_then(builder.icmp_signed(">", length, WORD(0))):
         if x.type.ndim == y.type.ndim == 2:
             if added or not _may_be_one(x, y):
@@ -82,10 +82,8 @@ def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added:
         fits = builder.and_(fits, builder.icmp_signed(symbol, value, WORD(limit)))
     with builder.if_else(fits) as (in_tiles, by_blas):
         with in_tiles:
-            left, right = (
-                (a.fields.data, a.sizes()[a.type.layout == "C"], a.type.layout != "C") for a in (x, y)
-            )
-            tiles.product(builder, left, right, out.fields.data, (rows, length, columns), added)
+            left, right = ((a.data, a.sizes()[a.type.layout == "C"], a.type.layout != "C") for a in (x, y))
+            tiles.product(builder, left, right, out.data, (rows, length, columns), added)
         with by_blas:
             matrices_by_blas(context, builder, x, y, out, added)
 
@@ -103,7 +101,7 @@ def _may_be_one(x: Array, y: Array) -> bool:
 def _are_one(builder: Any, x: Array, y: Array, function: Any) -> Any:
     """Whether they are: the same elements, and as many each way."""
     (rows, length), (_, columns) = x.sizes(), y.sizes()
-    found = builder.icmp_unsigned("==", x.fields.data, y.fields.data)
+    found = builder.icmp_unsigned("==", x.data, y.data)
     found = builder.and_(found, cgutils.is_not_null(builder, function))
     for value, symbol, limit in (
         (rows, "==", columns),
@@ -127,8 +125,8 @@ def _half(context: Any, builder: Any, x: Array, out: Array, function: Any) -> No
     )
     letters = (cgutils.alloca_once_value(builder, _letter(c)) for c in (b"L", b"T" if is_turned else b"N"))
     side, steps = number(rows), number(length if is_turned else rows)
-    data = out.fields.data
-    given = [*letters, side, number(length), one, x.fields.data, steps, zero, data, side]
+    data = out.data
+    given = [*letters, side, number(length), one, x.data, steps, zero, data, side]
     kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
     builder.call(builder.bitcast(function, kind.as_pointer()), given)
     builder.call(_mirror(builder.module, data.type), [rows, data])
@@ -207,7 +205,7 @@ def matrices_by_blas(context: Any, builder: Any, x: Array, y: Array, out: Array,
     given = []
     for a in (y, x):
         turned, inner = (b"n", a.sizes()[1]) if a.type.layout == "C" else (b"t", a.sizes()[0])
-        given.append((_letter(turned), builder.bitcast(a.fields.data, POINTER), inner))
+        given.append((_letter(turned), builder.bitcast(a.data, POINTER), inner))
     (left, left_data, left_step), (right, right_data, right_step) = given
     one, start = (_number(context, builder, x.type.dtype, v) for v in (1.0, float(added)))
     _call(
@@ -226,7 +224,7 @@ def matrices_by_blas(context: Any, builder: Any, x: Array, y: Array, out: Array,
         right_data,
         right_step,
         start,
-        builder.bitcast(out.fields.data, POINTER),
+        builder.bitcast(out.data, POINTER),
         columns,
     )
 
@@ -246,11 +244,11 @@ def _matrix_and_vector(
         rows,
         columns,
         one,
-        builder.bitcast(matrix.fields.data, POINTER),
+        builder.bitcast(matrix.data, POINTER),
         rows,
-        builder.bitcast(vector.fields.data, POINTER),
+        builder.bitcast(vector.data, POINTER),
         start,
-        builder.bitcast(out.fields.data, POINTER),
+        builder.bitcast(out.data, POINTER),
     )
 
 

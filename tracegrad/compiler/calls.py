@@ -73,15 +73,15 @@ class Calls(Numbers):
 
     def _array(self, value: Value) -> Array:
         """An array value, to look into."""
-        place = cgutils.alloca_once_value(self.builder, value.code)
-        return Array(self.context, self.builder, value.type, place, value.shape)
+        return Array(self.context, self.builder, value.type, value.code, value.shape)
 
     def _base(self, node: ast.expr) -> Array | OnStack:
         if isinstance(node, ast.Name) and (variable := self.variables.get(node.id)) is not None:
             if variable.stays:
                 return OnStack(self.context, self.builder, variable)
             if isinstance(variable.type, types.Array):
-                return Array(self.context, self.builder, variable.type, variable.place, variable.shape)
+                code = variable.place if variable.code is None else variable.code
+                return Array(self.context, self.builder, variable.type, code, variable.shape)
         value = self.value(node)
         if not isinstance(value.type, types.Array):
             raise Unknown(ast.unparse(node))
@@ -199,7 +199,7 @@ class Calls(Numbers):
         made = Value(kind, self._fresh(kind, sizes), shape=shape)
         if filled(node):
             array = self._array(made)
-            arrays.fill(self.context, self.builder, dtype, array.fields.data, array.count(), value)
+            arrays.fill(self.context, self.builder, dtype, array.data, array.count(), value)
         return self._owning(made)
 
     def _written_out(self, node: ast.expr, named: ast.expr | None = None) -> Value:
@@ -225,7 +225,7 @@ class Calls(Numbers):
             raise Unknown(ast.unparse(node))
         kind = types.Array(dtype, len(shape), "C")
         made = Value(kind, self._fresh(kind, [WORD(n) for n in shape]), shape=tuple(shape))
-        data = self._array(made).fields.data
+        data = self._array(made).data
         for k, value in enumerate(values):
             place = self.builder.gep(data, [WORD(k)], inbounds=True)
             self.context.pack_value(self.builder, dtype, self._cast(value, dtype), place)

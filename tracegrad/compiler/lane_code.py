@@ -50,12 +50,14 @@ class Side:
     start : the counter of the first of them
     width : how many
     places : memory of what each of them has for itself
+    settled : numbers that each of them has for itself and that stand nowhere
     """
 
     lanes: Lanes
     start: Any
     width: int
     places: dict[str, Any] = field(default_factory=dict)
+    settled: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> Any:
@@ -108,8 +110,8 @@ class LaneCode(Calls):
         if whole == 1:
             self._side_by_side(loop, Side(lanes, WORD(0), WIDTH), rest == 0)
         else:
-            with cgutils.for_range(builder, WORD(whole)) as counted:
-                start = builder.mul(counted.index, WORD(WIDTH), flags=("nsw",))
+            with builder.counted(whole) as counter:
+                start = builder.mul(counter, WORD(WIDTH), flags=("nsw",))
                 self._side_by_side(loop, Side(lanes, start, WIDTH), rest == 0)
         if rest >= 2:
             self._side_by_side(loop, Side(lanes, WORD(whole * WIDTH), 2), rest == 2)
@@ -120,9 +122,11 @@ class LaneCode(Calls):
         """Some rounds; of the last ones stays what each has for itself."""
         for name in sorted(side.lanes.own):
             variable = self.variables.get(name)
-            count = math.prod(variable.shape or ()) if variable is not None and variable.stays else 1
-            with self.builder.goto_entry_block():
-                side.places[name] = self.builder.alloca(ir.ArrayType(side.kind, count))
+            on_stack = variable is not None and variable.stays
+            if name in self.outlook.settled and not on_stack:
+                continue
+            count = math.prod(variable.shape or ()) if variable is not None and on_stack else 1
+            side.places[name] = self._room(ir.ArrayType(side.kind, count))
         self._at(side, 0)
         self._lane_statements(loop.body, side)
         self._at(side, side.width - 1)
@@ -152,9 +156,8 @@ class LaneCode(Calls):
         for statement in statements:
             match statement:
                 case ast.For(target=ast.Name(id=name), iter=ast.Call(args=[stop]), body=body):
-                    count = integer(stop)
-                    with cgutils.for_range(self.builder, WORD(count)) as counted:
-                        self._bind(name, Value(types.int64, counted.index))
+                    with self.builder.counted(integer(stop) or 0) as counter:
+                        self._bind(name, Value(types.int64, counter))
                         self._lane_statements(body, side)
                 case ast.AugAssign(target=target, value=value):
                     self._lane_add(target, self._vector(value, side), side, ())
@@ -184,6 +187,9 @@ class LaneCode(Calls):
     def _lane_store(self, target: Any, found: Any, side: Side) -> None:
         builder = self.builder
         name = target.id if isinstance(target, ast.Name) else target.value.id
+        if isinstance(target, ast.Name) and name not in side.places:
+            side.settled[name] = found
+            return
         if name in side.places:
             builder.store(found, self._own_place(target, name, side))
             return
@@ -206,7 +212,8 @@ class LaneCode(Calls):
             return self._spread(self._cast(self.value(node), types.float64), side)
         match node:
             case ast.Name(id=name):
-                return builder.load(self._own_place(node, name, side))
+                settled = side.settled.get(name)
+                return builder.load(self._own_place(node, name, side)) if settled is None else settled
             case ast.Subscript(value=ast.Name(id=name)):
                 return self._lane_load(node, name, side)
             case ast.BinOp(op=ast.Pow(), left=left, right=right):

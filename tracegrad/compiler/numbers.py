@@ -15,6 +15,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
+from tracegrad.compiler.arrays import MEMINFO, MEMORY, count
+from tracegrad.compiler.builder import Builder
 from tracegrad.compiler.outlook import Outlook, look_ahead
 from tracegrad.compiler.values import (
     MISSING,
@@ -67,7 +69,7 @@ class Numbers:
             self.code.linkage = "internal"
         names = [a.arg for a in tree.args.args]
         convention.decorate_function(self.code, names, arguments, noalias=tree.name in module.lying_apart)
-        self.builder = ir.IRBuilder(self.code.append_basic_block("entry"))
+        self.builder = Builder(self.code.append_basic_block("entry"))
         self.outlook: Outlook = look_ahead(tree)
         self.orders: dict[str, tuple[int, ...]] = {}
         self.variables: dict[str, Variable] = {}
@@ -90,16 +92,24 @@ class Numbers:
         shape = self.outlook.shapes.get(name)
         given = name not in self.outlook.rebound
         counted = not stays and not given and holds_references(self.context, type)
+        settled = not stays and name in self.outlook.settled
+        place = None
         if stays:
-            kind = ir.ArrayType(self.context.get_data_type(type.dtype), math.prod(shape or ()))
-            with self.builder.goto_entry_block():
-                place = self.builder.alloca(kind)
-        else:
-            place = cgutils.alloca_once(self.builder, self.context.get_value_type(type))
-        found = self.variables[name] = Variable(
-            type, place, counted, stays, shape, self.orders.get(name) if stays else None
-        )
+            place = self._room(ir.ArrayType(self.context.get_data_type(type.dtype), math.prod(shape or ())))
+        elif counted:
+            settled = settled and isinstance(type, types.Array)
+            kept = MEMORY if settled else type
+            place = cgutils.alloca_once(self.builder, self.context.get_value_type(kept))
+        elif not settled:
+            place = self._room(self.context.get_value_type(type))
+        order = self.orders.get(name) if stays else None
+        found = self.variables[name] = Variable(type, place, counted, settled, stays, shape, order)
         return found
+
+    def _room(self, kind: Any) -> Any:
+        """Room on the stack, with nothing in it."""
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(kind)
 
     def _bind(self, name: str, value: Value) -> None:
         """Give a name a value; a reference that the value owns goes over to the name."""
@@ -112,15 +122,25 @@ class Numbers:
         code = self._cast(value, variable.type)
         if variable.counted:
             self._hold(value, code)
-            self.context.nrt.decref(self.builder, variable.type, self.builder.load(variable.place))
-        self.builder.store(code, variable.place)
+            self._drop(variable)
+        if variable.is_settled:
+            variable.code = code
+            if variable.counted:
+                self.builder.store(self.builder.extract_value(code, MEMINFO), variable.place)
+        else:
+            self.builder.store(code, variable.place)
+
+    def _drop(self, variable: Variable) -> None:
+        """Give back what a name holds."""
+        kept = MEMORY if variable.is_settled else variable.type
+        count(self.context, self.builder, kept, self.builder.load(variable.place), False)
 
     def _hold(self, value: Value, code: Any) -> None:
         """Own a reference to what a value refers to."""
         if value.owned and any(p is value for p in self.pending):
             self.pending = [p for p in self.pending if p is not value]
         else:
-            self.context.nrt.incref(self.builder, value.type, code)
+            count(self.context, self.builder, types.unliteral(value.type), code, True)
 
     def _owning(self, value: Value) -> Value:
         """A value whose reference is given back when the statement has ended, unless a name takes it."""
@@ -133,7 +153,7 @@ class Numbers:
 
     def _release(self) -> None:
         for value in self.pending:
-            self.context.nrt.decref(self.builder, value.type, value.code)
+            count(self.context, self.builder, types.unliteral(value.type), value.code, False)
         self.pending = []
 
     def _fail(self, status: Any) -> None:
@@ -142,7 +162,7 @@ class Numbers:
             self.failing = self.code.append_basic_block("failing")
             self.failed = cgutils.alloca_once(self.builder, status.type)
         for value in self.pending:
-            self.context.nrt.decref(self.builder, value.type, value.code)
+            count(self.context, self.builder, types.unliteral(value.type), value.code, False)
         self.builder.store(status, self.failed)
         self.builder.branch(self.failing)
 
@@ -171,7 +191,8 @@ class Numbers:
         if variable is not None:
             if variable.stays:
                 raise Unknown(f"`{node.id}` as a whole")
-            return Value(variable.type, self.builder.load(variable.place), shape=variable.shape)
+            code = self.builder.load(variable.place) if not variable.is_settled else variable.code
+            return Value(variable.type, code, shape=variable.shape)
         if node.id in self.outlook.rebound:
             raise Unknown(f"`{node.id}` before it is bound")
         if node.id in self.module.names:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +26,14 @@ class Outlook:
     rebound : names that are bound by a statement
     shapes : names of arrays made by the text alone, always with the same sizes
     stays : the names among these whose arrays are read and written by element only: they may live on the stack
+    settled : names of which each read sees one binding, in the same block of statements or around it
     """
 
     natural: frozenset[str]
     rebound: frozenset[str]
     shapes: dict[str, tuple[int, ...]]
     stays: frozenset[str]
+    settled: frozenset[str]
 
 
 def look_ahead(function: ast.FunctionDef) -> Outlook:
@@ -64,7 +66,68 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
         if reads.get(name, 0) == inside.get(name, 0) and depth.get(name, {len(shape)}) == {len(shape)}:
             stays.add(name)
             room += size
-    return Outlook(_natural(bound, given), frozenset(bound), shapes, frozenset(stays))
+    names = given | set(bound)
+    settled = names - _unsettled(function, names, given)
+    return Outlook(_natural(bound, given), frozenset(bound), shapes, frozenset(stays), frozenset(settled))
+
+
+def _unsettled(function: ast.FunctionDef, names: set[str], given: set[str]) -> set[str]:
+    """Names with a read that may see several bindings: after a loop or an arm that binds them, or one round later."""
+    found: set[str] = set()
+    inside: dict[ast.stmt, set[str]] = {}
+
+    def binds(statements: Sequence[ast.stmt]) -> set[str]:
+        """All names that are bound in a block."""
+        return set().union(*map(binds_of, statements))
+
+    def binds_of(statement: ast.stmt) -> set[str]:
+        if statement not in inside:
+            bound = {name for name, _ in _bindings(statement)}
+            for part in ("body", "orelse"):
+                bound |= binds(getattr(statement, part, ()))
+            inside[statement] = bound
+        return inside[statement]
+
+    def read(node: ast.AST | None, seen: set[str]) -> None:
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load) and node.id in names and node.id not in seen:
+                found.add(node.id)
+        elif node is not None:
+            for child in ast.iter_child_nodes(node):
+                read(child, seen)
+
+    def block(statements: Sequence[ast.stmt], seen: set[str]) -> None:
+        for statement in statements:
+            match statement:
+                case ast.For(iter=limits, body=body, orelse=others):
+                    read(limits, seen)
+                    seen -= binds_of(statement)
+                    seen |= {name for name, _ in _bindings(statement)}
+                    block([*body, *others], seen)
+                    seen -= binds_of(statement)
+                case ast.While(test=test, body=body, orelse=others):
+                    seen -= binds_of(statement)
+                    read(test, seen)
+                    block([*body, *others], seen)
+                    seen -= binds_of(statement)
+                case ast.If(test=test, body=body, orelse=others):
+                    read(test, seen)
+                    before = seen & binds(body)
+                    block(body, seen)
+                    seen -= binds(body)
+                    seen |= before
+                    block(others, seen)
+                    seen -= binds_of(statement)
+                case ast.AugAssign(target=ast.Name(id=name), value=value):
+                    read(value, seen)
+                    read(ast.Name(name, ast.Load()), seen)
+                    seen.add(name)
+                case _:
+                    read(statement, seen)
+                    seen |= binds_of(statement)
+
+    block(function.body, set(given))
+    return found
 
 
 def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | ast.For | None]]:

@@ -17,7 +17,8 @@ from typing import Any
 
 from numba.core import cgutils, types
 
-from tracegrad.compiler.arrays import WORD, copy, fill, part_type
+from tracegrad.compiler.arrays import copy, count, fill, part_type
+from tracegrad.compiler.builder import WORD, prune, whole
 from tracegrad.compiler.lane_code import LaneCode
 from tracegrad.compiler.lanes import find_lanes
 from tracegrad.compiler.outlook import filled, integer
@@ -57,8 +58,11 @@ class Translation(LaneCode):
         given = convention.decode_arguments(builder, self.arguments, self.code)
         for name, type, code in zip((a.arg for a in self.tree.args.args), self.arguments, given, strict=True):
             variable = self._variable(name, type)
+            if variable.is_settled:
+                variable.code = code
+                continue
             if variable.counted:
-                self.context.nrt.incref(builder, type, code)
+                count(self.context, builder, variable.type, code, True)
             builder.store(code, variable.place)
         self.block(self.tree.body)
         if not builder.block.is_terminated:
@@ -72,10 +76,11 @@ class Translation(LaneCode):
             builder.position_at_end(end)
             for variable in self.variables.values():
                 if variable.counted:
-                    self.context.nrt.decref(builder, variable.type, builder.load(variable.place))
+                    self._drop(variable)
             builder.ret(builder.load(self.failed) if status is None else status)
         builder.position_at_end(entry)
         builder.branch(first)
+        prune(self.code)
         return self.code, self.returns
 
     def block(self, statements: Sequence[ast.stmt]) -> None:
@@ -213,22 +218,39 @@ class Translation(LaneCode):
         bounds = [self._integer(self.value(a)) for a in args[:2]]
         start, stop = bounds if len(bounds) == 2 else (WORD(first), bounds[0])
         self._release()
-        builder = self.builder
-        counter = cgutils.alloca_once(builder, WORD)
-        builder.store(start, counter)
-        test, body, following, end = (
-            self.code.append_basic_block(n) for n in ("test", "body", "following", "end")
-        )
+        builder, symbol = self.builder, "<" if step > 0 else ">"
+        first_known, last_known = whole(start), whole(stop)
+        rounds = 0  # none of which it is known
+        if first_known is not None and last_known is not None:
+            rounds = len(range(first_known, last_known, step))
+        before = builder.block
+        body, following, end = (self.code.append_basic_block(n) for n in ("body", "following", "end"))
+        if rounds == 1:
+            builder.branch(body)
+            builder.position_at_end(body)
+            self._bind(node.target.id, Value(types.int64, start))
+            self._body(node.body, body, Loop(following, end))
+            builder.position_at_end(following)
+            builder.branch(end)
+            builder.position_at_end(end)
+            return
+        test = body if rounds else self.code.append_basic_block("test")
         builder.branch(test)
         builder.position_at_end(test)
-        count = builder.load(counter)
-        builder.cbranch(builder.icmp_signed("<" if step > 0 else ">", count, stop), body, end)
-        builder.position_at_end(body)
-        self._bind(node.target.id, Value(types.int64, count))
-        self._body(node.body, builder.block, Loop(following, end))
+        counter = builder.phi(WORD)
+        counter.add_incoming(start, before)
+        if not rounds:
+            builder.cbranch(builder.icmp_signed(symbol, counter, stop), body, end)
+            builder.position_at_end(body)
+        self._bind(node.target.id, Value(types.int64, counter))
+        self._body(node.body, body, Loop(following, end))
         builder.position_at_end(following)
-        builder.store(builder.add(builder.load(counter), WORD(step), flags=("nsw",)), counter)
-        builder.branch(test)
+        after = builder.add(counter, WORD(step), flags=("nsw",))
+        counter.add_incoming(after, following)
+        if rounds:  # the first one is sure: what decides on the next ones stands at the end
+            builder.cbranch(builder.icmp_signed(symbol, after, stop), body, end)
+        else:
+            builder.branch(test)
         builder.position_at_end(end)
 
     def _body(self, statements: Sequence[ast.stmt], start: Any, loop: Loop) -> None:

@@ -55,14 +55,28 @@ class Value:
 
 @dataclass(slots=True)
 class Variable:
-    """Where the value of a name stands; `counted` if it holds references, `order` the axes as they lie in memory."""
+    """Where the value of a name stands.
+
+    Attributes
+    ----------
+    type : Numba's type
+    place : pointer to the value; of an array that `is_settled`, and counted, to what its memory is counted by
+    counted : whether it holds references
+    is_settled : whether all reads see one binding: the value is what is bound, and stands nowhere
+    stays : whether it is an array on the stack
+    shape : its sizes, where the text says them
+    order : the axes of an array on the stack, as they lie in memory
+    code : the value of a name that is settled
+    """
 
     type: Any
     place: Any
     counted: bool
+    is_settled: bool = False
     stays: bool = False
     shape: tuple[int, ...] | None = None
     order: tuple[int, ...] | None = None
+    code: Any = None
 
 
 class Module:
