@@ -6,13 +6,14 @@ shape, strides`), as a value or where it stands. Out: instructions. Begin with `
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.np.arrayobj import get_itemsize
+from numba.np.numpy_support import as_dtype
 
 from tracegrad.compiler.builder import WORD
 
@@ -63,7 +64,7 @@ class Array:
     def strides(self) -> list[Any]:
         """Bytes between neighbours along each axis."""
         if self.type.layout == "C" and self.known is not None:
-            size = get_itemsize(self.context, self.type)
+            size = itemsize_of(self.type.dtype)
             return [WORD(size * math.prod(self.known[k + 1 :])) for k in range(self.type.ndim)]
         return [self._part(STRIDES, k) for k in range(self.type.ndim)]
 
@@ -80,7 +81,7 @@ class Array:
 
     def bytes(self) -> Any:
         """How large a contiguous array is."""
-        return self.builder.mul(self.count(), WORD(get_itemsize(self.context, self.type)))
+        return self.builder.mul(self.count(), WORD(itemsize_of(self.type.dtype)))
 
     def from_end(self, axis: int, index: Any) -> Any:
         """An index that may be negative, counted from the start."""
@@ -151,6 +152,12 @@ class Array:
         )
 
 
+@functools.cache
+def itemsize_of(dtype: Any) -> int:
+    """Bytes of an element."""
+    return as_dtype(dtype).itemsize
+
+
 def cut(builder: Any, size: Any, part: slice) -> tuple[Any, Any, int]:
     """Where a slice of an axis starts, how many elements it has, and its step; as `slice.indices` has it."""
     step = 1 if part.step is None else part.step
@@ -189,7 +196,7 @@ def described(
     context: Any, builder: Any, type: Any, data: Any, sizes: Sequence[Any], strides: Any, meminfo: Any
 ) -> Any:
     """The description of an array; without strides it is contiguous."""
-    itemsize = WORD(get_itemsize(context, type))
+    itemsize = WORD(itemsize_of(type.dtype))
     if strides is None:
         strides = [itemsize]
         for size in reversed(sizes[1:]):
@@ -210,7 +217,7 @@ def described(
 
 def fresh(context: Any, builder: Any, type: Any, sizes: Sequence[Any]) -> Any:
     """The description of an array in memory of its own, counted once, with nothing in it."""
-    size = WORD(get_itemsize(context, type))
+    size = WORD(itemsize_of(type.dtype))
     for n in sizes:
         size = builder.mul(size, n)
     align = context.get_preferred_array_alignment(type.dtype)
@@ -230,7 +237,7 @@ def count(context: Any, builder: Any, type: Any, code: Any, more: bool) -> None:
 def fill(context: Any, builder: Any, dtype: Any, data: Any, count: Any, value: Any) -> None:
     """Write one value into elements that lie side by side; without a value, zeros."""
     if value is None:
-        size = builder.mul(count, WORD(context.get_abi_sizeof(context.get_data_type(dtype))))
+        size = builder.mul(count, WORD(itemsize_of(dtype)))
         cgutils.memset(builder, data, size, 0)
         return
     with cgutils.for_range(builder, count) as loop:

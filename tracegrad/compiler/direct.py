@@ -12,11 +12,13 @@ import functools
 from typing import Any
 
 from numba.core import compiler, types
+from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_machinery import LoweringPass, PassManager, register_pass
 from numba.core.environment import Environment
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.typed_passes import NoPythonBackend
+from numba.core.untyped_passes import ExtractByteCode
 
 from tracegrad.compiler import lapack, special
 from tracegrad.compiler.instructions import register
@@ -38,6 +40,12 @@ class Compiler(compiler.Compiler):
         special.register()
         super().__init__(*args)
         self.state.flags.noalias = True
+
+    def compile_extra(self, func: Any) -> Any:
+        """As Numba has it, but bytecode is read where its own passes begin alone."""
+        self.state.func_id = FunctionIdentity.from_function(func)
+        self.state.lifted, self.state.lifted_from = (), None
+        return self._compile_bytecode()
 
     def define_pipelines(self) -> list[PassManager]:
         passes = PassManager("tracegrad")
@@ -64,7 +72,7 @@ class Library(JITCodeLibrary):
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class Forget(LoweringPass):
-    """That the short way failed is no failure of the long one."""
+    """That the short way failed is no failure of the long one, which begins with bytecode."""
 
     _name = "tracegrad_forget"
 
@@ -73,7 +81,7 @@ class Forget(LoweringPass):
 
     def run_pass(self, state: Any) -> bool:
         state.status.fail_reason = None
-        return False
+        return bool(ExtractByteCode().run_pass(state))
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)

@@ -21,7 +21,7 @@ from tracegrad.compiler.arrays import WORD
 from tracegrad.compiler.calls import Calls
 from tracegrad.compiler.instructions import Operand, Writer, far
 from tracegrad.compiler.lanes import WIDTH, Lanes
-from tracegrad.compiler.outlook import integer
+from tracegrad.compiler.outlook import integer, nodes_of
 from tracegrad.compiler.values import Value
 from tracegrad.kernels.instructions import VECTOR_FUNCTIONS, root
 
@@ -289,7 +289,7 @@ class LaneCode(Calls):
     def _varies(self, node: ast.expr, lanes: Lanes) -> bool:
         """Whether it may be another number in each round."""
         return any(
-            isinstance(n, ast.Name) and (n.id == lanes.counter or n.id in lanes.own) for n in ast.walk(node)
+            isinstance(n, ast.Name) and (n.id == lanes.counter or n.id in lanes.own) for n in nodes_of(node)
         )
 
     # --- what fits --------------------------------------------------------------------------------------------------

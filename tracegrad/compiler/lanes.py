@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tracegrad.compiler.outlook import Outlook, integer, made_shape
+from tracegrad.compiler.outlook import Outlook, integer, made_shape, nodes_of
 
 WIDTH = 4  # float64 in a register
 LONGEST = 32  # rounds of such a loop, and of those inside
@@ -246,10 +246,8 @@ class _Search:
         body: _Body,
     ) -> None:
         for place in index or ():
-            for node in ast.walk(place):
-                if not isinstance(
-                    node, ast.Name | ast.Constant | ast.BinOp | ast.operator | ast.expr_context
-                ):
+            for node in nodes_of(place):
+                if not isinstance(node, ast.Name | ast.Constant | ast.BinOp):
                     raise _Unfit
                 if isinstance(node, ast.Name):
                     body.places.add(node.id)
@@ -295,7 +293,7 @@ def _sharing(function: ast.FunctionDef, lying_apart: bool) -> Mapping[str, str]:
     given = [a.arg for a in function.args.args]
     if not lying_apart:
         shared.update(dict.fromkeys(given, given[0]) if given else {})
-    nodes = list(ast.walk(function))
+    nodes = nodes_of(function)
     arrays = {n.value.id for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name)}
     bound = [pair for node in nodes if isinstance(node, ast.Assign) for pair in _bound(node)]
     found = -1
@@ -357,7 +355,7 @@ def _axis_of(use: _Use, counter: str) -> tuple[int, ...] | None:
     for axis, place in enumerate(use.index or ()):
         if _is_name(place, counter):
             axes.append(axis)
-        elif any(_is_name(node, counter) for node in ast.walk(place)):
+        elif any(_is_name(node, counter) for node in nodes_of(place)):
             return None
     return tuple(axes)
 

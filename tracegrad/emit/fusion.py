@@ -199,7 +199,10 @@ def axes_index(shape: Sequence[int]) -> list[ast.expr]:
 
 
 def index_text(index: Sequence[ast.expr]) -> tuple[str, ...]:
-    return tuple(map(ast.unparse, index))
+    return tuple(
+        p.id if isinstance(p, ast.Name) else str(p.value) if isinstance(p, ast.Constant) else ast.unparse(p)
+        for p in index
+    )
 
 
 def contract_loop(loop: Fused) -> None:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import TypeAlias
 
 from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value, steps_of
 from tracegrad.emit.elements import is_view
@@ -34,10 +35,15 @@ FAR = 32  # statements between a loop and one that joins it
 ROW = 8  # elements of a row that is worth a loop of its own
 
 
+_Reads: TypeAlias = dict[Node, list[tuple[Value, Sequence[str] | None]]]
+"""What each step reads; it is asked for again at every axis."""
+
+
 @dataclass(eq=False)
 class _Group:
     """Nodes that are one loop, or one other node; what is asked of them is gathered as they come."""
 
+    known: _Reads
     nodes: list[Node] = field(default_factory=list)
     results: dict[Value, Sequence[str] | None] = field(default_factory=dict)  # at which element each is made
     reads: dict[Value, None] = field(default_factory=dict)
@@ -47,7 +53,7 @@ class _Group:
     def take(self, node: Node) -> None:
         self.nodes.append(node)
         self.results.update((v, _place(step)) for step in steps_of(node) for v in step.makes)
-        self.reads.update((v, None) for v, _ in _reads(node))
+        self.reads.update((v, None) for v, _ in _reads(node, self.known))
         self.shapes[_shape(node)] = None
         self.may_move = self.may_move and _may_move(node)
 
@@ -59,10 +65,10 @@ def nest_loops(block: Block) -> None:
             for inner in node.arms if isinstance(node, Choice) else (node.test, node.body):
                 if inner is not None:
                     nest_loops(inner)
-    block.nodes = _gathered(block.nodes, 0)
+    block.nodes = _gathered(block.nodes, 0, {})
 
 
-def _gathered(nodes: Sequence[Node], axis: int) -> list[Node]:
+def _gathered(nodes: Sequence[Node], axis: int, known: _Reads) -> list[Node]:
     """Loops of the same length along an axis as nests; inside of loops over the axes before it."""
     groups: list[_Group] = []
     made: dict[Value, _Group] = {}
@@ -73,22 +79,25 @@ def _gathered(nodes: Sequence[Node], axis: int) -> list[Node]:
         shape = _shape(node)
         length = shape[axis] if len(shape) > axis and shape[axis] > 1 else None
         group = last.get(length) if length is not None else None
-        if group is None or not _may_join(node, group, groups, made, axis):
-            group = _Group()
+        if group is None or not _may_join(node, group, groups, made, axis, known):
+            group = _Group(known)
             groups.append(group)
             if length is not None:
                 last[length] = group
         group.take(node)
         made.update((v, group) for step in steps_of(node) for v in step.makes if v.expression is None)
-    return [_in_rows(g.nodes[0], axis) if len(g.nodes) == 1 else _nest(g.nodes, axis) for g in groups]
+    return [
+        _in_rows(g.nodes[0], axis, known) if len(g.nodes) == 1 else _nest(g.nodes, axis, known)
+        for g in groups
+    ]
 
 
-def _in_rows(node: Node, axis: int) -> Node:
+def _in_rows(node: Node, axis: int, known: _Reads) -> Node:
     """A loop that gathers what stays along an axis is one over this axis, with loops over the others inside."""
     shape = _shape(node)
     if len(shape) <= axis or not any(_stays(step, axis) for step in steps_of(node)):
         return node
-    return _nest([node], axis) if shape[axis] != 1 else _in_rows(node, axis + 1)
+    return _nest([node], axis, known) if shape[axis] != 1 else _in_rows(node, axis + 1, known)
 
 
 def _stays(step: Node, axis: int) -> bool:
@@ -105,9 +114,9 @@ def as_nest(steps: Sequence[Node], length: int) -> Nest:
     return Nest(None, list(steps), 0, length, [Fused(None, list(steps))])
 
 
-def _nest(group: Sequence[Node], axis: int) -> Nest:
+def _nest(group: Sequence[Node], axis: int, known: _Reads) -> Nest:
     steps = [step for node in group for step in steps_of(node)]
-    return Nest(None, steps, axis, _shape(group[0])[axis], _gathered(group, axis + 1))
+    return Nest(None, steps, axis, _shape(group[0])[axis], _gathered(group, axis + 1, known))
 
 
 def _shape(node: Node) -> tuple[int, ...]:
@@ -125,13 +134,15 @@ def _shape(node: Node) -> tuple[int, ...]:
     return shape
 
 
-def _may_join(node: Node, group: _Group, groups: list[_Group], made: dict[Value, _Group], axis: int) -> bool:
+def _may_join(
+    node: Node, group: _Group, groups: list[_Group], made: dict[Value, _Group], axis: int, known: _Reads
+) -> bool:
     """Whether a loop may run inside of the group's loop over an axis: it reads what the group makes row by row.
 
     What else it reads is made before the group, or moved there.
     """
     flows, others = False, []
-    for value, place in _reads(node):
+    for value, place in _reads(node, known):
         if value in group.results:
             flows = True
             if not _same_row(place, group.results[value], axis):
@@ -173,13 +184,17 @@ def _may_move(node: Node) -> bool:
     )
 
 
-def _reads(node: Node) -> Iterable[tuple[Value, Sequence[str] | None]]:
+def _reads(node: Node, known: _Reads) -> Iterable[tuple[Value, Sequence[str] | None]]:
     """The named values that a node reads, and for loops at which element."""
     for step in steps_of(node):
-        if isinstance(step, Push) or (isinstance(step, Compute) and step.loop):
-            yield from places_read(step)
-        else:
-            yield from ((value, None) for operand in step.reads for value in leaves(operand))
+        found = known.get(step)
+        if found is None:
+            if isinstance(step, Push) or (isinstance(step, Compute) and step.loop):
+                found = list(places_read(step))
+            else:
+                found = [(value, None) for operand in step.reads for value in leaves(operand)]
+            known[step] = found
+        yield from found
 
 
 def _place(step: Node) -> Sequence[str] | None:
