@@ -163,9 +163,13 @@ def _key(value: Any) -> Any:
 
 
 def whole(value: Any) -> int | None:
-    """The whole number that a value is known to be."""
-    known = type(value) is ir.Constant and isinstance(value.type, ir.IntType)
-    return int(value.constant) if known and isinstance(value.constant, int) else None
+    """The whole number, with its sign, that a value is known to be."""
+    if type(value) is not ir.Constant or not isinstance(value.type, ir.IntType):
+        return None
+    number, width = value.constant, value.type.width
+    if not isinstance(number, int):
+        return None
+    return number - (1 << width) if width > 1 and number >= 1 << (width - 1) else int(number)
 
 
 def _fitting(kind: Any, number: int) -> Any:

@@ -1,0 +1,81 @@
+"""Instructions that are not written, because their result is there already; and that what is written is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from llvmlite import ir
+
+from tracegrad.compiler.builder import BIT, WORD, Builder, prune, whole
+
+NUMBER = ir.DoubleType()
+PAIR = ir.LiteralStructType([WORD, ir.ArrayType(WORD, 2)])
+
+
+@pytest.fixture
+def builder() -> Builder:
+    module = ir.Module("known")
+    function = ir.Function(module, ir.FunctionType(WORD, [WORD, WORD, NUMBER.as_pointer()]), "f")
+    return Builder(function.append_basic_block("entry"))
+
+
+def written(builder: Builder) -> int:
+    return sum(len(block.instructions) for block in builder.function.blocks)
+
+
+def test_arithmetic_of_known_numbers_is_done_here(builder: Builder) -> None:
+    n, _, place = builder.function.args
+    two, three, most = WORD(2), WORD(3), WORD(2**63 - 1)
+    assert [whole(f(two, three)) for f in (builder.add, builder.sub, builder.mul)] == [5, -1, 6]
+    assert builder.add(n, WORD(0)) is builder.add(WORD(0), n) is builder.sub(n, WORD(0)) is n
+    assert builder.mul(n, WORD(1)) is builder.mul(WORD(1), n) is n
+    assert builder.gep(place, [WORD(0)]) is place
+    assert whole(builder.mul(n, WORD(0))) == whole(builder.mul(WORD(0), n)) == 0
+    assert builder.select(builder.icmp_signed("<", WORD(2**64 - 1), WORD(0)), n, two) is n
+    assert builder.select(BIT(0), n, two) is two
+    assert written(builder) == 0
+    builder.add(most, two)  # what does not fit is left to the processor
+    assert written(builder) == 1
+
+
+def test_what_a_block_has_it_does_not_compute_again(builder: Builder) -> None:
+    n, k, _ = builder.function.args
+    first = builder.add(builder.mul(n, WORD(3)), k)
+    assert builder.add(builder.mul(n, WORD(3)), k) is first
+    assert builder.mul(n, WORD(3), flags=("nsw",)) is not builder.mul(n, WORD(3))
+    assert written(builder) == 3
+    other = builder.function.append_basic_block("other")
+    builder.branch(other)
+    builder.position_at_end(other)
+    assert builder.add(builder.mul(n, WORD(3)), k) is not first
+
+
+def test_parts_of_a_structure_are_what_was_put_in(builder: Builder) -> None:
+    n, k, _ = builder.function.args
+    made: Any = ir.Constant(PAIR, ir.Undefined)
+    for path, value in (([0], n), ([1, 0], k), ([1, 1], WORD(7))):
+        made = builder.insert_value(made, value, path)
+    assert builder.extract_value(made, [1, 0]) is k and builder.extract_value(made, 0) is n
+    assert whole(builder.extract_value(made, (1, 1))) == 7
+    assert written(builder) == 3
+    row = builder.extract_value(made, 1)  # put together of several: this one is written
+    again = builder.insert_value(made, row, [1])
+    assert builder.extract_value(builder.extract_value(again, 1), 0) is builder.extract_value(row, 0)
+    builder.ret(k)
+    prune(builder.function)  # the last structure is read by nobody, those before it by `row`
+    assert [type(i).__name__ for i in builder.function.blocks[0].instructions] == [
+        *["InsertValue"] * 3,
+        *["ExtractValue"] * 2,
+        "Ret",
+    ]
+
+
+def test_a_loop_of_one_round_is_none(builder: Builder) -> None:
+    with builder.counted(1) as counter:
+        assert whole(counter) == 0
+    assert len(builder.function.blocks) == 1
+    with builder.counted(3) as counter:
+        assert whole(counter) is None
+    builder.ret(WORD(0))
+    assert len(builder.function.blocks) == 3
