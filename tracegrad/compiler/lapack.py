@@ -114,4 +114,4 @@ def _passed(builder: Any, given: Any) -> Any:
     """A letter, the place of an array's elements, or a number."""
     if isinstance(given, str):
         return BYTE(ord(given))
-    return builder.bitcast(given.fields.data, POINTER) if isinstance(given, Array) else given
+    return builder.bitcast(given.data, POINTER) if isinstance(given, Array) else given
