@@ -6,7 +6,7 @@ Begin with `value_tree` and `gradient_leaf`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,14 @@ from tracegrad.errors import ArgumentError, NotScalarError
 from tracegrad.ir.location import Location
 from tracegrad.ir.types import ArrayType
 from tracegrad.labels import Apart
+from tracegrad.later import later
 from tracegrad.record.frames import user_location
-from tracegrad.tensor import traced
 from tracegrad.tensor.captured import Captured, Static
+
+if TYPE_CHECKING:
+    from tracegrad.tensor import traced
+else:
+    traced = later("tracegrad.tensor.traced")
 
 
 def definition(function: Callable[..., Any]) -> Location | None:

@@ -299,7 +299,7 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             args = tuple(self._run_over(function, place, a) for place, a in enumerate(args))
         elif function is reversed:
             args = tuple(map(self.whole, args))
-        themselves = args, keywords
+        given, named = args, keywords
         as_they_are = handed_on_from(function)
         args = tuple(
             a if as_they_are is not None and place >= as_they_are else self.reads.contents(a, objects)
@@ -307,10 +307,11 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         )
         if keywords:
             keywords = {k: self.reads.contents(v, objects) for k, v in keywords.items()}
-        view = self.callable_view if is_in(function, CALL_BACK) else self._users_view
-        if view == self.callable_view or module_of(function).split(".")[0] in ("numpy", "scipy"):
-            args = tuple(map(view, args))
-            keywords = {k: view(v) for k, v in keywords.items()}
+        calls_back = is_in(function, CALL_BACK)
+        view = self.callable_view if calls_back else self._users_view
+        if calls_back or module_of(function).split(".")[0] in ("numpy", "scipy"):
+            args, given = tuple(map(view, args)), tuple(map(view, given))
+            keywords, named = ({k: view(v) for k, v in some.items()} for some in (keywords, named))
         stand_in = self.session.stand_ins.find(function)
         if stand_in is not None:
             return stand_in(*args, **keywords)
@@ -319,7 +320,7 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         if self._is_known(function, keywords):
             result = function(*args, **keywords)
         else:  # it may write what it is given
-            result = function(*map(view, themselves[0]), **{k: view(v) for k, v in themselves[1].items()})
+            result = function(*given, **named)
         if (
             type(result) is np.ndarray
             and not is_traced(result)
