@@ -143,7 +143,7 @@ class Signature:
         self.open_keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.single = not isinstance(wrt, tuple)
         wanted: tuple[int | str, ...] = () if wrt is None else wrt if isinstance(wrt, tuple) else (wrt,)
-        self.all = isinstance(wrt, type(ALL)) and wrt == ALL
+        self.all = isinstance(wrt, str) and wrt == ALL  # an array is compared item by item
         self.wrt = () if self.all else tuple(self._checked(w, where) for w in wanted)
 
     def _checked(self, w: int | str, where: str) -> int | str:

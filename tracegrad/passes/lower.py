@@ -100,11 +100,7 @@ def own_outputs(trace: Trace, n: int) -> Trace:
         fresh = Var(atom.type, atom.name if isinstance(atom, Var) else None)
         steps.append(Instr(copy, (atom,), (fresh,), {}, None))
         outputs[k] = fresh
-    return (
-        trace
-        if len(steps) == len(trace.steps)
-        else replace(trace, steps=tuple(steps), outputs=tuple(outputs))
-    )
+    return _with_copies(trace, steps, outputs)
 
 
 def no_output_twice(trace: Trace) -> Trace:
@@ -115,11 +111,14 @@ def no_output_twice(trace: Trace) -> Trace:
             fresh = Var(atom.type, atom.name)
             steps.append(Instr(copy, (atom,), (fresh,), {}, None))
             outputs[k] = fresh
-    return (
-        trace
-        if len(steps) == len(trace.steps)
-        else replace(trace, steps=tuple(steps), outputs=tuple(outputs))
-    )
+    return _with_copies(trace, steps, outputs)
+
+
+def _with_copies(trace: Trace, steps: list[Step], outputs: list[Atom]) -> Trace:
+    """The trace with steps that copy added at its end, and what it gives then; itself if there are none."""
+    if len(steps) == len(trace.steps):
+        return trace
+    return replace(trace, steps=tuple(steps), outputs=tuple(outputs))
 
 
 def _roots_of(atom: Atom, roots: Mapping[Var, Roots]) -> Roots:
