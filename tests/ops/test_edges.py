@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "edges.md"
 ROWS = re.findall(
     r"^\| `(.*?)` \| `(.*?)` \| `(.*?)` \| `(.*?)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
 )
-OF_ARRAYS_ALONE = ("scipy.special.logsumexp", "softmax", "np.nan_to_num")
+OF_ARRAYS_ALONE = ("scipy.special.logsumexp", "softmax", "np.nan_to_num", "Rotation")
 """SciPy's own Python code, which asks a tensor for an array."""
 COMPILED = (
     "maximum(x, 0)",

@@ -14,6 +14,7 @@ import numpy as np
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops.compare import absolute, equal, less, where
 from tracegrad.ops.elementary import arctan2, cos, sin, sqrt
+from tracegrad.ops.numpy_linalg import linalg_norm
 from tracegrad.ops.numpy_reduce import any as any_of
 from tracegrad.ops.numpy_reduce import sum as total_of
 from tracegrad.ops.numpy_sampled import real
@@ -104,7 +105,7 @@ class Turns:
 
     def magnitude(self) -> Any:
         v, w = self.q[..., :3], self.q[..., 3]
-        return 2 * arctan2(sqrt(total_of(v * v, -1)), absolute(w))
+        return 2 * arctan2(linalg_norm(v, axis=-1), absolute(w))  # a norm has a slope of 0 at 0
 
     def inv(self) -> Turns:
         return Turns(self.q * np.array([-1.0, -1.0, -1.0, 1.0]))
