@@ -10,14 +10,17 @@ import subprocess
 import sys
 import textwrap
 import xml.etree.ElementTree
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.ops import table
 from tracegrad.dispatch.solvers import SOLVERS
 from tracegrad.ops.functions import METHODS, SCIPY_FUNCTIONS
+from tracegrad.ops.op import REGISTRY
 from tracegrad.ops.scipy_forms import REFUSED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,15 +90,40 @@ def test_the_picture_of_paths_is_well_formed_and_knows_both_modes() -> None:
     assert "![" in (ROOT / "docs" / "control_flow.md").read_text(encoding="utf-8")
 
 
-def part(title: str, names: Iterable[str]) -> str:
-    """A heading and the names below it, wrapped."""
-    listed = textwrap.fill(", ".join(f"`{name}`" for name in names), 110, break_on_hyphens=False)
-    return f"## {title}\n\n{listed}\n"
+def wrapped(names: Iterable[str]) -> str:
+    """Names in code's letters, as a paragraph."""
+    return textwrap.fill(", ".join(f"`{name}`" for name in names), 110, break_on_hyphens=False)
+
+
+def steps_called() -> Iterable[str]:
+    """The ops without a compiled form that are not in the table of NumPy's functions."""
+    of_numpy = {name for name in dir(np) if isinstance(getattr(np, name), np.ufunc)}
+    return {op.name for op in REGISTRY.values() if op.native is False} - of_numpy - {"called"}
+
+
+def scipy_part() -> Iterable[str]:
+    """SciPy's functions by their modules, then its distributions, those with the same methods together."""
+    recorded = {name for name in SCIPY_FUNCTIONS if "._" not in name and name not in REFUSED}
+    modules, methods = defaultdict(list), defaultdict(list)
+    for name in sorted(recorded | SOLVERS.keys()):
+        _, module, function = name.split(".", 2)
+        of, _, method = function.rpartition("_gen.")
+        if of:
+            methods[of].append(method)
+        else:
+            modules[module].append(function)
+    for module, functions in modules.items():
+        yield f"### scipy.{module}\n\n{wrapped(functions)}\n"
+    alike = defaultdict(list)
+    for of, known in methods.items():
+        alike[tuple(known)].append(of)
+    yield "### Distributions of scipy.stats\n\n| distribution | methods |\n|---|---|"
+    for known, distributions in sorted(alike.items(), key=lambda row: row[1]):
+        yield f"| {', '.join(f'`{name}`' for name in distributions)} | {', '.join(f'`{name}`' for name in known)} |"
 
 
 def functions_page() -> str:
     """The page from the tables that dispatch reads."""
-    recorded = {name for name in SCIPY_FUNCTIONS if "._" not in name and name not in REFUSED}
     return "\n".join(
         [
             "# Functions",
@@ -112,14 +140,23 @@ def functions_page() -> str:
             table.HEADING,
             *table.rows(),
             "",
-            part("SciPy", sorted(recorded | SOLVERS.keys())),
-            "Of what solves equations the derivative is that of the equation, not of the iterations: with respect to",
-            "what is in `args=` and what the functions close over, to any order; starts and brackets have none.",
+            "## SciPy",
             "",
-            "Refused, with what to use instead: "
-            + ", ".join(f"`{name}`" for name in sorted(REFUSED))
-            + ".\n",
-            part("Array methods", sorted(METHODS)),
+            "Under SciPy's own signatures, with derivatives in both modes and of any order. All of it compiles but for",
+            "these steps, for which a compiled program calls NumPy or SciPy and goes on:",
+            "",
+            wrapped(sorted(steps_called())),
+            "",
+            "What SciPy writes in Python on top of these (`signal.stft`, `stats.dirichlet`) works too.",
+            "",
+            *scipy_part(),
+            "",
+            "What solves equations or integrates them is run by SciPy. The derivative is that of the equation, not of the",
+            "iterations: with respect to what is in `args=` and what the functions close over, to any order; starts and",
+            "brackets have none.",
+            "",
+            f"Refused, with what to use instead:\n\n{wrapped(sorted(REFUSED))}\n",
+            f"## Array methods\n\n{wrapped(sorted(METHODS))}\n",
         ]
     )
 
