@@ -36,7 +36,7 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
 
 def compile_native(
-    source: Source, name: str, arguments: Sequence[Any] | None = None
+    source: Source, name: str, arguments: Sequence[Any] | None = None, by_address: bool = False
 ) -> dict[str, Callable[..., Any]] | str:
     """Compiled entry functions by name, or the reason why there are none.
 
@@ -49,10 +49,12 @@ def compile_native(
     arguments : sequence, optional
         What the first entry will be called with, values or `ArrayType`s; it is then compiled now, for their
         types. Without, each function is compiled by its first call.
+    by_address : bool
+        The first entry is called by its address alone (`machine_code`), never as a function of Python's.
     """
     try:
-        module = load(source.text, name)
-        _compile_functions(module, source)
+        module = load(source.text, name if by_address else f"{name}_called")
+        _compile_functions(module, source, source.entries[by_address:])
     except Exception as error:  # whatever Numba does, the python tier goes on
         return _failed(name, error)
     functions = {entry: getattr(module, entry) for entry in source.entries}
@@ -99,7 +101,8 @@ def machine_code(
     return address, tuple(map(_passed, compiled.signature.return_type))
 
 
-def _compile_functions(module: ModuleType, source: Source) -> None:
+def _compile_functions(module: ModuleType, source: Source, called: Sequence[str]) -> None:
+    """Make what Numba compiles of the functions of a text; those `called` can be called from Python."""
     import numba
 
     for name, function in list(vars(module).items()):
@@ -112,7 +115,7 @@ def _compile_functions(module: ModuleType, source: Source) -> None:
                 options["fastmath"] = relaxed
             if name in (*source.entries, *source.parts):
                 options["pipeline_class"] = _compiler
-            if name in source.entries:
+            if name in called:
                 options["nogil"] = True
             else:
                 options["no_cpython_wrapper"] = True

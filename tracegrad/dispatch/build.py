@@ -7,13 +7,13 @@ alike: `run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or 
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracegrad.compiler.by_address import Program
 from tracegrad.compiler.numba_backend import compile_native, entry_point, machine_code, prepare, was_loaded
 from tracegrad.compiler.pool import take
 from tracegrad.compiler.python_backend import compile_python
@@ -90,7 +90,7 @@ class Built:
         self._trace = trace
         self._planned = (wrt, seeded, once, memory or config.loop_memory)
         self.contract = config.contract
-        self.native: Callable[..., Any] | None = None  # takes values of its types alone (`tree.as_native`)
+        self.native: Program | None = None  # takes values of its types alone (`tree.as_native`)
         self.compiled: Any = None  # what Numba made of it, for those who look into its machine code
         self.native_backward: Callable[..., Any] | None = None
         self.native_seconds: float | None = None  # what a call takes, about
@@ -215,9 +215,8 @@ class Built:
         found: tuple[Any, ...]
         if self.native_seconds is None:
             for _ in range(2 if self._is_repeatable() else 1):  # the first call finds nothing in the caches
-                start = time.perf_counter()
                 found = self.native(*given)
-                seconds = time.perf_counter() - start
+                seconds = self.native.seconds
                 if found[0] != FITS or seconds > ONCE:
                     break
             self.native_seconds = seconds if found[0] == FITS else None
@@ -263,7 +262,7 @@ class Built:
         source = self.native_source()
         if source is None:
             return False
-        made = compile_native(source, self.outline.name, self._parameters)
+        made = compile_native(source, self.outline.name, self._parameters, by_address=True)
         if isinstance(made, str):
             self.reasons = [made]
             return False
@@ -276,7 +275,8 @@ class Built:
             self.native_backward = entry_point(functions[1], self.outline.bars)
         self.was_kept = all(map(was_loaded, functions))
         self.compiled = functions[0]
-        self.native = entry_point(functions[0], self._parameters)
+        address, outputs = machine_code(self.compiled, self._parameters)
+        self.native = Program(address, self._parameters, outputs, self.compiled)
         return True
 
 
