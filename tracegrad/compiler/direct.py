@@ -99,25 +99,7 @@ class Translate(LoweringPass):
         text = functions_of(names.get(TEXT, ""))
         if func_id.func_name not in text or not EXACT.isdisjoint(text):
             raise Unknown(f"the text of {func_id.func_name}")
-        library = Library(target.codegen(), func_id.func_qualname)
-        library.enable_object_caching()
-        described = PythonFunctionDescriptor(
-            True,
-            func_id.func.__module__,
-            func_id.func_qualname,
-            func_id.unique_name,
-            "",
-            {},
-            types.uint8,
-            {},
-            tuple(func_id.arg_names),
-            (),
-            mangler=target.mangler,
-            argtypes=tuple(state.args),
-            noalias=flags.noalias,
-            abi_tags=[flags.get_mangle_string()],
-            uid=func_id.unique_id,
-        )
+        library, described = begun(state)
         env = Environment.from_fndesc(described)
         with target.push_code_library(library):
             code = library.create_ir_module(described.unique_name)
@@ -142,11 +124,40 @@ class Translate(LoweringPass):
             library.add_ir_module(code)
             if not flags.no_cpython_wrapper:
                 context.create_cpython_wrapper(library, described, env, None, release_gil=flags.release_gil)
-        state.library = library
-        made = target.get_executable(library, described, env)
-        target.insert_user_function(made, described, [library])
-        state["cr"] = compiler._LowerResult(described, None, cfunc=made, env=env)
+        finished(state, library, described, env)
         return True
+
+
+def begun(state: Any) -> tuple[Library, PythonFunctionDescriptor]:
+    """Where the machine code of a function goes, and what Numba knows of the function; it returns a word."""
+    func_id, flags, target = state.func_id, state.flags, state.targetctx
+    library = Library(target.codegen(), func_id.func_qualname)
+    library.enable_object_caching()
+    return library, PythonFunctionDescriptor(
+        True,
+        func_id.func.__module__,
+        func_id.func_qualname,
+        func_id.unique_name,
+        "",
+        {},
+        types.uint8,
+        {},
+        tuple(func_id.arg_names),
+        (),
+        mangler=target.mangler,
+        argtypes=tuple(state.args),
+        noalias=flags.noalias,
+        abi_tags=[flags.get_mangle_string()],
+        uid=func_id.unique_id,
+    )
+
+
+def finished(state: Any, library: Library, described: PythonFunctionDescriptor, env: Any) -> None:
+    """The library becomes machine code, and that a result of Numba's."""
+    target, state.library = state.targetctx, library
+    made = target.get_executable(library, described, env)
+    target.insert_user_function(made, described, [library])
+    state["cr"] = compiler._LowerResult(described, None, cfunc=made, env=env)
 
 
 def _fastmath(flags: Any) -> set[str]:

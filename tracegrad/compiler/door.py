@@ -13,7 +13,7 @@ import functools
 import importlib
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,12 @@ from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.passage import Passage
 from tracegrad.compiler.pool import take
 from tracegrad.compiler.source_file import load
+from tracegrad.later import later
+
+if TYPE_CHECKING:
+    from tracegrad.compiler import door_code
+else:
+    door_code = later("tracegrad.compiler.door_code")
 
 _NEW_FROM_DESCR, _NEW_COPY = 94, 85  # places in the table of NumPy's C functions
 _ALLOCATE = 47  # `Py_tp_alloc`, the slot of a type
@@ -157,7 +163,7 @@ _TEXT = '''"""A door for {passage}."""
 
 
 def door(table, args, keywords):
-    return enter(table, args, keywords)
+    ...
 '''
 _definitions: dict[Passage, _Definition] = {}
 _lock = threading.Lock()
@@ -185,17 +191,19 @@ def _machine_code(passage: Passage) -> int:
     kept = MachineCode(module.door, text, options)
     compiled = kept.load_overload(signature, cpu_target.target_context)
     if compiled is None:
-        # What writes machine code is loaded where there is some to write alone.
-        module.__dict__["enter"] = importlib.import_module("tracegrad.compiler.door_code").door_intrinsic(
-            passage
-        )
-        function = numba.njit(**options)(module.door)
+        module.__dict__[words.PASSAGE] = passage
+        function = numba.njit(**{**options, "pipeline_class": _compiler})(module.door)
         function._cache = kept
         function.compile(signature)
         (compiled,) = function.overloads.values()
     _compiled.append(compiled)
     address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
     return address
+
+
+def _compiler(*args: Any) -> Any:
+    """What writes machine code is loaded where there is some to write alone."""
+    return door_code.DoorCompiler(*args)
 
 
 _compiled: list[Any] = []

@@ -10,14 +10,17 @@ Begin with `Code.write`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import llvmlite.ir as ir
 import numba
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core.compiler_machinery import LoweringPass, PassManager, register_pass
+from numba.core.environment import Environment
+from numba.core.typed_passes import NoPythonBackend
 
 from tracegrad.compiler.boxing import Boxing
+from tracegrad.compiler.direct import Compiler, begun, finished
 from tracegrad.compiler.machine import INT32, NOTHING, NULL, POINTER, WORD, numba_type
 from tracegrad.compiler.passage import (
     BY_NAME,
@@ -28,27 +31,51 @@ from tracegrad.compiler.passage import (
     HOLDS,
     LEFT,
     MISS,
+    PASSAGE,
     PROGRAM,
     RELEASES,
     UNASKED,
     UNDER_WAY,
-    Passage,
 )
 
 
-def door_intrinsic(passage: Passage) -> Any:
-    """`enter(table, args, keywords)` for functions that Numba compiles."""
+class DoorCompiler(Compiler):
+    """Numba's compiler of a function `door(table, args, keywords)`, of which only its `PASSAGE` is asked."""
 
-    @intrinsic
-    def enter(typing: Any, table: Any, args: Any, keywords: Any) -> Any:
-        pointer = numba.types.voidptr
+    def define_pipelines(self) -> list[PassManager]:
+        passes = PassManager("tracegrad_door")
+        passes.add_pass(WriteDoor, "from a passage to machine code")
+        passes.add_pass(NoPythonBackend, "the result")
+        passes.finalize()
+        return [passes]
 
-        def generate(context: Any, builder: Any, signature: Any, given: Sequence[Any]) -> Any:
-            return Code(context, builder, passage, given).write()
 
-        return pointer(pointer, pointer, pointer), generate
+@register_pass(mutates_CFG=True, analysis_only=False)
+class WriteDoor(LoweringPass):
+    """From a passage to machine code: the function is what Numba calls one for callers in C."""
 
-    return enter
+    _name = "tracegrad_door"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        target, passage = state.targetctx, state.func_id.func.__globals__[PASSAGE]
+        library, described = begun(state)
+        state.return_type = described.restype = numba.types.voidptr
+        env = Environment.from_fndesc(described)
+        with target.push_code_library(library):
+            code = library.create_ir_module(described.unique_name)
+            context = target.subtarget(environment=env, fndesc=described)
+            kind = ir.FunctionType(POINTER, [POINTER] * 3)
+            function = ir.Function(code, kind, described.llvm_cfunc_wrapper_name)
+            builder = ir.IRBuilder(function.append_basic_block("entry"))
+            builder.ret(Code(context, builder, passage, function.args).write())
+            context.declare_env_global(code, context.get_env_name(described))
+            context.post_lowering(code, library)
+            library.add_ir_module(code)
+        finished(state, library, described, env)
+        return True
 
 
 class Code(Boxing):
