@@ -94,7 +94,7 @@ def test_ctrl_c_leaves_nothing_behind(during: str, monkeypatch: pytest.MonkeyPat
             s = s * 2.0
         return s
 
-    def interrupted(*given: object) -> bool:
+    def interrupted(*given: object, **options: object) -> bool:
         raise KeyboardInterrupt
 
     g = tg.value_and_grad(function, jit="native")
