@@ -11,7 +11,10 @@ import pytest
 import scipy.signal
 
 import tracegrad as tg
+import tracegrad.core
 import tracegrad.scipy.signal as signal
+import tracegrad.tracer
+import tracegrad.util
 from tracegrad import differential_operators
 from tracegrad.extend import Box, VSpace, defvjp, primitive, vspace
 from tracegrad.misc.flatten import flatten_func
@@ -67,6 +70,51 @@ def test_the_value_of_a_box_has_no_derivative() -> None:
         gradient = tg.grad(lambda x: np.sum(x * x._value))
         for factor in (1.0, 3.0):
             np.testing.assert_allclose(gradient(factor * X), factor * X)
+
+
+def test_values_without_their_derivative_are_asked_for_by_getval() -> None:
+    getval, isbox = tracegrad.tracer.getval, tracegrad.tracer.isbox
+
+    def function(x: Any, y: Any) -> Any:
+        assert isbox(x) and not isbox(y) and not isbox(2.0)
+        return np.sum(x * getval(x) * getval(y)) * getval(3.0)
+
+    with tg.config.using(jit="python"):
+        np.testing.assert_allclose(tg.grad(function)(X, X), 3 * X * X)
+    x = tg.tensor(X, requires_grad=True)
+    (x * getval(x)).sum().backward()
+    np.testing.assert_allclose(x.grad, X)
+
+
+def test_both_modes_at_a_point_and_older_ways_to_give_derivatives() -> None:
+    core = tracegrad.core
+
+    @core.primitive
+    def weighted(a: Any, b: Any, c: Any) -> Any:
+        return a * b**2
+
+    weighted.defgrad(lambda ans, a, b, c: lambda g: g * b**2)
+    weighted.defvjp(lambda g, ans, vs, gvs, a, b, c: g * 2 * a * b + 0 * (vs.size - gvs.size), argnum=1)
+    weighted.defvjp_is_zero(argnums=(2,))
+    with tg.config.using(jit="python"):
+        check_grads(weighted, (0, 1))(X, X[::-1].copy(), X)
+        assert not np.any(tg.grad(lambda c: np.sum(weighted(X, X, c)))(X))
+        pull, value = core.make_vjp(lambda x: weighted(x, x, x), X)
+        np.testing.assert_allclose(value, X**3)
+        np.testing.assert_allclose(pull(np.ones(3)), 3 * X**2)
+        value, tangent = core.make_jvp(lambda x: weighted(x, x, x), X)(np.ones(3))
+        np.testing.assert_allclose([value, tangent], [X**3, 3 * X**2])
+
+
+def test_tuples_with_other_items_and_a_quick_check() -> None:
+    assert tracegrad.util.subval((1, 2, 3), 1, "b") == (1, "b", 3)
+    assert tracegrad.util.subvals([1, 2, 3], [(0, "a"), (2, "c")]) == ("a", 2, "c")
+    wrong = primitive(lambda x: np.sum(x**2))
+    defvjp(wrong, lambda ans, x: lambda g: g * x)
+    with tg.config.using(jit="python"):
+        tracegrad.util.quick_grad_check(lambda x, n: np.sum(x**n), X, (3,), verbose=False)
+        with pytest.raises(AssertionError, match="by differences"):
+            tracegrad.util.quick_grad_check(wrong, X)
 
 
 def test_holomorphic_derivatives_under_their_name() -> None:

@@ -432,6 +432,7 @@ CALLS |= {
     "svd": (lambda x: np.abs(np.linalg.svd(x, full_matrices=False)[0]), M),
     "svd-values": (lambda x: np.linalg.svd(x, compute_uv=False), M),
     "eigh": (lambda x: np.abs(np.linalg.eigh(x @ x.T)[1]), M),
+    "eigh-upper": (lambda x: np.linalg.eigh(x, "U")[1] * np.linalg.eigh(x, UPLO="u")[0], S),
     "eigvalsh": (lambda x: np.linalg.eigvalsh(x, UPLO="U"), S),
     "qr": (lambda x: np.linalg.qr(x.T)[0], M),
     "qr-wide": (lambda x: np.linalg.qr(x, mode="r"), M),

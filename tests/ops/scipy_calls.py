@@ -77,9 +77,14 @@ CALLS |= {
     "special.factorial": (sp.factorial, V),
     "special.hyp1f1": (lambda x: sp.hyp1f1(0.5, 1.5, x), V),
     "special.hyp2f1": (lambda x: sp.hyp2f1(0.5, 1.5, 2.5, x), P),
+    "special.gammasgn": (lambda x: sp.gammasgn(x) * x, V - 0.5),
     "special.zeta": (lambda q: sp.zeta(2.5, q), V),
     # --- linear algebra
     "linalg.sqrtm": (lambda a: la.sqrtm(a @ a.T), A),
+    "linalg.sqrtm-complex": (
+        lambda a: np.stack([la.sqrtm(a + 1j * np.zeros((3, 3))).real, np.abs(la.sqrtm(a - 6 * np.eye(3)))]),
+        A,
+    ),
     "linalg.logm": (lambda a: la.logm(a @ a.T), A),
     "linalg.expm": (lambda a: la.expm(a / 4), A),
     "linalg.solve_triangular": (lambda a, b: la.solve_triangular(a, b, lower=True), A, B),
@@ -102,6 +107,14 @@ CALLS |= {
     "linalg.solve": (la.solve, A, B),
     "linalg.toeplitz": (lambda c, r: la.toeplitz(c, r) ** 2, V, X),
     "linalg.eigh": (lambda a, b: la.eigh(a @ a.T, b @ b.T + np.eye(3))[1] ** 2, A, A + 1),
+    "linalg.eigh-lower": (lambda a: la.eigh(a)[1] * la.eigh(a)[0], A),
+    "linalg.eigh-upper": (lambda a: la.eigh(a, lower=False, driver="evd")[1], A),
+    "linalg.eigh-generalised_upper": (
+        lambda a, b: la.eigh(a, b @ b.T + np.eye(3), lower=False)[1] ** 2,
+        A,
+        A + 1,
+    ),
+    "linalg.eigvalsh-upper": (lambda a: la.eigvalsh(a, lower=False), A),
     # --- signals and images
     "signal.convolve": (lambda x, k: scipy.signal.convolve(x, k, "same"), X, K),
     "signal.convolve2d": (scipy.signal.convolve2d, IMAGE, B),
@@ -223,6 +236,27 @@ CALLS |= {
     },
     "stats.multivariate_normal.entropy": (
         lambda h: scipy.stats.multivariate_normal.entropy(None, h @ h.T + np.eye(3)),
+        A,
+    ),
+    # Covariances of rank two, at points they reach and, the last row, at one that they do not.
+    **{
+        f"stats.multivariate_normal.{_method}-singular": (
+            lambda z, m, h, method=_method: getattr(scipy.stats.multivariate_normal, method)(
+                np.vstack([m + z @ h.T, m + np.array([0.0, 0.0, 9.0])]), m, h @ h.T, allow_singular=True
+            )[:3],
+            T[:3, :2],
+            V,
+            B,
+        )
+        for _method in ("logpdf", "pdf")
+    },
+    "stats.multivariate_normal.entropy-singular": (
+        lambda h: scipy.stats.multivariate_normal.entropy(None, h @ h.T),
+        B,
+    ),
+    "stats.multivariate_normal.logpdf-may_be_singular": (
+        lambda x, h: scipy.stats.multivariate_normal.logpdf(x, None, h @ h.T + np.eye(3), True),
+        V,
         A,
     ),
 }

@@ -142,7 +142,19 @@ def test_normal_distribution_of_vectors():
     check(lambda x, v: normal.logpdf(x, np.zeros(3), v), points[0], np.array([0.5, 1.0, 2.0]))
     check(lambda x, v: normal.logpdf(x, 0.5, v), points[0], 1.3)
     check(lambda h: normal.entropy(None, h @ h.T + np.eye(3)), half)
+    flat = np.outer([1.0, 2.0, -1.0], [1.0, 2.0, -1.0])
+    for where in (points, points[0], np.outer([0.3, -0.4], [1.0, 2.0, -1.0])):
+        for method in ("logpdf", "pdf"):
+            frozen = normal(np.zeros(3), flat, allow_singular=True)
+            with config.using(jit="python"):
+                found = tg.jit(lambda x, m=method: getattr(normal, m)(x, None, flat, True))(where)
+                again = tg.jit(lambda x, f=frozen, m=method: getattr(f, m)(x))(where)
+            expected = getattr(normal, method)(where, None, flat, allow_singular=True)
+            np.testing.assert_allclose(found, expected, rtol=1e-9)
+            np.testing.assert_allclose(again, expected, rtol=1e-9)
     with config.using(jit="python"):
+        with pytest.raises(ValueError, match="positive semidefinite"):
+            tg.grad(lambda c: normal.logpdf(points[0], mean, c, True))(-np.eye(3))
         with pytest.raises(ValueError, match="positive semidefinite"):
             tg.grad(lambda m: normal.logpdf(points[0], m, -np.eye(3)))(mean)
         with pytest.raises(ValueError, match="Dimension mismatch"):

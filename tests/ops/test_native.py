@@ -154,11 +154,12 @@ HOLED = GIVEN[:4, :4] * np.where(np.arange(4) == np.arange(4)[:, None] + 1, np.n
     ("function", "arrays"),
     [
         (lambda x: np.linalg.eigh(x), (GIVEN[:4, :4], HOLED)),
+        (lambda x: np.linalg.eigh(x, "U"), (GIVEN[:4, :4], HOLED.T)),
         (lambda x: np.linalg.svd(x, full_matrices=False), (GIVEN[:4], GIVEN[:4] * 0)),
         (lambda x: np.linalg.svd(x, full_matrices=False), (GIVEN[:, :4], GIVEN[:, ::-2])),
         (lambda x: np.linalg.qr(x), (GIVEN[:, :4], GIVEN[:, ::-2], np.full((6, 4), np.nan))),
     ],
-    ids=["eigh", "svd-wide", "svd-tall", "qr"],
+    ids=["eigh", "eigh-upper", "svd-wide", "svd-tall", "qr"],
 )
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_decompositions_in_compiled_programs_are_numpys_without_leaving_them(function, arrays, dtype):

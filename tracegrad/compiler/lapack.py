@@ -37,9 +37,12 @@ def _rooted(matrix: Array) -> list[Any]:
     return ["U", n, matrix, n]
 
 
-def _diagonalised(matrix: Array, values: Array) -> list[Any]:
-    n = matrix.sizes()[0]
-    return ["V", "L", n, matrix, n, values]
+def _diagonalised(triangle: str) -> Callable[..., list[Any]]:
+    def arguments(matrix: Array, values: Array) -> list[Any]:
+        n = matrix.sizes()[0]
+        return ["V", triangle, n, matrix, n, values]
+
+    return arguments
 
 
 def _taken_apart(matrix: Array, left: Array, values: Array, right: Array) -> list[Any]:
@@ -61,7 +64,8 @@ _CALLS: dict[Callable[..., Any], tuple[str, Callable[..., list[Any]]]] = {
     kernels.solved_in_place: ("numba_xgesv", _solved),
     kernels.factored_in_place: ("numba_xxgetrf", _factored),
     kernels.rooted_in_place: ("numba_xxpotrf", _rooted),
-    kernels.diagonalised_in_place: ("numba_ez_xxxevd", _diagonalised),
+    kernels.diagonalised_in_place: ("numba_ez_xxxevd", _diagonalised("L")),
+    kernels.diagonalised_from_above: ("numba_ez_xxxevd", _diagonalised("U")),
     kernels.taken_apart_in_place: ("numba_ez_gesdd", _taken_apart),
     kernels.reflected_in_place: ("numba_ez_geqrf", _reflected),
     kernels.multiplied_in_place: ("numba_ez_xxgqr", _multiplied),

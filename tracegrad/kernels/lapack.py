@@ -76,8 +76,17 @@ def rooted_in_place(x):
 
 def diagonalised_in_place(turned, values):
     """Rows become the eigenvectors of a symmetric matrix, of which the lower triangle is read; 0 if there are any."""
+    return _diagonalised(turned, values, "L")
+
+
+def diagonalised_from_above(turned, values):
+    """The same of the upper triangle: LAPACK comes to vectors that differ in their signs."""
+    return _diagonalised(turned, values, "U")
+
+
+def _diagonalised(turned, values, triangle):
     try:
-        values[...], vectors = np.linalg.eigh(turned.T)
+        values[...], vectors = np.linalg.eigh(turned.T, triangle)
     except np.linalg.LinAlgError:
         return 1
     turned[...] = vectors.T
@@ -121,6 +130,7 @@ LAPACK = (
     factored_in_place,
     rooted_in_place,
     diagonalised_in_place,
+    diagonalised_from_above,
     taken_apart_in_place,
     reflected_in_place,
     multiplied_in_place,
@@ -203,6 +213,15 @@ def eigenvectors(x):
     """`np.linalg.eigh`."""
     turned, values = flipped(x), np.empty(x.shape[0], x.dtype)
     info = diagonalised_in_place(turned, values)
+    if info != 0:
+        raise ValuesNotFound(info)
+    return values, flipped(turned)
+
+
+def eigenvectors_from_above(x):
+    """`np.linalg.eigh(x, "U")`."""
+    turned, values = flipped(x), np.empty(x.shape[0], x.dtype)
+    info = diagonalised_from_above(turned, values)
     if info != 0:
         raise ValuesNotFound(info)
     return values, flipped(turned)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Instr
-from tracegrad.ir.types import ArrayType
+from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import decompositions as kernels
 from tracegrad.kernels import lapack
 from tracegrad.ops.compare import equal, where
@@ -47,6 +47,11 @@ def _native(kernel: Any, *params: str) -> Callable[[Instr], Any]:
     return native
 
 
+@functools.cache
+def _scipy_linalg() -> Any:
+    return importlib.import_module("scipy.linalg")
+
+
 def columns(w: Any) -> Any:
     """A vector that scales the columns of a matrix."""
     return expand_dims(w, axis=(w.ndim - 1,))
@@ -76,41 +81,66 @@ def on_diagonal(w: Any) -> Any:
 # --- eigenvalues of symmetric matrices --------------------------------------------------------------------------------
 
 
-def _eigh_type(x: Any) -> tuple[ArrayType, ArrayType]:
+def _eigh_type(x: Any, lower: bool) -> tuple[ArrayType, ArrayType]:
     check_square(x)
     dtype = float_dtype(x)
     return ArrayType(x.shape[:-1], real_dtype(dtype)), ArrayType(x.shape, dtype)
 
 
+def _triangle(lower: bool) -> dict[str, str]:
+    return {} if lower else {"UPLO": "U"}
+
+
 @by_gradients
-def _eigh_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+def _eigh_vjp(g: Any, z: Any, x: Any, lower: bool) -> tuple[Any, ...]:
     """Giles, Collected matrix derivative results, 2008, section 3.1, for the triangle that is read."""
     w, v = z
     inner = None if g[0] is None else on_diagonal(g[0])
     if g[1] is not None:
         inner = plus(inner, gaps_of(w) * (adjoint(v) @ g[1]))
     full = v @ inner @ adjoint(v)
-    return (cast(halved(full + adjoint(full)), x.dtype),)
+    part = halved(full + adjoint(full))
+    return (cast(part if lower else adjoint(part), x.dtype),)
 
 
-def _eigh_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
+def _eigh_jvp(tangents: Any, z: Any, x: Any, lower: bool) -> tuple[Any, Any]:
     w, v = z
-    inner = adjoint(v) @ hermitian(tangents[0]) @ v
+    inner = adjoint(v) @ hermitian(tangents[0] if lower else adjoint(tangents[0])) @ v
     return cast(diagonal(inner, k=0), w.dtype), cast(v @ (gaps_of(w) * inner), v.dtype)
 
 
 eigh: Op = Op(
     "eigh",
-    lambda x: tuple(np.linalg.eigh(x)),
+    lambda x, lower: tuple(np.linalg.eigh(x, "L" if lower else "U")),
     result_type=_eigh_type,
     vjp=_eigh_vjp,
     jvp=_eigh_jvp,
-    callee="np.linalg.eigh",
+    emit=lambda inputs, instr: call("np.linalg.eigh", inputs[0], **_triangle(instr.params["lower"])),
     n_outputs=2,
-    native=_native(lapack.eigenvectors),
-    sample=(case(definite(3, 3)), case(definite(2, 2, 2))),
+    native=lambda instr: _native(
+        lapack.eigenvectors if instr.params["lower"] else lapack.eigenvectors_from_above
+    )(instr),
+    sample=(
+        case(definite(3, 3), lower=True),
+        case(definite(2, 2, 2), lower=True),
+        case(definite(3, 3), lower=False),
+    ),
 )
-"""NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""
+"""NumPy reads one triangle alone, so the derivative with respect to the other is 0."""
+
+scipy_eigh: Op = Op(
+    "scipy_eigh",
+    lambda x, lower, driver: tuple(_scipy_linalg().eigh(x, lower=lower, driver=driver)),
+    result_type=lambda x, lower, driver: _eigh_type(x, lower),
+    vjp=lambda g, z, x, lower, driver: _eigh_vjp(g, z, x, lower),
+    jvp=lambda tangents, z, x, lower, driver: _eigh_jvp(tangents, z, x, lower),
+    callee="scipy.linalg.eigh",
+    imports="import scipy.linalg",
+    n_outputs=2,
+    native=False,
+    sample=(case(definite(3, 3), lower=True, driver="evd"), case(definite(3, 3), lower=False, driver="ev")),
+)
+"""By another algorithm than NumPy's, whose vectors have other signs."""
 
 
 # --- singular values --------------------------------------------------------------------------------------------------
@@ -287,9 +317,18 @@ pinv: Op = Op(
 # --- functions of a matrix --------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _scipy_linalg() -> Any:
-    return importlib.import_module("scipy.linalg")
+def _evaluate(name: str, x: Any, crosses: bool = False) -> Any:
+    """Of a real matrix it may be complex where it `crosses` to complex numbers alone."""
+    x = np.asarray(x)
+    found = getattr(_scipy_linalg(), name)(x.astype(np.result_type(x, np.float64), copy=False))
+    if np.iscomplexobj(found) and not (crosses or np.iscomplexobj(x)):
+        raise np.linalg.LinAlgError(f"`scipy.linalg.{name}` of this matrix is complex")
+    return found.astype(_square_type(x, crosses).dtype, copy=False)
+
+
+def _square_type(x: Any, crosses: bool = False) -> ArrayType:
+    check_square(x)
+    return ArrayType(x.shape, promote(float_dtype(x), np.complex64) if crosses else float_dtype(x))
 
 
 def of_matrix(name: str, sample: Any) -> Op:
@@ -299,13 +338,6 @@ def of_matrix(name: str, sample: Any) -> Op:
     Functions of Matrices, SIAM 2008, theorem 3.6.
     """
 
-    def evaluate(x: Any) -> Any:
-        x = np.asarray(x)
-        found = getattr(_scipy_linalg(), name)(x.astype(np.result_type(x, np.float64), copy=False))
-        if np.iscomplexobj(found) and not np.iscomplexobj(x):
-            raise np.linalg.LinAlgError(f"`scipy.linalg.{name}` of this matrix is complex")
-        return found.astype(float_dtype(np.asarray(x)), copy=False)
-
     def along(x: Any, direction: Any) -> Any:
         n = x.shape[0]
         upper = concatenate(x, cast(direction, x.dtype), axis=1)
@@ -313,14 +345,10 @@ def of_matrix(name: str, sample: Any) -> Op:
         found = op(concatenate(upper, lower, axis=0))
         return getitem(found, index=(slice(0, n), slice(n, None)))
 
-    def result_type(x: Any) -> ArrayType:
-        check_square(x)
-        return ArrayType(x.shape, float_dtype(x))
-
     op = Op(
         name,
-        evaluate,
-        result_type=result_type,
+        functools.partial(_evaluate, name),
+        result_type=_square_type,
         vjp=lambda g, z, x: (cast(along(transposed(x), g), x.dtype),),
         jvp=lambda tangents, z, x: cast(along(x, tangents[0]), z.dtype),
         callee=f"scipy.linalg.{name}",
@@ -332,7 +360,6 @@ def of_matrix(name: str, sample: Any) -> Op:
 
 
 expm: Op = of_matrix("expm", (case((3, 3)), case((1, 1))))
-sqrtm: Op = of_matrix("sqrtm", (case(definite(3, 3)), case(definite(2, 2))))
 logm: Op = of_matrix("logm", (case(definite(3, 3)), case(definite(2, 2))))
 cosm: Op = of_matrix("cosm", (case((3, 3)),))
 sinm: Op = of_matrix("sinm", (case((3, 3)),))
@@ -372,3 +399,22 @@ solve_sylvester: Op = Op(
     sample=(case(regular(3, 3), regular(2, 2), (3, 2)),),
 )
 """x with a @ x + x @ b = q."""
+
+
+def _turning(generator: np.random.Generator) -> Any:
+    """A matrix with a negative eigenvalue, whose square root is complex."""
+    return np.diag([-1.0, 2.0, 0.5]) + 0.1 * generator.uniform(-1, 1, (3, 3))
+
+
+sqrtm: Op = Op(
+    "sqrtm",
+    functools.partial(_evaluate, "sqrtm"),
+    result_type=_square_type,
+    vjp=lambda g, z, x, crosses: (cast(solve_sylvester(transposed(z), transposed(z), g), x.dtype),),
+    jvp=lambda tangents, z, x, crosses: solve_sylvester(z, z, cast(tangents[0], z.dtype)),
+    imports="import scipy.linalg",
+    native=False,
+    emit=lambda inputs, instr: call("scipy.linalg.sqrtm", inputs[0]),
+    sample=(case(definite(3, 3), crosses=False), case(_turning, crosses=True)),
+)
+"""z with z @ z = x, so z @ z_dot + z_dot @ z = x_dot, on the cut of the square root as well."""

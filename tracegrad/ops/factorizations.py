@@ -131,14 +131,14 @@ pivots: Op = Op(
 # --- generalised eigenvalues ------------------------------------------------------------------------------------------
 
 
-def _eigh_type(a: Any, b: Any) -> tuple[ArrayType, ArrayType]:
+def _eigh_type(a: Any, b: Any, lower: bool) -> tuple[ArrayType, ArrayType]:
     check_square(a)
     dtype = float_dtype(a, b)
     return ArrayType(a.shape[:1], real_dtype(dtype)), ArrayType(a.shape, dtype)
 
 
 @by_gradients
-def _eigh_vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, ...]:
+def _eigh_vjp(g: Any, z: Any, a: Any, b: Any, lower: bool) -> tuple[Any, ...]:
     w, v = z
     a_inner = b_inner = None
     if g[0] is not None:
@@ -149,21 +149,24 @@ def _eigh_vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, ...]:
         a_inner = plus(a_inner, moved)
         b_inner = plus(b_inner, -(moved * columns(w)) - 0.5 * on_diagonal(diagonal(turn, k=0)))
     return tuple(
-        cast(_read_triangle(v @ inner @ adjoint(v)), x.dtype) for inner, x in ((a_inner, a), (b_inner, b))
+        cast(_read_triangle(v @ inner @ adjoint(v), lower), x.dtype)
+        for inner, x in ((a_inner, a), (b_inner, b))
     )
 
 
-def _read_triangle(full: Any) -> Any:
-    return halved(full + adjoint(full))
+def _read_triangle(full: Any, lower: bool) -> Any:
+    part = halved(full + adjoint(full))
+    return part if lower else adjoint(part)
 
 
-def _eigh_jvp(tangents: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
+def _eigh_jvp(tangents: Any, z: Any, a: Any, b: Any, lower: bool) -> tuple[Any, Any]:
     w, v = z
+    of_a, of_b = (t if t is None or lower else adjoint(t) for t in tangents)
     change, turn = None, None
-    if tangents[0] is not None:
-        change = adjoint(v) @ hermitian(tangents[0]) @ v
-    if tangents[1] is not None:
-        of_b = adjoint(v) @ hermitian(tangents[1]) @ v
+    if of_a is not None:
+        change = adjoint(v) @ hermitian(of_a) @ v
+    if of_b is not None:
+        of_b = adjoint(v) @ hermitian(of_b) @ v
         change = plus(change, -(of_b * columns(w)))
         turn = -0.5 * on_diagonal(diagonal(of_b, k=0))
     w_dot = diagonal(change, k=0)
@@ -173,7 +176,7 @@ def _eigh_jvp(tangents: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
 
 generalised_eigh: Op = Op(
     "generalised_eigh",
-    lambda a, b: tuple(_scipy().eigh(a, b)),
+    lambda a, b, lower: tuple(_scipy().eigh(a, b, lower=lower)),
     result_type=_eigh_type,
     vjp=_eigh_vjp,
     jvp=_eigh_jvp,
@@ -181,9 +184,12 @@ generalised_eigh: Op = Op(
     imports="import scipy.linalg",
     n_outputs=2,
     native=False,
-    sample=(case(definite(3, 3), definite(3, 3)),),
+    sample=(
+        case(definite(3, 3), definite(3, 3), lower=True),
+        case(definite(3, 3), definite(3, 3), lower=False),
+    ),
 )
-"""a v = b v w with v.T b v = 1, of the lower triangles."""
+"""a v = b v w with v.T b v = 1, of one triangle each."""
 
 
 # --- band matrices ----------------------------------------------------------------------------------------------------

@@ -51,8 +51,7 @@ class QRResult(NamedTuple):
 def eigh(a: Any, UPLO: str = "L") -> EighResult:
     if UPLO.upper() not in ("L", "U"):
         raise ValueError("UPLO argument must be 'L' or 'U'")
-    a = operand(a)
-    return EighResult(*ops.eigh(linalg.adjoint(a) if UPLO.upper() == "U" else a))
+    return EighResult(*ops.eigh(operand(a), lower=UPLO.upper() == "L"))
 
 
 @answers(np.linalg.eigvalsh)

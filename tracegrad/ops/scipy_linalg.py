@@ -13,16 +13,18 @@ import numpy as np
 
 from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import promote
-from tracegrad.ops import decompositions, factorizations, linalg
+from tracegrad.ops import decompositions, eigen, factorizations, linalg
 from tracegrad.ops import numpy_decompositions as of_numpy
-from tracegrad.ops.compare import equal, isfinite, not_equal, where
+from tracegrad.ops.compare import equal, isfinite, less, logical_and, not_equal, where
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_choosing import block
-from tracegrad.ops.numpy_elementwise import allclose
-from tracegrad.ops.numpy_forms import as_dtype, is_traced, operand
+from tracegrad.ops.numpy_elementwise import allclose, imag
+from tracegrad.ops.numpy_elementwise import real as real_part
+from tracegrad.ops.numpy_forms import as_dtype, is_traced, known, operand
 from tracegrad.ops.numpy_linalg import det, inv, kron, linalg_norm, matmul
 from tracegrad.ops.numpy_linalg import solve as solved
 from tracegrad.ops.numpy_reduce import all as all_true
+from tracegrad.ops.numpy_reduce import any as any_true
 from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import concatenate, ravel, reshape, swapaxes, tril, triu
@@ -236,13 +238,13 @@ def eigh(
             None,
             "take all eigenvalues, and choose among them",
         )
-    a = _finite(a, check_finite) if lower else swapaxes(_finite(a, check_finite), -1, -2)
-    if b is None:
-        w, v = decompositions.eigh(a)
+    a, lower = _finite(a, check_finite), bool(lower)
+    if b is not None:
+        w, v = factorizations.generalised_eigh(a, _finite(b, check_finite), lower=lower)
+    elif eigvals_only:
+        w, v = decompositions.eigh(a, lower=lower)
     else:
-        w, v = factorizations.generalised_eigh(
-            a, _finite(b, check_finite) if lower else swapaxes(_finite(b, check_finite), -1, -2)
-        )
+        w, v = decompositions.scipy_eigh(a, lower=lower, driver=driver)
     if subset_by_index is not None:
         first, last = subset_by_index
         w, v = read(w, (slice(first, last + 1),)), read(v, (slice(None), slice(first, last + 1)))
@@ -275,9 +277,9 @@ def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
     a = real(a)
     turned = swapaxes(a, -1, -2)
     if side == "right":
-        p = decompositions.sqrtm(matmul(turned, a))
+        p = decompositions.sqrtm(matmul(turned, a), crosses=False)
         return swapaxes(solved(p, turned), -1, -2), p
-    p = decompositions.sqrtm(matmul(a, turned))
+    p = decompositions.sqrtm(matmul(a, turned), crosses=False)
     return solved(p, a), p
 
 
@@ -383,8 +385,19 @@ def _of_matrix(name: str) -> None:
     under(f"scipy.linalg.{name}")(lambda A: getattr(decompositions, name)(real(A)))
 
 
-for _name in ("expm", "sqrtm", "logm", "cosm", "sinm", "tanm", "coshm", "sinhm", "tanhm"):
+for _name in ("expm", "logm", "cosm", "sinm", "tanm", "coshm", "sinhm", "tanhm"):
     _of_matrix(_name)
+
+
+@under("scipy.linalg.sqrtm")
+def sqrtm(A: Any) -> Any:
+    """Complex of a real matrix that has negative eigenvalues: that is guarded."""
+    a, crosses = real(A), False
+    if a.dtype.kind != "c" and a.ndim == 2 and a.shape[0] == a.shape[1]:
+        values = eigen.eig(a)[0]
+        negative = logical_and(equal(imag(values), 0), less(real_part(values), 0))
+        crosses = bool(known(any_true(negative)))
+    return decompositions.sqrtm(a, crosses=crosses)
 
 
 @under("scipy.linalg.solve_sylvester")

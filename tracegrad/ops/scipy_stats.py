@@ -16,6 +16,7 @@ import numpy as np
 from tracegrad.errors import UnsupportedError
 from tracegrad.ops import linalg
 from tracegrad.ops.compare import (
+    absolute,
     equal,
     floor,
     greater,
@@ -31,10 +32,14 @@ from tracegrad.ops.distributions import Distribution
 from tracegrad.ops.elementary import exp, log, sqrt
 from tracegrad.ops.families import astype
 from tracegrad.ops.index import read
-from tracegrad.ops.numpy_forms import is_traced, operand
-from tracegrad.ops.numpy_linalg import solve
+from tracegrad.ops.numpy_decompositions import eigvalsh, pinv
+from tracegrad.ops.numpy_forms import is_traced, known, operand
+from tracegrad.ops.numpy_linalg import matmul, slogdet, solve
+from tracegrad.ops.numpy_reduce import all as all_of
+from tracegrad.ops.numpy_reduce import count_nonzero
+from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_reduce import sum as sum_of
-from tracegrad.ops.numpy_shape import diagonal, swapaxes
+from tracegrad.ops.numpy_shape import diagonal, swapaxes, tril
 from tracegrad.ops.special import gammaln, xlogy
 
 STATS: dict[str, Callable[..., Any]] = {}
@@ -274,19 +279,74 @@ for _name, _of in ALL.items():
 # --- of vectors -------------------------------------------------------------------------------------------------------
 
 
+class _Regular:
+    """A covariance with a Cholesky factor."""
+
+    def __init__(self, cov: Any) -> None:
+        try:
+            self.factor = linalg.cholesky(cov)
+        except np.linalg.LinAlgError as error:
+            raise np.linalg.LinAlgError(
+                "When `allow_singular is False`, the input matrix must be symmetric positive definite."
+            ) from error
+        self.rank = cov.shape[0]
+        self.half_log_det = sum_of(log(diagonal(self.factor)))
+
+    def squares(self, rows: Any) -> Any:
+        """What stands in the exponent for each row, times -2."""
+        columns = swapaxes(rows, -1, -2) if rows.ndim > 1 else rows
+        white = solve(self.factor, columns)
+        return sum_of(white * white, axis=-2 if rows.ndim > 1 else 0)
+
+    def supported(self, rows: Any, found: Any) -> Any:
+        return found
+
+
+class _Singular:
+    """A covariance of a lower rank: it is given a full one on the vectors that it takes to 0.
+
+    Its derivatives are those at constant rank. `small` is below what its eigenvalues count for, as SciPy has it.
+    """
+
+    def __init__(self, cov: Any, rank: int, small: Any) -> None:
+        self.rank, self.small = rank, small
+        self.inverse = pinv(cov, _EPS)
+        onto = matmul(cov, self.inverse)
+        self.missing = np.eye(cov.shape[0]) - onto
+        self.half_log_det = 0.5 * slogdet(matmul(matmul(onto, cov), onto) + self.missing)[1]
+
+    def squares(self, rows: Any) -> Any:
+        return sum_of(matmul(rows, self.inverse) * rows, axis=-1)
+
+    def supported(self, rows: Any, found: Any) -> Any:
+        outside = matmul(rows, self.missing)
+        return where(less(sum_of(outside * outside, axis=-1), (1e3 * self.small) ** 2), found, -np.inf)
+
+
+_EPS = 1e6 * np.finfo(float).eps
+"""The part of the largest eigenvalue that SciPy takes for 0."""
+
+
+def _covariance(cov: Any, allow_singular: bool) -> _Regular | _Singular:
+    """The rank of one that may be singular is guarded."""
+    if not allow_singular:
+        return _Regular(cov)
+    cov = tril(cov) + swapaxes(tril(cov, -1), -1, -2)
+    sizes = eigvalsh(cov)
+    small = _EPS * largest(absolute(sizes))
+    if not all_of(greater_equal(sizes, -small)):
+        raise ValueError("The input matrix must be symmetric positive semidefinite.")
+    rank = int(known(count_nonzero(greater(sizes, small))))
+    return _Regular(cov) if rank == cov.shape[0] else _Singular(cov, rank, small)
+
+
 class MultivariateNormal:
-    """A normal distribution of vectors: its mean, and the Cholesky factor of its covariance.
+    """A normal distribution of vectors: its mean, and what is made of its covariance.
 
     Parameters are as SciPy takes them: a number, a vector (the diagonal) or a matrix for `cov`.
     """
 
     def __init__(self, mean: Any = None, cov: Any = 1, allow_singular: Any = False, **rest: Any) -> None:
-        if allow_singular:
-            raise UnsupportedError(
-                "`scipy.stats.multivariate_normal` is recorded for regular covariances alone.",
-                None,
-                "leave `allow_singular` out",
-            )
         mean = None if mean is None else _wide(mean)
         cov = _wide(getattr(cov, "covariance", cov))
         n = mean.shape[0] if mean is not None and mean.ndim else cov.shape[0] if cov.ndim == 2 else 1
@@ -302,30 +362,22 @@ class MultivariateNormal:
             )
         if self.mean.ndim > 1:
             raise ValueError(f"Array 'mean' must be a vector of length {math.prod(self.mean.shape)}.")
-        try:
-            self.factor = linalg.cholesky(cov)
-        except np.linalg.LinAlgError as error:
-            raise np.linalg.LinAlgError(
-                "When `allow_singular is False`, the input matrix must be symmetric positive definite."
-            ) from error
         self.n = n
-        self.half_log_det = sum_of(log(diagonal(self.factor)))
+        self.of = _covariance(cov, bool(allow_singular))
 
     def logpdf(self, x: Any) -> Any:
         x = _wide(x)
         if x.ndim == 0 or (x.ndim == 1 and self.n == 1):
             x = read(x, (..., None))
         centred = x - self.mean
-        columns = swapaxes(centred, -1, -2) if centred.ndim > 1 else centred
-        white = solve(self.factor, columns)
-        squares = sum_of(white * white, axis=-2 if centred.ndim > 1 else 0)
-        return -0.5 * (self.n * math.log(2 * math.pi) + squares) - self.half_log_det
+        exponent = -0.5 * (self.of.rank * math.log(2 * math.pi) + self.of.squares(centred))
+        return self.of.supported(centred, exponent - self.of.half_log_det)
 
     def pdf(self, x: Any) -> Any:
         return exp(self.logpdf(x))
 
     def entropy(self) -> Any:
-        return 0.5 * self.n * (math.log(2 * math.pi) + 1) + self.half_log_det
+        return 0.5 * self.of.rank * (math.log(2 * math.pi) + 1) + self.of.half_log_det
 
     def cdf(self, *args: Any, **keywords: Any) -> Any:
         raise _missing("multivariate_normal", "cdf", "SciPy integrates it with random points")
@@ -335,12 +387,17 @@ class MultivariateNormal:
 
 def _normal_of_vectors(method: str) -> Callable[..., Any]:
     if method == "entropy":
-        return lambda self, *args, **keywords: MultivariateNormal(*args, **keywords).entropy()
+        return lambda self, mean=None, cov=1: MultivariateNormal(mean, cov, True).entropy()
     return lambda self, x, *args, **keywords: getattr(MultivariateNormal(*args, **keywords), method)(x)
 
 
 def _frozen_normal(method: str) -> Callable[..., Any]:
-    return lambda self, x: getattr(MultivariateNormal(self.mean, self.cov_object.covariance), method)(x)
+    def function(self: Any, x: Any) -> Any:
+        return getattr(
+            MultivariateNormal(self.mean, self.cov_object.covariance, self.allow_singular), method
+        )(x)
+
+    return function
 
 
 for _at in ("logpdf", "pdf", "entropy", "cdf", "logcdf"):

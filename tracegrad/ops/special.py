@@ -192,6 +192,15 @@ logit: Op = special("logit", lambda z, x: 1 / (x * (1 - x)), domain=INSIDE, **_k
 log_expit: Op = special("log_expit", lambda z, x: expit(-x), **_kernels("log_expit"))
 
 gamma: Op = special("gamma", lambda z, x: z * digamma(x), domain=positive, **_kernels("gamma"))
+gammasgn: Op = elementwise(
+    lambda x: scipy_special().gammasgn(x),
+    passes_zero=True,
+    name="gammasgn",
+    dtype=special_dtype,
+    callee="scipy.special.gammasgn",
+    imports="import scipy.special",
+    native=lambda instr: by_number("gammasgn", instr),
+)
 gammaln: Op = special("gammaln", lambda z, x: digamma(x), domain=positive, **_kernels("gammaln"))
 digamma: Op = special(
     "digamma",

@@ -104,7 +104,9 @@ def samples(op: Op, seed: int = 0) -> list[Sample]:
         raise ValueError(f"the op {op.name!r} declares no samples")
     if isinstance(declared, tuple) and all(isinstance(c, Case) for c in declared):
         return [Sample(op, tuple(_input(generator, x) for x in c.inputs), dict(c.params)) for c in declared]
-    n_inputs = getattr(op.evaluate, "nin", None) or (op.partials or op.evaluate).__code__.co_argcount - 1
+    n_inputs = getattr(op.evaluate, "nin", None) or (
+        op.partials.__code__.co_argcount - 1 if op.partials else op.evaluate.__code__.co_argcount
+    )
     domains = declared if isinstance(declared[0], tuple) else (declared,) * n_inputs
     return [
         Sample(
