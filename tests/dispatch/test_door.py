@@ -218,6 +218,24 @@ def test_a_closure_is_looked_up_by_the_door(left: list[Any]) -> None:
     assert not left
 
 
+def test_the_code_of_the_function_is_looked_at_by_the_door(left: list[Any]) -> None:
+    """`%autoreload` gives a function that others hold the code of its successor."""
+
+    def function(x: Any) -> Any:
+        return x * 2.0
+
+    def successor(x: Any) -> Any:
+        return x * x
+
+    g = warmed(function, 3.0)
+    left.clear()
+    assert g(4.0) == (8.0, 2.0)
+    assert not left
+    function.__code__ = successor.__code__
+    assert g(4.0) == (16.0, 8.0)
+    assert left
+
+
 def test_the_state_of_errors_is_seen_at_each_call(left: list[Any]) -> None:
     def function(x: Any) -> Any:
         return np.log(x)

@@ -126,8 +126,9 @@ def reset():
     )
     Model.scale = 2.0
     with_default.__defaults__ = (2.0,)
-    double.__code__ = _double_code
+    for function, code in _CODES:
+        function.__code__ = code
 
 
-_double_code = double.__code__
+_CODES = [(f, f.__code__) for f in (double, Model.method, Model.twice.fget, Model.of_class.__func__)]
 reset()

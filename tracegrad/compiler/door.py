@@ -95,8 +95,8 @@ class Table:
 
         Parameters
         ----------
-        where : dict, cell or context variable
-        key : str, or `CELL` or `VARIABLE`
+        where : dict, cell, context variable or function
+        key : str, or `CELL`, `VARIABLE` or `CODE`
         found : object that is enough by itself; `MISSING` where none is
         read : what `holds` is asked with the object that is there instead, or None
         """

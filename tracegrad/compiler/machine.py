@@ -152,18 +152,16 @@ class Machine:
         return cgutils.if_unlikely(self.builder, condition)
 
     def _looked_up(self, where: Any, key: Any) -> Any:
-        """What a name of a module, a cell or a context variable holds now, or NULL; a reference nobody gives back."""
+        """What a name, a cell, a context variable or a function has now, or NULL; a reference nobody gives back."""
         builder, found = self.builder, self._space(POINTER)
         builder.store(NULL, found)
         where = where if where.type == POINTER else builder.inttoptr(where, POINTER)
-        is_cell, is_variable = (self._same(key, self._number(k)) for k in KINDS)
-        of_name, of_cell, of_variable, known = (
-            builder.append_basic_block(n) for n in ("name", "cell", "variable", "known")
+        of_cell, of_variable, of_code, of_name, known = (
+            builder.append_basic_block(n) for n in ("cell", "variable", "code", "name", "known")
         )
-        other = builder.append_basic_block("other")
-        builder.cbranch(is_cell, of_cell, other)
-        with builder.goto_block(other):
-            builder.cbranch(is_variable, of_variable, of_name)
+        kinds = builder.switch(key, of_name)
+        for kind, block in zip(KINDS, (of_cell, of_variable, of_code), strict=True):
+            kinds.add_case(self._number(kind), block)
         with builder.goto_block(of_cell):
             builder.store(self._call("PyCell_Get", POINTER, where), found)
             self._give_back(builder.load(found))
@@ -171,6 +169,9 @@ class Machine:
         with builder.goto_block(of_variable):
             self._call("PyContextVar_Get", INT32, where, NULL, found)
             self._give_back(builder.load(found))
+            builder.branch(known)
+        with builder.goto_block(of_code):
+            builder.store(self._call("PyFunction_GetCode", POINTER, where), found)
             builder.branch(known)
         builder.position_at_end(of_name)
         name = builder.inttoptr(key, POINTER)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import contextvars
 import operator
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 
 from tracegrad import tree
 from tracegrad.compiler.door import Table
-from tracegrad.compiler.passage import CELL, VARIABLE, Passage
+from tracegrad.compiler.passage import CELL, CODE, VARIABLE, Passage
 from tracegrad.dispatch.nested import Leaf as Place
 from tracegrad.dispatch.nested import is_plain, laid_open
 from tracegrad.dispatch.pullback import Pullback, Template
@@ -112,14 +113,15 @@ def _key(source: Any) -> int:
 
 
 def _is_name(read: Read) -> bool:
-    """A name of a module, a closure, or NumPy's state of errors."""
+    """A name of a module, a closure, NumPy's state of errors, or the code of the function itself."""
     if len(read.path) != 1:
         return False
-    how = read.path[0][0]
+    how, key = read.path[0]
     return (
         (how == "global" and type(read.root) is dict)
         or how == "free"
         or (how == "now" and isinstance(read.root, contextvars.ContextVar))
+        or (key == "__code__" and type(read.root) is types.FunctionType)
     )
 
 
@@ -233,7 +235,7 @@ class _Passing:
 
     def _where(self, read: Read) -> tuple[Any, Any]:
         how, key = read.path[0]
-        return read.root, {"free": CELL, "now": VARIABLE}.get(how, key)
+        return read.root, {"free": CELL, "now": VARIABLE, "attr": CODE}.get(how, key)
 
     def _guard(self, read: Read) -> None:
         found = getattr(builtins, read.path[0][1]) if read.found is MISSING else read.found

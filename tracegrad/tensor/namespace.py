@@ -92,6 +92,8 @@ class Session:
     def call(self, function: Callable[..., Any], args: Any, keywords: Mapping[str, Any]) -> Any:
         """Call the function that is captured, whatever kind of callable it is."""
         self.reads.track(function, function, ())
+        written = getattr(function, "__func__", function)
+        self.reads.code(written, written, ())
         if isinstance(function, types.MethodType):
             self.reads.track(function.__self__, function.__self__, ())
         return Marks(self, _no_function, None).call(function, *args, **keywords)

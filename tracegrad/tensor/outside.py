@@ -118,12 +118,18 @@ class Reads:
             if key not in self._memo:
                 self._memo[key] = (cls, found)
                 self._roots.append(cls)
+                path: tuple[Step, ...] = (("attr", name),)
                 if isinstance(found, types.MethodType):
-                    self.guards.append(
-                        Read(cls, (("attr", name), ("attr", "__func__")), "identity", found.__func__)
-                    )
-                else:
-                    self.guards.append(Read(cls, (("attr", name),), "identity", found))
+                    path, found = (*path, ("attr", "__func__")), found.__func__
+                self.guards.append(Read(cls, path, "identity", found))
+                if isinstance(found, property):
+                    path, found = (*path, ("attr", "fget")), found.fget
+                self.code(found, cls, path)
+
+    def code(self, function: Any, root: Any, path: tuple[Step, ...]) -> None:
+        """Guard the code of a function: tools that reload a module exchange that of the functions they find."""
+        if isinstance(function, types.FunctionType):
+            self.guards.append(Read(root, (*path, ("attr", "__code__")), "identity", function.__code__))
 
     def stable(self, module: Any, name: str, value: Any) -> Any:
         """What a module has that computes as NumPy does: nothing is guarded, another process looks once."""
@@ -143,16 +149,16 @@ class Reads:
         if type(value) in (float, complex) or isinstance(value, np.inexact):
             return self._input(value, root, path, name, weak=type(value) in (float, complex))
         if isinstance(value, types.MethodType):
-            self.guards.append(Read(root, (*path, ("attr", "__func__")), "identity", value.__func__))
+            where = (*path, ("attr", "__func__"))
+            self.guards.append(Read(root, where, "identity", value.__func__))
+            self.code(value.__func__, root, where)
             if owner is None or (value.__self__ is not owner and value.__self__ is not type(owner)):
                 self.read(value.__self__, root, (*path, ("attr", "__self__")))
         elif value is MISSING or (isinstance(value, BY_IDENTITY) and not _is_bound(value)):
             self.guards.append(Read(root, path, "identity", value))
             if value is not MISSING:
                 self.track(value, root, path)
-            if isinstance(value, types.FunctionType):
-                # Tools that reload a module exchange the code of the functions they find.
-                self.guards.append(Read(root, (*path, ("attr", "__code__")), "identity", value.__code__))
+            self.code(value, root, path)
         elif isinstance(value, types.BuiltinFunctionType):
             if value.__self__ is not owner and value.__self__ is not type(owner):
                 self.guards.append(Read(root, (*path, ("attr", "__name__")), "value", value.__name__))
@@ -333,6 +339,9 @@ class Unread(Reads):
         """Nothing is guarded."""
 
     def member(self, cls: type, name: str, found: Any) -> None:
+        """Nothing is guarded."""
+
+    def code(self, function: Any, root: Any, path: tuple[Step, ...]) -> None:
         """Nothing is guarded."""
 
     def stable(self, module: Any, name: str, value: Any) -> Any:

@@ -29,6 +29,27 @@ def _():
     )
 
 
+@case("code of methods and of the function itself replaced")
+def _():
+    def itself(x):
+        return outside.model.method(x) + outside.model.twice * x[0] + outside.Model.of_class(x)
+
+    def successor(x):
+        return outside.model.method(x * x)
+
+    def with_code(function, code):
+        return lambda: setattr(function, "__code__", code.__code__)
+
+    model = outside.Model
+    return (
+        itself,
+        with_code(model.method, lambda self, x: self.weight * x.sum() ** 2),
+        with_code(model.twice.fget, lambda self: self.weight * 5.0),
+        with_code(model.of_class.__func__, lambda cls, x: cls.scale * x[1] ** 2),
+        with_code(itself, successor),
+    )
+
+
 @case("NumPy function under a name of the user's")
 def _():
     outside.chosen = np.sin
