@@ -22,7 +22,7 @@ from tracegrad.compiler.c_functions import call
 POINTER = BYTE.as_pointer()
 STATUS = ir.IntType(32)
 WORK = 1 << 20  # multiplications; OpenBLAS has kernels of their own for small products
-ROOM = 1 << 21  # bytes of all three matrices, which then stay in the second cache
+ROOM = 3 << 20  # bytes of all three matrices, most of which then stay in the second cache
 SIDE, LENGTH = 128, 64  # of a product of a matrix and itself, of which half takes less time than all of it
 MIRRORED = 32  # rows and columns that are copied together to the other side of the diagonal
 KINDS = {types.float32: "s", types.float64: "d"}

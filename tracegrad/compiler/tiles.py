@@ -1,9 +1,10 @@
 """Products of matrices in machine code: a tile of the result at a time, in vector registers.
 
 Sizes and addresses go in, instructions come out. A tile is some rows by two registers of columns; it stays in registers
-while a panel of the right matrix, copied to lie in one piece of cache, passes by once for each tile (Goto and van de
-Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34, 2008; the left matrix is read as it lies). A
-matrix may be transposed: then its rows are what are columns in memory. Begin with `product`.
+while a panel of the right matrix passes by (Goto and van de Geijn, Anatomy of high-performance matrix multiplication,
+ACM TOMS 34, 2008). Panels are copied, as many as stay in the second cache; the left matrix is read as it lies, and a
+tile's rows of it stay in the nearest cache while all the panels pass. A matrix may be transposed: then its rows are
+what are columns in memory. Begin with `product`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils
 
-WORD, BIT, PLACE = ir.IntType(64), ir.IntType(1), ir.IntType(32)
+WORD, BIT, PLACE, BYTE = ir.IntType(64), ir.IntType(1), ir.IntType(32), ir.IntType(8)
 REGISTERS = 2  # side by side in a tile
-DEPTH = 256  # rows of a panel: with a tile's rows of the left matrix it stays in the nearest cache
+DEPTH = 64  # rows of a panel
+WIDE = 2048  # bytes of its columns and those of the panels beside it: all of them stay in the second cache
 HEIGHTS = {64: (12, 4, 1), 32: (6, 2, 1)}  # rows of a tile, the last ones of a matrix in smaller tiles
-TALL = 20  # tiles one below the other that share a panel before the left matrix has left the second cache
+TALL = 40  # tiles one below the other: the result is still in the second cache when the next panels are multiplied
+AHEAD = 8  # rows of a panel that are asked for before they are needed
 
 
 @functools.cache
@@ -73,7 +76,7 @@ class Tiles:
             return self.module.globals[symbol], False
         made = ir.Function(self.module, ir.FunctionType(ir.VoidType(), kinds), symbol)
         made.linkage = "linkonce_odr"
-        for attribute in ("noinline", "nounwind", '"prefer-vector-width"="512"'):
+        for attribute in ("noinline", "nounwind", "optsize", '"prefer-vector-width"="512"'):
             set.add(made.attributes, attribute)  # llvmlite does not know them all
         return made, True
 
@@ -119,14 +122,13 @@ class Tiles:
         builder = ir.IRBuilder(start)
         grid = [(i, v) for i in range(rows) for v in range(REGISTERS)]
         masks = self._masks(builder, columns)
-        none = ir.Constant(self.mask, None)
-        there = [builder.select(added, mask, none) for mask in masks]
-        places, first = {}, {}
+        places = {}
         for i, v in grid:
             offset = builder.add(builder.mul(out_step, WORD(i)), WORD(v * self.lanes))
             places[i, v] = builder.gep(out, [offset])
-            first[i, v] = self._load(builder, places[i, v], there[v])
-        starts = [left if turned else builder.gep(left, [builder.mul(step, WORD(i))]) for i in range(rows)]
+            self._fetch(builder, places[i, v])
+        apart = [WORD(i) if turned else self._alone(builder, builder.mul(step, WORD(i))) for i in range(rows)]
+        starts = [builder.gep(left, [number]) for number in apart]
         builder.branch(body)
         builder = ir.IRBuilder(body)
         p = builder.phi(WORD)
@@ -136,12 +138,12 @@ class Tiles:
         for v in range(REGISTERS):
             place = builder.gep(panel, [builder.add(base, WORD(v * self.lanes))])
             right.append(builder.load(builder.bitcast(place, self.register.as_pointer())))
+            self._fetch(builder, builder.gep(place, [WORD(AHEAD * self.columns)]))
         fused = self._intrinsic("fma", self.register, *[self.register] * 3)
         same = ir.Constant(ir.VectorType(PLACE, self.lanes), None)
         found = {}
         for i in range(rows):
-            at = builder.add(builder.mul(p, step), WORD(i)) if turned else p
-            number = builder.load(builder.gep(starts[i], [at]))
+            number = builder.load(builder.gep(starts[i], [builder.mul(p, step) if turned else p]))
             alone = builder.insert_element(ir.Constant(self.register, ir.Undefined), number, PLACE(0))
             spread = builder.shuffle_vector(alone, alone, same)
             for v in range(REGISTERS):
@@ -150,38 +152,123 @@ class Tiles:
         p.add_incoming(WORD(0), start)
         p.add_incoming(following, body)
         for at, total in sums.items():
-            total.add_incoming(first[at], start)
+            total.add_incoming(self.zero, start)
             total.add_incoming(found[at], body)
         builder.cbranch(builder.icmp_signed("<", following, length), body, done)
         builder = ir.IRBuilder(done)
+        none = ir.Constant(self.mask, None)
+        there = [builder.select(added, mask, none) for mask in masks]
         for (i, v), place in places.items():
-            self._store(builder, found[i, v], place, masks[v])
+            before = self._load(builder, place, there[v])
+            self._store(builder, builder.fadd(before, found[i, v]), place, masks[v])
         builder.ret_void()
         return made
 
+    def _fetch(self, builder: Any, place: Any) -> None:
+        """Ask for a line of memory that is needed soon."""
+        place = builder.bitcast(place, BYTE.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, PLACE, PLACE, PLACE])
+        fetch = cgutils.get_or_insert_function(self.module, kind, "llvm.prefetch.p0i8")
+        builder.call(fetch, [place, PLACE(0), PLACE(3), PLACE(1)])
+
+    def _alone(self, builder: Any, number: Any) -> Any:
+        """A number with a register of its own: LLVM would add up addresses where multiplications should run."""
+        kind = ir.FunctionType(WORD, [WORD])
+        return builder.asm(kind, "", "=r,0", [number], side_effect=False)
+
     def copy(self, turned: bool) -> Any:
-        """A function (length, columns, matrix, its step, panel): some columns of a matrix as a panel."""
-        made, is_new = self._function(f"panel_{'nt'[turned]}", [WORD, WORD, self.pointer, WORD, self.pointer])
+        """A function (length, columns, matrix, its step, panels): columns of a matrix, some of them beside each other.
+
+        A panel has as many columns as a tile; the last one ends in zeros.
+        """
+        made, is_new = self._function(
+            f"panels_{'nt'[turned]}", [WORD, WORD, self.pointer, WORD, self.pointer]
+        )
         if not is_new:
             return made
-        length, columns, matrix, step, panel = made.args
+        length, columns, matrix, step, panels = made.args
         builder = ir.IRBuilder(made.append_basic_block("start"))
-        if turned:
-            with cgutils.for_range(builder, columns) as column, cgutils.for_range(builder, length) as row:
-                at = builder.gep(matrix, [builder.add(builder.mul(column.index, step), row.index)])
-                to = builder.add(builder.mul(row.index, WORD(self.columns)), column.index)
-                builder.store(builder.load(at), builder.gep(panel, [to]))
-        else:
-            masks = self._masks(builder, columns)
-            with cgutils.for_range(builder, length) as row:
-                for v, mask in enumerate(masks):
-                    at = builder.add(builder.mul(row.index, step), WORD(v * self.lanes))
-                    to = builder.add(builder.mul(row.index, WORD(self.columns)), WORD(v * self.lanes))
-                    copied = self._load(builder, builder.gep(matrix, [at]), mask)
-                    place = builder.bitcast(builder.gep(panel, [to]), self.register.as_pointer())
-                    builder.store(copied, place)
+        (self._copy_turned if turned else self._copy_rows)(builder, length, columns, matrix, step, panels)
         builder.ret_void()
         return made
+
+    def _copy_rows(
+        self, builder: Any, length: Any, columns: Any, matrix: Any, step: Any, panels: Any
+    ) -> None:
+        several = WORD(self.columns)
+        full = builder.mul(builder.sdiv(columns, several), several)
+        masks = self._masks(builder, builder.sub(columns, full))
+        every = ir.Constant(self.mask, [BIT(1)] * self.lanes)
+        last = builder.icmp_signed("<", full, columns)
+
+        def move(row: Any, column: Any, mask: list[Any]) -> None:
+            for v in range(REGISTERS):
+                at = builder.add(builder.add(builder.mul(row, step), column), WORD(v * self.lanes))
+                copied = self._load(builder, builder.gep(matrix, [at]), mask[v])
+                to = builder.add(builder.mul(column, length), builder.mul(row, several))
+                place = builder.gep(panels, [builder.add(to, WORD(v * self.lanes))])
+                builder.store(copied, builder.bitcast(place, self.register.as_pointer()))
+
+        with cgutils.for_range(builder, length) as row:
+            with cgutils.for_range_slice(builder, WORD(0), full, several) as (column, _):
+                move(row.index, column, [every] * REGISTERS)
+            with builder.if_then(last):
+                move(row.index, full, masks)
+
+    def _copy_turned(
+        self, builder: Any, length: Any, columns: Any, matrix: Any, step: Any, panels: Any
+    ) -> None:
+        """Squares as wide as a register are turned in registers, what is left one number at a time."""
+        several, lanes = WORD(self.columns), WORD(self.lanes)
+        inner, high = (builder.mul(builder.sdiv(n, lanes), lanes) for n in (columns, length))
+        full = builder.mul(builder.sdiv(columns, several), several)
+        with builder.if_then(builder.icmp_signed("<", full, columns)):
+            place = builder.gep(panels, [builder.mul(full, length)])
+            cgutils.memset(builder, place, builder.mul(length, WORD(self.columns * self.bytes)), 0)
+
+        def target(row: Any, column: Any) -> Any:
+            inside = builder.srem(column, several)
+            at = builder.add(builder.mul(builder.sub(column, inside), length), inside)
+            return builder.gep(panels, [builder.add(at, builder.mul(row, several))])
+
+        def source(row: Any, column: Any) -> Any:
+            return builder.gep(matrix, [builder.add(builder.mul(column, step), row)])
+
+        def each(start: Any, stop: Any, size: Any) -> Any:
+            return cgutils.for_range_slice(builder, start, stop, size)
+
+        with each(WORD(0), inner, lanes) as (column, _), each(WORD(0), high, lanes) as (row, _):
+            square = []
+            for k in range(self.lanes):
+                place = source(row, builder.add(column, WORD(k)))
+                square.append(
+                    builder.load(builder.bitcast(place, self.register.as_pointer()), align=self.bytes)
+                )
+            for k, turned in enumerate(self._turned(builder, square)):
+                place = target(builder.add(row, WORD(k)), column)
+                builder.store(turned, builder.bitcast(place, self.register.as_pointer()))
+
+        def one_by_one(rows: tuple[Any, Any], across: tuple[Any, Any]) -> None:
+            with each(*across, WORD(1)) as (column, _), each(*rows, WORD(1)) as (row, _):
+                builder.store(builder.load(source(row, column)), target(row, column))
+
+        one_by_one((high, length), (WORD(0), inner))
+        one_by_one((WORD(0), length), (inner, columns))
+
+    def _turned(self, builder: Any, square: list[Any]) -> list[Any]:
+        """Rows of a square as columns: blocks off the diagonal change places, of one number, of two by two, and on."""
+        square, size = list(square), 1
+        while size < self.lanes:
+            here = [k if not k & size else self.lanes + k - size for k in range(self.lanes)]
+            there = [k + size if not k & size else self.lanes + k for k in range(self.lanes)]
+            kind = ir.VectorType(PLACE, self.lanes)
+            for k in (k for k in range(self.lanes) if not k & size):
+                pair = square[k], square[k + size]
+                square[k], square[k + size] = (
+                    builder.shuffle_vector(*pair, ir.Constant(kind, order)) for order in (here, there)
+                )
+            size *= 2
+        return square
 
     def whole(self, left_turned: bool, right_turned: bool) -> Any:
         """A function (rows, length, columns, left, its step, right, its step, out, added)."""
@@ -192,12 +279,9 @@ class Tiles:
             return made
         rows, length, columns, left, left_step, right, right_step, out, added = made.args
         builder = ir.IRBuilder(made.append_basic_block("start"))
-        panel = builder.alloca(self.real, WORD(DEPTH * self.columns))
-        panel.align = register_bytes()
-        if (
-            right_turned
-        ):  # what is beside its last columns is multiplied too, and not kept: it must not be slow
-            cgutils.memset(builder, panel, WORD(DEPTH * self.columns * self.bytes), 0)
+        across = WIDE // self.bytes
+        panels = builder.alloca(self.real, WORD(DEPTH * across))
+        panels.align = register_bytes()
 
         def steps(start: Any, stop: Any, step: Any) -> tuple[Any, Any]:
             """Where a block begins, and how long it is."""
@@ -209,23 +293,36 @@ class Tiles:
             long, short = (column, row) if turned else (row, column)
             return builder.add(builder.mul(long, step), short)
 
+        def parts(number: Any, most: Any) -> Any:
+            return builder.sdiv(builder.add(number, builder.sub(most, WORD(1))), most)
+
+        heights = HEIGHTS[register_bytes()]
+        depth = parts(length, parts(length, WORD(DEPTH)))  # blocks of one size, or nearly so
         with ExitStack() as loops:
-            p, deep = steps(WORD(0), length, WORD(DEPTH))
-            more = builder.or_(added, builder.icmp_signed(">", p, WORD(0)))
-            heights = HEIGHTS[register_bytes()]
+            beside, broad = steps(WORD(0), columns, WORD(across))
             top, tall = steps(WORD(0), rows, WORD(heights[0] * TALL))
-            j, wide = steps(WORD(0), columns, WORD(self.columns))
-            mine = builder.gep(right, [place(p, j, right_step, right_turned)])
-            builder.call(self.copy(right_turned), [deep, wide, mine, right_step, panel])
+            p, deep = steps(WORD(0), length, depth)
+            more = builder.or_(added, builder.icmp_signed(">", p, WORD(0)))
+            mine = builder.gep(right, [place(p, beside, right_step, right_turned)])
+            builder.call(self.copy(right_turned), [deep, broad, mine, right_step, panels])
             i, end = top, builder.add(top, tall)
             for height in heights:
                 many = builder.sdiv(builder.sub(end, i), WORD(height))
                 stop = builder.add(i, builder.mul(many, WORD(height)))
                 tile = self.tile(height, left_turned)
-                with cgutils.for_range_slice(builder, i, stop, WORD(height)) as (at, _):
+                with ExitStack() as loops_inside:
+                    at, _ = loops_inside.enter_context(
+                        cgutils.for_range_slice(builder, i, stop, WORD(height))
+                    )
                     mine = builder.gep(left, [place(at, p, left_step, left_turned)])
-                    target = builder.gep(out, [builder.add(builder.mul(at, columns), j)])
-                    builder.call(tile, [deep, mine, left_step, panel, target, columns, wide, more])
+                    row = builder.add(builder.mul(at, columns), beside)
+                    j, _ = loops_inside.enter_context(
+                        cgutils.for_range_slice(builder, WORD(0), broad, WORD(self.columns))
+                    )
+                    over = builder.sub(broad, j)
+                    panel = builder.gep(panels, [builder.mul(j, deep)])
+                    target = builder.gep(out, [builder.add(row, j)])
+                    builder.call(tile, [deep, mine, left_step, panel, target, columns, over, more])
                 i = stop
         builder.ret_void()
         return made
