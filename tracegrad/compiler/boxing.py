@@ -9,6 +9,8 @@ import llvmlite.ir as ir
 import numba
 from numba.core import cgutils
 
+from tracegrad.compiler.arrays import SHAPE as SIZES
+from tracegrad.compiler.arrays import Array
 from tracegrad.compiler.machine import DATA, HEAD, INT32, NULL, POINTER, WORD, numba_type
 from tracegrad.compiler.passage import COPIED, NDARRAY, NEW_ARRAY, NEW_COPY
 from tracegrad.compiler.unboxing import Unboxing
@@ -134,9 +136,8 @@ class Boxing(Unboxing):
     def _new_array(self, number: int, slot: int) -> Any:
         """An array: a small one copied into memory of its own, a large one around the memory of the program."""
         builder, kind, value = self.builder, self.returns[number], self._output(number)
-        native = self.context.make_array(kind)(self.context, builder, value=value)
-        made = self._space(POINTER)
-        size = builder.mul(native.nitems, native.itemsize)
+        native, made = Array(self.context, builder, kind, value), self._space(POINTER)
+        size = native.bytes()
         small = builder.icmp_signed("<=", size, self._number(COPIED))
         owned = self._there(native.meminfo)
         with builder.if_else(builder.and_(owned, builder.not_(small))) as (taken, copied):
@@ -144,9 +145,8 @@ class Boxing(Unboxing):
                 builder.store(self._made(self._wrapped(kind, value, slot)), made)
             with copied:
                 if kind.layout == "C":
-                    shape = builder.bitcast(
-                        cgutils.alloca_once_value(builder, native.shape), WORD.as_pointer()
-                    )
+                    sizes = cgutils.alloca_once_value(builder, builder.extract_value(value, SIZES))
+                    shape = builder.bitcast(sizes, WORD.as_pointer())
                     copy = self._made(self._new_memory(slot, kind.ndim, shape))
                     there = self._load(copy, DATA, POINTER)
                     cgutils.raw_memcpy(builder, there, builder.bitcast(native.data, POINTER), size, 1)

@@ -128,10 +128,10 @@ class Translate(LoweringPass):
         return True
 
 
-def begun(state: Any) -> tuple[Library, PythonFunctionDescriptor]:
+def begun(state: Any, kind: type[Library] = Library) -> tuple[Library, PythonFunctionDescriptor]:
     """Where the machine code of a function goes, and what Numba knows of the function; it returns a word."""
     func_id, flags, target = state.func_id, state.flags, state.targetctx
-    library = Library(target.codegen(), func_id.func_qualname)
+    library = kind(target.codegen(), func_id.func_qualname)
     library.enable_object_caching()
     return library, PythonFunctionDescriptor(
         True,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import llvmlite.binding as llvm
 import llvmlite.ir as ir
 import numba
 from numba.core import cgutils
@@ -20,7 +21,8 @@ from numba.core.environment import Environment
 from numba.core.typed_passes import NoPythonBackend
 
 from tracegrad.compiler.boxing import Boxing
-from tracegrad.compiler.direct import Compiler, begun, finished
+from tracegrad.compiler.builder import Builder, prune
+from tracegrad.compiler.direct import Compiler, Library, begun, finished
 from tracegrad.compiler.machine import INT32, NOTHING, NULL, POINTER, WORD, numba_type
 from tracegrad.compiler.passage import (
     BY_NAME,
@@ -50,6 +52,18 @@ class DoorCompiler(Compiler):
         return [passes]
 
 
+class DoorLibrary(Library):
+    """A door has no loop but over its guards, and mostly calls CPython: few passes do what all of LLVM's would do, in a
+    fifth of the time."""
+
+    def _optimize_final_module(self) -> None:
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_simplify_cfg_pass()
+        passes.add_instruction_combine_pass()
+        passes.run(self._final_module, self._codegen._pass_builder())
+
+
 @register_pass(mutates_CFG=True, analysis_only=False)
 class WriteDoor(LoweringPass):
     """From a passage to machine code: the function is what Numba calls one for callers in C."""
@@ -61,7 +75,7 @@ class WriteDoor(LoweringPass):
 
     def run_pass(self, state: Any) -> bool:
         target, passage = state.targetctx, state.func_id.func.__globals__[PASSAGE]
-        library, described = begun(state)
+        library, described = begun(state, DoorLibrary)
         state.return_type = described.restype = numba.types.voidptr
         env = Environment.from_fndesc(described)
         with target.push_code_library(library):
@@ -69,8 +83,9 @@ class WriteDoor(LoweringPass):
             context = target.subtarget(environment=env, fndesc=described)
             kind = ir.FunctionType(POINTER, [POINTER] * 3)
             function = ir.Function(code, kind, described.llvm_cfunc_wrapper_name)
-            builder = ir.IRBuilder(function.append_basic_block("entry"))
+            builder = Builder(function.append_basic_block("entry"))
             builder.ret(Code(context, builder, passage, function.args).write())
+            prune(function)
             context.declare_env_global(code, context.get_env_name(described))
             context.post_lowering(code, library)
             library.add_ir_module(code)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numba
-import numpy as np
-from numba.np.arrayobj import populate_array
 
+from tracegrad.compiler.arrays import described
 from tracegrad.compiler.machine import (
     DATA,
     DESCR,
@@ -17,6 +16,7 @@ from tracegrad.compiler.machine import (
     HEAD,
     INT32,
     NDIM,
+    NULL,
     POINTER,
     SHAPE,
     WORD,
@@ -140,21 +140,9 @@ class Unboxing(Machine):
 
     def _native_array(self, kind: str, data: Any, sizes: Sequence[Any]) -> Any:
         """Numba's array over memory that others own."""
-        builder, wanted = self.builder, numba_type(kind, len(sizes))
-        made = self.context.make_array(wanted)(self.context, builder)
-        itemsize = np.dtype(kind).itemsize
-        strides: list[Any] = [self._number(itemsize)]
-        for size in reversed(sizes[1:]):
-            strides.insert(0, builder.mul(strides[0], size))
-        populate_array(
-            made,
-            builder.bitcast(data, self.context.get_data_type(wanted.dtype).as_pointer()),
-            list(sizes),
-            strides,
-            self._number(itemsize),
-            None,
-        )
-        return wanted, made._getvalue()
+        wanted = numba_type(kind, len(sizes))
+        there = self.builder.bitcast(data, self.context.get_data_type(wanted.dtype).as_pointer())
+        return wanted, described(self.context, self.builder, wanted, there, sizes, None, NULL)
 
     def constant(self, kind: Any, slot: int) -> Any:
         """A number or an array that the program takes at each call; the memory it is in stands in the table."""
