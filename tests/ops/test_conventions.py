@@ -6,6 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 
+import tracegrad as tg
+import tracegrad.ops.functions
 from tracegrad.ir.interpret import interpret
 from tracegrad.ops.op import REGISTRY
 from tracegrad.testing.samples import Sample, pushed_forward, vjp_trace
@@ -145,3 +147,24 @@ def test_the_second_derivative_of_a_determinant_is_that_of_its_cofactors(x):
     assert gradients("det", x)[0] == pytest.approx(cofactors(x), abs=1e-12)
     slope = (cofactors(x + 1e-4 * along) - cofactors(x - 1e-4 * along)) / 2e-4
     assert second("det", x, along) == pytest.approx(slope, abs=1e-7)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_the_third_derivative_of_a_small_determinant_exists_at_singular_matrices(n):
+    """Coefficients of a polynomial in one number, from its values at roots of unity."""
+    generator = np.random.default_rng(n)
+    a, b = generator.uniform(-1, 1, (2, n, n))
+    for x in (np.zeros((n, n)), np.outer(a[0], b[0]) * (n > 1), a + b):
+
+        def along(s, x=x):
+            return np.linalg.det(x + s * a + s * s * b)
+
+        values = [along(s) for s in np.exp(2j * np.pi * np.arange(8) / 8)]
+        wanted = 6 * np.fft.fft(values)[3].real / 8
+        with tg.config.using(jit="python"):
+            assert tg.grad(tg.grad(tg.grad(along)))(0.0) == pytest.approx(wanted, abs=1e-12)
+
+            def pushed(s, along=along):
+                return tg.jvp(lambda s: tg.jvp(along, (s,), (1.0,))[1], (s,), (1.0,))[1]
+
+            assert tg.jvp(pushed, (0.0,), (1.0,))[1] == pytest.approx(wanted, abs=1e-12)

@@ -169,6 +169,8 @@ WHATEVER: list[tuple[Callable[..., Any], Any]] = [
     (lambda x: int(x), V),
     (lambda x: complex(x), V),
     (lambda x: math.sin(x), V),
+    (lambda x: x * (float(x) * 1j < 2.0), Z),
+    (lambda x: x * (float(x) * 1j >= True), Z),
     (lambda x: x if x > 0 else -x, V),
     (lambda x: x if x[:0] else -x, V),
     (lambda x: not x, V),

@@ -61,10 +61,23 @@ def _of_each(kernel: Callable[..., Any], *stacks: Any) -> Any:
 
 
 def _second_change(x: Any, left: Any, right: Any) -> Any:
-    """The second derivative of the adjugate of a regular matrix, towards both changes."""
+    """The second derivative of the adjugate towards both changes; from four rows on, of a regular matrix.
+
+    Of three rows the adjugate is x x - trace(x) x + (trace(x)**2 - trace(x x)) / 2, by Cayley and Hamilton, of fewer
+    rows it is linear.
+    """
+    n = x.shape[-1]
+    one = np.eye(n, dtype=x.dtype)
+    if n < 3:
+        return 0.0 * left * right
+    if n == 3:
+        of_left, of_right, of_both = (
+            on_matrix(trace_of_product(*pair)) for pair in ((one, left), (one, right), (left, right))
+        )
+        crossed = left @ right + right @ left
+        return crossed - of_left * right - of_right * left + (of_left * of_right - of_both) * one
     back = inv(x)
     a, b = back @ left, back @ right
-    one = np.eye(x.shape[-1], dtype=x.dtype)
     traces = [on_matrix(trace_of_product(*pair)) for pair in ((back, left), (back, right), (a, b))]
     inner = traces[1] * (traces[0] * one - a) - traces[2] * one + a @ b + b @ a - traces[0] * b
     return on_matrix(det(x)) * inner @ back
@@ -95,7 +108,7 @@ adjugate_change: Op = Op(
     native=native_lapack(decompositions.adjugate_change, None),
     sample=(case(regular(3, 3), (3, 3)), case(regular(2, 2, 2), (2, 2, 2))),
 )
-"""The derivative of the adjugate; its own derivative, the third of a determinant, needs a regular matrix."""
+"""The derivative of the adjugate; its own, the third of a determinant, needs a regular matrix from four rows on."""
 
 adjugate: Op = Op(
     "adjugate",
@@ -119,4 +132,4 @@ det: Op = Op(
     native=native_lapack(lapack.determinant, products.determinants),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
-"""Its derivatives of first and second order exist at singular matrices too; the third is refused there by NumPy."""
+"""At singular matrices of more than three rows NumPy refuses the third derivative; all others are there."""

@@ -15,12 +15,12 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import decompositions as ops
 from tracegrad.ops import eigen, linalg
 from tracegrad.ops.arithmetic import divide
-from tracegrad.ops.compare import equal, greater
+from tracegrad.ops.compare import equal, greater, isnan, logical_and, logical_not, not_equal, where
 from tracegrad.ops.numpy_elementwise import conj, imag
 from tracegrad.ops.numpy_elementwise import real as real_part
 from tracegrad.ops.numpy_forms import FUNCTIONS, answers, known, operand
-from tracegrad.ops.numpy_linalg import inv, linalg_norm, matmul, solve, trace
-from tracegrad.ops.numpy_reduce import all, count_nonzero, max, sum
+from tracegrad.ops.numpy_linalg import inv, linalg_norm, matmul, slogdet, solve, trace
+from tracegrad.ops.numpy_reduce import all, any, count_nonzero, max, sum
 from tracegrad.ops.numpy_sampled import real, vander
 from tracegrad.ops.numpy_shape import concatenate, diagonal, expand_dims, reshape, transpose
 
@@ -171,11 +171,17 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
 
 @answers(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
+    """Infinite, with a derivative of 0, where the matrix is singular; NaN stays where the matrix has some."""
     x = real(x)
     if p in (None, 2, -2):
         s = svdvals(x)
-        return divide(s[..., 0], s[..., -1]) if p != -2 else divide(s[..., -1], s[..., 0])
-    return linalg_norm(x, p, (-2, -1)) * linalg_norm(inv(x), p, (-2, -1))
+        found = divide(s[..., 0], s[..., -1]) if p != -2 else divide(s[..., -1], s[..., 0])
+    else:
+        regular = not_equal(slogdet(x)[0], 0)
+        back = inv(where(expand_dims(regular, (-2, -1)), x, np.eye(x.shape[-1], dtype=x.dtype)))
+        found = where(regular, linalg_norm(x, p, (-2, -1)) * linalg_norm(back, p, (-2, -1)), np.inf)
+    lost = logical_and(isnan(found), logical_not(any(isnan(x), (-2, -1))))
+    return where(lost, np.inf, found)
 
 
 @answers(np.linalg.tensorinv)

@@ -53,6 +53,8 @@ COUNTING = frozenset(
     ]
 )
 """Those for which Python's truth values are 0 and 1; NumPy's have rules of their own."""
+ORDERING = frozenset(["less", "less_equal", "greater", "greater_equal"])
+"""Those that Python has not for complex numbers; NumPy compares their real parts first."""
 _OF_COMPLEX = frozenset(["add", "subtract", "multiply", "divide", "power", "equal", "not_equal"])
 
 

@@ -35,6 +35,7 @@ from tracegrad.record.loops import Structures
 from tracegrad.record.numbers import (
     COUNTING,
     OPERATORS,
+    ORDERING,
     WHOLE,
     is_of_complex,
     python_kind,
@@ -263,6 +264,8 @@ class Recording(Writes):
             except TypeError:
                 refuse_as_operator(op, values)
                 raise
+        if op.name in ORDERING and all(weaks) and any(v.__class__ is complex for v in values):
+            refuse_as_operator(op, values)
         bound = 0
         if op.name in WHOLE and all(v.__class__ is int for v in values):
             bound = self._bound(op, atoms, values)
