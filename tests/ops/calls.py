@@ -7,6 +7,8 @@ run them.
 
 from __future__ import annotations
 
+import operator
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -405,12 +407,39 @@ CALLS |= {
     "poly-matrix": (lambda x: np.poly(x[:, :3] @ x[:, :3].T), M),
     "bincount": (lambda x: np.bincount([0, 2, 2, 1, 0, 4], weights=x, minlength=6), V),
     "unique": (lambda x: np.unique(np.round(x) * x), V),
+    "unique_values": (lambda x: np.unique_values(np.concatenate([x, x[:2]])), V),
+    "unique_counts": (lambda x: operator.mul(*np.unique_counts(np.concatenate([x, x[:2]]))), V),
+    "unique_inverse": (lambda x: x * np.unique_inverse(np.round(x) * x).inverse_indices, V),
+    "unique_all": (lambda x: sum(np.unique_all(x)), V),
+    "isin": (
+        lambda x: (
+            x * np.isin(np.arange(6) * np.round(x), [x[0], 3.0, 9.0]) + 2 * x * np.isin(x, [], invert=True)
+        ),
+        V,
+    ),
+    "isin-matrix": (lambda x: x * np.isin(np.arange(12).reshape(3, 4), [[1, 5], [7, 20]], invert=True), M),
+    "union1d": (lambda x: np.union1d(x[:4], np.concatenate([x[2:], x[:1] * x[1]])), V),
+    "intersect1d": (lambda x: np.intersect1d(x[:4], x[2:]), V),
+    "intersect1d-indices": (
+        lambda x: sum(np.intersect1d(np.append(x[:4], x[3]), x[2:], return_indices=True)),
+        V,
+    ),
+    "intersect1d-distinct": (lambda x: sum(np.intersect1d(x[:4], x[2:], True, True)), V),
+    "setdiff1d": (lambda x: np.setdiff1d(x, [x[1], 7.0]), V),
+    "setdiff1d-distinct": (lambda x: x[np.setdiff1d(np.arange(len(x))[::-1], [1, 4], assume_unique=True)], V),
+    "setxor1d": (lambda x: np.setxor1d(x[:4], x[2:]), V),
     "modf": (lambda x: np.modf(3 * x)[0], V),
     "frexp": (lambda x: np.frexp(x)[0], V),
     "ldexp": (lambda x: np.ldexp(x, [1, 2, -1, 0, 3, 1]), V),
     "i0": (lambda x: np.i0(x), V),
     "matvec": (lambda x: np.matvec(x, x[..., 0, :]), T),
     "vecmat": (lambda x: np.vecmat(x[..., 0], x), T),
+    "indexed-by-ranges": (
+        lambda x: x[range(3), range(3)] + x[range(2)].sum() + x[deque([0, 2]), 1:].sum(),
+        M,
+    ),
+    "tensordot-ranges": (lambda x: np.tensordot(x, x, axes=(range(2), range(2))), M),
+    "moveaxis-ranges": (lambda x: np.moveaxis(x, range(3), (1, 2, 0)), T),
     "nonzero": (lambda x: x[np.nonzero(x > 0)], M),
     "argwhere": (lambda x: x[tuple(np.argwhere(x > 0).T)], M),
     "flatnonzero": (lambda x: x.ravel()[np.flatnonzero(x > 0)], M),

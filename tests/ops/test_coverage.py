@@ -45,6 +45,7 @@ ASKED = names("""
     linalg.qr linalg.lstsq linalg.eigvalsh linalg.svdvals linalg.cond linalg.multi_dot linalg.matrix_norm
     linalg.vector_norm linalg.matrix_power linalg.tensorinv linalg.tensorsolve linalg.trace linalg.vecdot
     linalg.eigvals roots sort_complex fft.hfft fft.ihfft
+    unique unique_values unique_counts unique_inverse unique_all union1d intersect1d setdiff1d setxor1d
 """)
 """What users ask for, or others have; `matvec` and `vecmat` where NumPy has them."""
 
@@ -53,7 +54,7 @@ WITHOUT_DERIVATIVE = names("""
     count_nonzero searchsorted sign ndim shape size floor_divide logical_and logical_or logical_not logical_xor isfinite
     isinf isnan isneginf isposinf allclose isclose array_equal array_equiv greater greater_equal less less_equal equal
     not_equal iscomplexobj iscomplex isscalar isreal isrealobj zeros_like ones_like empty_like full_like result_type
-    unique lexsort nextafter spacing signbit
+    lexsort nextafter spacing signbit isin
 """)
 """What passes through with NumPy's result and no derivative."""
 

@@ -14,6 +14,7 @@ import tests.programs.algorithms
 import tests.programs.aliases
 import tests.programs.arrays
 import tests.programs.inplace
+import tests.programs.lists_of_lists
 import tests.programs.loops
 import tests.programs.python  # noqa: F401  (registers its programs, as those above)
 import tracegrad as tg

@@ -18,6 +18,7 @@ from tracegrad.ops import (  # noqa: F401 (they answer)
     numpy_decompositions,
     numpy_making,
     numpy_nan,
+    numpy_sets,
     scipy_images,
     scipy_integrals,
     scipy_interpolate,

@@ -46,8 +46,10 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
     template: list[Any] = []
     arrays: list[Any] = []
     for part in parts:
-        if isinstance(part, (bool, np.bool_, list, tuple)):
-            part = np.asarray(part, dtype=np.intp if isinstance(part, (list, tuple)) and not part else None)
+        if isinstance(part, (bool, np.bool_, list, tuple)) or _is_other_sequence(part):
+            part = np.asarray(
+                part, dtype=None if isinstance(part, (bool, np.bool_)) or len(part) else np.intp
+            )
         if part is None or part is Ellipsis:
             template.append(part)
         elif isinstance(part, slice):
@@ -78,6 +80,11 @@ def split(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
         else:
             np.empty(0)[part]  # NumPy says what an index may be
     return tuple(template), arrays
+
+
+def _is_other_sequence(part: Any) -> bool:
+    """Whether NumPy makes an array of whole numbers of this: a range, `array.array`, a deque."""
+    return not hasattr(part, "dtype") and isinstance(part, Sequence) and not isinstance(part, (str, bytes))
 
 
 def check_masks(key: Any, shape: tuple[int, ...]) -> None:

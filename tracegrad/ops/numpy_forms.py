@@ -257,7 +257,7 @@ def known(number: Any) -> Any:
 
 def is_sequence(a: Any) -> bool:
     """Whether something has items, unlike a number, traced or not."""
-    return isinstance(a, (tuple, list)) or getattr(a, "ndim", 0) > 0
+    return isinstance(a, (tuple, list, range)) or getattr(a, "ndim", 0) > 0
 
 
 def is_number(given: Any, number: float) -> bool:
@@ -309,7 +309,7 @@ def axis_tuple(axis: Any, ndim: int) -> tuple[int, ...]:
     """`None`, a number or a tuple as a sorted tuple of non-negative axes."""
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, (tuple, list)):
+    if not is_sequence(axis):
         return (axis_number(axis, ndim),)
     found = tuple(sorted(axis_number(k, ndim) for k in axis))
     if len(set(found)) != len(found):

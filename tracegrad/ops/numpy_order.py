@@ -1,7 +1,7 @@
-"""Order and position under NumPy's signatures: nonzero, unique, partition, median, quantile, searchsorted, histogram.
+"""Order and position under NumPy's signatures: nonzero, partition, median, quantile, searchsorted, histogram.
 
-Where the number of results depends on values (`nonzero`, `unique`), that number is asked for, and so guarded. Begin
-with `nonzero`.
+Where the number of results depends on values (`nonzero`), that number is asked for, and so guarded. Begin with
+`nonzero`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ from tracegrad.ops.numpy_forms import (
     whole,
 )
 from tracegrad.ops.numpy_reduce import all as all_of
-from tracegrad.ops.numpy_reduce import argsort, count_nonzero, cumsum, max, mean, min, sum
+from tracegrad.ops.numpy_reduce import argsort, count_nonzero, max, mean, min, sum
 from tracegrad.ops.numpy_shape import (
-    concatenate,
     diff,
     ravel,
     reshape,
@@ -153,38 +152,6 @@ def argpartition(a: Any, kth: Any, axis: int | None = -1) -> Any:
     a, axis = _flat(a, axis)
     _checked_kth(kth, a.shape[axis])
     return argsort(a, axis)
-
-
-@answers(np.unique)
-def unique(
-    ar: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    *,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Any:
-    # Unsorted, NumPy leaves the order open: this is one.
-    a = operand(ar)
-    flat = ravel(a)
-    order = argsort(flat)
-    found = read(flat, order)
-    late, early = found[1:], found[:-1]
-    new = not_equal(late, early)
-    if equal_nan and a.dtype.kind == "f":
-        new = logical_and(new, logical_not(logical_and(isnan(late), isnan(early))))
-    first = concatenate([np.ones(builtins.min(1, flat.shape[0]), bool), new])
-    places = nonzero(first)[0]
-    results = [read(found, places)]
-    if return_index:
-        results.append(read(order, places))
-    if return_inverse:
-        number = cumsum(first) - 1
-        results.append(reshape(read(number, argsort(order)), a.shape))
-    if return_counts:
-        results.append(diff(concatenate([places, np.array([flat.shape[0]])])))
-    return results[0] if len(results) == 1 else tuple(results)
 
 
 # --- quantiles --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 Structure = ast.If | ast.While | ast.For
 
@@ -57,6 +58,9 @@ _SHORTS = {
 }
 
 
+Pattern: TypeAlias = "tuple[Pattern, ...]"
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What is known of a structure that may be generalised.
@@ -73,6 +77,7 @@ class Form:
     line, text : where and what the user's condition or header reads
     truth : of a choice, whether only the truth of its value is asked
     loads, targets : names read inside, and of a `for` those of its targets
+    pattern : how a `for` takes its items apart, see `pattern_of`
     """
 
     kind: str
@@ -85,6 +90,7 @@ class Form:
     truth: bool = False
     loads: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
+    pattern: Pattern = ()
 
 
 def refusal(node: Structure, outside: Collection[str] = ()) -> str | None:
@@ -183,6 +189,18 @@ def assigned_names(nodes: Iterable[ast.AST]) -> list[str]:
         elif isinstance(node, ast.MatchMapping) and node.rest:
             names[node.rest] = None
     return list(names)
+
+
+def pattern_of(target: ast.AST) -> Pattern:
+    """How a target takes apart what it gets: `a, (b, c)` has the pattern `((), ((), ()))`, a name keeps it whole."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return tuple(pattern_of(part) for part in target.elts)
+    return ()
+
+
+def depth_of(pattern: Pattern) -> int:
+    """How many levels of lists everything is out of that a pattern takes apart: nobody has those lists then."""
+    return 1 + min(map(depth_of, pattern)) if pattern else 0
 
 
 def loaded_names(nodes: Iterable[ast.AST]) -> set[str]:

@@ -65,6 +65,7 @@ class Expressions(ast.NodeTransformer):
         self.temporaries = 0
         self.showing = False  # inside something that only shows values: `print`, the message of an exception
         self.owner = owner_class(code)
+        self.depths: dict[ast.expr, int] = {}  # how deep the items are taken apart where they are read
 
     def _mark(self, method: str, *args: ast.expr) -> ast.Call:
         function = ast.Attribute(value=ast.Name(id=MARKS, ctx=ast.Load()), attr=method, ctx=ast.Load())
@@ -94,10 +95,14 @@ class Expressions(ast.NodeTransformer):
         return placed(self._mark("attr", value, ast.Constant(value=self._mangled(node.attr))), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        depth = self.depths.pop(node, 0)
+        if isinstance(node.ctx, ast.Load):
+            self.depths[node.value] = depth + 1
         value, key = self.visit(node.value), self._key(node.slice)
         if not isinstance(node.ctx, ast.Load):
             return ast.copy_location(ast.Subscript(value=value, slice=key, ctx=node.ctx), node)
-        return placed(self._mark("item", value, key), node)
+        apart = [ast.Constant(value=depth)] if depth else []
+        return placed(self._mark("item", value, key, *apart), node)
 
     def _key(self, node: ast.expr) -> ast.expr:
         """An index as a value: `1:n` becomes a slice object."""

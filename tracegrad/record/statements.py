@@ -18,7 +18,9 @@ from tracegrad.record.certificate import (
     Form,
     Structure,
     assigned_names,
+    depth_of,
     loaded_names,
+    pattern_of,
     refusal,
     statements,
     stop_flag,
@@ -225,6 +227,8 @@ class Statements(Comprehensions):
     visit_ImportFrom = visit_Import
 
     def visit_Assign(self, node: ast.Assign) -> Any:
+        if len(node.targets) == 1:
+            self.depths[node.value] = depth_of(pattern_of(node.targets[0]))
         value = self.visit(node.value)
         if len(node.targets) == 1:
             return self._stored(node.targets[0], value)
@@ -312,6 +316,7 @@ class Statements(Comprehensions):
             text,
             loads=frozenset(loaded_names(parts)),
             targets=frozenset(assigned_names([node.target]) if isinstance(node, ast.For) else ()),
+            pattern=pattern_of(node.target) if isinstance(node, ast.For) else (),
         )
         return key
 

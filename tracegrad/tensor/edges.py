@@ -49,7 +49,7 @@ class Edges:
     def enter_for(self, key: int, iterated: Any) -> Any:
         """What a `for` runs over: items computed from the counter, where they are known by their number."""
         listed = self.session.sequences.listed(self.whole(iterated))
-        items = self.session.sequences.of(listed)
+        items = self.session.sequences.of(listed, self._form(key).pattern)
         if items is None:
             plain = self.iterate(iterated if listed is iterated else listed)
             self.structures.enter(self.number + key, self._form(key))
@@ -95,11 +95,11 @@ class Edges:
 
     # --- lists
 
-    def from_table(self, value: Any, key: Any) -> Any:
+    def from_table(self, value: Any, key: Any, depth: int) -> Any:
         """An item of a list of numbers, at a traced index; `MISSING` where the index has to be a plain number."""
         if key.shape or isinstance(key.atom, Const) or not self.structures.is_open():
             return MISSING
-        table = self.session.sequences.table(self.whole(value))
+        table = self.session.sequences.table(self.whole(value), depth)
         if table is None or not -len(value) <= key.value < len(value):
             return MISSING
         return table.item(key, int(key.value))

@@ -58,7 +58,7 @@ class Lookups:
     whole: Callable[[Any], Any]
     own_method: Callable[[Any, str], Callable[..., Any] | None]
     values_by_name: Callable[[Any, str], Any]
-    from_table: Callable[[Any, Any], Any]
+    from_table: Callable[[Any, Any, int], Any]
 
     def glob(self, name: str) -> Any:
         """A global name, or a builtin."""
@@ -120,8 +120,8 @@ class Lookups:
         root, path = origin
         return self.reads.read(found, root, (*path, ("attr", name)), value)
 
-    def item(self, value: Any, key: Any) -> Any:
-        """An item; of an object from outside it is a read."""
+    def item(self, value: Any, key: Any, depth: int = 0) -> Any:
+        """An item, of which items are read at once to this depth; of an object from outside it is a read."""
         if type(key) not in WITHOUT_PARTS:
             key = self.reads.contents(key, "same" if isinstance(value, dict) else "whole")
         if is_traced(value):
@@ -134,7 +134,7 @@ class Lookups:
             return concatenated(value, key)
         if isinstance(value, CONTAINERS):
             if type(value) in (list, tuple) and is_traced(key):
-                row = self.from_table(value, key)
+                row = self.from_table(value, key, depth)
                 if row is not MISSING:
                     return row
             key = plain_key(key)

@@ -17,6 +17,7 @@ import numpy as np
 from tracegrad.ir.trace import Var
 from tracegrad.ir.types import WEAK
 from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.record.certificate import Pattern, depth_of
 from tracegrad.record.edges import Shape, put_together, taken_apart
 from tracegrad.tensor.standins import is_traced
 
@@ -97,11 +98,16 @@ class Stacked(Rows):
 
 
 class Table(Items):
-    """A list or tuple of numbers and small arrays, or of tuples of such: each leaf a row of a table."""
+    """A list or tuple of numbers and small arrays, or of tuples of such: each leaf a row of a table.
+
+    An item that is a list, or holds one, is made anew where it is read. That is another list than the user's, so a
+    table serves only who takes such items apart at once: `depth` says how many levels.
+    """
 
     def __init__(self, recording: Any, items: Sequence[Any], shape: Shape, columns: dict[str, Any]) -> None:
         self.recording, self.items, self.shape, self.columns = recording, items, shape, columns
         self.count = self.length = len(items)
+        self.depth = _levels(shape)
 
     def item(self, counter: Any, number: int) -> Any:
         leaves: dict[str, Any] = {}
@@ -261,8 +267,8 @@ class Sequences:
         self.recording = recording
         self._tables: dict[int, tuple[Any, list[Any], list[Any] | None, Items | None]] = {}
 
-    def of(self, value: Any) -> Items | None:
-        """The items of a value by their number, or None."""
+    def of(self, value: Any, pattern: Pattern) -> Items | None:
+        """The items of a value by their number, for a loop whose target takes them apart so; or None."""
         kind = type(value)
         if kind is range:
             return Counted(value, value.start, len(value))
@@ -271,9 +277,9 @@ class Sequences:
         if is_traced(value):
             return Rows(value) if value.ndim else None
         if kind in (list, tuple):
-            return self.table(value)
+            return self.table(value, depth_of(pattern))
         if kind is Later and not value.begun:
-            return self._later(value)
+            return self._later(value, pattern)
         return None
 
     def later(self, function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -288,8 +294,14 @@ class Sequences:
             return reversed(args[0].function())  # an error, as Python words it
         return Later(function, args, keywords)
 
-    def table(self, value: Any) -> Items | None:
-        """The table of a list that is read at a traced index: made outside the loops that read it."""
+    def table(self, value: Any, depth: int) -> Items | None:
+        """The table of a list that is read at a traced index, and its items to this depth: made outside the loops
+        that read it.
+        """
+        made = self._known_table(value)
+        return None if isinstance(made, Table) and made.depth > depth else made
+
+    def _known_table(self, value: Any) -> Items | None:
         if value and hasattr(value[-1], "item_of") and _are_alike(value):
             return Stacked(self.recording, value)
         known = self._tables.get(id(value))
@@ -329,13 +341,17 @@ class Sequences:
             length = len(numbers)
         return Counted(numbers, start, length)
 
-    def _later(self, value: Later) -> Items | None:
+    def _later(self, value: Later, pattern: Pattern) -> Items | None:
         function, parts = value.function, value.parts
         if function is enumerate:
-            part = self.of(parts[0]) if len(parts) + len(value.keywords) <= 2 else None
+            within = pattern[1] if len(pattern) == 2 else ()
+            part = self.of(parts[0], within) if len(parts) + len(value.keywords) <= 2 else None
             start = parts[1] if len(parts) > 1 else value.keywords.get("start", 0)
             return None if part is None else Numbered(part, start)
-        found = [self.of(part) for part in parts]
+        patterns = [pattern] if function is reversed else pattern
+        if len(patterns) != len(parts):
+            patterns = [()] * len(parts)
+        found = [self.of(part, within) for part, within in zip(parts, patterns, strict=True)]
         known = [part for part in found if part is not None]
         if not known or len(known) < len(found):
             return None
@@ -384,6 +400,14 @@ class Sequences:
         if not is_traced(found):
             return self.recording.wrap(found, self.recording.constant(found))
         return found
+
+
+def _levels(shape: Shape) -> int:
+    """How many lists or dicts are inside each other, at most."""
+    if shape is None:
+        return 0
+    kind, _, shapes = shape
+    return (kind in (list, dict)) + max(map(_levels, shapes), default=0)
 
 
 def _is_number(item: Any) -> bool:

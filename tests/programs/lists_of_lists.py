@@ -1,0 +1,159 @@
+"""Lists whose items are lists or dicts, read and written at an index that a loop computes.
+
+A loop may read such items only where it takes them apart at once; a list that somebody holds is the user's own. The
+number says how often the loop runs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.programs.program import program
+
+S = np.array([1.2, -0.7, 0.4, 0.9])
+TABLE = [[0.5, -1.0, 2.0, 0.1], [1.5, 0.3, -0.2, 0.7], [0.2, 0.4, 0.9, -0.6]]
+
+
+def counted(*counts, **options):
+    """A program of a vector and a number."""
+    return program(*((S, n) for n in counts or (3, 2, 3)), **options)
+
+
+# --- written ----------------------------------------------------------------------------------------------------------
+
+
+@counted(native=True, second=True)
+def a_table_of_sums(s, n):
+    table = [[1.0] * 4 for _ in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, 4):
+            table[i][j] = table[i - 1][j - 1] + table[i - 1][j] * s[j] + 0.5 * table[i][j - 1]
+    return table[n][3]
+
+
+@counted()
+def a_table_of_choices(s, n):
+    cost = [[0.1 * (i + j) for j in range(4)] for i in range(n + 1)]
+    moves = [[None] * 4 for _ in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, 4):
+            both = cost[i - 1][j - 1] + s[j] ** 2
+            ways = [(both, "both"), (cost[i - 1][j] + 0.37, "one"), (cost[i][j - 1] + 0.37, "other")]
+            cost[i][j], moves[i][j] = min(ways, key=lambda way: way[0])
+    return cost[n][3] + 0.01 * sum(row.count("both") for row in moves) * s[0]
+
+
+@counted()
+def rows_under_names(s, n):
+    table = [[1.0, 2.0] for _ in range(4)]
+    for i in range(1, n + 1):
+        row, last = table[i], table[i - 1]
+        row[0] = last[1] * s[i]
+        row[1] = row[0] + last[0]
+    return table[n][1] + table[1][0]
+
+
+@counted()
+def rows_run_over(s, n):
+    table = [[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]]
+    for k, row in enumerate(table[:n]):
+        row[0] = row[1] * s[k]
+    return table[0][0] * table[-1][0]
+
+
+@counted()
+def rows_that_grow(s, n):
+    table = [[1.0], [2.0], [3.0]]
+    for i in range(n):
+        table[i].append(s[i])
+        table[i] += [s[i] * table[i][0]]
+    return table[1][-1] * table[0][1] + len(table[0])
+
+
+@counted()
+def rows_written_by_a_helper(s, n):
+    def put(row, value):
+        row[0] = value
+
+    table = [[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]]
+    for i in range(n):
+        put(table[i], s[i])
+    return table[0][0] * table[1][0]
+
+
+@counted()
+def rows_kept_in_another_list(s, n):
+    table, kept = [[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]], []
+    for i in range(n):
+        kept.append(table[i])
+    kept[0][0], kept[1][0] = s[0], s[1]
+    return table[0][0] * table[1][0]
+
+
+@counted()
+def rows_told_apart(s, n):
+    table, same = [[1.0], [1.0], [1.0]], 0.0
+    for i in range(n):
+        if table[i] is table[1]:
+            same += s[i]
+    return same * s[0]
+
+
+@counted()
+def rows_turned_round(s, n):
+    table, total = [[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]], 0.0
+    for i in range(n):
+        table[i].reverse()
+        total += table[i][0] * s[i]
+    return total + table[1][0] * s[0]
+
+
+@counted()
+def dicts_by_number(s, n):
+    cells = [{"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 3.0}, {"a": 0.5, "b": 1.0}]
+    i = 0
+    while i < n:
+        cells[i]["a"] = s[i] * cells[i - 1]["b"]
+        i += 1
+    return cells[0]["a"] * cells[1]["a"]
+
+
+@counted()
+def a_row_ahead(s, n):
+    table, total = [[1.0, 5.0], [2.0, 6.0], [3.0, 7.0], [0.0, 0.0]], 0.0
+    for i, (a, b) in enumerate(table[:3]):
+        total += a * b
+        table[i + 1][0] = a * s[i] + n
+    return total
+
+
+# --- taken apart at once: these stay loops ----------------------------------------------------------------------------
+
+
+@counted(3, captures=1, loops=1)
+def items_of_a_table(s, n):
+    total = 0.0
+    for i in range(n):
+        for j in range(4):
+            total += TABLE[i][j] * s[j] ** 2
+    return total
+
+
+@counted(3, captures=1, loops=1)
+def rows_unpacked(s, n):
+    total = 0.0
+    for k, (a, b, *_) in enumerate(TABLE):
+        total += (a + b * s[k]) ** n
+    for (a, *_), c in zip(TABLE, [1.0, 2.0, 3.0], strict=True):
+        total += c * a * s[0] ** 2
+    return total
+
+
+@counted(3, captures=1, loops=1)
+def a_row_unpacked(s, n):
+    total, i = s[0], 0
+    while i < n:
+        a, b, c, d = TABLE[i]
+        total = np.sin(total * a + b) + c * d * s[1]
+        i += 1
+    return total
