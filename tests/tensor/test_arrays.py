@@ -90,6 +90,17 @@ def test_numpy_s_own_makers_name_ours():
         np.frompyfunc(lambda t: t, 1, 1)(x)
 
 
+def test_storing_into_numpy_s_own_arrays_names_ours():
+    x, plain = tg.tensor(V, requires_grad=True), np.zeros(len(V))
+    with pytest.raises(LeakError, match=r"(?s)test_arrays\.py.*tracegrad\.zeros"):
+        plain[:] = x * 2
+    with pytest.raises(LeakError, match=r"(?s)written into a plain array.*`a = a \+ x`.*tracegrad\.zeros"):
+        plain += x
+    with pytest.warns(UserWarning, match=r"x\.item\(\) .*tracegrad\.zeros") as caught:
+        plain[0] = x[0]
+    assert caught[0].filename == __file__ and plain[0] == V[0]
+
+
 KEYWORDS = {
     "sum": lambda m: m.sum(axis=0, keepdims=True),
     "sum_where": lambda m: m.sum(axis=1, where=np.array([True, False, True]), initial=2.0),

@@ -165,11 +165,14 @@ def deliver(result: Any, out: Any, theirs: Callable[[Any], Any] | None = None) -
         out.recorder.assign(out, Ellipsis, result)
         return out
     recorder = getattr(result, "recorder", None)
-    if recorder is not None and recorder.level > 0:
+    if recorder is not None and (recorder.level > 0 or result.active):
+        inside = recorder.level > 0
         raise LeakError(
-            "a traced value would be written into a plain array, where its derivative would be lost.",
-            None,
-            "write `a = a + x` instead of `a += x`, or make the array inside the function",
+            f"a {'traced value' if inside else 'Tensor'} would be written into a plain array, where its derivative "
+            "would be lost.",
+            None if inside else recorder.location(),
+            "write `a = a + x` instead of `a += x`, or make the array "
+            + ("inside the function" if inside else "a Tensor: tracegrad.zeros(...), tracegrad.array(...)"),
         )
     np.copyto(out, result if recorder is None else recorder.array(result), casting="unsafe")
     return out

@@ -7,6 +7,7 @@ short: whether a file is the user's is decided once a file, and a `Location` is 
 from __future__ import annotations
 
 import functools
+import opcode
 import os
 import sys
 from types import FrameType
@@ -23,6 +24,8 @@ _PACKAGES = tuple(
     for name in ("pandas", "xarray", "optree")
 )
 _DEMO = os.path.join(_PACKAGE, "demo.py")  # the only file of ours with functions a user would write
+
+_STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
 
 _internal: dict[str, bool] = {}
 _locations: dict[tuple[str, int, str], Location] = {}
@@ -72,6 +75,12 @@ def user_location() -> Location | None:
     if found is None:
         found = _locations[key] = Location(*key)
     return found
+
+
+def stores_an_item() -> bool:
+    """Whether the user's code is at `a[i] = value` now."""
+    frame = user_frame()
+    return frame is not None and frame.f_code.co_code[frame.f_lasti] == _STORE_ITEM
 
 
 def is_raised_for_user(error: BaseException) -> bool:

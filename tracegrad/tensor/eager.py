@@ -18,7 +18,7 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.types import WEAK
 from tracegrad.ops import arithmetic, index
 from tracegrad.ops.op import Op
-from tracegrad.record.frames import user_location
+from tracegrad.record.frames import stores_an_item, user_location
 from tracegrad.record.node import AccumulateGrad, Input, Node, Output, Version
 from tracegrad.tensor.inplace import Window, Writes, whole
 from tracegrad.tensor.modes import is_grad_enabled, keeps_overwritten
@@ -184,6 +184,12 @@ class Eager(Writes):
 
     def array(self, tensor: Any) -> np.ndarray[Any, Any]:
         if tensor.active:
+            if stores_an_item():
+                raise LeakError(
+                    "a Tensor that requires grad is stored into an array that has no derivative.",
+                    user_location(),
+                    f"{_AS_TENSOR}; or let tracegrad.grad(f) run the function, which knows NumPy's arrays",
+                )
             raise LeakError(
                 "Can't call numpy() on Tensor that requires grad.",
                 user_location(),
@@ -192,12 +198,18 @@ class Eager(Writes):
         return tensor.value
 
 
+_AS_TENSOR = "make the array a Tensor: tracegrad.zeros(...), tracegrad.array(...), np.zeros_like(tensor)"
+
+
 def _warn_of_number(kind: str) -> None:
     """As PyTorch: what NumPy and `math` ask a tensor for, without a word in the user's line, has no derivative."""
     where = user_location()
+    instead = (
+        _AS_TENSOR if stores_an_item() else "a function of tracegrad's (tracegrad.fromiter, tracegrad.sin)"
+    )
     warnings.warn_explicit(
         f"{kind}() of a Tensor that requires grad is a plain number, through which no derivative passes: write "
-        "x.item() or x.detach() if that is meant, a function of tracegrad's (tracegrad.fromiter, tracegrad.sin) if not",
+        f"x.item() or x.detach() if that is meant; if not, {instead}",
         UserWarning,
         "<tracegrad>" if where is None else where.file,
         0 if where is None else where.line,
