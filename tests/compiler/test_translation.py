@@ -320,6 +320,37 @@ def test_functions_of_numbers_are_no_loops(monkeypatch: pytest.MonkeyPatch) -> N
         np.testing.assert_allclose(x, y, rtol=1e-14)
 
 
+def test_complex_products_and_quotients_are_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba compiles Python for each, and raises where a quotient is not finite."""
+    from numba.core.base import BaseContext
+
+    inner: list[Any] = []
+    compile_inner = BaseContext.compile_subroutine
+    monkeypatch.setattr(
+        BaseContext,
+        "compile_subroutine",
+        lambda self, builder, impl, *rest: (
+            inner.append(impl),
+            compile_inner(self, builder, impl, *rest),
+        )[1],
+    )
+    text = """def f(x, z, w):
+    return -1, z * w, z / w, x * z, x / w, w * z * w, np.multiply(z, x), np.divide(z, w), 1 / w
+"""
+    function = compiled(text, "complex", (-1.5, 0.5 + 2.0j, 1j))
+    assert passes(function) == ["tracegrad"]
+    assert not inner
+    special = [0j, -0.0 + 0j, 0.75 - 2j, -3 + 0.125j, 1e300 + 1e300j, complex("inf-1j"), complex("nan+2j")]
+    names: dict[str, Any] = {"np": np}
+    exec(text, names)
+    for z in special:
+        for w in special:
+            with np.errstate(all="ignore"):
+                wanted = names["f"](np.float64(-1.5), np.complex128(z), np.complex128(w))
+            for k, (x, y) in enumerate(zip(function(-1.5, z, w), wanted, strict=True)):
+                np.testing.assert_allclose(x, y, rtol=1e-14, err_msg=f"{k}: {z} {w}")
+
+
 SETTLED = """def f(x, n):
     a = x[0]
     a = a + 1.0

@@ -7,6 +7,8 @@ for, each translated once for its types. Begin with `Module`.
 from __future__ import annotations
 
 import ast
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,7 @@ from numba.core.errors import NumbaError
 from numba.np import npyimpl
 
 from tracegrad.compiler.arrays import WORD, Array
+from tracegrad.compiler.instructions import AS_WRITTEN
 
 
 class Unknown(NumbaError):
@@ -152,8 +155,13 @@ class Module:
 
     def _of_numbers(self, what: Any, signature: Any) -> Callable[..., Any] | None:
         """What writes a ufunc of numbers: the one round of what Numba writes as a loop. Many loops in one function take
-        LLVM more than their share of time."""
+        LLVM more than their share of time. Complex products and quotients Numba compiles from Python, for half a
+        second; and its quotient raises where NumPy's is not finite."""
         kinds = (*signature.args, signature.return_type)
+        if isinstance(signature.return_type, types.Complex):
+            if what in (operator.mul, np.multiply):
+                return functools.partial(_product, self.context, signature)
+            what = np.divide if what is operator.truediv else what
         if not isinstance(what, np.ufunc) or len(signature.args) != what.nin or what.nout != 1:
             return None
         if not all(isinstance(t, types.Number | types.Boolean) for t in kinds):
@@ -184,6 +192,20 @@ class OnStack(Array):
 
     def element(self, indices: Sequence[Any]) -> Any:
         return self.builder.gep(self.place, [WORD(0), self.offset(indices)], inbounds=True)
+
+
+def _product(context: Any, signature: Any, builder: Any, codes: Sequence[Any]) -> Any:
+    """A complex one; each product of two parts is rounded, as Python's and Numba's."""
+    kind = signature.return_type
+    given = [context.cast(builder, code, t, kind) for code, t in zip(codes, signature.args, strict=True)]
+    x, y, out = (context.make_complex(builder, kind, code) for code in (*given, None))
+
+    def times(a: Any, b: Any) -> Any:
+        return builder.fmul(a, b, flags=AS_WRITTEN)
+
+    out.real = builder.fsub(times(x.real, y.real), times(x.imag, y.imag), flags=AS_WRITTEN)
+    out.imag = builder.fadd(times(x.real, y.imag), times(x.imag, y.real), flags=AS_WRITTEN)
+    return out._getvalue()
 
 
 def done(returned: Any) -> Any:
