@@ -284,3 +284,52 @@ def an_array_made_anew_in_a_loop_that_is_left(A, n):
         q += e
         e = e + q.sum() * 0.1
     return e
+
+
+# --- views handed on by loops that are computed ahead -----------------------------------------------------------------
+
+
+@shared(40, 3)
+def a_reshaped_array_goes_round(A, n):
+    y, s = A * 0.5, 0.0
+    for _ in range(n):
+        flat = np.sin(y.ravel() * 1.1)
+        y = flat.reshape(4, 2)
+        s = s + flat[1] * y[0, 0]
+    y[0, 1] = s
+    return s + y.sum() + flat.sum()
+
+
+@shared(40, 3)
+def two_shapes_of_one_array_go_round(A, n):
+    y = A * 0.5
+    row = y.ravel()
+    for k in range(n):
+        row[k % 8] = row[k % 8] * 0.5 + y[1, 1]
+        made = np.cos(y) * row[2]
+        y, row = made, made.reshape(8)
+    row[3] = 2.0
+    return (y**2).sum() + row[0]
+
+
+@shared(40, 3)
+def a_shape_that_changes_places(A, n):
+    old = new = A[0] * 1.0
+    for k in range(n):
+        made = np.sin(A @ new + 0.1)
+        old, new = new, made[1:3]
+        if k == n - 2:
+            old[0] = 0.25
+    return old.sum() * new[1] + new[0]
+
+
+@shared(40, 3)
+def a_reshaped_array_is_kept_and_written(A, n):
+    y, seen = A * 0.5, []
+    for _ in range(n):
+        flat = np.sin(y.ravel() * 1.1)
+        seen.append(flat)
+        y = flat.reshape(4, 2)
+    seen[-1][0] = 2.0
+    seen[1][1] = 3.0
+    return y.sum() + sum(v.sum() for v in seen)

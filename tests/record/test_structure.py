@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
+from tracegrad.record.recording import Recording
 
 
 def steps(transformed):
@@ -550,6 +551,32 @@ def test_a_long_loop_is_computed_ahead_and_recorded_once():
 
     made = captured(function, 1.3, 0.4, -2.0)
     assert count(made, "loop") == 2
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_loop_over_large_arrays_is_computed_ahead_where_that_copies_no_more_than_python(
+    monkeypatch, writes
+):
+    applied = []
+    apply = Recording.apply
+    monkeypatch.setattr(Recording, "apply", lambda *args: (applied.append(1), apply(*args))[1])
+
+    def function(x):
+        y = x * 1.0
+        for _ in range(60):
+            z = np.sin(y)
+            if writes:
+                z[0] = 0.5
+            y = np.reshape(z.reshape(100, 80).T * 0.5, 8000)
+        return np.sum(y)
+
+    x = np.linspace(0.0, 1.0, 8000)
+    value, bar = tg.value_and_grad(function, jit="python")(x)
+    assert (len(applied) < 60) is not writes
+    assert np.isclose(value, function(x))
+    step = 1e-6 * np.cos(np.arange(8000))
+    slope = (function(x + step) - function(x - step)) / 2
+    np.testing.assert_allclose(slope, bar @ step, rtol=1e-4, atol=1e-16)
 
 
 def test_the_larger_of_two_numbers_is_a_branch():

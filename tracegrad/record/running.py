@@ -16,6 +16,8 @@ from tracegrad.ad.loop import loop
 from tracegrad.ir.close import substituted
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
 from tracegrad.ir.types import type_of
+from tracegrad.ir.walk import nested
+from tracegrad.ops.index import index_add, index_set
 from tracegrad.record.ahead import Ahead
 from tracegrad.record.edges import put_together, taken_apart
 from tracegrad.record.handing import Handing
@@ -24,7 +26,7 @@ from tracegrad.record.pins import owner_of
 
 FIRST = 2  # iterations recorded before any is computed; of a loop that is known, one
 FEW = 16  # so many are left to Python in any case
-LARGE = 4096  # items of the largest array that may be copied at each write
+LARGE = 4096  # items of the largest array that is written into: each write makes a copy
 
 
 class Running(Handing):
@@ -90,8 +92,7 @@ class Running(Handing):
             return False
         if len(set(frame.first.sharing)) < len(frame.first.sharing):
             return False
-        large = any(v.type.size > LARGE for v in frame.first.header.values())
-        return not large and not frame.shows
+        return not frame.shows and not any(map(_copies, (*frame.first.test, *frame.first.steps)))
 
     def _prepared(self, frame: LoopFrame) -> Ahead | None:
         """The computation of an iteration; None if a value that it reads was not seen."""
@@ -111,13 +112,18 @@ class Running(Handing):
                 if label in frame.shapes:
                     taken_apart(item, label, leaves, self.owned)
         state = {}
+        steps, roots = [*frame.first.test, *frame.first.steps], set()
         for label in frame.first.header:
             traced = self.leaf(leaves.get(label))
             if traced is None or type_of(traced.value) != frame.first.header[label].type:
                 return None
             kept = not traced.atom.type.shape or owner_of(traced.value) in frame.owners
-            if not kept and not is_made(frame.first.next[label], [*frame.first.test, *frame.first.steps]):
-                return None  # what is computed is in memory of its own, and other names may share this
+            if not kept:
+                handed = frame.first.next[label]
+                root = viewed(handed, steps)
+                if not is_made(root, steps) or root in roots or (root is not handed and frame.grown):
+                    return None  # what is computed is in memory of its own, and other names may share this
+                roots.add(root)
             state[label] = np.array(traced.value) if traced.atom.type.shape else traced.value
         return state
 
@@ -168,6 +174,14 @@ class Running(Handing):
                 traced.value = _plain(values[traced.atom], traced)
 
 
+def viewed(atom: Atom, steps: Sequence[Step]) -> Atom:
+    """The array in whose memory an array lies, as far as these steps tell."""
+    for step in reversed(steps):
+        if atom in step.outputs and isinstance(step, Instr) and step.op.view:
+            atom = step.inputs[0]
+    return atom
+
+
 def is_made(atom: Atom, steps: Sequence[Step]) -> bool:
     """Whether an array is made by these steps, on every way through them: no view, and none that was there before."""
     step = next((s for s in reversed(steps) if atom in s.outputs), None)
@@ -187,6 +201,13 @@ def is_made(atom: Atom, steps: Sequence[Step]) -> bool:
             return True
         return (anew or handed is body.inputs[place]) and is_made(step.inputs[place], steps)
     return not step.op.view and step.op.family != "control"
+
+
+def _copies(step: Step) -> bool:
+    """Whether a step copies a large array to write into it, which Python would not."""
+    if isinstance(step, Instr) and step.op in (index_set, index_add):
+        return step.outputs[0].type.size > LARGE
+    return any(_copies(inner) for trace in nested(step) for inner in trace.steps)
 
 
 def _plain(value: Any, like: Any) -> Any:
