@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tracegrad.ir.interpret import interpret
-from tracegrad.ir.trace import Instr, Trace
+from tracegrad.ir.trace import Instr, Trace, Var
 from tracegrad.ir.types import ArrayType, array_type
 from tracegrad.ir.verify import verify
 from tracegrad.ops.contraction import einsum
@@ -57,6 +57,19 @@ def spelled(op: Op, *shapes: tuple[int, ...], dtype: Any = np.float64, **params:
 def test_small_products_are_sums(op: Op, dtype: Any, shapes: Any) -> None:
     found = spelled(op, *shapes, dtype=dtype)
     assert found[-1] == "sum" and "multiply" in found and op.name not in found
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (3, 4)), ((5,), (5,)), ((30, 20), (20,))], ids=str)
+def test_so_are_small_products_with_a_known_array(shapes: Any) -> None:
+    left, right = (np.random.default_rng(0).uniform(-1, 1, shape) for shape in shapes)
+    builder = Builder()
+    x = builder.input(array_type(left.shape, np.float64), "x")
+    trace = builder.trace([x], [matmul(x, right)])
+    assert any(not isinstance(a, Var) for a in trace.steps[0].inputs)
+    written = for_loops(trace)
+    verify(written)
+    assert names(written)[-1] == "sum" and "matmul" not in names(written)
+    np.testing.assert_allclose(interpret(written, [left])[0], left @ right, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ FEW = 128  # elements whose sum is a loop along any axis
 def _is_real(step: Instr) -> bool:
     """Arrays of one dtype of floats, of known sizes."""
     kinds = {a.dtype for a in step.inputs}
-    arrays = all(isinstance(a, Var) and a.shape and -1 not in a.shape for a in step.inputs)
+    arrays = all(a.shape and -1 not in a.shape for a in step.inputs)
     return arrays and len(kinds) == 1 and step.outputs[0].dtype.kind == "f"
 
 
