@@ -82,6 +82,8 @@ CALLS = {
     "cumsum": (lambda a: np.add.accumulate(a), Z),
     "sort": (np.sort, Z),
     "median": (np.median, Z),
+    "nanmedian": (lambda a: np.nanmedian(np.append(a, np.nan)), Z),
+    "nanvar": (lambda a: np.nanvar(np.append(a, np.nan), ddof=1), Z),
     "maximum": (lambda a: np.maximum(a, 0.1), Z),
     "interp": (lambda a: np.interp([0.3, 1.7, 3.2], np.arange(5.0), a), Z),
     "convolve": (lambda a: np.convolve(a, [1j, 2.0]), Z),
@@ -244,7 +246,6 @@ REFUSED = {
     "scipy.linalg.toeplitz": lambda a: scipy.linalg.toeplitz(a),
     "scipy.special.softmax": lambda a: scipy.special.softmax(a),
     "np.nanmax": lambda a: np.nanmax(a),
-    "np.nanstd": lambda a: np.nanstd(a),
 }
 
 

@@ -19,6 +19,7 @@ W = generator.uniform(0.2, 0.9, 3)
 M = generator.uniform(0.2, 0.9, (3, 4))
 S = generator.uniform(0.2, 0.9, (3, 3)) + 2 * np.eye(3)
 T = generator.uniform(-0.9, 0.9, (2, 3, 4))
+HOLED = np.where(np.arange(12).reshape(3, 4) % 5 == 2, np.nan, M)
 SCALAR = np.float64(0.7)
 POSITIVE = S @ S.T
 
@@ -164,6 +165,14 @@ CALLS = [
     (np.kron, (V, M), {}),
     (np.cross, (W, W[::-1].copy()), {}),
     (np.cross, (S, W), {}),
+    (np.linalg.cross, (S, S[::-1].copy()), {"axis": 0}),
+    (np.unstack, (M,), {"axis": (1,)}),
+    (np.conjugate, (M,), {"dtype": np.float32}),
+    (np.sign, (M,), {"dtype": np.float32}),
+    (np.nanvar, (HOLED + 1j * HOLED[::-1],), {"axis": 1, "where": M > 0.4}),
+    (np.nanmax, (HOLED,), {"axis": 1, "initial": -1.0, "keepdims": True}),
+    (np.median, (HOLED + 1j * M,), {"axis": 0}),
+    (np.nanmedian, (HOLED + 1j * M,), {"axis": (0, 1)}),
     (np.einsum, ("ij,j", M, V), {}),
     (np.einsum, ("ii", S), {}),
     (np.einsum, ("...ij,...jk->...ik", T, M.T), {}),
@@ -409,3 +418,13 @@ def test_an_order_that_depends_on_memory_is_refused(order):
     assert flat(V).tolist() == V.tolist()
     with pytest.raises(UnsupportedError, match="how the array lies in memory"):
         flat(M)
+
+
+@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors")
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("m", [2, 3])
+def test_products_of_vectors_along_any_axes(n, m):
+    x, y = np.moveaxis(T[0, :, :n], -1, 0), T[1, :, :m]
+    for given in ((0, 1, 0), (0, -1, -1)):
+        found, outputs = traced(FUNCTIONS[np.cross], (x, y, *given), {})
+        compare(found, outputs, np.cross(x, y, *given))

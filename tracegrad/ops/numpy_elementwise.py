@@ -37,24 +37,28 @@ def under_ufunc(op: Op, name: str) -> Callable[..., Any]:
     """The op as NumPy calls the ufunc: lists are arrays, `dtype=` casts, `out=` and `where=` say where it is written;
     other keywords are refused.
     """
-    nin = getattr(op.evaluate, "nin", None)
+    return _as_ufunc(op, op.evaluate, name)
+
+
+def _as_ufunc(ours: Callable[..., Any], theirs: Callable[..., Any], name: str) -> Callable[..., Any]:
+    nin = getattr(theirs, "nin", None)
 
     def function(*args: Any, **keywords: Any) -> Any:
         if nin is not None and len(args) > nin:
             args, keywords = args[:nin], {"out": args[nin:], **keywords}
         args = tuple(a if is_traced(a) else value(a) for a in args)
         if not keywords:
-            return op(*args)
+            return ours(*args)
         if "out" in keywords or "where" in keywords:
-            return _written_where(function, op.evaluate, args, **keywords)
+            return _written_where(function, theirs, args, **keywords)
         dtype = keywords.pop("dtype", None)
         refuse_keywords(name, keywords)
         if dtype is None:
-            return op(*args)
-        return as_dtype(op(*(as_dtype(operand(a), dtype) for a in args)), dtype)
+            return ours(*args)
+        return as_dtype(ours(*(as_dtype(operand(a), dtype) for a in args)), dtype)
 
-    function.__name__ = op.name
-    return refusing_as(op.evaluate, function)
+    function.__name__ = name.rpartition(".")[2]
+    return refusing_as(theirs, function)
 
 
 def _written_where(
@@ -217,7 +221,6 @@ def imag(val: Any) -> Any:
     return families.imag(val) if val.dtype.kind == "c" else zeros_like(val)
 
 
-@answers(np.conjugate)
 def conj(x: Any) -> Any:
     x = operand(x)
     return (
@@ -225,6 +228,9 @@ def conj(x: Any) -> Any:
         if x.dtype.kind == "c"
         else families.cast(copy(x), ufunc_dtype(np.conjugate, x.dtype))
     )
+
+
+FUNCTIONS[np.conjugate] = _as_ufunc(conj, np.conjugate, "np.conjugate")
 
 
 @answers(np.real_if_close)
@@ -250,7 +256,6 @@ def _angle(z: Any) -> Any:
     return arctan2(c.where(zero, copysign(0.0, up), up), across)
 
 
-@answers(np.sign)
 def sign(x: Any) -> Any:
     """Of a complex number x / |x|, which turns with it."""
     x = value(x)
@@ -258,6 +263,9 @@ def sign(x: Any) -> Any:
         return c.sign(x)
     size = c.absolute(x)
     return x / c.where(c.equal(size, 0), 1.0, size)
+
+
+FUNCTIONS[np.sign] = _as_ufunc(sign, np.sign, "np.sign")
 
 
 @answers(np.iscomplex)

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracegrad.errors import UnsupportedError
 from tracegrad.ops import contraction, decompositions, determinants, linalg, reduce
-from tracegrad.ops.arithmetic import multiply, power, subtract
+from tracegrad.ops.arithmetic import multiply, negative, power, subtract
 from tracegrad.ops.compare import absolute, equal, not_equal, where
 from tracegrad.ops.families import conj, real_dtype
 from tracegrad.ops.numpy_forms import (
@@ -124,20 +123,35 @@ def kron(a: Any, b: Any) -> Any:
     return reshape(multiply(spread, inner_part), [m * n for m, n in zip(left, right, strict=True)])
 
 
-@answers(np.cross, np.linalg.cross)
-def cross(a: Any, b: Any, axis: int = -1) -> Any:
+@answers(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    """Of vectors with two components, whose third is 0, the third component alone if both are such."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
     a, b = operand(a), operand(b)
-    if a.shape[axis] != 3 or b.shape[axis] != 3:
-        raise UnsupportedError(
-            "`np.cross` is recorded for vectors with three components.", None, "append a zero"
-        )
-    (a0, a1, a2), (b0, b1, b2) = ([moveaxis(x, axis, 0)[k] for k in range(3)] for x in (a, b))
-    parts = (
-        subtract(multiply(a1, b2), multiply(a2, b1)),
-        subtract(multiply(a2, b0), multiply(a0, b2)),
-        subtract(multiply(a0, b1), multiply(a1, b0)),
-    )
-    return stack(parts, axis)
+    a, b = moveaxis(a, axisa, 0), moveaxis(b, axisb, 0)
+    n, m = a.shape[0], b.shape[0]
+    if n not in (2, 3) or m not in (2, 3):
+        raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
+    last = subtract(multiply(a[0], b[1]), multiply(a[1], b[0]))
+    if n == m == 2:
+        return last
+    first = multiply(a[1], b[2]) if m == 3 else None
+    second = multiply(a[0], b[2]) if m == 3 else None
+    if n == 3:
+        turned = multiply(a[2], b[1]), multiply(a[2], b[0])
+        first = negative(turned[0]) if first is None else subtract(first, turned[0])
+        second = turned[1] if second is None else subtract(turned[1], second)
+    else:
+        second = negative(second)
+    return stack((first, second, last), axisc)
+
+
+@answers(np.linalg.cross)
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    if operand(x1).shape[axis] != 3 or operand(x2).shape[axis] != 3:
+        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
+    return cross(x1, x2, axis=axis)
 
 
 # --- einsum -----------------------------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops.compare import isnan, less_equal, logical_not, where
-from tracegrad.ops.numpy_forms import answers, as_dtype, known, operand
+from tracegrad.ops.compare import isnan, less_equal, logical_and, logical_not
+from tracegrad.ops.compare import where as choose
+from tracegrad.ops.families import conj, real
+from tracegrad.ops.numpy_forms import answers, as_dtype, expand_to, known, operand
 from tracegrad.ops.numpy_reduce import (
     all,
     any,
@@ -16,6 +18,7 @@ from tracegrad.ops.numpy_reduce import (
     argmin,
     cumprod,
     cumsum,
+    degrees_of_freedom,
     max,
     mean,
     min,
@@ -30,7 +33,7 @@ from tracegrad.ops.numpy_reduce import (
 def _filled(a: Any, value: float) -> Any:
     """`a` with `value` in place of NaN."""
     a = operand(a)
-    return where(isnan(a), value, a) if a.dtype.kind in "fc" else a
+    return choose(isnan(a), value, a) if a.dtype.kind in "fc" else a
 
 
 def _ordered(name: str, a: Any) -> Any:
@@ -63,20 +66,27 @@ def nancumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
     return cumprod(_filled(a, 1.0), axis, dtype)
 
 
-def _extreme(function: Any, worst: float, a: Any, axis: Any, keepdims: bool) -> Any:
+def _extreme(function: Any, worst: float, a: Any, axis: Any, options: dict[str, Any]) -> Any:
+    """NaN where there is nothing else, and no `initial=`."""
     a = _ordered(f"nan{function.__name__}", a)
-    found = function(_filled(a, worst), axis, keepdims=keepdims)
-    return where(all(isnan(a), axis, keepdims=keepdims), np.nan, found) if a.dtype.kind == "f" else found
+    found = function(_filled(a, worst), axis, **options)
+    if a.dtype.kind != "f" or options["initial"] is not np._NoValue:
+        return found
+    return choose(all(isnan(a), axis, keepdims=options["keepdims"]), np.nan, found)
 
 
 @answers(np.nanmax)
-def nanmax(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _extreme(max, -np.inf, a, axis, keepdims)
+def nanmax(
+    a: Any, axis: Any = None, *, keepdims: bool = False, initial: Any = np._NoValue, where: Any = True
+) -> Any:
+    return _extreme(max, -np.inf, a, axis, {"keepdims": keepdims, "initial": initial, "where": where})
 
 
 @answers(np.nanmin)
-def nanmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _extreme(min, np.inf, a, axis, keepdims)
+def nanmin(
+    a: Any, axis: Any = None, *, keepdims: bool = False, initial: Any = np._NoValue, where: Any = True
+) -> Any:
+    return _extreme(min, np.inf, a, axis, {"keepdims": keepdims, "initial": initial, "where": where})
 
 
 def _arg_extreme(function: Any, worst: float, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -97,31 +107,49 @@ def nanargmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return _arg_extreme(argmin, np.inf, a, axis, keepdims)
 
 
-def _count(a: Any, axis: Any, keepdims: bool) -> Any:
-    return as_dtype(sum(logical_not(isnan(a)), axis, keepdims=keepdims), a.dtype)
+def _count(a: Any, axis: Any, keepdims: bool, where: Any, dtype: Any) -> Any:
+    """How many items are no NaN, and are not left out by `where=`."""
+    inside = logical_not(isnan(a))
+    if where is not True:
+        inside = logical_and(inside, expand_to(operand(where), a.shape))
+    return as_dtype(sum(inside, axis, keepdims=keepdims), dtype)
 
 
 @answers(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = True) -> Any:
     a = operand(a)
     if a.dtype.kind not in "fc":
-        return mean(a, axis, dtype, keepdims=keepdims)
-    return nansum(a, axis, dtype, keepdims=keepdims) / _count(a, axis, keepdims)
+        return mean(a, axis, dtype, keepdims=keepdims, where=where)
+    total = nansum(a, axis, dtype, keepdims=keepdims, where=where)
+    return total / _count(a, axis, keepdims, where, a.dtype)
 
 
 @answers(np.nanvar)
-def nanvar(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    a = _ordered("nanvar", a)
-    if a.dtype.kind != "f":
-        return var(a, axis, dtype, ddof=ddof, keepdims=keepdims)
-    away = where(isnan(a), 0.0, a - nanmean(a, axis, dtype, keepdims=True))
-    left = _count(a, axis, keepdims) - known(ddof)
+def nanvar(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: float = 0,
+    keepdims: bool = False,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    a, ddof = operand(a), degrees_of_freedom(ddof, correction)
+    if a.dtype.kind not in "fc":
+        return var(a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean)
+    center = nanmean(a, axis, dtype, keepdims=True, where=where) if mean is None else operand(mean)
+    away = choose(isnan(a), 0.0, a - center)
+    squares = real(away * conj(away)) if away.dtype.kind == "c" else away * away
+    left = _count(a, axis, keepdims, where, squares.dtype) - ddof
     none = less_equal(left, 0)
-    return where(none, np.nan, sum(away * away, axis, keepdims=keepdims) / where(none, 1.0, left))
+    total = sum(squares, axis, keepdims=keepdims, where=where)
+    return choose(none, np.nan, total / choose(none, 1.0, left))
 
 
 @answers(np.nanstd)
-def nanstd(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
-    if _ordered("nanstd", a).dtype.kind != "f":
-        return std(a, axis, dtype, ddof=ddof, keepdims=keepdims)
-    return root(nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims))
+def nanstd(a: Any, axis: Any = None, dtype: Any = None, **options: Any) -> Any:
+    if operand(a).dtype.kind not in "fc":
+        return std(a, axis, dtype, **options)
+    return root(nanvar(a, axis, dtype, **options))

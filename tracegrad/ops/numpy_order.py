@@ -296,17 +296,27 @@ def nanpercentile(
 
 @answers(np.nanmedian)
 def nanmedian(a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False) -> Any:
-    return nanquantile(a, 0.5, axis, keepdims=keepdims)
+    if operand(a).dtype.kind != "c":
+        return nanquantile(a, 0.5, axis, keepdims=keepdims)
+    return _median(operand(a), axis, keepdims, True)
 
 
 @answers(np.median)
 def median(a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False) -> Any:
-    a = operand(a)
+    return _median(operand(a), axis, keepdims, False)
+
+
+def _median(a: Any, axis: Any, keepdims: bool, skip_nan: bool) -> Any:
     rows, axes = _along_last(a, axis)
-    n = rows.shape[-1]
+    n: Any = rows.shape[-1]
     ordered = sort(rows)
-    found = mean(ordered[..., (n - 1) // 2 : n // 2 + 1], -1, keepdims=True)
-    if a.dtype.kind == "f":
+    if skip_nan:
+        n = sum(logical_not(isnan(rows)), -1, keepdims=True)
+        low, high = (_at(ordered, maximum(k, 0)) for k in ((n - 1) // 2, n // 2))
+        found = where(equal(n, 0), np.nan, (low + high) / 2)
+    else:
+        found = mean(ordered[..., (n - 1) // 2 : n // 2 + 1], -1, keepdims=True)
+    if a.dtype.kind in "fc" and not skip_nan:
         last = ordered[..., -1:]
         found = where(isnan(last), last, found)
     kept = [n for k, n in enumerate(a.shape) if k not in axes]

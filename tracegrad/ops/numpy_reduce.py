@@ -126,7 +126,8 @@ def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     return as_dtype(left, a.dtype if a.dtype.kind in "fc" else np.float64)
 
 
-def _degrees(ddof: Any, correction: Any) -> Any:
+def degrees_of_freedom(ddof: Any, correction: Any) -> Any:
+    """What `ddof=`, or `correction=` by its newer name, takes from the number of items."""
     if correction is None:
         return known(ddof)
     if ddof:
@@ -146,7 +147,7 @@ def var(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    ddof = _degrees(ddof, correction)
+    ddof = degrees_of_freedom(ddof, correction)
     if where is True and mean is None:
         return _reduced(reduce.var, a, axis, keepdims, dtype, ddof=ddof)
     a = operand(a)
@@ -174,7 +175,7 @@ def std(
     correction: Any = None,
 ) -> Any:
     if where is True and mean is None:
-        return _reduced(reduce.std, a, axis, keepdims, dtype, ddof=_degrees(ddof, correction))
+        return _reduced(reduce.std, a, axis, keepdims, dtype, ddof=degrees_of_freedom(ddof, correction))
     squared = var(a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
     return root(squared)
 

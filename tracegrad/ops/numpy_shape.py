@@ -271,9 +271,9 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 @answers(np.unstack)
-def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:
+def unstack(x: Any, *, axis: Any = 0) -> tuple[Any, ...]:
     x = operand(x)
-    axis = axis_number(axis, x.ndim)
+    (axis,) = (axis_number(k, x.ndim) for k in (axis if isinstance(axis, (tuple, list)) else (axis,)))
     return tuple(items.getitem(x, index=(*(slice(None),) * axis, k)) for k in range(x.shape[axis]))
 
 
