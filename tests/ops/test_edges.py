@@ -55,7 +55,7 @@ EACH = pytest.mark.parametrize("k", range(len(ROWS)), ids=[f"{row[0]} at {row[1]
 
 
 def test_the_page_has_rows():
-    assert len(ROWS) > 75
+    assert len(ROWS) > 180
 
 
 @EACH
