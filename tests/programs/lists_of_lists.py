@@ -1,4 +1,5 @@
-"""Lists whose items are lists or dicts, read and written at an index that a loop computes.
+"""Lists whose items are lists or dicts, read and written at an index that a loop computes; lists written while a loop
+runs over them.
 
 A loop may read such items only where it takes them apart at once; a list that somebody holds is the user's own. The
 number says how often the loop runs.
@@ -124,6 +125,59 @@ def a_row_ahead(s, n):
     for i, (a, b) in enumerate(table[:3]):
         total += a * b
         table[i + 1][0] = a * s[i] + n
+    return total
+
+
+# --- written while a loop runs over them ------------------------------------------------------------------------------
+
+
+@counted(native=True)
+def a_list_run_over_and_written(s, n):
+    items, total = [1.0, 3.0, 5.0], 0.0
+    for k, a in enumerate(items):
+        total += a * s[1]
+        items[2] = total * s[0] + n
+    return total + items[2] * k
+
+
+@counted()
+def a_list_run_over_and_written_under_another_name(s, n):
+    items, total = [1.0, 3.0, 5.0], s[0] * n
+    same = items
+    for a, b in zip(items, [2.0, 1.0, 0.5], strict=True):
+        total += a * b * s[1]
+        same[2] = total
+    return total
+
+
+@counted()
+def a_row_of_a_table_run_over(s, n):
+    table, total = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], 0.0
+    last = table[2]
+    for a, b in table:
+        last[0] = s[0] * b * n
+        total += a * s[1]
+    return total
+
+
+@counted()
+def a_list_that_grows_while_it_is_run_over(s, n):
+    queue, total = [s[0], s[0] * s[3], 1.0 * n], 0.0
+    for v in queue:
+        total += v**2
+        if v > 0.2:
+            queue.append(v * 0.4)
+    return total * len(queue)
+
+
+@counted()
+def an_appended_list_run_over_and_written(s, n):
+    made, total = [], 0.0
+    for i in range(4):
+        made.append(s[i] * n)
+    for v in made:
+        total += v * s[1]
+        made[3] = total
     return total
 
 

@@ -22,7 +22,7 @@ from tracegrad.ad.branch import branch
 from tracegrad.ir.close import closed, free_variables, substitute, substituted
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
-from tracegrad.record.edges import DEPTH, UNDEFINED, put_together, readable, taken_apart, tracked_names
+from tracegrad.record.edges import UNDEFINED, is_in, put_together, readable, taken_apart, tracked_names
 from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.pins import Pins, owner_of, reach
@@ -95,15 +95,18 @@ class Branches:
             if isinstance(frame, Straight):
                 continue
             grows = isinstance(frame, LoopFrame) and any(g.items is value for g in frame.grown.values())
-            if not grows or any(not isinstance(f, Straight) for f in self.frames[i + 1 :]):
+            over = isinstance(frame, LoopFrame) and frame.items is not None and frame.items.is_over(value)
+            if not grows or over or any(not isinstance(f, Straight) for f in self.frames[i + 1 :]):
                 self.fail(reason, i)
                 return
 
     def _follows(self, frame: BranchFrame | LoopFrame, value: Any) -> bool:
-        """Whether a structure hands the items of a list or dict on."""
+        """Whether a structure hands the items of a list or dict on; a loop over it has read them."""
+        if isinstance(frame, LoopFrame) and frame.items is not None and frame.items.is_over(value):
+            return False
         names = frame.before if isinstance(frame, BranchFrame) else frame.objects
         return any(
-            frame.form.written.get(name) == {"item"} and _is_in(value, held) for name, held in names.items()
+            frame.form.written.get(name) == {"item"} and is_in(value, held) for name, held in names.items()
         )
 
     def writing(self, array: Any, owner: int) -> None:
@@ -479,12 +482,3 @@ def holds_arrays(steps: Sequence[Step]) -> bool:
         isinstance(s, Instr) and s.op.family == "control" and any(v.type.shape for v in s.outputs)
         for s in steps
     )
-
-
-def _is_in(value: Any, held: Any, depth: int = 0) -> bool:
-    """Whether a list or dict is `held`, or inside of it."""
-    if held is value:
-        return True
-    if depth == DEPTH or type(held) not in (list, tuple, dict):
-        return False
-    return any(_is_in(value, v, depth + 1) for v in (held.values() if type(held) is dict else held))

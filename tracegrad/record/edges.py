@@ -60,6 +60,15 @@ def put_together(value: Any, label: str, shape: Shape, leaves: Mapping[str, Any]
     return kind(parts.values()) if kind is tuple else kind(*parts.values())
 
 
+def is_in(value: Any, held: Any, depth: int = 0) -> bool:
+    """Whether a list or dict is `held`, or inside of it."""
+    if held is value:
+        return True
+    if depth == DEPTH or type(held) not in (list, tuple, dict):
+        return False
+    return any(is_in(value, v, depth + 1) for v in (held.values() if type(held) is dict else held))
+
+
 def readable(label: str) -> str:
     """A label as the hint for a name in the emitted text: `state[0]` is called `state_0`."""
     return re.sub(r"\W+", "_", label).strip("_")

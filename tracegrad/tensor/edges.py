@@ -68,13 +68,13 @@ class Edges:
 
     def _items(self, key: int, items: Items, frame: Any, iterated: Any) -> Iterator[Any]:
         try:
-            while frame.at < items.count:
+            while items.lasts(frame.at):
                 yield self.structures.next_item(key, frame.at, items)
                 frame.at += 1
         finally:
             if type(iterated) is Later:
                 varies = frame.form.stop is not None or is_traced(items.length)
-                ended = frame.at == items.count
+                ended = not items.lasts(frame.at)
                 iterated.used(items, frame.at + (not ended), ended, self._used_again if varies else None)
 
     def _used_again(self) -> None:

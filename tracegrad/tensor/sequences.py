@@ -18,7 +18,7 @@ from tracegrad.ir.trace import Var
 from tracegrad.ir.types import WEAK
 from tracegrad.ops.functions import FUNCTIONS
 from tracegrad.record.certificate import Pattern, depth_of
-from tracegrad.record.edges import Shape, put_together, taken_apart
+from tracegrad.record.edges import Shape, is_in, put_together, taken_apart
 from tracegrad.tensor.standins import is_traced
 
 LARGE = 64  # arrays with more items than this, in a list, are not copied into one array
@@ -50,6 +50,14 @@ class Items:
     def plain(self, number: int) -> Any:
         """The item as Python would have it, for a loop that is not one."""
         raise NotImplementedError
+
+    def lasts(self, number: int) -> bool:
+        """Whether there is an item with this number: a list may have grown in a loop that is none."""
+        return number < self.count
+
+    def is_over(self, value: Any) -> bool:
+        """Whether a list or dict is what items come from, or inside of that."""
+        return False
 
 
 class Counted(Items):
@@ -96,6 +104,12 @@ class Stacked(Rows):
     def plain(self, number: int) -> Any:
         return self.items[number]
 
+    def lasts(self, number: int) -> bool:
+        return number < len(self.items)
+
+    def is_over(self, value: Any) -> bool:
+        return value is self.items
+
 
 class Table(Items):
     """A list or tuple of numbers and small arrays, or of tuples of such: each leaf a row of a table.
@@ -132,6 +146,12 @@ class Table(Items):
     def plain(self, number: int) -> Any:
         return self.items[number]
 
+    def lasts(self, number: int) -> bool:
+        return number < len(self.items)
+
+    def is_over(self, value: Any) -> bool:
+        return is_in(value, self.items)
+
 
 class Zipped(Items):
     """`zip(...)`."""
@@ -145,6 +165,12 @@ class Zipped(Items):
 
     def plain(self, number: int) -> Any:
         return tuple(p.plain(number) for p in self.parts)
+
+    def lasts(self, number: int) -> bool:
+        return all(part.lasts(number) for part in self.parts)
+
+    def is_over(self, value: Any) -> bool:
+        return any(part.is_over(value) for part in self.parts)
 
 
 class Numbered(Items):
@@ -162,6 +188,12 @@ class Numbered(Items):
         start = self.start.value if is_traced(self.start) else self.start
         return number + start, self.part.plain(number)
 
+    def lasts(self, number: int) -> bool:
+        return self.part.lasts(number)
+
+    def is_over(self, value: Any) -> bool:
+        return self.part.is_over(value)
+
 
 class Backwards(Items):
     """`reversed(...)`."""
@@ -176,6 +208,9 @@ class Backwards(Items):
 
     def plain(self, number: int) -> Any:
         return self.part.plain(self.count - 1 - number)
+
+    def is_over(self, value: Any) -> bool:
+        return self.part.is_over(value)
 
 
 class Later:
