@@ -134,10 +134,10 @@ def a_row_ahead(s, n):
 @counted(native=True)
 def a_list_run_over_and_written(s, n):
     items, total = [1.0, 3.0, 5.0], 0.0
-    for k, a in enumerate(items):
+    for a in items:
         total += a * s[1]
         items[2] = total * s[0] + n
-    return total + items[2] * k
+    return total + items[2]
 
 
 @counted()

@@ -113,8 +113,13 @@ def squared(x):
 def test_a_decorated_function_is_pickled_and_copied_as_a_function():
     assert pickle.loads(pickle.dumps(squared)) is squared
     assert copy.deepcopy({"loss": squared})["loss"] is squared
-    with pytest.raises(pickle.PicklingError):
-        pickle.dumps(tg.grad(strangers.PROGRAMS[0]))
+    program = strangers.PROGRAMS[0]
+    again = pickle.loads(pickle.dumps(tg.value_and_grad(program, jit="python")))
+    x, slopes = drawn(program)
+    assert again.jit == "python" and again(x)[1] == pytest.approx(slopes, rel=1e-5)
+    assert copy.deepcopy([again])[0] is again is copy.copy(again)
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(tg.grad(lambda x: x * x))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.causes import Failed, causes, not_joined
+from tracegrad.dispatch.copies import Copied
 from tracegrad.dispatch.entry import make_entry
 from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.keeping import Keeping
@@ -66,7 +67,7 @@ else:
 RECENT = 8  # entries of so many paths are tried, before a call is looked up in the general way
 
 
-class Dispatcher(Keeping):
+class Dispatcher(Keeping, Copied):
     """A transformed function.
 
     Parameters
@@ -137,10 +138,6 @@ class Dispatcher(Keeping):
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
-
-    def __reduce__(self) -> str:
-        """Pickled as a function is, by its name."""
-        return str(vars(self).get("__qualname__", self.signature.name))
 
     def __repr__(self) -> str:
         return f"<tracegrad.{self.label} of {self.signature.name}>"

@@ -142,6 +142,7 @@ class Signature:
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters) or not parameters
         self.open_keywords = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.single = not isinstance(wrt, tuple)
+        self.given = wrt
         wanted: tuple[int | str, ...] = () if wrt is None else wrt if isinstance(wrt, tuple) else (wrt,)
         self.all = isinstance(wrt, str) and wrt == ALL  # an array is compared item by item
         self.wrt = () if self.all else tuple(self._checked(w, where) for w in wanted)
