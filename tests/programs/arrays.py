@@ -30,6 +30,16 @@ def slices_written(x):
     return (out**2).sum()
 
 
+@program(native=True, eager=True)
+def written_with_leading_axes(x):
+    """NumPy leaves out dimensions of length 1 that stand in front of what is written."""
+    out, all_of = x * 2, x + 1
+    all_of[...] = np.sin(x).reshape(1, 1, 3)
+    out[1:] = np.exp(x)[None, None, :2]
+    out[:1] += x[None, 2:][0]
+    return (out**2 * all_of).sum()
+
+
 @program()
 def mask_written(x):
     out = x * 2

@@ -85,8 +85,12 @@ class Roots:
         if known is not None:
             return known[1]
         module, name = getattr(root, "__module__", None), getattr(root, "__qualname__", None)
-        if isinstance(module, str) and isinstance(name, str) and _named(module, name) is root:
-            return ["named", module, name]
+        if isinstance(module, str) and isinstance(name, str):
+            found = _named(module, name)
+            if found is root:
+                return ["named", module, name]
+            if getattr(found, "__wrapped__", MISSING) is root:  # the Python code of `np.size`
+                return ["at", ["named", module, name], [["attr", "__wrapped__"]]]
         raise Unstorable(f"a {type(root).__name__} that has no name")
 
 

@@ -138,6 +138,14 @@ def read(x: Any, key: Any) -> Any:
     return getitem(x, *arrays, index=template)
 
 
+def without_leading(part: Any, x: np.ndarray[Any, Any], key: Any) -> Any:
+    """What `x[key] = part` writes: NumPy leaves out dimensions in front that `x[key]` lacks and that have length 1."""
+    shape = getattr(part, "shape", ())
+    extra = len(shape) - np.ndim(x[key]) if shape[:1] == (1,) else 0
+    dropped = 0 < extra < len(shape) and shape[:extra] == (1,) * extra
+    return getitem(part, index=(0,) * extra) if dropped else part
+
+
 def _item_type(x: Any, *arrays: Any, index: Any) -> ArrayType:
     empty = np.broadcast_to(np.empty((), bool), x.shape)
     # a number outside the array is an error when it runs, which it may never do: only masks count by value

@@ -18,14 +18,15 @@ from tracegrad.ops.compare import not_equal
 from tracegrad.ops.index import Slot, index_set, read
 from tracegrad.ops.numpy_forms import (
     answers,
+    array_operand,
     as_dtype,
     axis_number,
+    common_dtype,
     expand_to,
     is_sequence,
     is_traced,
     known,
     operand,
-    value,
     whole,
 )
 from tracegrad.ops.numpy_order import nonzero
@@ -56,9 +57,10 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     for k, condition in enumerate(conditions):
         if condition.dtype.kind != "b":
             raise TypeError(f"invalid entry {k} in condlist: should be boolean ndarray")
-    found = value(default)
+    dtype = common_dtype([*choicelist, default])
+    found = as_dtype(array_operand(default), dtype)
     for condition, choice in zip(conditions[::-1], list(choicelist)[::-1], strict=True):
-        found = compare.where(condition, value(choice), found)
+        found = compare.where(condition, as_dtype(array_operand(choice), dtype), found)
     return found
 
 
@@ -90,7 +92,8 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
 
 @answers(np.choose)
 def choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
-    *rows, picks = broadcast_arrays(*choices, a)
+    dtype = common_dtype(choices)
+    *rows, picks = broadcast_arrays(*(as_dtype(array_operand(c), dtype) for c in choices), a)
     n = len(rows)
     if mode == "raise" and known(any(compare.logical_or(picks < 0, picks >= n))):
         raise ValueError("invalid entry in choice array")
@@ -302,6 +305,8 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 @answers(np.putmask)
 def putmask(a: Any, mask: Any, values: Any) -> None:
     mask = operand(mask)
+    if not operand(values).size:
+        return
     new = resize(values, a.shape) if ravel(values).shape[0] != 1 else reshape(values, ())
     a[...] = compare.where(mask, new, a)
 

@@ -250,6 +250,21 @@ def operand(a: Any) -> Any:
     return np.asarray(a)[()] if isinstance(a, WEAK) else a
 
 
+def array_operand(a: Any) -> Any:
+    """As `operand`, where NumPy makes an array of a Python number first: its dtype counts."""
+    a = operand(a)
+    return astype(a, dtype=a.dtype) if getattr(a, "weak", False) else a
+
+
+def common_dtype(given: Sequence[Any]) -> np.dtype[Any]:
+    """The dtype of several arrays and numbers together; those of Python count as they do in arithmetic."""
+    kinds: list[Any] = []
+    for a in map(value, given):
+        weak = isinstance(a, WEAK) or getattr(a, "weak", False)
+        kinds.append(np.asarray(0, a.dtype).item() if weak and is_traced(a) else a if weak else a.dtype)
+    return np.result_type(*kinds)
+
+
 def known(number: Any) -> Any:
     """A static parameter as a Python number; a traced one is asked for its value, which its recorder guards."""
     if not is_traced(number):

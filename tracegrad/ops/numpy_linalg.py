@@ -16,6 +16,7 @@ from tracegrad.ops.compare import absolute, equal, not_equal, where
 from tracegrad.ops.families import conj, real_dtype
 from tracegrad.ops.numpy_forms import (
     answers,
+    array_operand,
     as_dtype,
     axis_number,
     axis_tuple,
@@ -60,7 +61,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
 
 @answers(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    a, b = operand(a), operand(b)
+    a, b = array_operand(a), array_operand(b)
     if not a.ndim or not b.ndim:
         return multiply(a, b)
     if a.ndim <= 2 and b.ndim <= 2:
@@ -83,7 +84,7 @@ def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
 
 @answers(np.inner)
 def inner(a: Any, b: Any) -> Any:
-    a, b = operand(a), operand(b)
+    a, b = array_operand(a), array_operand(b)
     if not a.ndim or not b.ndim:
         return multiply(a, b)
     return linalg.dot(a, b) if a.ndim == b.ndim == 1 else tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
@@ -208,9 +209,9 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
 
 @answers(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
-    a = operand(a)
+    a = as_dtype(operand(a), dtype)
     if a.ndim == 2 and (axis1, axis2) == (0, 1) and a.dtype.kind in "fc":
-        return as_dtype(linalg.trace(a, offset=int(offset)), dtype)
+        return linalg.trace(a, offset=int(offset))
     return sum(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 

@@ -17,7 +17,16 @@ from tracegrad.ops.compare import equal, sign
 from tracegrad.ops.elementary import log10, sqrt
 from tracegrad.ops.numpy_elementwise import clip, conj, imag
 from tracegrad.ops.numpy_elementwise import real as real_part
-from tracegrad.ops.numpy_forms import answers, as_dtype, is_sequence, known, operand, value
+from tracegrad.ops.numpy_forms import (
+    answers,
+    array_operand,
+    as_dtype,
+    common_dtype,
+    is_sequence,
+    known,
+    operand,
+    value,
+)
 from tracegrad.ops.numpy_linalg import dot
 from tracegrad.ops.numpy_reduce import any, average, sum
 from tracegrad.ops.numpy_sampled import real
@@ -93,7 +102,8 @@ def logspace(
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    start, stop = broadcast_arrays(real(start), real(stop))
+    start, stop = (as_dtype(v, np.result_type(v.dtype, np.float64)) for v in (operand(start), operand(stop)))
+    start, stop = broadcast_arrays(start, stop)
     if known(any(equal(start, 0))) or known(any(equal(stop, 0))):
         raise ValueError("Geometric sequence cannot include zero")
     direction = sign(start)
@@ -129,11 +139,10 @@ def concatenated(by: Any, key: Any) -> Any:
         raise UnsupportedError(
             "`np.r_` and `np.c_` are recorded without directives.", None, "use np.concatenate or np.stack"
         )
-    arrays = []
+    parts = [_range(part) if isinstance(part, slice) else part for part in parts]
+    dtype, arrays = common_dtype(parts), []
     for part in parts:
-        if isinstance(part, slice):
-            part = _range(part)
-        a = operand(part)
+        a = as_dtype(array_operand(part), dtype)
         if a.ndim < ndmin or not a.ndim:
             missing = max(ndmin, 1) - a.ndim
             shape = [1] * missing + list(a.shape)
@@ -180,8 +189,7 @@ def cov(
         if operand(y).ndim > 2:
             raise ValueError("y has more than 2 dimensions")
         rows = concatenate([rows, _observed(y, rowvar)])
-    if dtype is not None:
-        rows = as_dtype(rows, dtype)
+    rows = as_dtype(rows, np.result_type(rows.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else int(ddof)
     weights: Any = None
     for given, said in ((fweights, "fweights"), (aweights, "aweights")):

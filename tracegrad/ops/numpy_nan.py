@@ -121,7 +121,7 @@ def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = Fal
     if a.dtype.kind not in "fc":
         return mean(a, axis, dtype, keepdims=keepdims, where=where)
     total = nansum(a, axis, dtype, keepdims=keepdims, where=where)
-    return total / _count(a, axis, keepdims, where, a.dtype)
+    return total / _count(a, axis, keepdims, where, total.dtype)
 
 
 @answers(np.nanvar)
@@ -142,9 +142,9 @@ def nanvar(
     center = nanmean(a, axis, dtype, keepdims=True, where=where) if mean is None else operand(mean)
     away = choose(isnan(a), 0.0, a - center)
     squares = real(away * conj(away)) if away.dtype.kind == "c" else away * away
-    left = _count(a, axis, keepdims, where, squares.dtype) - ddof
+    total = sum(squares, axis, dtype, keepdims=keepdims, where=where)
+    left = _count(a, axis, keepdims, where, total.dtype) - ddof
     none = less_equal(left, 0)
-    total = sum(squares, axis, keepdims=keepdims, where=where)
     return choose(none, np.nan, total / choose(none, 1.0, left))
 
 

@@ -35,15 +35,18 @@ from tracegrad.ops.numpy_forms import (
     as_dtype,
     axis_number,
     axis_tuple,
+    common_dtype,
     is_sequence,
     is_traced,
     known,
     operand,
+    value,
     whole,
 )
 from tracegrad.ops.numpy_reduce import all as all_of
 from tracegrad.ops.numpy_reduce import argsort, count_nonzero, max, mean, min, sum
 from tracegrad.ops.numpy_shape import (
+    concatenate,
     diff,
     ravel,
     reshape,
@@ -194,13 +197,15 @@ def _places(method: str, n: Any, q: Any) -> Any:
 
 
 def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip_nan: bool, said: str) -> Any:
-    a, q = operand(a), operand(q)
+    a, share, q = operand(a), value(q), operand(q)
     if a.dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
     if a.dtype.kind != "f":
         a = astype(a, dtype=np.dtype(np.float64))
     if known(count_nonzero(logical_not(logical_and(q >= 0, q <= 1)))):
         raise ValueError(said)
+    picks = method in ("lower", "higher", "nearest") or (method == "linear" and q.dtype.kind in "iu")
+    dtype = a.dtype if picks else common_dtype([share, a])
     rows, axes = _along_last(a, axis)
     length = rows.shape[-1]
     ordered = sort(rows)
@@ -211,7 +216,7 @@ def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip_nan: 
         found = [where(isnan(last), last, one) for one in found]
     left = [n for k, n in enumerate(a.shape) if k not in axes]
     shape = [1 if k in axes else n for k, n in enumerate(a.shape)] if keepdims else left
-    results = [as_dtype(reshape(one, shape), a.dtype) for one in found]
+    results = [as_dtype(reshape(one, shape), dtype) for one in found]
     if not q.ndim:
         return results[0]
     return reshape(stack(results), (*q.shape, *shape))
@@ -263,7 +268,7 @@ def percentile(
     method: str = "linear",
     keepdims: bool = False,
 ) -> Any:
-    q = divide(operand(q), 100)
+    q = value(q) / 100
     return _quantile(a, q, axis, method, keepdims, False, "Percentiles must be in the range [0, 100]")
 
 
@@ -290,7 +295,7 @@ def nanpercentile(
     method: str = "linear",
     keepdims: bool = False,
 ) -> Any:
-    q = divide(operand(q), 100)
+    q = value(q) / 100
     return _quantile(a, q, axis, method, keepdims, True, "Percentiles must be in the range [0, 100]")
 
 
@@ -340,11 +345,11 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
         raise ValueError("'list' argument must have no negative elements")
     length = builtins.max(known(max(x)) + 1 if x.shape[0] else 0, int(minlength))
     if weights is None:
-        return index_add(np.zeros(length, np.int64), x, 1, index=(Slot(0),))
+        return index_add(np.zeros(length, np.int64), as_dtype(x, np.int64), 1, index=(Slot(0),))
     weights = operand(weights)
     if weights.shape != x.shape:
         raise ValueError("The weights and list don't have the same length.")
-    return index_add(np.zeros(length), x, as_dtype(weights, np.float64), index=(Slot(0),))
+    return index_add(np.zeros(length), as_dtype(x, np.int64), as_dtype(weights, np.float64), index=(Slot(0),))
 
 
 @answers(np.histogram_bin_edges)
@@ -363,8 +368,11 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     low, high = (min(a), max(a)) if range is None else range
     if known(equal(low, high)):
         low, high = low - 0.5, high + 0.5
-    steps = np.arange(count + 1) / count
-    return low + (high - low) * steps
+    # As `np.linspace` has them, to the last bit: what lies on an edge is in the bin it is in there.
+    step = divide(high - low, count)
+    edges = concatenate([low + np.arange(count, dtype=operand(step).dtype) * step, reshape(high, (1,))])
+    dtype = common_dtype([low, high, a])
+    return as_dtype(edges, dtype if dtype.kind == "f" else np.float64)
 
 
 def _bins_of(a: Any, edges: Any) -> tuple[Any, Any]:

@@ -155,7 +155,7 @@ def var(
         a = as_dtype(a, dtype)
     away = a - (_mean(a, axis, keepdims=True, where=where) if mean is None else operand(mean))
     squares = real(multiply(away, conj(away))) if away.dtype.kind == "c" else multiply(away, away)
-    left = maximum(_count(squares, axis, keepdims, where) - ddof, 0)
+    left = maximum(_count(real(a) if a.dtype.kind == "c" else a, axis, keepdims, where) - ddof, 0)
     return as_dtype(sum(squares, axis, keepdims=keepdims, where=where) / left, dtype)
 
 

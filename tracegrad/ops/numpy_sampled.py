@@ -28,6 +28,7 @@ from tracegrad.ops.families import conj
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_forms import (
     answers,
+    array_operand,
     as_dtype,
     axis_number,
     known,
@@ -123,7 +124,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         if operand(given).ndim and operand(given).shape[0] != f.shape[k]:
             raise ValueError("when 1d, distances must match the length of the corresponding dimension")
         steps.append(diff(given) if operand(given).ndim else value(given))
-    found = [_slopes(f, h, k, edge_order) for k, h in zip(axes, steps, strict=True)]
+    found = [as_dtype(_slopes(f, h, k, edge_order), f.dtype) for k, h in zip(axes, steps, strict=True)]
     return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -196,7 +197,8 @@ def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None, include_i
 
 @answers(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    x, xp, fp = (real(a) for a in (x, xp, fp))
+    x, xp = (as_dtype(operand(a), np.float64) for a in (x, xp))
+    fp = as_dtype(operand(fp), np.complex128 if operand(fp).dtype.kind == "c" else np.float64)
     if xp.ndim != 1 or fp.ndim != 1:
         raise ValueError("Data points must be 1-D sequences")
     if xp.shape != fp.shape:
@@ -268,7 +270,7 @@ def polyval(p: Any, x: Any) -> Any:
         p = p.coeffs
     if isinstance(x, np.poly1d):
         raise UnsupportedError("`np.polyval` is recorded at numbers.", None, "give an array, not a poly1d")
-    p, x = operand(p), operand(x)
+    p, x = array_operand(p), array_operand(x)
     found = x * 0
     for k in range(p.shape[0]):
         found = found * x + p[k]
@@ -375,6 +377,8 @@ def poly(seq_of_zeros: Any) -> Any:
     roots = atleast_1d(seq_of_zeros)
     if roots.ndim != 1:
         return _characteristic(real(roots))
+    if not roots.shape[0]:
+        return 1.0
     found: Any = np.ones(1, roots.dtype)
     for k in range(roots.shape[0]):
         found = convolve(found, stack([np.ones((), roots.dtype), negative(roots[k])]))
@@ -386,7 +390,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     x = operand(x)
     if x.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
-    n = x.shape[0] if N is None else int(N)
+    n, x = x.shape[0] if N is None else int(N), as_dtype(x, np.promote_types(x.dtype, int))
     columns = [x * 0 + 1]
     for _ in range(n - 1):
         columns.append(columns[-1] * x)

@@ -18,6 +18,7 @@ from tracegrad.ops.compare import where as choose
 from tracegrad.ops.index import getitem
 from tracegrad.ops.numpy_forms import (
     FUNCTIONS,
+    array_operand,
     as_dtype,
     axis_number,
     axis_tuple,
@@ -169,7 +170,7 @@ def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: A
 
 
 def _outer(ufunc: np.ufunc, left: Any, right: Any, **keywords: Any) -> Any:
-    left, right = operand(left), operand(right)
+    left, right = array_operand(left), array_operand(right)
     return FUNCTIONS[ufunc](reshape(left, left.shape + (1,) * right.ndim), right, **keywords)
 
 

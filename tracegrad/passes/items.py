@@ -13,7 +13,7 @@ from typing import Any
 
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ops.arithmetic import add
-from tracegrad.ops.families import broadcast_to, sum_to
+from tracegrad.ops.families import astype, broadcast_to, sum_to
 from tracegrad.ops.index import Slot, getitem, index_add, index_set, whole, zeros
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import stack
@@ -258,9 +258,10 @@ def write_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | No
     target, value = step.inputs[0], step.inputs[-1]
     if not _is_everything(step.params["index"]):
         return None
+    cast = value if value.dtype == target.dtype else expression(astype, value, dtype=target.dtype)
     if step.op is index_add and not is_zeros(target, made):
-        return expression(add, target, value)
-    return value if value.type == target.type else expression(broadcast_to, value, shape=target.type.shape)
+        return expression(add, target, cast)
+    return cast if value.shape == target.shape else expression(broadcast_to, cast, shape=target.type.shape)
 
 
 def write_with_new_axes(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -275,10 +276,12 @@ def write_with_new_axes(step: Instr, made: Made, counts: Counter[Var]) -> Term |
     places = [0 if part is None else part for part in index]
     while places[-1] == slice(None):
         places.pop()
+    if value.dtype != target.dtype:
+        return None
     part = expression(getitem, value, index=tuple(places))
     if step.op is index_add and not is_zeros(target, made):
         return expression(add, target, part)
-    return part if value.dtype == target.dtype else None
+    return part
 
 
 def write_what_is_there(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:

@@ -134,6 +134,8 @@ class Recording(Writes):
             return Const(int(value))
         if not isinstance(value, np.ndarray):
             return Const(value)
+        if not value.ndim:
+            return Const(value[()])  # unlike a Python number, it has a dtype that counts
         found = self._snapshots.get(id(value))
         if found is None or not np.array_equal(found[1], value, equal_nan=value.dtype.kind in "fc"):
             copy = value.copy()

@@ -18,7 +18,15 @@ from tracegrad.ir.trace import Const, Var
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
-from tracegrad.ops.index import check_masks, flatnonzero, index_set, is_false, names_once, split
+from tracegrad.ops.index import (
+    check_masks,
+    flatnonzero,
+    index_set,
+    is_false,
+    names_once,
+    split,
+    without_leading,
+)
 from tracegrad.ops.numpy_forms import plain, refusing_as
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import reshape
@@ -122,6 +130,7 @@ class Writes:
                 return
         raw = tuple(p.value if getattr(p, "recorder", None) is not None else p for p in _parts(key))
         template, arrays = ((), []) if by_value else split(key)
+        value = without_leading(value, traced.value, raw)
         new = value.value if getattr(value, "recorder", None) is not None else value
         old, atom = traced.requires_grad, traced.atom
         before = self.wrap(np.array(traced.value), atom, False, old)

@@ -148,6 +148,11 @@ class Writes:
         """`target[key] = value`."""
         key, value = self.plain_key(key, target.shape), self.as_array(value)
         template, arrays = self.split_key(key)
+        try:
+            value = index.without_leading(value, target.value, index.fill(template, arrays))
+        except IndexError as error:
+            add_line(error, user_location())
+            raise
         (_, raw), active = self._values((target, value))
         if _is_in_place(target, template, arrays, value):
             return

@@ -217,7 +217,7 @@ _MATH: dict[str, Callable[..., Any]] = {
     "dist": _dist,
     "frexp": lambda x: FUNCTIONS[np.frexp](x),
     "gamma": lambda x: special.gamma(x),
-    "hypot": lambda *sides: functools.reduce(FUNCTIONS[np.hypot], sides),
+    "hypot": lambda first=0.0, *sides: functools.reduce(FUNCTIONS[np.hypot], sides or (0.0,), first),
     "isclose": _is_close,
     "ldexp": lambda x, power: x * 2.0**power,
     "modf": lambda x: FUNCTIONS[np.modf](x),
