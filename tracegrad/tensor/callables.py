@@ -42,7 +42,10 @@ PURE = {
     "copy",
 }
 _PACKAGES = ("numpy", "scipy")
-_AS_USERS = ("numpy.polynomial._polybase",)  # classes of NumPy's that compute in Python
+_AS_USERS = (  # classes of NumPy's that compute in Python
+    "numpy.polynomial._polybase",
+    "numpy.lib._polynomial_impl",
+)
 MAKES_ARRAYS = ("numpy", "scipy._lib.array_api_compat")
 # Functions that call what they are given.
 CALL_BACK = {
