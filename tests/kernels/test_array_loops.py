@@ -17,6 +17,9 @@ def test_long_convolutions_are_those_of_numpy(n, m):
     full = np.convolve(x, y)
     np.testing.assert_allclose(vectors.convolved(x, y, 0, n + m - 1, 0.0), full, atol=1e-13)
     np.testing.assert_allclose(vectors.convolved_by_longer(y, x, 0, n + m - 1, 0.0), full, atol=1e-13)
+    np.testing.assert_allclose(vectors.convolved_in_full(x, y, 0.0), full, rtol=1e-10, atol=1e-13)
+    inside = vectors.convolved_inside(x, y, n - m + 1, 0.0)
+    np.testing.assert_allclose(inside, full[m - 1 : n], rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(
         vectors.convolved(x, y, m - 1, n - m + 1, 0.0), full[m - 1 : n], rtol=1e-10, atol=1e-13
     )

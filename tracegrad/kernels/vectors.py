@@ -45,6 +45,24 @@ def add_multiple(out, x, factor, shift, first, last):
         out[low + k] += x[base + k] * factor
 
 
+def convolved_in_full(x, y, zero):
+    """The convolution of two short vectors."""
+    out = np.full(x.size + y.size - 1, zero)
+    for j in range(y.size):
+        for i in range(x.size):
+            out[i + j] += x[i] * y[j]
+    return out
+
+
+def convolved_inside(x, y, count, zero):
+    """The `count` elements of the convolution of two short vectors where the second lies inside of the first."""
+    out = np.full(count, zero)
+    for j in range(y.size):
+        for k in range(count):
+            out[k] += x[j + k] * y[-1 - j]
+    return out
+
+
 def convolved_by_longer(x, y, start, count, zero):
     """As `convolved`, where `x` is the shorter one."""
     return convolved(y, x, start, count, zero)

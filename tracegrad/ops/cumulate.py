@@ -178,6 +178,7 @@ def _valid(long: Any, short: Any) -> Any:
 
 
 FEW = 16  # elements of a result, each of which is then an inner product
+SHORT = 256  # products of elements that are two loops and nothing else
 
 
 def _native_convolve(instr: Instr) -> Any:
@@ -185,7 +186,10 @@ def _native_convolve(instr: Instr) -> Any:
     if out.dtype.kind != "f" or -1 in (*x.shape, *y.shape):
         return False
     count, zero = out.shape[0], out.dtype.type(0)
-    if instr.params["mode"] == "full":
+    full = instr.params["mode"] == "full"
+    if min(x.shape[0], count) * y.shape[0] <= SHORT:
+        return (vectors.convolved_in_full, zero) if full else (vectors.convolved_inside, count, zero)
+    if full:
         shorter = x.shape[0] < y.shape[0]
         return vectors.convolved_by_longer if shorter else vectors.convolved, 0, count, zero
     if count < FEW:
@@ -205,6 +209,10 @@ convolve: Op = bilinear(
         case((7,), (20,), mode="full"),
         case((30,), (9,), mode="valid"),
         case((3,), (3,), mode="valid"),
+        case((40,), (7,), mode="full"),
+        case((7,), (40,), mode="full"),
+        case((50,), (7,), mode="valid"),
+        case((40,), (30,), mode="valid"),
     ),
 )
 """Of two vectors, neither empty; with `mode="valid"` the first is the longer one."""

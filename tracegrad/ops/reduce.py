@@ -177,6 +177,9 @@ def products_of_others(x: Any) -> Any:
     right, odd = _halves(rest, half)
     if n == 2:
         return concatenate(right, left, axis=x.ndim - 1)
+    if n % 2 == 0:
+        others = products_of_others(left * right)
+        return concatenate(others * right, others * left, axis=x.ndim - 1)
     others, of_odd = _halves(products_of_others(concatenate(left * right, odd, axis=x.ndim - 1)), half)
     return concatenate(others * right, others * left, of_odd, axis=x.ndim - 1)
 
