@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from types import SimpleNamespace
@@ -103,6 +104,7 @@ def test_ctrl_c_leaves_nothing_behind(during: str, monkeypatch: pytest.MonkeyPat
             inner.setattr("tracegrad.dispatch.build.compile_native", interrupted)
         g(3.0)
     stopping.clear()
+    assert gc.isenabled()
     assert not under_way
     assert np.array([1.0]) @ np.array([2.0]) == 2.0
     assert [g(3.0) for _ in range(3)] == [(192.0, 64.0)] * 3

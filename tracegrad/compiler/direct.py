@@ -11,7 +11,8 @@ import ast
 import functools
 from typing import Any
 
-from numba.core import compiler, types
+from llvmlite import binding as llvm
+from numba.core import cgutils, compiler, types
 from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_machinery import LoweringPass, PassManager, register_pass
@@ -22,6 +23,7 @@ from numba.core.untyped_passes import ExtractByteCode
 
 from tracegrad.compiler import lapack, special
 from tracegrad.compiler.instructions import register
+from tracegrad.compiler.printing import text_of
 from tracegrad.compiler.translation import translate
 from tracegrad.compiler.values import Module, Unknown
 from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
@@ -61,6 +63,12 @@ class Compiler(compiler.Compiler):
 class Library(JITCodeLibrary):
     """Machine code whose functions stand in one module, and are optimised together, once: Numba runs LLVM's passes over
     each function, then over the module, and over the module again, for functions that come from elsewhere."""
+
+    def add_ir_module(self, module: Any) -> None:
+        parsed = llvm.parse_assembly(cgutils.normalize_ir_text(text_of(module)))
+        parsed.name = module.name
+        parsed.verify()
+        self.add_llvm_module(parsed)
 
     def _optimize_functions(self, module: Any) -> None:
         module.data_layout = self._codegen._data_layout

@@ -6,8 +6,10 @@ alike: `run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or 
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -259,6 +261,10 @@ class Built:
         """Make the native program; whether there is one now."""
         if self.native is not None:
             return True
+        with _uncollected():
+            return self._compile()
+
+    def _compile(self) -> bool:
         source = self.native_source()
         if source is None:
             return False
@@ -278,6 +284,20 @@ class Built:
         address, outputs = machine_code(self.compiled, self._parameters)
         self.native = Program(address, self._parameters, outputs, self.compiled)
         return True
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is collected: a compile makes some hundred thousand objects, most of which live as long as it takes,
+    and a full collection among them looks at everything there is in the process (65 ms with Numba alone)."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _plan(
