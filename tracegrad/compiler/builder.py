@@ -136,23 +136,24 @@ def prune(function: Any) -> None:
     structures = False
     for block in function.blocks:
         for step in block.instructions:
-            if isinstance(step, ir.InsertValue):
+            kind = type(step)
+            if kind is ir.InsertValue:
                 structures = True
-            else:
-                open_ += step.operands
-                if isinstance(step, ir.PhiInstr):
-                    open_ += [value for value, _ in step.incomings]
+                continue
+            open_ += step.operands
+            if kind is ir.PhiInstr:
+                open_ += [value for value, _ in step.incomings]
     if not structures:
         return
     read = set()
     while open_:
         value = open_.pop()
-        if isinstance(value, ir.InsertValue) and id(value) not in read:
+        if type(value) is ir.InsertValue and id(value) not in read:
             read.add(id(value))
             open_ += value.operands
     for block in function.blocks:
         block.instructions[:] = [
-            step for step in block.instructions if not isinstance(step, ir.InsertValue) or id(step) in read
+            step for step in block.instructions if type(step) is not ir.InsertValue or id(step) in read
         ]
 
 

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -35,8 +36,18 @@ _EXACT = {
 }  # Numba's operator is Python's; its `np.floor_divide` says 1.0 // 0.1 is 10
 
 
+_loops: WeakKeyDictionary[Instr, bool] = WeakKeyDictionary()
+
+
 def has_loop(instr: Instr) -> bool:
-    """Whether the native text computes this step element by element."""
+    """Whether the native text computes this step element by element; asked many times of each."""
+    found = _loops.get(instr)
+    if found is None:
+        found = _loops[instr] = _has_loop(instr)
+    return found
+
+
+def _has_loop(instr: Instr) -> bool:
     if scalar_step(instr) is not None or reduction_of(instr) is not None:
         return True
     if is_gather(instr) or instr.op.name == "numbered":

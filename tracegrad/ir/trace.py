@@ -78,7 +78,7 @@ def dtype_token(atom: Atom) -> Any:
     return atom.type.dtype
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Instr:
     """One executed operation: `outputs = op(*inputs, **params)`."""
 
