@@ -146,6 +146,14 @@ def f(x, y):
 """,
         (1.5,),
     ),
+    "arrays behind one another": (
+        """def f(x, n):
+    turned = np.concatenate((x[0, ::-1], x[1], x[:, n]))
+    rows = np.concatenate((x.T, x.T[::2], np.zeros((1, 2))))
+    return -1, turned, rows, np.concatenate((turned[::2], turned[n:n]))
+""",
+        (np.arange(6.0).reshape(2, 3), 1),
+    ),
     "small arrays that stay": (
         """def f(x):
     total = 0.0

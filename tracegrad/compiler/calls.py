@@ -312,11 +312,12 @@ class Calls(Numbers):
         return False
 
     def _joined(self, items: Sequence[Value]) -> Value | None:
-        """Contiguous arrays of one type, one behind the other."""
-        kind = items[0].type
-        if any(v.type != kind or not is_contiguous([v]) for v in items):
+        """Arrays of one dtype and as many axes, one behind the other."""
+        kinds = {(v.type.dtype, v.type.ndim) if isinstance(v.type, types.Array) else None for v in items}
+        if len(kinds) != 1 or None in kinds:
             return None
-        parts = [self._array(v) for v in items]
+        kind = types.Array(items[0].type.dtype, items[0].type.ndim, "C")
+        parts = [self._array(v if is_contiguous([v]) else self._copied(v)) for v in items]
         sizes = parts[0].sizes()
         for part in parts[1:]:
             sizes[0] = self.builder.add(sizes[0], part.sizes()[0])
