@@ -363,5 +363,32 @@ CALLS.update(
             P,
         ),
         "spatial.transform.Rotation.apply": (lambda x: _TURN.apply(x), T),
+        "spatial.transform.Rotation.from_matrix": (
+            lambda a: Rotation.from_matrix(a + 3 * _TURN.as_matrix()).as_quat(),
+            A / 4,
+        ),
+        "spatial.transform.Rotation.from_matrix-rotations": (
+            lambda v: Rotation.from_matrix(Rotation.from_rotvec(3 * v).as_matrix()).as_quat(),
+            T,
+        ),
+        "spatial.transform.Rotation.from_matrix-valid": (
+            lambda v: Rotation.from_matrix(Rotation.from_rotvec(v).as_matrix(), assume_valid=True).as_mrp(),
+            V,
+        ),
+        "spatial.transform.Rotation.from_mrp": (
+            lambda v: (Rotation.from_mrp(v) ** v[0, 0]).as_rotvec(),
+            T / 2,
+        ),
+        "spatial.transform.Rotation.from_mrp-power": (
+            lambda v: np.stack([(Rotation.from_mrp(v) ** k).as_quat() for k in (-1, 0, 1, 2)]),
+            V,
+        ),
+        **{
+            f"spatial.transform.Rotation.from_quat-{_seq}": (
+                lambda q, seq=_seq: Rotation.from_quat(q).as_euler(seq, degrees=seq == "zyx"),
+                X[:4],
+            )
+            for _seq in ("xyz", "XYZ", "zyx", "ZXY", "zxz", "YXY")
+        },
     }
 )

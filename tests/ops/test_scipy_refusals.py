@@ -25,9 +25,9 @@ REFUSED = {
     "scipy.interpolate.splrep": lambda x: scipy.interpolate.splrep(T, x)[1][0],
     "scipy.signal.find_peaks": lambda x: x[scipy.signal.find_peaks(x)[0]].sum(),
     "scipy.ndimage.median_filter": lambda x: scipy.ndimage.median_filter(x, 3).sum(),
-    "scipy.spatial.transform.Rotation.from_matrix": lambda x: scipy.spatial.transform.Rotation.from_matrix(
-        np.eye(3) * np.exp(x[0])
-    ).as_quat()[0],
+    "scipy.spatial.transform.Rotation.align_vectors": lambda x: (
+        scipy.spatial.transform.Rotation.align_vectors(np.eye(3) * np.exp(x[0]), np.eye(3))[1]
+    ),
     "scipy.spatial.distance.pdist": lambda x: scipy.spatial.distance.pdist(x.reshape(3, 2), "cosine").sum(),
     "scipy.signal.resample_poly": lambda x: scipy.signal.resample_poly(x, 2, 1, padtype="edge").sum(),
     "scipy.interpolate.griddata": lambda x: scipy.interpolate.griddata(
