@@ -67,6 +67,36 @@ def hessian(x: Any) -> Any:
     )
 
 
+def squares_of_a_list(x: Any) -> Any:
+    found = [np.exp(e) * x[0] for e in x]
+    return np.sum(np.array(found) ** 2) + max(found)
+
+
+def sum_of_what_was_appended(x: Any) -> Any:
+    found = []
+    for j in range(5):
+        if np.sum(x) * j > 2.5:
+            break
+        found.append(np.cosh(x) * (j + 1))
+    return np.sum(sum(found) ** 2) + np.sum(np.stack(found)[-1] ** 3)
+
+
+@pytest.mark.parametrize("function", [squares_of_a_list, sum_of_what_was_appended])
+def test_second_derivatives_of_lists_that_grow(function: Any) -> None:
+    """Their stacks have a length that is known in one place and not in another."""
+    first = tg.grad(function, jit="python")
+    along = np.array([1.0, -0.5, 2.0])
+    hessian = tg.hessian(function)
+    native = tg.grad(lambda x: np.dot(tg.grad(function)(x), along), jit="native")
+    points = [np.array(p) for p in ([0.1, 0.4, 0.7], [0.5, 0.6, 0.8], [0.5, 0.6, 0.9], [0.9, 0.3, 0.7])]
+    for x in points:
+        columns = [(first(x + 1e-5 * e) - first(x - 1e-5 * e)) / 2e-5 for e in np.eye(3)]
+        with tg.config.using(jit="auto"):  # compiled at a call that began in the readable text
+            found = hessian(x)
+        np.testing.assert_allclose(found, np.stack(columns, -1), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(native(x), along @ np.stack(columns, -1), rtol=1e-6, atol=1e-6)
+
+
 def test_second_derivatives_in_every_mixture() -> None:
     x, v = np.array([0.3, -1.2, 2.0]), np.array([1.0, 2.0, -0.5])
     expected = hessian(x) @ v

@@ -23,6 +23,7 @@ import numpy as np
 
 from tracegrad.ad.activity import active_variables
 from tracegrad.ad.blocks import (
+    UNKNOWN,
     Loop,
     inline,
     name_of,
@@ -40,6 +41,7 @@ from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Trace, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import Op
+from tracegrad.ops.shape import reshape
 from tracegrad.ops.symbol import Builder
 
 
@@ -200,8 +202,14 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     out: list[Any] = [None] * len(inputs)
     places = [*(1 + i for i in moving), *(1 + n + j for j in summed), *(1 + n + m + k for k in sliced_out)]
     for place, result in zip(places, results[1:], strict=True):
-        out[place] = result
+        out[place] = _as_long_as(inputs[place], result)
     return tuple(out)
+
+
+def _as_long_as(x: Any, x_bar: Any) -> Any:
+    """A stack of cotangents with the length of what was sliced, where that is known: rules ask for shapes."""
+    known = UNKNOWN in x_bar.shape and UNKNOWN not in x.shape
+    return reshape(x_bar, shape=x.shape) if known else x_bar
 
 
 def _loop_jvp(tangents: Any, z: Any, *inputs: Any, **params: Any) -> Any:

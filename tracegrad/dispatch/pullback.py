@@ -42,13 +42,13 @@ class Template:
         self.dtypes = [bar.dtype for bar in self.built.outline.bars]
 
     def pull(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
-        """Flat gradients, in the tier that left the residuals."""
+        """Flat gradients; the program may have been compiled since the readable text left the residuals."""
         if any(getattr(bar, "recorder", None) is not None for bar in cotangents):
             assert self.built.plan.backward is not None
             return interpret(self.built.plan.backward, [*self._stacked(residuals), *cotangents])
         if self.native is None:
             return self.built.pull_python(residuals, cotangents)
-        given = (*residuals, *cotangents)
+        given = (*self._stacked(residuals), *cotangents)
         found: Sequence[Any] = self.native(*map(as_native, given, self.dtypes))
         return found
 
