@@ -308,6 +308,19 @@ CALLS.update(
         },
         "spatial.distance.pdist-minkowski": (lambda x: scipy.spatial.distance.pdist(x, "minkowski", p=3), T),
         "spatial.distance.squareform": (scipy.spatial.distance.squareform, X[:6]),
+        **{
+            f"stats.binned_statistic-{statistic}": (
+                lambda y, statistic=statistic: scipy.stats.binned_statistic(
+                    np.array([0.1, 0.9, 0.2, 0.7, 0.95, 0.05, 0.15, 1.3]), y, statistic, 4, (0.0, 1.0)
+                ).statistic[[0, 2, 3]],
+                X,
+            )
+            for statistic in ("mean", "sum", "median", "min", "max")
+        },
+        "stats.binned_statistic-std": (
+            lambda y: scipy.stats.binned_statistic(np.arange(8.0), y, "std", [0.0, 3.5, 7.0]).statistic,
+            X,
+        ),
         "stats.ttest_1samp": (lambda x, m: tuple(scipy.stats.ttest_1samp(x, m)), X, np.float64(0.1)),
         "stats.ttest_rel": (lambda x, y: tuple(scipy.stats.ttest_rel(x, y, alternative="less")), V, K),
         "stats.ttest_ind": (lambda x, y: tuple(scipy.stats.ttest_ind(x, y)), X, V),

@@ -19,6 +19,7 @@ from tracegrad.ops import (  # noqa: F401 (they answer)
     numpy_making,
     numpy_nan,
     numpy_sets,
+    scipy_bins,
     scipy_images,
     scipy_integrals,
     scipy_interpolate,
