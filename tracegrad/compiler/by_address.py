@@ -91,6 +91,8 @@ class Program:
         except SystemError as unexpected:  # ctypes does not look whether an error is set, but CPython does
             if unexpected.__cause__ is None:
                 raise
+            if error.value:  # the program's own, which says what LAPACK's message meant
+                _raise(error.value)
             raise unexpected.__cause__ from None
         self.seconds = time.perf_counter() - start
         if said > 0:
