@@ -124,6 +124,30 @@ def test_forward_mode_and_forward_over_reverse(seed):
         np.testing.assert_allclose(vector(second), slope, rtol=1e-5, atol=bound, err_msg=where)
 
 
+@pytest.mark.parametrize("seed", [*range(1, 30, 2), 2039, 2076, 2177, 2192])
+def test_reverse_over_reverse(seed):
+    function, text, points = drawn(seed)
+    point, where = points[0], f"seed {seed} at {points[0]}\n{text[text.index('def f(') :]}"
+    if isinstance(plainly(function, point), type):
+        return
+    first = tg.grad(function, argnums=(0, 1, 2), jit="python")
+    along = np.cos(np.arange(len(vector(point))) * 1.7)
+    weights = apart(along, point)
+
+    def weighted(x, y, t):
+        a, b, c = first(x, y, t)
+        return np.sum(a * weights[0]) + np.sum(b * weights[1]) + c * weights[2]
+
+    try:
+        slope = slopes(lambda v: vector(first(*apart(v, point))) @ along, vector(point))
+        second = vector(tg.grad(weighted, argnums=(0, 1, 2), jit="python")(*point))
+    except InPlaceError:
+        return
+    known = np.isfinite(slope)
+    bound = 1e-5 * (1 + np.max(np.abs(slope[known]), initial=0))
+    np.testing.assert_allclose(second[known], slope[known], rtol=1e-5, atol=bound, err_msg=where)
+
+
 EAGER = [k for k in range(30) if not re.search(UNLIKE, drawn(k)[1].partition("def f(")[2])]
 
 
