@@ -158,6 +158,9 @@ CALLS = {
         ),
         B,
     ),
+    "golden": (lambda k: so.golden(lambda x, c: (x - c) ** 4 + (x - 1) ** 2, (k,), tol=1e-12), 1.7),
+    "brent": (lambda k: so.brent(lambda x: (x - k) ** 4 + (x - 1) ** 2, brack=(0.0, 2.0), tol=1e-12), 1.7),
+    "golden in full": (lambda k: so.golden(lambda x: (x - k) ** 4 + (x - 1) ** 2, full_output=True)[1], 1.7),
     "minimize_scalar": (
         lambda k: so.minimize_scalar(lambda x: (x - k) ** 4 + (x - 1) ** 2, tol=1e-12).x,
         2.0,
@@ -201,7 +204,7 @@ CALLS = {
     ),
 }
 STEPS = {
-    **dict.fromkeys(("minimize_scalar", "root krylov"), 1e-2),
+    **dict.fromkeys(("minimize_scalar", "golden", "golden in full", "brent", "root krylov"), 1e-2),
     **dict.fromkeys((name for name in CALLS if name.startswith(("least_squares", "curve_fit"))), 1e-3),
 }
 """Of differences, for solvers that stop further away from the solution."""

@@ -200,6 +200,16 @@ def _run_along(theirs: Callable[..., Any], call: Call) -> Solution:
     return Solution(found.x, _about(found, "success", "nfev", "nit"), str(found.get("message", "")), free)
 
 
+def _run_section(theirs: Callable[..., Any], call: Call) -> Solution:
+    x, _, *counts = theirs(**{**call, "full_output": True})
+    return Solution(x, {f"count {k}": number for k, number in enumerate(counts)})
+
+
+def _section_result(solution: Solution, call: Call) -> Any:
+    x = _number(solution.x)
+    return (x, _of(call["func"], x, call), *solution.told().values()) if call["full_output"] else x
+
+
 def _along_result(solution: Solution, call: Call) -> Any:
     x = _number(solution.x)
     return _outcome(solution, x, _of(call["fun"], x, call))
@@ -317,6 +327,15 @@ _ALL = [
         lambda x, call: _slope(lambda x: _of(call["fun"], x[0], call), x),
         _along_result,
         ("bounds",),
+    ),
+    *(
+        Solver(
+            f"scipy.optimize.{name}",
+            _run_section,
+            lambda x, call: _slope(lambda x: _of(call["func"], x[0], call), x),
+            _section_result,
+        )
+        for name in ("golden", "brent")
     ),
     Solver(
         "scipy.optimize.least_squares",

@@ -74,7 +74,7 @@ _IMPURE = {
     np.savetxt, np.get_printoptions, np.set_printoptions, np.printoptions, np.array2string, np.array_str,
     np.array_repr, np.nditer,
 }  # fmt: skip
-_OPAQUE = ("pandas", "polars", "xarray", "sklearn", "torch", "jax", "tensorflow")
+_OPAQUE = ("pandas", "polars", "xarray", "torch", "jax", "tensorflow")
 MUTATORS = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
     "discard", "appendleft", "popleft", "fill", "put", "itemset", "resize", "__setitem__", "__delitem__", "__iadd__",

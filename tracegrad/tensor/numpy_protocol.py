@@ -356,6 +356,10 @@ def _shape(x: Any) -> tuple[int, ...]:
     return x.shape if isinstance(x, ArrayProtocol) else np.shape(np.asarray(x, dtype=object))
 
 
+def _value_of(x: Any) -> Any:
+    return x.value if isinstance(x, ArrayProtocol) else x
+
+
 _ABOUT: dict[Any, Callable[..., Any]] = {
     np.shape: _shape,
     np.ndim: lambda x: len(_shape(x)),
@@ -363,6 +367,7 @@ _ABOUT: dict[Any, Callable[..., Any]] = {
     np.result_type: _result_type,
     np.iscomplexobj: lambda x: x.dtype.kind == "c",
     np.isrealobj: lambda x: x.dtype.kind != "c",
+    np.may_share_memory: lambda a, b, max_work=None: np.may_share_memory(_value_of(a), _value_of(b)),
     np.copyto: _copyto,
     np.array_repr: lambda x, *_, **__: repr(x),
     np.array_str: lambda x, *_, **__: str(x),
