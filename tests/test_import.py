@@ -91,8 +91,8 @@ NEEDED = {
     "tracegrad": {"config", "errors", "later", "tree"},
     "tracegrad.api": {"derivatives", "solving"},
     "tracegrad.compiler": {
-        "blas_names", "blas_threads", "disk_cache", "door", "instructions", "machine_code", "numba_backend", "passage",
-        "pool", "python_backend", "source_file", "threads",
+        "blas_names", "blas_threads", "by_address", "disk_cache", "door", "instructions", "machine_code",
+        "numba_backend", "passage", "pool", "python_backend", "source_file", "threads",
     },
     "tracegrad.ir": {"arms", "close", "interpret", "location", "source", "trace", "types", "unify", "walk"},
     "tracegrad.kernels": {"arithmetic", "capsules", "instructions"},

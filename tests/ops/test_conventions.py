@@ -168,3 +168,33 @@ def test_the_third_derivative_of_a_small_determinant_exists_at_singular_matrices
                 return tg.jvp(lambda s: tg.jvp(along, (s,), (1.0,))[1], (s,), (1.0,))[1]
 
             assert tg.jvp(pushed, (0.0,), (1.0,))[1] == pytest.approx(wanted, abs=1e-12)
+
+
+WEIGHTS = np.array([[0.3, -0.4, 0.7], [-0.4, 0.9, 0.2], [0.7, 0.2, -0.6]])
+
+
+def by_eigh(a):
+    w, v = np.linalg.eigh(a)
+    return np.sum(WEIGHTS * ((v * np.sqrt(w)) @ v.T))
+
+
+def by_svd(a):
+    u, _, vh = np.linalg.svd(a)
+    return np.sum(WEIGHTS[0][:, None] * (u @ vh))
+
+
+def by_eig(a):
+    w, v = np.linalg.eig(a)
+    return np.sum(WEIGHTS * ((v * np.sqrt(w)) @ np.linalg.inv(v)).real)
+
+
+@pytest.mark.parametrize("function", [by_eigh, by_svd, by_eig])
+def test_vectors_of_equal_values_have_no_derivative_and_give_no_number(function):
+    """The functions have one at the unit matrix, which those of vectors do not add up to: 0 for them was wrong."""
+    lower = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    with tg.config.using(jit="python"):
+        assert np.isnan(tg.grad(function)(np.eye(3))).any()
+        assert np.isnan(tg.jvp(function, (np.eye(3),), (lower,))[1])
+        apart = np.diag([1.0, 1.5, 2.0])
+        slope = (function(apart + 1e-6 * lower) - function(apart - 1e-6 * lower)) / 2e-6
+        assert np.sum(tg.grad(function)(apart) * lower) == pytest.approx(slope, abs=1e-8)

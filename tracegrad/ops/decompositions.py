@@ -1,7 +1,7 @@
 """Decompositions and functions of matrices: eigh, svd, qr, the pseudoinverse, expm and its kind, Sylvester's equation.
 
 A rule works on stacks of matrices where the function does. Where eigenvalues or singular values coincide, their
-vectors have no derivative; what depends on the values alone has the right one. Begin with `eigh`.
+vectors have no derivative, NaN; sums over the values have the right one. Begin with `eigh`.
 """
 
 from __future__ import annotations
@@ -63,10 +63,17 @@ def _rows(w: Any) -> Any:
 
 
 def gaps_of(w: Any) -> Any:
-    """1 / (w_j - w_i), and 0 where the two are equal."""
+    """1 / (w_j - w_i), 0 on the diagonal, and NaN where two are equal.
+
+    What is multiplied with it there may be 0 though the limit of the product is not, so 0 could be a wrong number.
+    """
     apart = columns(w) - _rows(w)
     same = equal(apart, 0)
-    return where(same, 0.0, 1 / where(same, 1.0, apart))
+    n = w.shape[-1]
+    return where(same, np.where(np.eye(n) == 1, 0.0, np.nan), 1 / where(same, 1.0, apart))
+
+
+COINCIDE = "of vectors, NaN where two values are equal"
 
 
 def plus(total: Any, term: Any) -> Any:
@@ -115,6 +122,7 @@ eigh: Op = Op(
     result_type=_eigh_type,
     vjp=_eigh_vjp,
     jvp=_eigh_jvp,
+    edge=COINCIDE,
     emit=lambda inputs, instr: call("np.linalg.eigh", inputs[0], **_triangle(instr.params["lower"])),
     n_outputs=2,
     native=lambda instr: _native(
@@ -210,6 +218,7 @@ svd: Op = Op(
     jvp=_svd_jvp,
     emit=lambda inputs, instr: call("np.linalg.svd", inputs[0], full_matrices=False),
     n_outputs=3,
+    edge=COINCIDE,
     native=_native(lapack.singular_vectors),
     sample=(case((3, 3)), case((4, 2)), case((2, 4)), case((2, 3, 2))),
 )

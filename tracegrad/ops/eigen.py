@@ -15,7 +15,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.ops.compare import equal, where
-from tracegrad.ops.decompositions import columns, gaps_of, on_diagonal
+from tracegrad.ops.decompositions import COINCIDE, columns, gaps_of, on_diagonal
 from tracegrad.ops.families import case, cast, conj, imag, real
 from tracegrad.ops.linalg import check_square, float_dtype, regular, solve, transposed
 from tracegrad.ops.op import Op, call
@@ -100,6 +100,7 @@ eig: Op = Op(
     result_type=_eig_type,
     vjp=_eig_vjp,
     jvp=_eig_jvp,
+    edge=COINCIDE,
     emit=_emit,
     callee="np.linalg.eig",
     n_outputs=2,
