@@ -200,6 +200,43 @@ def test_programs_on_rows_need_the_gradients_alone(function: Any, argnums: tuple
     assert planned <= (len(given) + len(argnums)) * 1.1 * large - len(given) * large
 
 
+def five_points(x: Any) -> Any:
+    y = x[2:, 1:-1] + x[:-2, 1:-1] + x[1:-1, 2:] + x[1:-1, :-2] - 4.0 * x[1:-1, 1:-1]
+    return np.sum(y * y)
+
+
+def total_variation(x: Any) -> Any:
+    across, down = x[:-1, 1:] - x[:-1, :-1], x[1:, :-1] - x[:-1, :-1]
+    return np.sum(np.sqrt(across * across + down * down + 1e-6))
+
+
+def written_where_it_is_read(x: Any) -> Any:
+    y = np.tanh(x)
+    z = 2.0 * y[1:, 1:] - y[:-1, 1:]
+    y[1:, 1:] += z
+    y[1:, :-1] -= z
+    return np.sum(y * x) + np.sum(z[0])
+
+
+@pytest.mark.parametrize(
+    "function, arrays", [(five_points, 1.0), (total_variation, 2.0), (written_where_it_is_read, 5.0)]
+)
+def test_what_is_added_at_several_places_is_made_again_there(function: Any, arrays: float) -> None:
+    """One array is the gradient; total variation keeps a root for each element beside it, not two ratios."""
+    x = numbers(300, 500)
+    native = tg.value_and_grad(function, jit="native")
+    value, bar = native(x)
+    wanted, wanted_bar = tg.value_and_grad(function, jit="python")(x)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    np.testing.assert_allclose(bar, wanted_bar, rtol=1e-11, atol=1e-12)
+    step = 1e-6 * numbers(300, 500, seed=9)
+    slope = (function(x + step) - function(x - step)) / 2
+    np.testing.assert_allclose(np.sum(bar * step), slope, rtol=1e-5)
+    planned = sum(_bytes(*m[:2]) for m in native.last.built.memory)
+    planned += sum(_made_inside(native.native_source))
+    assert planned <= 1.1 * arrays * x.nbytes
+
+
 def test_a_product_in_a_sum_is_not_made_again_where_it_is_compared() -> None:
     """A machine may round the two at once in one loop and not in the next: no element would be the largest."""
 

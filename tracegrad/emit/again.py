@@ -2,8 +2,9 @@
 
 Blocks with fused and nested loops go in. Where a few quick operations make an array of what is there anyway (inputs of
 the function, what lives as long, rows and numbers), each later loop that reads it makes its elements for itself; so the
-array needs no memory, and its elements stay in registers. Results keep their digits: a product is not made again inside
-of a sum where something is compared, as a machine may round both at once. Begin with `make_again`.
+array needs no memory, and its elements stay in registers. Several arrays that one more array would do for are made of
+that one. Results keep their digits: a product is not made again inside of a sum where something is compared, as a
+machine may round both at once. Begin with `make_again`.
 
 Briggs, Cooper and Torczon, "Rematerialization", PLDI 1992, with loops over elements for instructions.
 """
@@ -13,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tracegrad.emit.blocks import Block, Compute, Fused, Nest, Node, Operand, Value, steps_of
+from tracegrad.emit.blocks import Block, Compute, Fused, Nest, Node, Operand, Value, Write, steps_of
 from tracegrad.emit.elements import is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.ir.trace import Const
+from tracegrad.ops.index import item_shape
 
 LARGE = 1 << 16  # bytes of an array whose memory is worth a thought
 MOST = 4  # quick operations, or one division: about what it takes to keep an element and to read it
@@ -41,9 +43,8 @@ _FAR = MOST + 1
 def make_again(inputs: Sequence[Value], block: Block, expressions: Expressions) -> None:
     """Decide for the large arrays of a function's outermost block, the last one first."""
     again = _Again(inputs, block, expressions)
-    for step in reversed(list(again.places)):
-        if isinstance(step, Compute) and again.may_be_made_again(step):
-            again.take(step)
+    again.keep_one_for_several()
+    again.take_all()
     block.nodes = [n for k, node in enumerate(again.nodes) for n in (*again.nested.get(k, ()), node) if n]
 
 
@@ -65,37 +66,93 @@ class _Again:
         large = value.type.shape and value.type.size * value.type.dtype.itemsize >= LARGE
         return bool(large) and node.loop and value.expression is None and scalar_step(node.instr) is not None
 
-    def take(self, node: Compute) -> None:
-        """Make an array again in all loops that read it but its own, if it needs no memory then."""
-        value, own = node.outputs[0], self.places[node]
-        loops: dict[int, list[Compute]] = {}
-        readers = dict.fromkeys(reading_statements(value))
-        for reader in readers:
-            if self.places.get(reader) == own:
-                continue
-            if not isinstance(reader, Compute) or not self._reads_each(reader, node):
-                return
-            loops.setdefault(self.places[reader], []).append(reader)
-        if any(self._work(node, at) > MOST for at in loops):
+    def take_all(self) -> None:
+        """Make again what needs no memory then, the last array first."""
+        for step in reversed(list(self.places)):
+            if step in self.places and isinstance(step, Compute) and self.may_be_made_again(step):
+                self.take(step)
+
+    def take(self, node: Compute, kept: Value | None = None) -> None:
+        """Make an array again in all loops that read it but its own, if it needs no memory but that of one to keep."""
+        loops = self._loops_for(node, kept)
+        if loops is None:
             return
+        own = self.places[node]
+        readers = len(dict.fromkeys(reading_statements(node.outputs[0])))
         for at, inside in loops.items():
             for same in _by_loops(self.nodes[at], inside):
                 self._copy(node, same)
-        if len(readers) == sum(map(len, loops.values())):  # nobody else, or nobody any more
+        if readers == sum(map(len, loops.values())):  # nobody else, or nobody any more
             self.nodes[own] = _without(self.nodes[own], node)
+            del self.places[node]
             _forget_inputs(node)
 
-    def _reads_each(self, reader: Compute, node: Compute) -> bool:
+    def keep_one_for_several(self) -> None:
+        """Keep an array where more arrays need no memory then than it needs itself."""
+        groups: dict[Value, list[Compute]] = {}
+        for step, own in self.places.items():
+            if not isinstance(step, Compute) or not self.may_be_made_again(step):
+                continue
+            if all(self.places.get(reader) == own for reader in reading_statements(step.outputs[0])):
+                continue
+            for kept in self._made_of(step):
+                groups.setdefault(kept, []).append(step)
+        for kept, steps in groups.items():
+            group = [step for step in steps if step in self.places and self._loops_for(step, kept)]
+            own = self.places.get(kept.maker, -1) if kept.maker is not None else -1
+            is_kept = any(self.places.get(reader, own) != own for reader in reading_statements(kept))
+            if len(group) > (not is_kept):
+                for step in group:
+                    self.take(step, kept)
+
+    def _made_of(self, node: Compute) -> Iterable[Value]:
+        """The arrays as large as its result that a step, and the few quick ones before it, read."""
+        waiting: list[Operand] = [*node.inputs]
+        seen: set[Operand] = set()
+        while waiting and len(seen) < 4 * MOST:
+            operand = waiting.pop(0)
+            if isinstance(operand, Const) or operand in seen or not isinstance(operand.maker, Compute):
+                continue
+            seen.add(operand)
+            is_written = any(isinstance(r, Write) and r.source is operand for r in operand.readers)
+            if operand.expression is None and operand.type == node.outputs[0].type and not is_written:
+                yield operand
+            if self._work_of(operand.maker) <= MOST:
+                waiting.extend(operand.maker.inputs)
+
+    def _loops_for(self, node: Compute, kept: Value | None) -> dict[int, list[Compute | Write]] | None:
+        """Where an array would be made again, and for what; None where that would take memory or time."""
+        own = self.places[node]
+        loops: dict[int, list[Compute | Write]] = {}
+        for reader in dict.fromkeys(reading_statements(node.outputs[0])):
+            if self.places.get(reader) == own:
+                continue
+            if not isinstance(reader, (Compute, Write)) or not self._reads_each(reader, node):
+                return None
+            loops.setdefault(self.places[reader], []).append(reader)
+        for at, inside in loops.items():
+            written = [step.source for step in inside if isinstance(step, Write)]
+            if self._work(node, at, kept, written) > MOST:
+                return None
+        return loops
+
+    def _reads_each(self, reader: Compute | Write, node: Compute) -> bool:
         """Whether a loop of the same shape, in this block, reads each element of an array where it runs over it."""
-        if reader not in self.places or not reader.loop or loop_shape(reader) != loop_shape(node):
+        if reader not in self.places or not reader.loop:
             return False
         value, place = node.outputs[0], place_made(node)
-        return all(read == place for found, read in places_read(reader) if found is value) and _is_plain(
-            reader.inputs, value
-        )
+        shape = item_shape(reader.instr) if isinstance(reader, Write) else loop_shape(reader)
+        if shape != loop_shape(node) or not all(
+            read == place for found, read in places_read(reader) if found is value
+        ):
+            return False
+        return _is_plain(reader.rest[-1:] if isinstance(reader, Write) else reader.inputs, value)
 
-    def _work(self, node: Compute, at: int) -> int:
-        """How many operations make an element of an array again at a place of the block; many where that cannot be."""
+    def _work(self, node: Compute, at: int, kept: Value | None, written: Sequence[Operand]) -> int:
+        """How many operations make an element of an array again at a place of the block; many where that cannot be.
+
+        What is written in at that place would have to be copied before it is read there.
+        """
         found = 0
         waiting: list[Operand] = [node.outputs[0]]
         while waiting and found <= MOST:
@@ -104,7 +161,9 @@ class _Again:
                 continue
             maker = operand.maker
             if operand is not node.outputs[0] and operand.expression is None:
-                if self._is_there(operand, node, at):
+                if any(operand is array for array in written):
+                    return _FAR
+                if operand is kept or self._is_there(operand, node, at):
                     continue
                 if not isinstance(maker, Compute) or not self.may_be_made_again(maker):
                     return _FAR
@@ -133,16 +192,22 @@ class _Again:
 
     # --- the change ---------------------------------------------------------------------------------------------------
 
-    def _copy(self, node: Compute, readers: Sequence[Compute]) -> None:
-        """Make an array again in a loop, before the first of its steps that read it."""
+    def _copy(self, node: Compute, readers: Sequence[Compute | Write]) -> None:
+        """Make an array again in a loop, before the first of its steps that read it; in a write, as what is written."""
         at = self.places[readers[0]]
         value = node.outputs[0]
         made, copied = self._twin(node, node.inputs)
+        is_written = isinstance(readers[0], Write)
+        if is_written:
+            copied.expression = self.expressions.of(made)
+            self.nested.setdefault(at, []).append(made)
         for reader in readers:
-            _read_by(reader, [self._instead(x, value, copied, at) for x in reader.inputs])
-        first = next(step for step in _steps(self.nodes[at]) if step in readers)
-        self.nodes[at] = _with(self.nodes[at], made, first)
-        self.places[made] = at
+            old = reader.rest[-1:] if isinstance(reader, Write) else reader.inputs
+            _read_by(reader, [self._instead(x, value, copied, at) for x in old])
+        if not is_written:
+            first = next(step for step in _steps(self.nodes[at]) if step in readers)
+            self.nodes[at] = _with(self.nodes[at], made, first)
+            self.places[made] = at
 
     def _twin(self, node: Compute, inputs: Sequence[Operand]) -> tuple[Compute, Value]:
         """The same step once more, of other inputs."""
@@ -175,7 +240,7 @@ def _steps(node: Node | None) -> Sequence[Node]:
     return () if node is None else steps_of(node)
 
 
-def _by_loops(node: Node | None, steps: Sequence[Compute]) -> Iterable[Sequence[Compute]]:
+def _by_loops(node: Node | None, steps: Sequence[Compute | Write]) -> Iterable[Sequence[Compute | Write]]:
     """Steps by the innermost loops that they stand in."""
     if isinstance(node, Nest):
         for part in node.parts:
@@ -210,16 +275,20 @@ def _without(node: Node | None, step: Node) -> Node | None:
 # --- who reads what ---------------------------------------------------------------------------------------------------
 
 
-def _read_by(reader: Compute, inputs: Sequence[Operand]) -> None:
-    """Let a step read other operands."""
-    for old, new in zip(reader.inputs, inputs, strict=True):
+def _read_by(reader: Compute | Write, inputs: Sequence[Operand]) -> None:
+    """Let a step read other operands, or a write be given another value."""
+    before = reader.rest[-1:] if isinstance(reader, Write) else reader.inputs
+    for old, new in zip(before, inputs, strict=True):
         if old is not new and isinstance(old, Value) and isinstance(new, Value):
             new.readers.append(reader)
             _leave(old, reader)
-    reader.inputs = tuple(inputs)
+    if isinstance(reader, Write):
+        reader.rest = (*reader.rest[:-1], *inputs)
+    else:
+        reader.inputs = tuple(inputs)
 
 
-def _leave(value: Value, reader: Compute) -> None:
+def _leave(value: Value, reader: Compute | Write) -> None:
     """A step does not read a value any more; a nested one that nobody reads reads nothing."""
     value.readers = [r for r in value.readers if r is not reader]
     if not value.readers and value.expression is not None and isinstance(value.maker, Compute):

@@ -34,6 +34,7 @@ from tracegrad.emit.elements import is_gather, is_view, source_index, split_inde
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.reductions import Reduction, reduction_of
 from tracegrad.ir.trace import Const
+from tracegrad.ops.index import item_shape
 from tracegrad.ops.op import literal
 
 Place = tuple[str, ...] | None  # the index of an element as text; None for the whole
@@ -158,6 +159,10 @@ def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
     """The named values a loop reads in one round, and at which element."""
     if isinstance(node, Push):
         yield from _read_at(node.value, axes_index(node.value.type.shape))
+        return
+    if isinstance(node, Write):
+        yield from ((v, None) for operand in (node.source, *node.rest[:-1]) for v in leaves(operand))
+        yield from _read_at(node.rest[-1], axes_index(item_shape(node.instr)))
         return
     assert isinstance(node, Compute)
     if node.fills:
