@@ -87,7 +87,7 @@ class _Search:
         self, function: ast.FunctionDef, outlook: Outlook, any_order: frozenset[str], lying_apart: bool
     ) -> None:
         self.outlook, self.any_order = outlook, any_order
-        self.shared = _sharing(function, lying_apart)
+        self.shared = sharing(function, lying_apart)
         self.found: dict[ast.For, Lanes] = {}
         self.places: dict[str, Counter[int]] = {}
 
@@ -281,7 +281,7 @@ class _Search:
                 self._expression(inner, around, body)
 
 
-def _sharing(function: ast.FunctionDef, lying_apart: bool) -> Mapping[str, str]:
+def sharing(function: ast.FunctionDef, lying_apart: bool) -> Mapping[str, str]:
     """For names of arrays that may share memory a name for all of them; what the text makes anew is alone."""
     shared: dict[str, str] = {}
 

@@ -125,14 +125,16 @@ class Numbers:
             self._drop(variable)
         if variable.is_settled:
             variable.code = code
-            if variable.counted:
+            if variable.shared:
+                self.builder.store(code, variable.place)
+            elif variable.counted:
                 self.builder.store(self.builder.extract_value(code, MEMINFO), variable.place)
         else:
             self.builder.store(code, variable.place)
 
     def _drop(self, variable: Variable) -> None:
         """Give back what a name holds."""
-        kept = MEMORY if variable.is_settled else variable.type
+        kept = MEMORY if variable.is_settled and not variable.shared else variable.type
         count(self.context, self.builder, kept, self.builder.load(variable.place), False)
 
     def _hold(self, value: Value, code: Any) -> None:

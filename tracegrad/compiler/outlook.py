@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,12 +94,13 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
             stays.add(name)
             room += size
     names = given | set(bound)
-    settled = names - _unsettled(function, names, given)
+    settled = names - unsettled(function.body, names, given)
     return Outlook(_natural(bound, given), frozenset(bound), shapes, frozenset(stays), frozenset(settled))
 
 
-def _unsettled(function: ast.FunctionDef, names: set[str], given: set[str]) -> set[str]:
-    """Names with a read that may see several bindings: after a loop or an arm that binds them, or one round later."""
+def unsettled(statements: Sequence[ast.stmt], names: Collection[str], given: Collection[str]) -> set[str]:
+    """Names with a read that may see several bindings: after a loop or an arm that binds them, or one round later;
+    or that sees none of these statements and is not given."""
     found: set[str] = set()
     inside: dict[ast.stmt, set[str]] = {}
 
@@ -151,7 +152,7 @@ def _unsettled(function: ast.FunctionDef, names: set[str], given: set[str]) -> s
                     read(statement, seen)
                     seen |= binds_of(statement)
 
-    block(function.body, set(given))
+    block(statements, set(given))
     return found
 
 

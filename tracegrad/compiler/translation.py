@@ -19,9 +19,9 @@ from numba.core import cgutils, types
 
 from tracegrad.compiler.arrays import copy, count, fill, part_type
 from tracegrad.compiler.builder import WORD, prune, whole
-from tracegrad.compiler.lane_code import LaneCode
-from tracegrad.compiler.lanes import find_lanes
 from tracegrad.compiler.outlook import filled, integer
+from tracegrad.compiler.piece_code import PieceCode
+from tracegrad.compiler.pieces import Piece
 from tracegrad.compiler.values import Module, OnStack, Unknown, Value, done
 
 
@@ -40,13 +40,8 @@ def translate(
     return Translation(module, tree, arguments, symbol, internal).function()
 
 
-class Translation(LaneCode):
+class Translation(PieceCode):
     """One function on its way."""
-
-    def __init__(self, module: Module, tree: ast.FunctionDef, *others: Any) -> None:
-        super().__init__(module, tree, *others)
-        apart = tree.name in module.lying_apart
-        self.side_by_side, self.orders = find_lanes(tree, self.outlook, module.any_order, apart)
 
     def function(self) -> tuple[Any, Any]:
         """Write the function; what it is, and what it returns."""
@@ -57,6 +52,7 @@ class Translation(LaneCode):
         builder.position_at_end(first)
         given = convention.decode_arguments(builder, self.arguments, self.code)
         for name, type, code in zip((a.arg for a in self.tree.args.args), self.arguments, given, strict=True):
+            self.frame.given[name] = code
             variable = self._variable(name, type)
             if variable.is_settled:
                 variable.code = code
@@ -64,7 +60,7 @@ class Translation(LaneCode):
             if variable.counted:
                 count(self.context, builder, variable.type, code, True)
             builder.store(code, variable.place)
-        self.block(self.tree.body)
+        self.block(self.cut.body)
         if not builder.block.is_terminated:
             if self.returns not in (None, types.none):
                 raise Unknown("a function that ends without a result")
@@ -74,9 +70,7 @@ class Translation(LaneCode):
             if end is None:
                 continue
             builder.position_at_end(end)
-            for variable in self.variables.values():
-                if variable.counted:
-                    self._drop(variable)
+            self.drop_all()
             builder.ret(builder.load(self.failed) if status is None else status)
         builder.position_at_end(entry)
         builder.branch(first)
@@ -102,6 +96,9 @@ class Translation(LaneCode):
 
     def _pass(self, node: ast.Pass) -> None:
         pass
+
+    def _piece(self, node: Piece) -> None:
+        self.piece(node)
 
     def _assign(self, node: ast.Assign) -> None:
         if len(node.targets) != 1:

@@ -70,6 +70,7 @@ class Variable:
     shape : its sizes, where the text says them
     order : the axes of an array on the stack, as they lie in memory
     code : the value of a name that is settled
+    shared : whether other pieces of the function see it, where it stands
     """
 
     type: Any
@@ -80,6 +81,7 @@ class Variable:
     shape: tuple[int, ...] | None = None
     order: tuple[int, ...] | None = None
     code: Any = None
+    shared: bool = False
 
 
 class Module:

@@ -1,0 +1,211 @@
+"""Which statements of a long function become functions of their own.
+
+A function of native text goes in (its AST), a `Cut` comes out: the same function with a `Piece` in the place of some
+statements, and the names that more than one of them sees. For each loop that LLVM makes vectors of, it looks at the
+whole function again, so many loops in one function take it more than their share of time; numbers and their statements
+do not, and what they hand on through memory would cost more than it gains. Begin with `cut`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from tracegrad.compiler.outlook import nodes_of, unsettled
+
+LONG = 2500  # nodes in the innermost loops of a function that is cut
+PIECE = 500  # of a piece, at most, unless one statement has more
+SHORT = 50  # of statements that stay where they are
+
+
+class Piece(ast.stmt):
+    """Statements that become a function of their own; the names in them, and which of these they bind."""
+
+    _fields = ("body",)
+    body: list[ast.stmt]
+    names: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A function, and how it is cut.
+
+    Attributes
+    ----------
+    body : its statements, with a `Piece` where some of them have become a function of their own
+    shared : names by which one of these functions, or a call of one, hands something on to another
+    around : names that the statements see that are in no piece
+    """
+
+    body: Sequence[ast.stmt]
+    shared: frozenset[str] = frozenset()
+    around: frozenset[str] = frozenset()
+
+
+class _Cutter:
+    """Cuts the blocks of one function; `whole` are loops that stay as they are."""
+
+    def __init__(self, whole: Mapping[ast.For, Any], given: Sequence[str]) -> None:
+        self.whole = whole
+        self.place = dict.fromkeys(given, 0)  # of each name the piece that sees it, 0 for none
+        self.several: set[str] = set()  # names that several places see, or one in several runs
+        self.around: set[str] = set()
+        self.inherited: set[str] = set()  # names of which a piece reads what it did not bind
+        self.pieces = 0
+
+    def block(self, statements: Sequence[ast.stmt], again: bool) -> list[ast.stmt]:
+        """The statements of a block, which run `again` and again or once."""
+        found: list[ast.stmt] = []
+        open_: list[tuple[ast.stmt, list[ast.AST]]] = []
+        size = 0
+        for statement in statements:
+            nodes, weight = nodes_of(statement), weigh(statement)
+            jumps = _jumps(statement)
+            if jumps or size + weight > PIECE:
+                self.close(open_, size, found, again)
+                open_, size = [], 0
+            if weight > PIECE and self.may_open(statement):
+                found.append(self.opened(statement, again))
+            elif jumps:
+                self.see(_names(nodes), 0, again)
+                found.append(statement)
+            else:
+                open_.append((statement, nodes))
+                size += weight
+        self.close(open_, size, found, again)
+        return found
+
+    def close(
+        self, open_: Sequence[tuple[ast.stmt, list[ast.AST]]], size: int, found: list[ast.stmt], again: bool
+    ) -> None:
+        """Make a piece of statements, unless they are short."""
+        if not open_:
+            return
+        names: dict[str, bool] = {}
+        for _, nodes in open_:
+            for name, binds in _names(nodes).items():
+                names[name] = names.get(name, False) or binds
+        body = [statement for statement, _ in open_]
+        if size > SHORT:
+            self.pieces += 1
+            self.see(names, self.pieces, again)
+            self.inherited |= unsettled(body, names, ())
+            piece = Piece()
+            piece.body, piece.names = body, names
+            found.append(piece)
+        else:
+            self.see(names, 0, again)
+            found += body
+
+    def see(self, names: Iterable[str], place: int, again: bool) -> None:
+        """Note that a place sees names."""
+        for name in names:
+            if place == 0:
+                self.around.add(name)
+            if self.place.setdefault(name, place) != place or (again and place != 0):
+                self.several.add(name)
+
+    def opened(self, statement: Any, again: bool) -> ast.stmt:
+        """A loop or a branch with pieces inside."""
+        again = again or not isinstance(statement, ast.If)
+        opened = copy(statement)
+        for part in ("target", "iter", "test"):
+            if hasattr(statement, part):
+                self.see(_names(nodes_of(getattr(statement, part))), 0, again)
+        for part in ("body", "orelse"):
+            setattr(opened, part, self.block(getattr(statement, part), again))
+        return opened
+
+    def may_open(self, statement: ast.stmt) -> bool:
+        """Whether calls inside of it cost nothing much: not where LLVM would do several rounds at once."""
+        if isinstance(statement, ast.For):
+            return statement not in self.whole and not _rounds_may_be_apart(statement)
+        return isinstance(statement, ast.While | ast.If)
+
+
+def cut(function: ast.FunctionDef, whole: Mapping[ast.For, Any]) -> Cut:
+    """Cut a function, if it is long; `whole` are loops that stay as they are."""
+    if sum(weigh(s) for s in function.body) <= LONG:
+        return Cut(function.body)
+    cutter = _Cutter(whole, [a.arg for a in function.args.args])
+    body = cutter.block(function.body, False)
+    shared = cutter.several & (cutter.inherited | cutter.around)
+    return Cut(body, frozenset(shared), frozenset(cutter.around))
+
+
+def weigh(statement: ast.stmt) -> int:
+    """How much LLVM has to do for a statement beyond what grows with its length: the nodes of its innermost loops."""
+    inside = [s for part in ("body", "orelse") for s in getattr(statement, part, ())]
+    found = sum(map(weigh, inside))
+    return len(nodes_of(statement)) if isinstance(statement, ast.For) and not found else found
+
+
+def _names(nodes: Sequence[ast.AST]) -> dict[str, bool]:
+    """The names among nodes, in their order, and which of them are bound."""
+    found: dict[str, bool] = {}
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            found[node.id] = found.get(node.id, False) or isinstance(node.ctx, ast.Store)
+    return found
+
+
+def _rounds_may_be_apart(loop: ast.For) -> bool:
+    """Whether a loop has no control inside, and no round reads what another wrote, as far as names tell."""
+    counter = loop.target.id if isinstance(loop.target, ast.Name) else ""
+    bound: set[str] = set()
+    written: dict[str, set[str]] = {}
+    read: dict[str, set[str]] = {}
+    for statement in loop.body:
+        if isinstance(statement, ast.For | ast.While | ast.If):
+            return False
+        adds = isinstance(statement, ast.Assign) and _adds(statement)
+        for node in nodes_of(statement):
+            match node:
+                case ast.Subscript(value=ast.Name(id=name), slice=index, ctx=ctx):
+                    uses = read if isinstance(ctx, ast.Load) else written
+                    uses.setdefault(name, set()).add(ast.unparse(index))
+        if isinstance(statement, ast.AugAssign) or adds:
+            continue
+        bound |= {n.id for n in _targets(statement)}
+    first: set[str] = {counter}
+    for statement in loop.body:
+        if isinstance(statement, ast.Assign) and not _adds(statement):
+            seen = {n.id for n in nodes_of(statement.value) if isinstance(n, ast.Name)}
+            if seen & bound - first:
+                return False
+            first |= {n.id for n in _targets(statement)}
+    return all(read.get(name, places) <= places for name, places in written.items())
+
+
+def _targets(statement: ast.stmt) -> list[ast.Name]:
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return [
+        n
+        for target in targets
+        for n in nodes_of(target)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+
+
+def _adds(statement: ast.Assign) -> bool:
+    """`total = added(total, term)`."""
+    match statement:
+        case ast.Assign(
+            targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(), args=[ast.Name(id=before), _])
+        ):
+            return name == before
+    return False
+
+
+def _jumps(statement: ast.stmt) -> bool:
+    """Whether a statement leaves a loop that it stands in."""
+    if isinstance(statement, ast.Break | ast.Continue):
+        return True
+    if isinstance(statement, ast.For | ast.While):
+        return any(map(_jumps, statement.orelse))
+    if isinstance(statement, ast.If):
+        return any(map(_jumps, [*statement.body, *statement.orelse]))
+    return False
