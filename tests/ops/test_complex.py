@@ -16,7 +16,7 @@ from tracegrad.ops.op import REGISTRY
 from tracegrad.testing.samples import Sample, jvp_trace, pushed_forward, samples, value_trace, vjp_trace
 
 STEP = 1e-6
-PHASES = ("eigh", "svd", "generalised_eigh")
+PHASES = ("eigh", "scipy_eigh", "svd", "generalised_eigh")
 """Their vectors are determined but for a phase, which LAPACK chooses: tested below by what does not depend on it."""
 NO_DERIVATIVE = ("digamma", "gamma", "loggamma", "rgamma", "ive")
 """Functions whose first or second derivative is known for real numbers alone, and refused for others."""

@@ -85,18 +85,22 @@ class Program:
                 words += (value.real, value.imag)
             else:
                 words.append(part(value))
+        raised: BaseException | None = None
         start = time.perf_counter()
         try:
-            said = self._function(*words)
+            self._function(*words)
         except SystemError as unexpected:  # ctypes does not look whether an error is set, but CPython does
-            if unexpected.__cause__ is None:
+            raised, unexpected.__cause__ = unexpected.__cause__, None
+            if raised is None:
                 raise
-            if error.value:  # the program's own, which says what LAPACK's message meant
-                _raise(error.value)
-            raise unexpected.__cause__ from None
         self.seconds = time.perf_counter() - start
-        if said > 0:
-            _raise(error.value or 0)
+        if error.value:  # the program's own, which says what LAPACK's message meant
+            _raise(error.value)
+        if raised is not None:
+            try:
+                raise raised
+            finally:
+                del raised  # its traceback holds this frame
         return tuple(self._results(returned))
 
     def _results(self, returned: Any) -> Iterator[Any]:
