@@ -48,6 +48,18 @@ TEXTS: dict[str, tuple[str, tuple[Any, ...]]] = {
 """,
         (np.array([1.0, -2.0, 3.5, 8.0, 0.5]), 5),
     ),
+    "a name that one arm binds anew and the other reads": (
+        """def f(x, c):
+    y = x * 2.0
+    if c > 0.0:
+        y = x * 3.0
+        z = y + 1.0
+    else:
+        z = y + 2.0
+    return -1, z
+""",
+        (1.5, -1.0),
+    ),
     "indices from the end": (
         """def f(x):
     out = np.zeros((2, 3))

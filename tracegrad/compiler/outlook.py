@@ -138,10 +138,8 @@ def unsettled(statements: Sequence[ast.stmt], names: Collection[str], given: Col
                     seen -= binds_of(statement)
                 case ast.If(test=test, body=body, orelse=others):
                     read(test, seen)
-                    before = seen & binds(body)
                     block(body, seen)
-                    seen -= binds(body)
-                    seen |= before
+                    seen -= binds(body)  # the other arm is translated after this one
                     block(others, seen)
                     seen -= binds_of(statement)
                 case ast.AugAssign(target=ast.Name(id=name), value=value):
