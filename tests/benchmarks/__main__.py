@@ -4,7 +4,8 @@ One thread for everybody unless `--threads` says otherwise; then only the large 
 in a process of its own (`worker.py`), asked in turn; gradients are compared before anything is timed. A library that
 takes longer for a first gradient than `--limit`, or than the `--minutes` leave, has none: the table says so.
 `--processes` adds the first gradient of a fresh process, `--capture` what a capture costs. Alone, `--control` prints
-the figures of loops and branches, `--sizes` those of compiled programs beside their array text.
+the figures of loops and branches, `--sizes` those of compiled programs beside their array text, `--memory` what large
+arrays a call holds at most.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import capture, chart, control, floors, fresh, measuring, report, sizes
+from . import capture, chart, control, floors, fresh, measuring, memory, report, sizes
 from .measuring import Measured
 from .peers import ALONE, FLOOR, OURS, PEERS, load
 from .processes import Process
@@ -117,6 +118,9 @@ def arguments() -> argparse.Namespace:
         metavar="PARTS",
         help="compiled programs beside their array text, alone",
     )
+    parser.add_argument(
+        "--memory", nargs="?", const="", metavar="PARTS", help="large arrays at the peak of a call, alone"
+    )
     parser.add_argument("--write", metavar="NAME", help="also write docs/benchmarks/NAME.md and NAME.svg")
     chosen = parser.parse_args()
     if chosen.workloads == "all":
@@ -130,6 +134,18 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
+def parts_of(names: str) -> list[str]:
+    return [part for part in names.split(",") if part]
+
+
+def page(title: str, table: str, name: str | None) -> None:
+    """Print one table, and write it where it has a name."""
+    text = f"# {title}\n\n{report.machine()}\n{table}"
+    if name:
+        (DOCS / f"{name}.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
 def main() -> None:
     chosen = arguments()
     head = f"# Benchmarks\n\n{report.machine()}"
@@ -137,11 +153,11 @@ def main() -> None:
         print(head, control.figures(chosen.rounds, say, chosen.control), sep="\n")
         return
     if chosen.sizes is not None:
-        table = sizes.figures(chosen.rounds, say, [part for part in chosen.sizes.split(",") if part])
-        page = f"# Compiled programs and array text\n\n{report.machine()}\n{table}"
-        if chosen.write:
-            (DOCS / f"{chosen.write}.md").write_text(page, encoding="utf-8")
-        print(page)
+        table = sizes.figures(chosen.rounds, say, parts_of(chosen.sizes))
+        page("Compiled programs and array text", table, chosen.write)
+        return
+    if chosen.memory is not None:
+        page("Memory", memory.figures(say, parts_of(chosen.memory)), chosen.write)
         return
     threads = "one thread" if chosen.threads == 1 else f"{chosen.threads} threads"
     command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from . import capture, chart, floors, measuring, report, sizes
+from . import capture, chart, floors, measuring, memory, report, sizes
 from .measuring import Figures, Measured
 from .peers import FLOOR, PEERS
 from .processes import Failed, Process
@@ -151,3 +151,9 @@ def test_compiled_programs_stand_beside_their_array_text() -> None:
     assert "| x @ v |" in table
     assert "3 programs" in table and "not compiled: 0" in table
     assert len(said) == 1
+
+
+def test_memory_at_the_peak_is_counted_in_arrays_and_compared_with_what_must_live():
+    chain = memory.PROGRAMS["chain of three"]
+    assert 3.0 <= memory.measured(chain) <= memory.ALLOWED * chain.must
+    assert "chain of three | 3 |" in memory.figures(print, ["chain of three"])

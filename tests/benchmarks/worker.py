@@ -7,7 +7,6 @@ what it can be asked.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -18,19 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .peaks import peak
 from .peers import load
 from .peers.way import Way
 from .workloads import WORKLOADS, Arguments
 
 Answer = dict[str, Any]
 LONG = 0.05  # seconds: a call that needs no other before it to be timed
-NO_HUGE_PAGES = 41  # PR_SET_THP_DISABLE of Linux
-
-
-def held(what: str) -> int:
-    """Bytes of this process: "VmRSS" now, "VmHWM" at most since the peak was forgotten."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(what)) * 1024
 
 
 class Worker:
@@ -101,25 +94,9 @@ class Worker:
         return {"seconds": round_through(call, given * cycles) / (cycles * len(given))}
 
     def peak(self) -> Answer:
-        """Bytes that one call holds at most above what the process held; buffers kept between calls are given back.
-
-        Counted in small pages: of a huge one, which NumPy asks for, all 2 MB count as soon as one byte is touched, so
-        that the figure would hang on where in it an array happens to begin.
-        """
+        """Bytes that one call holds at most above what the process held."""
         assert self.way is not None
-        call, given = self.calls["numpy"], self.given["numpy"][0]
-        call(*given)
-        self.way.forget()
-        gc.collect()
-        system = ctypes.CDLL(None)
-        system.malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
-        system.prctl(NO_HUGE_PAGES, 1, 0, 0, 0)
-        before = held("VmRSS")
-        call(*given)
-        found = held("VmHWM") - before
-        system.prctl(NO_HUGE_PAGES, 0, 0, 0, 0)
-        return {"bytes": found}
+        return {"bytes": peak(self.calls["numpy"], self.given["numpy"][0], self.way.forget)}
 
 
 def round_through(call: Callable[..., Any], inputs: list[Arguments]) -> float:
