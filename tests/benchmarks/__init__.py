@@ -4,5 +4,5 @@
 `__main__.py`; `workloads.py` holds what is computed, `peers/` how each library does it, `worker.py` and
 `processes.py` run a library in a process of its own, `measuring.py` compares and times, `floors.py` says what has to
 be reached. `control.py`, `capture.py` and `fresh.py` measure loops, captures and whole processes;
-`sizes.py` and `memory.py` time and memory of many small programs.
+`sizes.py` and `memory.py` time and memory of many small programs, `growth.py` first calls of ever longer ones.
 """

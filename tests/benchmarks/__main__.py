@@ -5,7 +5,7 @@ in a process of its own (`worker.py`), asked in turn; gradients are compared bef
 takes longer for a first gradient than `--limit`, or than the `--minutes` leave, has none: the table says so.
 `--processes` adds the first gradient of a fresh process, `--capture` what a capture costs. Alone, `--control` prints
 the figures of loops and branches, `--sizes` those of compiled programs beside their array text, `--memory` what large
-arrays a call holds at most.
+arrays a call holds at most, `--growth` what each phase of a first call takes when programs get longer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import capture, chart, control, floors, fresh, measuring, memory, report, sizes
+from . import capture, chart, control, floors, fresh, growth, measuring, memory, report, sizes
 from .measuring import Measured
 from .peers import ALONE, FLOOR, OURS, PEERS, load
 from .processes import Process
@@ -121,6 +121,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--memory", nargs="?", const="", metavar="PARTS", help="large arrays at the peak of a call, alone"
     )
+    parser.add_argument(
+        "--growth", nargs="?", const="", metavar="PARTS", help="how first calls grow with programs, alone"
+    )
     parser.add_argument("--write", metavar="NAME", help="also write docs/benchmarks/NAME.md and NAME.svg")
     chosen = parser.parse_args()
     if chosen.workloads == "all":
@@ -158,6 +161,9 @@ def main() -> None:
         return
     if chosen.memory is not None:
         page("Memory", memory.figures(say, parts_of(chosen.memory)), chosen.write)
+        return
+    if chosen.growth is not None:
+        page("First calls of longer programs", growth.figures(say, parts_of(chosen.growth)), chosen.write)
         return
     threads = "one thread" if chosen.threads == 1 else f"{chosen.threads} threads"
     command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
