@@ -8,11 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
-from . import capture, chart, floors, measuring, memory, report, sizes
-=======
-from . import capture, chart, floors, growth, measuring, report, sizes
->>>>>>> 9e81e71 (How first calls grow with their programs is measured: twenty families, each phase, at four sizes)
+from . import capture, chart, floors, growth, measuring, memory, report, sizes
 from .measuring import Figures, Measured
 from .peers import FLOOR, PEERS
 from .processes import Failed, Process
@@ -157,12 +153,12 @@ def test_compiled_programs_stand_beside_their_array_text() -> None:
     assert len(said) == 1
 
 
-<<<<<<< HEAD
 def test_memory_at_the_peak_is_counted_in_arrays_and_compared_with_what_must_live():
     chain = memory.PROGRAMS["chain of three"]
     assert 3.0 <= memory.measured(chain) <= memory.ALLOWED * chain.must
     assert "chain of three | 3 |" in memory.figures(print, ["chain of three"])
-=======
+
+
 def test_what_grows_faster_than_the_program_is_named() -> None:
     sizes = {
         n: {"capture": n / 1e2, "passes": n * n / 1e4, "emission": n / 1e6, "first call": 1.0}
@@ -184,4 +180,3 @@ def test_the_phases_of_a_first_call_make_it_up(tmp_path: Path) -> None:
     assert growth.dispatcher.Dispatcher._captured.__name__ == "_captured"
     eager = growth.eager(growth.FAMILIES["eager"], 9, tmp_path)
     assert list(eager) == list(growth.EAGER) and min(eager.values()) > 0
->>>>>>> 9e81e71 (How first calls grow with their programs is measured: twenty families, each phase, at four sizes)
