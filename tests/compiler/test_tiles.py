@@ -77,6 +77,18 @@ def test_every_size_and_order(products, sizes):
             assert np.isnan(room[rows * columns :]).all()
 
 
+@pytest.mark.parametrize("width", FEATURE)
+def test_only_short_registers_are_stored_without_masks(monkeypatch, width):
+    monkeypatch.setattr(tiles, "register_bytes", lambda: width)
+    stores = [
+        instruction
+        for block in tiles.Tiles(ir.Module(), ir.DoubleType()).tile(6, False).blocks
+        for instruction in block.instructions
+        if isinstance(instruction, ir.StoreInstr)
+    ]
+    assert len(stores) == (2 * 6 * tiles.REGISTERS if width == 32 else 0)
+
+
 def perceptron(w, x):
     return np.sum(np.tanh(np.dot(x, w)))
 

@@ -19,10 +19,11 @@ from numba.core import cgutils
 
 WORD, BIT, PLACE, BYTE = ir.IntType(64), ir.IntType(1), ir.IntType(32), ir.IntType(8)
 REGISTERS = 2  # side by side in a tile
-DEPTH = 64  # rows of a panel
+DEPTH = {64: 64, 32: 128}  # rows of a panel, by the bytes of a register
 WIDE = 2048  # bytes of its columns and those of the panels beside it: all of them stay in the second cache
 HEIGHTS = {64: (12, 4, 1), 32: (6, 2, 1)}  # rows of a tile, the last ones of a matrix in smaller tiles
 TALL = 40  # tiles one below the other: the result is still in the second cache when the next panels are multiplied
+LINE = 64  # bytes that come from memory together
 AHEAD = 8  # rows of a panel that are asked for before they are needed
 
 
@@ -65,6 +66,7 @@ class Tiles:
         self.bytes = 4 if isinstance(real, ir.FloatType) else 8
         self.lanes = register_bytes() // self.bytes
         self.columns = REGISTERS * self.lanes
+        self.is_narrow = register_bytes() < LINE
         self.register, self.mask = ir.VectorType(real, self.lanes), ir.VectorType(BIT, self.lanes)
         self.zero = ir.Constant(self.register, None)
         self.pointer = real.as_pointer()
@@ -103,11 +105,16 @@ class Tiles:
     def _load(self, builder: Any, place: Any, mask: Any) -> Any:
         """Zeros where the mask says no."""
         place = builder.bitcast(place, self.register.as_pointer())
+        if mask is None:
+            return builder.load(place, align=self.bytes)
         load = self._intrinsic("masked.load", self.register, place.type, PLACE, self.mask, self.register)
         return builder.call(load, [place, PLACE(self.bytes), mask, self.zero])
 
     def _store(self, builder: Any, value: Any, place: Any, mask: Any) -> None:
         place = builder.bitcast(place, self.register.as_pointer())
+        if mask is None:
+            builder.store(value, place, align=self.bytes)
+            return
         store = self._intrinsic("masked.store", ir.VoidType(), self.register, place.type, PLACE, self.mask)
         builder.call(store, [value, place, PLACE(self.bytes), mask])
 
@@ -138,7 +145,8 @@ class Tiles:
         for v in range(REGISTERS):
             place = builder.gep(panel, [builder.add(base, WORD(v * self.lanes))])
             right.append(builder.load(builder.bitcast(place, self.register.as_pointer())))
-            self._fetch(builder, builder.gep(place, [WORD(AHEAD * self.columns)]))
+            if v * register_bytes() % LINE == 0:
+                self._fetch(builder, builder.gep(place, [WORD(AHEAD * self.columns)]))
         fused = self._intrinsic("fma", self.register, *[self.register] * 3)
         same = ir.Constant(ir.VectorType(PLACE, self.lanes), None)
         found = {}
@@ -156,13 +164,48 @@ class Tiles:
             total.add_incoming(found[at], body)
         builder.cbranch(builder.icmp_signed("<", following, length), body, done)
         builder = ir.IRBuilder(done)
-        none = ir.Constant(self.mask, None)
-        there = [builder.select(added, mask, none) for mask in masks]
-        for (i, v), place in places.items():
-            before = self._load(builder, place, there[v])
-            self._store(builder, builder.fadd(before, found[i, v]), place, masks[v])
+        self._keep(builder, places, found, masks, columns, added)
         builder.ret_void()
         return made
+
+    def _keep(
+        self,
+        builder: Any,
+        places: dict[Any, Any],
+        sums: dict[Any, Any],
+        masks: list[Any],
+        columns: Any,
+        added: Any,
+    ) -> None:
+        """Write the sums of a tile, or add them to what stands there.
+
+        AVX2 stores with a mask in some forty steps on AMD's processors, so only the last columns are stored so.
+        """
+
+        def write(there: list[Any] | None, masks: list[Any] | None) -> None:
+            for (i, v), place in places.items():
+                total = sums[i, v]
+                if there:
+                    total = builder.fadd(self._load(builder, place, there[v]), total)
+                self._store(builder, total, place, masks and masks[v])
+
+        def write_masked() -> None:
+            none = ir.Constant(self.mask, None)
+            write([builder.select(added, mask, none) for mask in masks], masks)
+
+        if not self.is_narrow:
+            write_masked()
+            return
+        every = [None] * REGISTERS
+        whole = builder.icmp_signed(">=", columns, WORD(self.columns))
+        with builder.if_else(whole) as (is_whole, is_part):
+            with is_whole, builder.if_else(added) as (to_sums, to_nothing):
+                with to_sums:
+                    write(every, every)
+                with to_nothing:
+                    write(None, every)
+            with is_part:
+                write_masked()
 
     def _fetch(self, builder: Any, place: Any) -> None:
         """Ask for a line of memory that is needed soon."""
@@ -175,6 +218,24 @@ class Tiles:
         """A number with a register of its own: LLVM would add up addresses where multiplications should run."""
         kind = ir.FunctionType(WORD, [WORD])
         return builder.asm(kind, "", "=r,0", [number], side_effect=False)
+
+    def gather(self, rows: int) -> Any:
+        """A function (length, left, its step, copy): a tile's rows of a transposed matrix, side by side."""
+        made, is_new = self._function(f"rows_{rows}", [WORD, self.pointer, WORD, self.pointer])
+        if not is_new:
+            return made
+        length, left, step, copied = made.args
+        builder = ir.IRBuilder(made.append_basic_block("start"))
+        several = ir.VectorType(self.real, rows).as_pointer()
+        with cgutils.for_range(builder, length) as p:
+            ends = (
+                builder.gep(start, [builder.mul(p.index, apart)])
+                for start, apart in ((left, step), (copied, WORD(rows)))
+            )
+            source, target = (builder.bitcast(end, several) for end in ends)
+            builder.store(builder.load(source, align=self.bytes), target, align=self.bytes)
+        builder.ret_void()
+        return made
 
     def copy(self, turned: bool) -> Any:
         """A function (length, columns, matrix, its step, panels): columns of a matrix, some of them beside each other.
@@ -279,9 +340,12 @@ class Tiles:
             return made
         rows, length, columns, left, left_step, right, right_step, out, added = made.args
         builder = ir.IRBuilder(made.append_basic_block("start"))
-        across = WIDE // self.bytes
-        panels = builder.alloca(self.real, WORD(DEPTH * across))
-        panels.align = register_bytes()
+        across, width = WIDE // self.bytes, register_bytes()
+        heights = HEIGHTS[width]
+        panels = builder.alloca(self.real, WORD(DEPTH[width] * across))
+        panels.align = width
+        if self.is_narrow and left_turned:
+            near = builder.alloca(self.real, WORD(DEPTH[width] * heights[0]))
 
         def steps(start: Any, stop: Any, step: Any) -> tuple[Any, Any]:
             """Where a block begins, and how long it is."""
@@ -296,8 +360,7 @@ class Tiles:
         def parts(number: Any, most: Any) -> Any:
             return builder.sdiv(builder.add(number, builder.sub(most, WORD(1))), most)
 
-        heights = HEIGHTS[register_bytes()]
-        depth = parts(length, parts(length, WORD(DEPTH)))  # blocks of one size, or nearly so
+        depth = parts(length, parts(length, WORD(DEPTH[width])))  # blocks of one size, or nearly so
         with ExitStack() as loops:
             beside, broad = steps(WORD(0), columns, WORD(across))
             top, tall = steps(WORD(0), rows, WORD(heights[0] * TALL))
@@ -314,7 +377,10 @@ class Tiles:
                     at, _ = loops_inside.enter_context(
                         cgutils.for_range_slice(builder, i, stop, WORD(height))
                     )
-                    mine = builder.gep(left, [place(at, p, left_step, left_turned)])
+                    mine, mine_step = builder.gep(left, [place(at, p, left_step, left_turned)]), left_step
+                    if self.is_narrow and left_turned:
+                        builder.call(self.gather(height), [deep, mine, left_step, near])
+                        mine, mine_step = near, WORD(height)
                     row = builder.add(builder.mul(at, columns), beside)
                     j, _ = loops_inside.enter_context(
                         cgutils.for_range_slice(builder, WORD(0), broad, WORD(self.columns))
@@ -322,7 +388,7 @@ class Tiles:
                     over = builder.sub(broad, j)
                     panel = builder.gep(panels, [builder.mul(j, deep)])
                     target = builder.gep(out, [builder.add(row, j)])
-                    builder.call(tile, [deep, mine, left_step, panel, target, columns, over, more])
+                    builder.call(tile, [deep, mine, mine_step, panel, target, columns, over, more])
                 i = stop
         builder.ret_void()
         return made
