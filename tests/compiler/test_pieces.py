@@ -197,3 +197,13 @@ def test_where_a_function_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     found = pieces.cut(tree, {})
     assert [len(p.body) for p in found.body if isinstance(p, pieces.Piece)] == [3, 1, 2]
     assert {"x", "n", "y", "s"} <= found.shared and "i" not in found.shared
+
+
+def test_llvm_is_told_how_much_it_may_compare_to_order_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once in a process, before the first function is compiled."""
+    told: list[str] = []
+    monkeypatch.setattr(direct.llvm, "set_option", lambda _, option: told.append(option))
+    direct.bound_scheduling.cache_clear()
+    for name in ("first", "second"):
+        compiled("def f(x):\n    return -1, x + 1.0\n", f"told_{name}", (1.5,))
+    assert told == [f"-dag-maps-huge-region={direct.HUGE}"]

@@ -29,6 +29,7 @@ from tracegrad.compiler.values import Module, Unknown
 from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
 
 TEXT = "__tracegrad_text__"
+HUGE = 300  # loads and stores between which the order of instructions in a block is looked for, at most
 
 
 class Compiler(compiler.Compiler):
@@ -37,6 +38,7 @@ class Compiler(compiler.Compiler):
     without looking at the addresses, for which `njit` has no option."""
 
     def __init__(self, *args: Any) -> None:
+        bound_scheduling()
         register()
         lapack.register()
         special.register()
@@ -166,6 +168,14 @@ def finished(state: Any, library: Library, described: PythonFunctionDescriptor, 
     made = target.get_executable(library, described, env)
     target.insert_user_function(made, described, [library])
     state["cr"] = compiler._LowerResult(described, None, cfunc=made, env=env)
+
+
+@functools.cache
+def bound_scheduling() -> None:
+    """LLVM compares each load and store of a block with the others before it orders instructions, up to a thousand of
+    them, and takes more than the square of their number: unrolled loops over small arrays took it most of a compile.
+    The option is one of the process; nothing that is computed depends on it."""
+    llvm.set_option("tracegrad", f"-dag-maps-huge-region={HUGE}")
 
 
 def _fastmath(flags: Any) -> set[str]:
