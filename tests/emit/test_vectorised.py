@@ -53,6 +53,20 @@ def test_value_and_gradient(name: str) -> None:
     assert_packed(native, 4)
 
 
+def test_loops_over_known_sizes_are_not_written_out() -> None:
+    """LLVM would: six times as many instructions here, thirty times in a longer one, in as many times the seconds."""
+
+    def smoothed(u: Any) -> Any:
+        u = u.copy()
+        for _ in range(20):
+            u[1:-1, 1:-1] += 0.1 * (u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] - 3.0 * u[1:-1, 1:-1])
+        return np.sum(u * u)
+
+    f = compiled(smoothed, numbers(100, 100))
+    assert_packed(f, 4)
+    assert len(machine_code(f).splitlines()) < 1200
+
+
 def test_a_result_that_is_no_sum() -> None:
     f = compiled(chain, LONG, transform=tg.jit)
     np.testing.assert_allclose(f(LONG), chain(LONG), rtol=1e-14)

@@ -125,7 +125,7 @@ class _Search:
 
     def _fitting(self, loop: ast.For) -> tuple[Lanes, int] | None:
         """The loop in lanes and what that gains; None where its rounds depend on each other, or are too few or many."""
-        rounds = _rounds(loop)
+        rounds = rounds_of(loop)
         if rounds is None or not WIDTH <= rounds <= LONGEST or not isinstance(loop.target, ast.Name):
             return None
         try:
@@ -209,7 +209,7 @@ class _Search:
         for statement in block:
             match statement:
                 case ast.For(target=ast.Name(id=name), body=inner, orelse=[]):
-                    rounds = _rounds(statement)
+                    rounds = rounds_of(statement)
                     if not rounds or rounds > LONGEST:
                         raise _Unfit
                     body.counters.add(name)
@@ -364,7 +364,7 @@ def _is_name(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _rounds(loop: ast.For) -> int | None:
+def rounds_of(loop: ast.For) -> int | None:
     """How often `for i in range(n)` runs, where that is written out."""
     match loop.iter:
         case ast.Call(func=ast.Name(id="range"), args=[stop], keywords=[]) if not loop.orelse:

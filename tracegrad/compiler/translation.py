@@ -15,14 +15,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llvmlite import ir
 from numba.core import cgutils, types
 
 from tracegrad.compiler.arrays import copy, count, fill, part_type
 from tracegrad.compiler.builder import WORD, prune, whole
+from tracegrad.compiler.lanes import rounds_of
 from tracegrad.compiler.outlook import filled, integer
 from tracegrad.compiler.piece_code import PieceCode
 from tracegrad.compiler.pieces import Piece
 from tracegrad.compiler.values import Module, OnStack, Unknown, Value, done
+
+WRITTEN_OUT = 64  # rounds of a loop, those of loops inside counted, that LLVM may write one after the other
+OUT_OF_REACH = 512  # rounds of an innermost loop of which LLVM writes only a few, which is quick
 
 
 @dataclass(slots=True)
@@ -245,10 +250,20 @@ class Translation(PieceCode):
         after = builder.add(counter, WORD(step), flags=("nsw",))
         counter.add_incoming(after, following)
         if rounds:  # the first one is sure: what decides on the next ones stands at the end
-            builder.cbranch(builder.icmp_signed(symbol, after, stop), body, end)
+            back = builder.cbranch(builder.icmp_signed(symbol, after, stop), body, end)
         else:
-            builder.branch(test)
+            back = builder.branch(test)
+        if _stays_rolled(rounds, _rounds_inside(node.body)):
+            back.set_metadata("llvm.loop", self._rolled())
         builder.position_at_end(end)
+
+    def _rolled(self) -> Any:
+        """What tells LLVM not to write a loop out; it names the loop by beginning with itself."""
+        module = self.module.code
+        said = module.add_metadata(["llvm.loop.unroll.disable"])
+        which = ir.MDValue(module, [said], name=str(len(module.metadata)))
+        which.operands = (which, said)
+        return which
 
     def _body(self, statements: Sequence[ast.stmt], start: Any, loop: Loop) -> None:
         self.loops.append(loop)
@@ -300,3 +315,23 @@ class Translation(PieceCode):
             tuple(types.unliteral(v.type) for v in given),
             func_name=self.tree.name,
         )
+
+
+def _stays_rolled(rounds: int, inside: float) -> bool:
+    """Whether LLVM would write so much out that a compile takes seconds: rows of ten, each a loop over elements."""
+    return rounds > 0 and rounds * inside > WRITTEN_OUT and (inside > 1 or rounds <= OUT_OF_REACH)
+
+
+def _rounds_inside(body: Sequence[ast.stmt]) -> float:
+    """How often the innermost statements run in one round of a loop; not known counts as many."""
+    most = 1.0
+    for statement in body:
+        match statement:
+            case ast.For(body=inner):
+                rounds = rounds_of(statement)
+                most = max(most, _rounds_inside(inner) * (math.inf if rounds is None else rounds))
+            case ast.If(body=inner, orelse=others):
+                most = max(most, _rounds_inside(inner), _rounds_inside(others))
+            case ast.While():
+                most = math.inf
+    return most
