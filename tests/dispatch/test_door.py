@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
+from tracegrad.compiler.door_code import DoorLibrary
 from tracegrad.dispatch.dispatcher import Dispatcher
 
 SCALE = 2.0
@@ -409,3 +410,24 @@ def test_calls_are_counted_however_they_come() -> None:
     g(x=np.ones(3), k=2.0)
     g(np.ones(4)[:3], 3)
     assert g.stats.calls == before + 4
+
+
+def test_the_machine_code_of_a_door_grows_as_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """References that the call gives back stay in memory: in registers, each had a value for each way out."""
+    lengths: list[int] = []
+    tidied = DoorLibrary._optimize_final_module
+
+    def counted(library: DoorLibrary) -> None:
+        tidied(library)
+        lengths.append(len(str(library._final_module)))
+
+    monkeypatch.setattr(DoorLibrary, "_optimize_final_module", counted)
+    for n in (6, 24):
+        doubled = tg.jit(lambda arrays: [2.0 * a for a in arrays], jit="native")
+        given = [np.full(k + 2, 1.0 * k) for k in range(n)]
+        with tg.config.using(cache="none"):
+            for _ in range(2):
+                for found, a in zip(doubled(given), given, strict=True):
+                    np.testing.assert_array_equal(found, 2.0 * a)
+    assert len(lengths) == 2
+    assert lengths[1] < 4.4 * lengths[0], lengths

@@ -23,14 +23,13 @@ Place = Callable[[Any], None]
 class Boxing(Unboxing):
     """From registers to objects; each container holds its items as soon as there are any."""
 
-    def make_results(self, outputs: Any) -> None:
+    def make_results(self) -> None:
         """What the user gets of what the program returned."""
-        self.outputs = outputs
         self.broken = self.builder.append_basic_block("broken")
         self._make(self.passage.results, lambda made: self.builder.store(made, self.result))
-        self._drop(outputs)
+        self._drop()
         with self.builder.goto_block(self.broken):
-            self._drop(outputs)
+            self._drop()
             self.builder.branch(self.failed)
 
     def _made(self, value: Any) -> Any:
@@ -52,8 +51,7 @@ class Boxing(Unboxing):
                 self._make(part, self._under(made, key))
         elif kind == "call":
             slot, *parts = rest
-            space = self._space(POINTER)
-            self.held.append(space)
+            space = self._place_to_hold()
             self._make(("tuple", *parts), lambda made: self.builder.store(made, space))
             called = self._call("PyObject_CallObject", POINTER, self._object(slot), self.builder.load(space))
             place(self._made(called))
@@ -79,7 +77,7 @@ class Boxing(Unboxing):
         return place
 
     def _output(self, number: int) -> Any:
-        return self.builder.extract_value(self.outputs, number)
+        return self.context.unpack_value(self.builder, self.returns[number], self._output_at(number))
 
     def _new_plain(self, number: int) -> Any:
         """A number of Python's."""
@@ -135,31 +133,31 @@ class Boxing(Unboxing):
 
     def _new_array(self, number: int, slot: int) -> Any:
         """An array: a small one copied into memory of its own, a large one around the memory of the program."""
-        builder, kind, value = self.builder, self.returns[number], self._output(number)
-        native, made = Array(self.context, builder, kind, value), self._space(POINTER)
+        builder, kind, there = self.builder, self.returns[number], self._output_at(number)
+        native, made = Array(self.context, builder, kind, there), self._space(POINTER)
         size = native.bytes()
         small = builder.icmp_signed("<=", size, self._number(COPIED))
         owned = self._there(native.meminfo)
         with builder.if_else(builder.and_(owned, builder.not_(small))) as (taken, copied):
             with taken:
-                builder.store(self._made(self._wrapped(kind, value, slot)), made)
+                builder.store(self._made(self._wrapped(kind, there, slot)), made)
             with copied:
                 if kind.layout == "C":
-                    sizes = cgutils.alloca_once_value(builder, builder.extract_value(value, SIZES))
+                    sizes = cgutils.gep_inbounds(builder, there, 0, SIZES)
                     shape = builder.bitcast(sizes, WORD.as_pointer())
                     copy = self._made(self._new_memory(slot, kind.ndim, shape))
-                    there = self._load(copy, DATA, POINTER)
-                    cgutils.raw_memcpy(builder, there, builder.bitcast(native.data, POINTER), size, 1)
+                    memory = self._load(copy, DATA, POINTER)
+                    cgutils.raw_memcpy(builder, memory, builder.bitcast(native.data, POINTER), size, 1)
                 else:
-                    seen = self._made(self._wrapped(kind, value, slot))
+                    seen = self._made(self._wrapped(kind, there, slot))
                     copy = self._call_at(NEW_COPY, POINTER, seen, self._number(KEEP_ORDER, INT32))
                     self._give_back(seen)
                 builder.store(copy, made)
         return builder.load(made)
 
-    def _wrapped(self, kind: Any, value: Any, slot: int) -> Any:
+    def _wrapped(self, kind: Any, there: Any, slot: int) -> Any:
         """An array that keeps the memory of the program alive."""
-        space = self.builder.bitcast(cgutils.alloca_once_value(self.builder, value), POINTER)
+        space = self.builder.bitcast(there, POINTER)
         ndim, writable = self._number(kind.ndim, INT32), self._number(1, INT32)
         name = "NRT_adapt_ndarray_to_python_acqref"
         return self._call(name, POINTER, space, self._object(NDARRAY), ndim, writable, self._object(slot))

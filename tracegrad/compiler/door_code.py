@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 import llvmlite.ir as ir
 import numba
 from numba.core import cgutils
+from numba.core.callconv import excinfo_t
 from numba.core.compiler_machinery import LoweringPass, PassManager, register_pass
 from numba.core.environment import Environment
 from numba.core.typed_passes import NoPythonBackend
@@ -107,8 +108,8 @@ class Code(Boxing):
             found = self._looked_up(self._slot(where), self._slot(key))
             self._unless(self._there(found))
             self.take(tree, found, held=False)
-        outputs = self._run()
-        self.make_results(outputs)
+        self._run()
+        self.make_results()
         builder.branch(self.end)
         self._edges()
         return builder.load(self.result)
@@ -154,7 +155,7 @@ class Code(Boxing):
                 self._give_back(told)
                 self._unless(self._same(holds, self._number(1, INT32)))
 
-    def _run(self) -> Any:
+    def _run(self) -> None:
         """The call of the program; then it has fitted."""
         builder, call_conv = self.builder, self.context.call_conv
         kinds = [numba_type(kind, ndim) for _, _, kind, ndim in self.passage.inputs]
@@ -162,34 +163,36 @@ class Code(Boxing):
             self.cast(self.leaves[number], kind) if is_leaf else self.constant(kind, number)
             for (is_leaf, number, _, _), kind in zip(self.passage.inputs, kinds, strict=True)
         ]
-        returns = self.returns = numba.types.Tuple([numba_type(*output) for output in self.passage.outputs])
         for place in self.passage.memory:
             wanted, array = self.room(*place)
             kinds.append(wanted)
             given.append(array)
-        kind = call_conv.get_function_type(returns, kinds)
+        kind = call_conv.get_function_type(self.returns, kinds)
         program = builder.inttoptr(self._slot(PROGRAM), kind.as_pointer())
         thread = self._space(POINTER)
         releases = self._not(self._slot(RELEASES), 0)
         with builder.if_then(releases):
             builder.store(self.api.save_thread(), thread)
-        status, outputs = call_conv.call_function(builder, program, returns, kinds, given)
+        error = self._space(excinfo_t.as_pointer())
+        flat = self.context.get_arg_packer(kinds).as_arguments(builder, given)
+        done = builder.call(program, [self.outputs, error, *flat])
         with builder.if_then(releases):
             self.api.restore_thread(builder.load(thread))
-        with self._seldom(status.is_error):  # Ctrl-C is no path that does not fit
+        with self._seldom(
+            builder.not_(self._same(done, self._number(0, INT32)))
+        ):  # Ctrl-C is no path that does not fit
             ordinary = self._call("PyErr_ExceptionMatches", INT32, self.api.get_c_object("PyExc_Exception"))
             interrupted = builder.and_(
                 self._there(self.api.err_occurred()), self._same(ordinary, self._number(0, INT32))
             )
             self._else(builder.not_(interrupted), self.failed)
             builder.branch(self.missed)
-        code = builder.extract_value(outputs, 0)
+        code = self._output(0)
         with self._seldom(self._not(code, -1)):
-            self._drop(outputs)
+            self._drop()
             left = self._call("PyTuple_GetItem", POINTER, self._object(EXITS), code)
             builder.store(left, self.exit)
             builder.branch(self.leaving)
-        return outputs
 
     def _edges(self) -> None:
         """The blocks where it ends otherwise, and what is given back."""
@@ -215,5 +218,4 @@ class Code(Boxing):
             builder.store(NULL, self.result)
             builder.branch(self.end)
         builder.position_at_end(self.end)
-        for space in self.held:
-            self._give_back(builder.load(space))
+        self._let_go()

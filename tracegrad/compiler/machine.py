@@ -15,9 +15,11 @@ import numba
 import numpy as np
 from numba.core import cgutils
 
+from tracegrad.compiler.arrays import MEMORY, Array
 from tracegrad.compiler.c_functions import call
 from tracegrad.compiler.passage import BUILTINS, KINDS, Passage
 
+POINTER_SIZE = 8
 HEAD = object.__basicsize__  # bytes before the first field of an object; its type comes last in them
 DATA, NDIM, SHAPE, DESCR, FLAGS = HEAD, HEAD + 8, HEAD + 16, HEAD + 40, HEAD + 48
 
@@ -45,7 +47,8 @@ class Machine:
     ----------
     leaves : list of (Numba's type, value), the numbers and arrays found so far
     rooms : the arrays that the program writes into
-    held : where references stand that the call gives back at its end
+    outputs : where the structure stands that the program returns; its parts are loaded where they are read
+    held : array of references that the call gives back at its end, and how many there are so far
     result, exit : where the answer stands, or why there is none
     end, leaving, failed, missed : blocks
         Where the function ends; where it leaves, for the exit in `exit`; where an error of Python's is set; where
@@ -62,10 +65,13 @@ class Machine:
         )
         self.leaves: list[Any] = []
         self.rooms: list[Any] = []
-        self.held: list[Any] = []
+        most = self._number(_most_held(passage))
+        self.held, self.held_count = builder.alloca(POINTER, most), 0
+        cgutils.memset(builder, self.held, builder.mul(most, self._number(POINTER_SIZE)), 0)
         self.result = self._space(POINTER)
         self.exit = self._space(POINTER)
         self.returns = numba.types.Tuple([numba_type(*output) for output in passage.outputs])
+        self.outputs = builder.alloca(context.call_conv.get_return_type(self.returns).pointee)
         self.end, self.leaving, self.failed, self.missed = (
             builder.append_basic_block(name) for name in ("end", "leaving", "failed", "missed")
         )
@@ -142,11 +148,21 @@ class Machine:
         """Drop a reference; there may be none."""
         self._call("Py_DecRef", NOTHING, value)
 
+    def _place_to_hold(self) -> Any:
+        """Where a reference stands that is given back at the end; none is there yet."""
+        self.held_count += 1
+        return self.builder.gep(self.held, [self._number(self.held_count - 1)])
+
     def _hold(self, value: Any) -> None:
         """Give this reference back at the end."""
-        space = self._space(POINTER)
-        self.builder.store(value, space)
-        self.held.append(space)
+        self.builder.store(value, self._place_to_hold())
+
+    def _let_go(self) -> None:
+        """Give back what is held, in a loop: so LLVM leaves the references in memory. In registers, each of them would
+        be told apart for each of the branches that leave: time and memory of a compile as the square of the arguments.
+        """
+        with cgutils.for_range(self.builder, self._number(self.held_count), intp=WORD) as loop:
+            self._give_back(self.builder.load(self.builder.gep(self.held, [loop.index])))
 
     def _seldom(self, condition: Any) -> Any:
         return cgutils.if_unlikely(self.builder, condition)
@@ -183,6 +199,25 @@ class Machine:
         builder.position_at_end(known)
         return builder.load(found)
 
-    def _drop(self, outputs: Any) -> None:
+    def _output_at(self, number: int) -> Any:
+        """Where something stands that the program returned."""
+        return cgutils.gep_inbounds(self.builder, self.outputs, 0, number)
+
+    def _drop(self) -> None:
         """What the program returned is not needed any more."""
-        self.context.nrt.decref(self.builder, self.returns, outputs)
+        for number, kind in enumerate(self.returns):
+            if isinstance(kind, numba.types.Array):
+                array = Array(self.context, self.builder, kind, self._output_at(number))
+                self.context.nrt.decref(self.builder, MEMORY, array.meminfo)
+
+
+def _most_held(passage: Passage) -> int:
+    """How many references a call holds at most: of each array and a copy of it, of memory, of results being called."""
+    open_: list[Any] = [*passage.arguments, *(tree for *_, tree in passage.reads), passage.results]
+    most = 1 + len(passage.memory)
+    while open_:
+        tree = open_.pop()
+        if isinstance(tree, tuple):
+            most += 2 * (tree[0] == "array") + (tree[0] == "call")
+            open_ += tree
+    return most
