@@ -49,7 +49,7 @@ def products(request):
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(module)), machine)
     engine.finalize_object()
     whole, pointer = ctypes.c_int64, ctypes.c_void_p
-    kind = ctypes.CFUNCTYPE(None, *[whole] * 3, *[pointer, whole] * 2, pointer, ctypes.c_bool)
+    kind = ctypes.CFUNCTYPE(None, *[whole] * 3, *[pointer, whole] * 3, ctypes.c_bool)
     found = {turned: kind(engine.get_function_address(name)) for turned, name in names.items()}
     yield dtype, found
     del engine
@@ -66,15 +66,17 @@ def test_every_size_and_order(products, sizes):
         left = np.ascontiguousarray(x.T) if x_turned else x
         right = np.ascontiguousarray(y.T) if y_turned else y
         for added in (False, True):
-            room = np.full(rows * columns + 64, np.nan, dtype)  # NaN: what was there before must not count
-            out = room[: rows * columns].reshape(rows, columns)
+            wide = columns + 3 * added  # the result may be part of a larger matrix
+            room = np.full(rows * wide + 64, np.nan, dtype)  # NaN: what was there before must not count
+            out = room[: rows * wide].reshape(rows, wide)[:, :columns]
             if added:
                 out[...] = before
             steps = left.shape[1], right.shape[1]
-            function(*sizes, left.ctypes.data, steps[0], right.ctypes.data, steps[1], out.ctypes.data, added)
+            given = (left.ctypes.data, steps[0], right.ctypes.data, steps[1], out.ctypes.data, wide)
+            function(*sizes, *given, added)
             expected = x.astype(float) @ y.astype(float) + (before if added else 0)
             np.testing.assert_allclose(out, expected, atol=8 * length * np.finfo(dtype).eps)
-            assert np.isnan(room[rows * columns :]).all()
+            assert np.isnan(room).sum() == room.size - rows * columns
 
 
 @pytest.mark.parametrize("width", FEATURE)

@@ -9,6 +9,7 @@ Begin with `product`.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
@@ -29,6 +30,27 @@ KINDS = {types.float32: "s", types.float64: "d"}
 SIZES = {types.float32: 4, types.float64: 8}
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix in memory, the elements of a row side by side, or if it is `turned` those of a column.
+
+    `step` is how many elements further on the next row, or column, begins.
+    """
+
+    dtype: Any
+    data: Any
+    rows: Any
+    columns: Any
+    step: Any
+    turned: bool = False
+
+
+def matrix_of(x: Array) -> Matrix:
+    """A contiguous array of two axes."""
+    (rows, columns), turned = x.sizes(), x.type.layout != "C"
+    return Matrix(x.type.dtype, x.data, rows, columns, rows if turned else columns, turned)
+
+
 def fits(x: Any, y: Any) -> bool:
     """Whether BLAS has a product of two arrays of these types."""
     dims = {(2, 2), (2, 1), (1, 2)}
@@ -45,32 +67,33 @@ def product(context: Any, builder: Any, x: Array, y: Array, out: Array, added: b
     with builder.if_then(builder.icmp_signed(">", length, WORD(0))):
         if x.type.ndim == y.type.ndim == 2:
             if added or not _may_be_one(x, y):
-                _matrices(context, builder, x, y, out, added)
+                matrices(context, builder, matrix_of(x), matrix_of(y), matrix_of(out), added)
                 return
             function = _subroutine(builder, KINDS[x.type.dtype] + "syrk")
             with builder.if_else(_are_one(builder, x, y, function)) as (by_half, in_full):
                 with by_half:
                     _half(context, builder, x, out, function)
                 with in_full:
-                    _matrices(context, builder, x, y, out, added)
+                    matrices(context, builder, matrix_of(x), matrix_of(y), matrix_of(out), added)
         elif x.type.ndim == 2:
             _matrix_and_vector(context, builder, x, y, out, x.type.layout == "C", added)
         else:
             _matrix_and_vector(context, builder, y, x, out, y.type.layout == "F", added)
 
 
-def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added: bool) -> None:
-    """In tiles where they are quicker than BLAS with one thread; else by BLAS."""
+def matrices(context: Any, builder: Any, x: Matrix, y: Matrix, out: Matrix, added: bool) -> None:
+    """In tiles where they are quicker than BLAS with one thread; else by BLAS. No side is empty."""
+    ensure_blas()
     width = tiles.register_bytes()
     if not width:
         matrices_by_blas(context, builder, x, y, out, added)
         return
-    (rows, length), (_, columns) = x.sizes(), y.sizes()
+    rows, length, columns = x.rows, x.columns, y.columns
     work = builder.mul(builder.mul(rows, columns), length)
     elements = builder.add(builder.mul(rows, columns), builder.mul(length, builder.add(rows, columns)))
     conditions = (
         (work, ">=", WORK),
-        (elements, "<=", ROOM // SIZES[x.type.dtype]),
+        (elements, "<=", ROOM // SIZES[x.dtype]),
         (rows, ">=", tiles.HEIGHTS[width][0]),
         (columns, ">=", tiles.REGISTERS * width // 4),
     )
@@ -79,8 +102,8 @@ def _matrices(context: Any, builder: Any, x: Array, y: Array, out: Array, added:
         fits = builder.and_(fits, builder.icmp_signed(symbol, value, WORD(limit)))
     with builder.if_else(fits) as (in_tiles, by_blas):
         with in_tiles:
-            left, right = ((a.data, a.sizes()[a.type.layout == "C"], a.type.layout != "C") for a in (x, y))
-            tiles.product(builder, left, right, out.data, (rows, length, columns), added)
+            left, right = ((a.data, a.step, a.turned) for a in (x, y))
+            tiles.product(builder, left, right, (out.data, out.step), (rows, length, columns), added)
         with by_blas:
             matrices_by_blas(context, builder, x, y, out, added)
 
@@ -196,25 +219,21 @@ def _has_one_thread(builder: Any) -> Any:
     return found
 
 
-def matrices_by_blas(context: Any, builder: Any, x: Array, y: Array, out: Array, added: bool) -> None:
+def matrices_by_blas(context: Any, builder: Any, x: Matrix, y: Matrix, out: Matrix, added: bool) -> None:
     """BLAS sees Fortran's order, in which rows are columns: it computes the transposed product, from right to left."""
-    (rows, length), (_, columns) = x.sizes(), y.sizes()
-    given = []
-    for a in (y, x):
-        turned, inner = (b"n", a.sizes()[1]) if a.type.layout == "C" else (b"t", a.sizes()[0])
-        given.append((_letter(turned), builder.bitcast(a.data, POINTER), inner))
+    given = [(_letter(b"t" if a.turned else b"n"), builder.bitcast(a.data, POINTER), a.step) for a in (y, x)]
     (left, left_data, left_step), (right, right_data, right_step) = given
-    one, start = (_number(context, builder, x.type.dtype, v) for v in (1.0, float(added)))
+    one, start = (_number(context, builder, x.dtype, v) for v in (1.0, float(added)))
     _call(
         context,
         builder,
         "numba_xxgemm",
-        _letter(KINDS[x.type.dtype].encode()),
+        _letter(KINDS[x.dtype].encode()),
         left,
         right,
-        columns,
-        rows,
-        length,
+        y.columns,
+        x.rows,
+        x.columns,
         one,
         left_data,
         left_step,
@@ -222,7 +241,7 @@ def matrices_by_blas(context: Any, builder: Any, x: Array, y: Array, out: Array,
         right_step,
         start,
         builder.bitcast(out.data, POINTER),
-        columns,
+        out.step,
     )
 
 

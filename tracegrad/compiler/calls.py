@@ -32,6 +32,7 @@ from tracegrad.compiler.values import (
     is_contiguous,
     tuple_of,
 )
+from tracegrad.kernels.products import add_product, put_product
 
 
 class Calls(Numbers):
@@ -243,8 +244,12 @@ class Calls(Numbers):
             raise Unknown(ast.unparse(node))
         if function in (np.empty, np.zeros, np.full):
             return self._make(node)
-        if function is np.array and len(node.args) in (1, 2):
-            return self._written_out(*node.args)
+        if isinstance(node.func, ast.Name) and node.func.id in (put_product.__name__, add_product.__name__):
+            left, right, result = map(self._matrix, node.args)
+            blas.matrices(
+                self.context, self.builder, left, right, result, node.func.id == add_product.__name__
+            )
+            return Value(None)
         given = [self.value(a) for a in node.args]
         if function is np.ascontiguousarray and len(given) == 1 and isinstance(given[0].type, types.Array):
             return given[0] if is_contiguous(given) else self._copied(given[0])
@@ -310,6 +315,29 @@ class Calls(Numbers):
                 if self.value(function).constant is np.dot:
                     return self._product(self.value(x), self.value(y), total, True) is not None
         return False
+
+    def _matrix(self, node: ast.expr) -> blas.Matrix:
+        """A part of an array, or that transposed, as a matrix; a copy if elements of a row may lie apart."""
+        turned = isinstance(node, ast.Attribute)
+        value = self.value(node.value if isinstance(node, ast.Attribute) else node)
+        kind = value.type
+        if not isinstance(kind, types.Array) or kind.ndim != 2 or kind.dtype not in blas.KINDS:
+            raise Unknown(ast.unparse(node))
+        if not self._has_rows(node.value if isinstance(node, ast.Attribute) else node, kind):
+            value = self._copied(value)
+        array = self._array(value)
+        rows, columns = array.sizes()[::-1] if turned else array.sizes()
+        step = self.builder.sdiv(array.strides()[0], WORD(arrays.itemsize_of(kind.dtype)))
+        return blas.Matrix(kind.dtype, array.data, rows, columns, step, turned)
+
+    def _has_rows(self, node: ast.expr, kind: Any) -> bool:
+        """Whether it is known that the elements of each row lie side by side."""
+        if kind.layout == "C" or not isinstance(node, ast.Subscript):
+            return bool(kind.layout == "C")
+        base, parts = self._base(node.value).type, _indices(node)
+        last = parts[-1]
+        whole = len(parts) < base.ndim or (isinstance(last, ast.Slice) and last.step is None)
+        return base.layout == "C" and whole
 
     def _joined(self, items: Sequence[Value]) -> Value | None:
         """Arrays of one dtype and as many axes, one behind the other."""

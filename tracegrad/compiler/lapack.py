@@ -16,7 +16,7 @@ from numba.extending import lower_builtin
 from numba.np.linalg import ensure_blas, ensure_lapack
 
 from tracegrad.compiler.arrays import BYTE, WORD, Array
-from tracegrad.compiler.blas import KINDS, POINTER, STATUS, matrices_by_blas
+from tracegrad.compiler.blas import KINDS, POINTER, STATUS, matrices_by_blas, matrix_of
 from tracegrad.compiler.c_functions import call
 from tracegrad.kernels import lapack as kernels
 
@@ -104,7 +104,7 @@ def _register(function: Callable[..., Any], written: Callable[..., Any]) -> None
 
 def _product(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
     ensure_blas()
-    x, y, out = _arrays(context, builder, sig, args)
+    x, y, out = map(matrix_of, _arrays(context, builder, sig, args))
     matrices_by_blas(context, builder, x, y, out, False)
     return WORD(0)
 

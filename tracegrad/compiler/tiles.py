@@ -40,22 +40,22 @@ def product(
     builder: Any,
     x: tuple[Any, Any, bool],
     y: tuple[Any, Any, bool],
-    out: Any,
+    out: tuple[Any, Any],
     sizes: tuple[Any, Any, Any],
     added: bool,
 ) -> None:
-    """`x @ y` into contiguous memory, or added to what stands there.
+    """`x @ y` into memory, or added to what stands there.
 
     Parameters
     ----------
     x, y : address of the first element, elements between neighbouring rows in memory, whether transposed
-    out : address
+    out : address, elements between neighbouring rows
     sizes : rows, length of the sums, columns
     """
     (left, left_step, left_turned), (right, right_step, right_turned) = x, y
-    tiles = Tiles(builder.module, out.type.pointee)
+    tiles = Tiles(builder.module, out[0].type.pointee)
     called = tiles.whole(left_turned, right_turned)
-    builder.call(called, [*sizes, left, left_step, right, right_step, out, BIT(added)])
+    builder.call(called, [*sizes, left, left_step, right, right_step, *out, BIT(added)])
 
 
 class Tiles:
@@ -332,13 +332,13 @@ class Tiles:
         return square
 
     def whole(self, left_turned: bool, right_turned: bool) -> Any:
-        """A function (rows, length, columns, left, its step, right, its step, out, added)."""
+        """A function (rows, length, columns, left, its step, right, its step, out, its step, added)."""
         name = f"product_{'nt'[left_turned]}{'nt'[right_turned]}"
-        kinds = [WORD, WORD, WORD, self.pointer, WORD, self.pointer, WORD, self.pointer, BIT]
+        kinds = [WORD, WORD, WORD, *[self.pointer, WORD] * 3, BIT]
         made, is_new = self._function(name, kinds)
         if not is_new:
             return made
-        rows, length, columns, left, left_step, right, right_step, out, added = made.args
+        rows, length, columns, left, left_step, right, right_step, out, out_step, added = made.args
         builder = ir.IRBuilder(made.append_basic_block("start"))
         across, width = WIDE // self.bytes, register_bytes()
         heights = HEIGHTS[width]
@@ -381,14 +381,14 @@ class Tiles:
                     if self.is_narrow and left_turned:
                         builder.call(self.gather(height), [deep, mine, left_step, near])
                         mine, mine_step = near, WORD(height)
-                    row = builder.add(builder.mul(at, columns), beside)
+                    row = builder.add(builder.mul(at, out_step), beside)
                     j, _ = loops_inside.enter_context(
                         cgutils.for_range_slice(builder, WORD(0), broad, WORD(self.columns))
                     )
                     over = builder.sub(broad, j)
                     panel = builder.gep(panels, [builder.mul(j, deep)])
                     target = builder.gep(out, [builder.add(row, j)])
-                    builder.call(tile, [deep, mine, mine_step, panel, target, columns, over, more])
+                    builder.call(tile, [deep, mine, mine_step, panel, target, out_step, over, more])
                 i = stop
         builder.ret_void()
         return made

@@ -132,8 +132,10 @@ def _is_row(instr: Instr) -> bool:
 
 
 def is_blas_product(instr: Instr) -> bool:
-    """Whether BLAS computes the step, a product of matrices or of one and a vector, into memory it is given."""
-    if instr.op.name not in ("matmul", "dot") or any(-1 in a.shape for a in (*instr.inputs, *instr.outputs)):
+    """Whether BLAS computes the step, one product of matrices or vectors or several, into memory it is given."""
+    if instr.op.name not in ("matmul", "dot", "einsum") or any(
+        -1 in a.shape for a in (*instr.inputs, *instr.outputs)
+    ):
         return False
     return bool(instr.outputs[0].shape) and callable(instr.op.native) and instr.op.native(instr) is True
 

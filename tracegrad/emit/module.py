@@ -43,6 +43,7 @@ from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
 from tracegrad.kernels.items import checked
 from tracegrad.kernels.lapack import LAPACK
 from tracegrad.kernels.outside import called_out
+from tracegrad.kernels.products import put_product
 from tracegrad.kernels.special import FUNCTIONS
 from tracegrad.ops.op import literal
 
@@ -138,7 +139,7 @@ def emit_native(
     else:
         alone = "_value" if name in vectors else ""
         entries = (name + {"value": alone, "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
-    others = _kernels(traces, (checked, added, in_threads, larger, smaller, called_out))
+    others = _kernels(traces, (checked, added, in_threads, larger, smaller, called_out, put_product))
     reserved = (*entries, *vectors, *called_outside, *(k.__name__ for k in others))
     functions: list[tuple[str, list[str], list[Line]]] = []
     called: dict[Any, None] = {}

@@ -95,6 +95,8 @@ def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expre
     if len(value.readers) != 1 or (isinstance(node, Compute) and node.fills):
         return False
     reader = value.readers[0]
+    if isinstance(reader, Compute) and reader.fills and reader.instr.op.name == "einsum":
+        return False  # read in loops
     if isinstance(reader, Repeat) and reader.test is block:
         return value.hint is None or value.is_derivative
     if reader not in places:

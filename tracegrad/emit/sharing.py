@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
+from tracegrad.kernels.products import add_product, put_product
 
 Indices = Mapping[str, frozenset[str]]
 """Names, each the sum of two others, or a number of whole blocks."""
@@ -129,6 +130,13 @@ def _asked_plainly(node: ast.AST) -> Iterator[ast.Name]:
                 )
                 if isinstance(found, ast.Name):
                     yield found
+        case ast.Call(func=ast.Name(id=add_product.__name__ | put_product.__name__), args=arguments):
+            for argument in arguments:
+                found = argument
+                while isinstance(found, ast.Attribute | ast.Subscript):
+                    found = found.value
+                if isinstance(found, ast.Name):
+                    yield found
 
 
 # --- in the same loop
@@ -174,6 +182,11 @@ class _Steps:
             self.fits = self.fits and not _mentioned(line, {self.old, self.new}, {})
             return made_of
         for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and _names(node.func) & {
+                add_product.__name__,
+                put_product.__name__,
+            }:
+                self.fits = self.fits and not _names(node) & {self.old, self.new}
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
                 self._access(node, loops, made_of)
         match statement:

@@ -37,6 +37,7 @@ from tracegrad.emit.logic import negated
 from tracegrad.emit.loops import assign, counting, write_loop, write_push
 from tracegrad.emit.names import Unused
 from tracegrad.emit.nesting import WHOLE, width
+from tracegrad.emit.part_products import products_of_parts
 from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
@@ -68,6 +69,7 @@ class Writer:
         self.expressions = expressions
         self.leave = leave
         self.finish = finish
+        self.unused = unused
         self.loops = ElementLoops(expressions, unused)
         self._zeroed: dict[Value, frozenset[tuple[int, ...]]] = {}
         self._growing: set[Value] = set()
@@ -127,12 +129,14 @@ class Writer:
         """`np.dot(x, y, result)`: so that the memory may be there before."""
         value = node.outputs[0]
         inputs = [self.expressions.operand(x, k, node.instr) for k, x in enumerate(node.inputs)]
-        written = call("np.dot", *inputs, self.expressions.name(value))
         lines = (
             []
             if value.is_buffer
             else [Line(assign(value.name, zeros(value.type, "np.empty")), node.location)]
         )
+        if node.instr.op.name == "einsum":
+            return [*lines, *products_of_parts(node, inputs, self.expressions, self.unused.letters)]
+        written = call("np.dot", *inputs, self.expressions.name(value))
         return [*lines, Line(ast.Expr(value=written), node.location)]
 
     def _kept(self, operand: Operand, target: Value) -> ast.expr:

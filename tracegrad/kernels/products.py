@@ -82,6 +82,23 @@ def batched_blas_product(x, y, x_stack, y_stack, x_step, y_step, shape):
     return out.reshape(shape)
 
 
+def add_product(x, y, out):
+    """`x @ y` added to `out`, of matrices that are parts of arrays: the compiler calls BLAS, which takes them as they
+    lie."""
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            for j in range(y.shape[1]):
+                out[i, j] += x[i, k] * y[k, j]
+
+
+def put_product(x, y, out):
+    """As `add_product`, into `out`."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = 0.0
+    add_product(x, y, out)
+
+
 def spread_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
     """`x @ y` for stacks that broadcast: `grown` has a vector as a matrix, `full` the batch that both share."""
     left = stack_of(x, x_grown, x_full)

@@ -5,8 +5,9 @@ Its derivative is einsum again, with the cotangent in the place of the array. Be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from tracegrad.ops.index import Slot, index_add, set_along, zeros_like
 from tracegrad.ops.op import Op, call, literal
 from tracegrad.ops.shape import expand_dims, transpose
 from tracegrad.ops.strides import memory_steps, memory_walk
+
+CALLED = 4096  # multiplications that are worth a call of BLAS
+PRODUCT = 512  # those of two matrices that are
+SIDE = 16  # of a product that is one of several, where it could be part of a larger one of transposed arrays
 
 
 def _letters(subscripts: str) -> tuple[list[str], str]:
@@ -105,10 +110,66 @@ def _einsum_written(x: Any, part: Any, subscripts: str) -> Any:
     return set_along(x, part, [output.index(letter) for letter in term])
 
 
+class Products(NamedTuple):
+    """A contraction of two arrays as products of matrices that are parts of them, by the letters.
+
+    Parameters
+    ----------
+    rows, length, columns : the axes of one product, a letter each
+    loops : there is a product for each of these
+    summed : and a sum of products over this, or ""
+    swapped : whether the second operand has the rows
+    """
+
+    rows: str
+    length: str
+    columns: str
+    loops: str
+    summed: str
+    swapped: bool
+
+
+def as_products(subscripts: str, operands: Sequence[Any], dtype: Any) -> Products | None:
+    """The largest products of matrices that make up a contraction, where arrays are contiguous; None if there are none
+    that BLAS knows, or they are not worth a call."""
+    terms, output = _letters(subscripts)
+    if len(terms) != 2 or dtype.kind != "f" or any(x.dtype != dtype or -1 in x.shape for x in operands):
+        return None
+    if any(len(set(term)) != len(term) for term in (*terms, output)):
+        return None
+    sizes = _sizes(terms, operands)
+    if any(tuple(sizes[a] for a in term) != tuple(x.shape) for term, x in zip(terms, operands, strict=True)):
+        return None
+    every = dict.fromkeys("".join(terms))
+    if any((a in terms[0]) + (a in terms[1]) + (a in output) < 2 for a in every):
+        return None
+    found: list[tuple[int, Products]] = []
+    for swapped, (left, right) in enumerate((terms, terms[::-1])):
+        columns = output[-1:]
+        if columns in left or columns not in right:
+            continue
+        lengths = [a for a in left if a in right and a not in output]
+        for rows in (a for a in left if a in output and a not in right):
+            for length in lengths:
+                summed = "".join(a for a in lengths if a != length)
+                sides = [sizes[a] for a in (rows, length, columns)]
+                loops = "".join(a for a in output if a not in (rows, columns))
+                is_stack = not summed and all(a in left and a in right for a in loops)
+                lies_so = left[-1] in (rows, length) and right[-1] in (length, columns)
+                if lies_so and len(summed) < 2 and (is_stack or min(sides) >= SIDE):
+                    made = Products(rows, length, columns, loops, summed, bool(swapped))
+                    found.append((math.prod(sides), made))
+    work, best = max(found, key=lambda pair: pair[0], default=(0, None))
+    return best if work > PRODUCT else None
+
+
 def _native_einsum(instr: Instr) -> Any:
-    """One kernel contracts any two operands; a third is contracted with what the first two give."""
+    """Products of matrices; else one kernel contracts any two operands, and a third is contracted with what the first
+    two give."""
     terms, output = _letters(instr.params["subscripts"])
     operands, out = instr.inputs, instr.outputs[0]
+    if as_products(instr.params["subscripts"], operands, out.dtype) is not None:
+        return True
     if len(terms) > 3 or out.dtype.kind == "b" or any(not a.ndim or not a.type.size for a in operands):
         return False
     sizes, zero = _sizes(terms, operands), out.dtype.type(0)

@@ -15,6 +15,7 @@ from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
 from tracegrad.kernels import lapack
 from tracegrad.kernels import products as kernels
+from tracegrad.ops.contraction import CALLED
 from tracegrad.ops.families import (
     bilinear,
     broadcast_to,
@@ -29,8 +30,6 @@ from tracegrad.ops.families import (
 from tracegrad.ops.op import Op, call
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import diagonal_length, diagonal_transpose, expand_dims, reshape, transpose, tril
-
-CALLED = 4096  # multiplications that are worth a call of BLAS
 
 # --- products ---------------------------------------------------------------------------------------------------------
 
@@ -62,6 +61,11 @@ def _matmul_vjp(g: Any, x: Any, y: Any) -> tuple[Any, Any]:
         return y @ g, outer(x, g)
     if x.ndim == 2 and y.ndim == 1:
         return outer(g, y), g @ x
+    if (
+        x.ndim > 2 and y.ndim == 2 and -1 not in x.shape
+    ):  # one product for all rows, rather than a sum of stacks
+        rows, count = reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1])), y.shape[1]
+        return g @ transposed(y), transposed(rows) @ reshape(g, shape=(rows.shape[0], count))
     left = expand_dims(x, axis=(0,)) if x.ndim == 1 else x
     right = expand_dims(y, axis=(1,)) if y.ndim == 1 else y
     if x.ndim == 1:

@@ -7,20 +7,23 @@ then see `contraction` for `einsum`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracegrad.ir.trace import Instr, Var
+from tracegrad.ir.types import ArrayType
 from tracegrad.ops.arithmetic import multiply
-from tracegrad.ops.contraction import einsum
+from tracegrad.ops.contraction import CALLED, Products, as_products, einsum
 from tracegrad.ops.families import broadcast_to, imag, real
-from tracegrad.ops.linalg import CALLED, dot, matmul
+from tracegrad.ops.linalg import dot, matmul
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import expand_dims, reshape, transpose
-from tracegrad.passes.rewrite import Made, Term, expression
+from tracegrad.passes.rewrite import Expression, Made, Term, expression
 
+_STACKS = "abcdefghijklmnopqrstuvw"  # letters for the axes of a stack
 TINY = 8  # a side of matrices whose product is a loop
 FEW = 128  # elements whose sum is a loop along any axis
 
@@ -39,6 +42,15 @@ def matrices(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
         return None
     if x.type.ndim == 1 and y.type.ndim == 1:
         return expression(sum_, expression(multiply, x, y), axis=(0,), keepdims=False)
+    if max(x.type.ndim, y.type.ndim) > 2 and min(x.type.ndim, y.type.ndim) > 1:
+        terms = [
+            _STACKS[len(_STACKS) + 2 - a.type.ndim :] + last
+            for a, last in zip((x, y), ("xy", "yz"), strict=True)
+        ]
+        output = max(terms, key=len)[:-2] + "xz"
+        found = _of_parts(step.inputs, terms, output, step, made)
+        if found is not None:
+            return found
     if x.type.ndim > 2 and y.type.ndim == 2 and max(x.shape[-1], *y.shape) > TINY and x.type.size:
         rows = expression(reshape, x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
         return expression(reshape, expression(matmul, rows, y), shape=tuple(step.outputs[0].shape))
@@ -75,7 +87,10 @@ def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     (x,) = step.inputs
     source: Any = x
     while (inner := made.get(source)) is not None and counts[source] <= 1 and -1 not in source.shape:
-        if inner.op in (matmul, dot, broadcast_to) or (inner.op in (transpose, real, imag) and source is x):
+        of_several = inner.op is einsum and len(inner.inputs) > 1
+        if of_several or inner.op in (matmul, dot, broadcast_to):
+            return x
+        if inner.op in (transpose, real, imag) and source is x:
             return x
         if inner.op is not reshape:
             return None
@@ -107,7 +122,20 @@ def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     if len(terms) != 2:
         return None
     found = _as_elements(step.inputs, terms, output, sizes)
-    return _as_matrices(step.inputs, terms, output, sizes) if found is None else found
+    if found is None:
+        found = _of_parts(step.inputs, terms, output, step, made)
+    if found is None:
+        return _as_matrices(step.inputs, terms, output, sizes)
+    return None if _is_written_so(found, step) else found
+
+
+def _is_written_so(found: Term, step: Instr) -> bool:
+    """Whether a step is a term already."""
+    return isinstance(found, Expression) and (found.op, found.inputs, found.params) == (
+        step.op,
+        step.inputs,
+        step.params,
+    )
 
 
 def _summed_and_turned(x: Any, term: str, output: str) -> Term:
@@ -211,3 +239,156 @@ def _matrix(
         lead_axes = range(min(len(stack), 1))
         x = expression(transpose, x, axes=(*lead_axes, len(lead_axes) + 1, len(lead_axes)))
     return x
+
+
+# --- products of parts of arrays --------------------------------------------------------------------------------------
+
+
+def turned_products(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """transpose(einsum(x, y)) -> einsum(x, y), where products are as well written where they are wanted"""
+    inner = _products_read_once(step, made, counts)
+    if inner is None:
+        return None
+    inputs, _, output = inner.params["subscripts"].partition("->")
+    turned = f"{inputs}->{''.join(output[k] for k in step.params['axes'])}"
+    if as_products(turned, inner.inputs, step.outputs[0].dtype) is None:
+        return None
+    return expression(einsum, *inner.inputs, subscripts=turned)
+
+
+def turned_product(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """transpose(reshape(x @ y)) -> reshape(transpose(y) @ transpose(x)), where there are more axes of one element"""
+    (x,), shape = step.inputs, tuple(step.outputs[0].shape)
+    between = made.get(x) if isinstance(x, Var) and counts[x] <= 1 else None
+    if between is None or between.op is not reshape:
+        return None
+    (found,) = between.inputs
+    product = made.get(found) if isinstance(found, Var) and counts[found] <= 1 else None
+    if product is None or product.op is not matmul or 1 in product.outputs[0].shape:
+        return None
+    moved = [k for k in step.params["axes"] if x.shape[k] != 1]
+    if len(moved) != 2 or any(a.type.ndim != 2 for a in product.inputs):
+        return None
+    if moved[0] < moved[1]:
+        return expression(reshape, found, shape=shape)
+    left, right = (expression(transpose, a, axes=(1, 0)) for a in product.inputs[::-1])
+    return expression(reshape, expression(matmul, left, right), shape=shape)
+
+
+def summed_products(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """sum(einsum(x, y)) -> einsum(x, y), where products are as well added to each other"""
+    inner = _products_read_once(step, made, counts)
+    if inner is None:
+        return None
+    inputs, _, output = inner.params["subscripts"].partition("->")
+    if step.op is sum_:
+        kept = [a for k, a in enumerate(output) if k not in step.params["axis"]]
+    else:
+        before, after = inner.outputs[0].shape, step.outputs[0].shape
+        lead = len(before) - len(after)
+        kept = [a for a, n, m in zip(output[lead:], before[lead:], after, strict=True) if n == m]
+    return _of_parts(inner.inputs, inputs.split(","), "".join(kept), step, made)
+
+
+def _products_read_once(step: Instr, made: Made, counts: Counter[Var]) -> Instr | None:
+    (x,) = step.inputs
+    inner = made.get(x) if isinstance(x, Var) else None
+    if inner is None or inner.op is not einsum or counts[inner.outputs[0]] > 1 or len(inner.inputs) != 2:
+        return None
+    found = as_products(inner.params["subscripts"], inner.inputs, inner.outputs[0].dtype)
+    return None if found is None else inner
+
+
+def _of_parts(
+    operands: Sequence[Any], terms: Sequence[str], output: str, step: Instr, made: Made
+) -> Term | None:
+    """A contraction as products of matrices that are parts of the operands, or of what these are views of."""
+    sources = [_source(x, term, made) for x, term in zip(operands, terms, strict=True)]
+    for given in (sources, list(zip(operands, terms, strict=True))):
+        found = _products(given, output, step)
+        if found is not None:
+            return found
+    return None
+
+
+def _source(x: Any, term: str, made: Made) -> tuple[Any, str]:
+    """What an operand is a view of, with the letters of its axes: transposed, repeated, with more axes of one element."""
+    while isinstance(x, Var) and (maker := made.get(x)) is not None:
+        if maker.op is transpose:
+            axes = maker.params["axes"]
+            term = "".join(term[axes.index(k)] for k in range(len(axes)))
+        elif maker.op is expand_dims or (
+            maker.op is reshape and tuple(maker.inputs[0].shape) == tuple(n for n in x.shape if n != 1)
+        ):
+            lost = maker.params.get("axis", [k for k, n in enumerate(x.shape) if n == 1])
+            term = "".join(a for k, a in enumerate(term) if k not in lost)
+        elif (
+            maker.op is broadcast_to
+            and (n := maker.inputs[0].type.ndim)
+            and x.shape[-n:] == maker.inputs[0].shape
+        ):
+            term = term[-n:]
+        else:
+            break
+        x = maker.inputs[0]
+    return x, term
+
+
+def _products(given: Sequence[tuple[Any, str]], output: str, step: Instr) -> Term | None:
+    """Axes of one element are left out; those that lie behind each other everywhere are one, if that is more work."""
+    dtype = step.outputs[0].dtype
+    sizes: dict[str, int] = {}
+    terms = []
+    for x, term in given:
+        longer = [(a, n) for a, n in zip(term, x.shape, strict=True) if n != 1]
+        sizes.update(longer)
+        terms.append("".join(a for a, _ in longer))
+    arrays = [*terms, "".join(a for a in output if a in sizes)]
+    apart = arrays, dict(sizes), _found(arrays, sizes, dtype)
+    while (pair := next((p for p in _neighbours(arrays) if _lie_together(p, arrays)), None)) is not None:
+        sizes[pair[0]] *= sizes.pop(pair[1])
+        arrays = [term.replace(pair, pair[0]) for term in arrays]
+    together = arrays, sizes, _found(arrays, sizes, dtype)
+    arrays, sizes, found = max(apart, together, key=_work)
+    if found is None or any(x.dtype != dtype for x, _ in given):
+        return None
+    left, right, wanted = (tuple(sizes[a] for a in term) for term in arrays)
+    x, y = (
+        a if tuple(a.shape) == known else expression(reshape, a, shape=known)
+        for (a, _), known in zip(given, (left, right), strict=True)
+    )
+    if found.loops or found.summed:
+        made = expression(einsum, x, y, subscripts=_subscripts(arrays))
+    else:
+        if found.swapped:
+            x, y, arrays = y, x, arrays[1::-1]
+        x = x if arrays[0][0] == found.rows else expression(transpose, x, axes=(1, 0))
+        y = y if arrays[1][0] == found.length else expression(transpose, y, axes=(1, 0))
+        made = expression(matmul, x, y)
+    shape = tuple(step.outputs[0].shape)
+    return made if wanted == shape else expression(reshape, made, shape=shape)
+
+
+def _subscripts(arrays: Sequence[str]) -> str:
+    return f"{arrays[0]},{arrays[1]}->{arrays[2]}"
+
+
+def _found(arrays: Sequence[str], sizes: Mapping[str, int], dtype: Any) -> Products | None:
+    operands = [ArrayType(tuple(sizes[a] for a in term), dtype) for term in arrays[:2]]
+    return as_products(_subscripts(arrays), operands, dtype)
+
+
+def _work(option: tuple[Any, Mapping[str, int], Products | None]) -> int:
+    """How large each product is."""
+    _, sizes, found = option
+    return 0 if found is None else sizes[found.rows] * sizes[found.length] * sizes[found.columns]
+
+
+def _neighbours(arrays: Sequence[str]) -> list[str]:
+    return [a + b for term in arrays for a, b in itertools.pairwise(term)]
+
+
+def _lie_together(pair: str, arrays: Sequence[str]) -> bool:
+    """Whether two axes that are no stack's are one wherever they are."""
+    within = [term for term in arrays if pair[0] in term or pair[1] in term]
+    return len(within) < len(arrays) and all(pair in term for term in within)

@@ -24,7 +24,15 @@ from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
 from tracegrad.ops.shape import reshape, transpose
 from tracegrad.passes.positions import checked_arrays
-from tracegrad.passes.products import contraction, matrices, needless_copy, outer_products
+from tracegrad.passes.products import (
+    contraction,
+    matrices,
+    needless_copy,
+    outer_products,
+    summed_products,
+    turned_product,
+    turned_products,
+)
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
 from tracegrad.passes.structure import identity_transpose
 
@@ -163,8 +171,9 @@ def _side_by_side(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 _RULES: dict[str, tuple[Rule, ...]] = {
     "mean": _reduction(_mean),
-    "sum": (_sum_of_turned,),
-    "transpose": (identity_transpose,),
+    "sum": (_sum_of_turned, summed_products),
+    "sum_to": (summed_products,),
+    "transpose": (identity_transpose, turned_products, turned_product),
     "norm": _reduction(_norm),
     "var": _reduction(_variance),
     "std": _reduction(_deviation),
