@@ -54,6 +54,14 @@ def softmax(x: Any) -> Any:
     return np.sum((e / np.sum(e, axis=1, keepdims=True)) ** 2)
 
 
+def attention(x: Any) -> Any:
+    """Three heads side by side, each with its softmax."""
+    heads = np.stack([x, 0.5 * x, np.sin(x)], axis=1).transpose(1, 0, 2)
+    scores = heads @ heads.swapaxes(-1, -2) / np.sqrt(x.shape[1])
+    e = np.exp(scores - np.max(scores, axis=-1, keepdims=True))
+    return np.sum((e / np.sum(e, axis=-1, keepdims=True) @ heads).transpose(1, 0, 2).reshape(len(x), -1) ** 2)
+
+
 def smoothed(x: Any) -> Any:
     a = x * 1.0
     a[1:-1] += 0.1 * (x[2:] - 2 * x[1:-1] + x[:-2])
@@ -122,6 +130,7 @@ MATRICES: dict[str, Callable[..., Any]] = {
     "sort, axis 0": lambda x, i: np.sum(np.sort(x, axis=0) * x),
     "sort, axis 1": lambda x, i: np.sum(np.sort(x, axis=1) * x),
     "softmax": lambda x, i: softmax(x),
+    "attention": lambda x, i: attention(x),
     "transpose": lambda x, i: np.sum(x.T * x[0]),
     "exp of x.T": lambda x, i: np.sum(np.exp(x.T)),
     "einsum ij->ji": lambda x, i: np.sum(np.einsum("ij->ji", x) * x),

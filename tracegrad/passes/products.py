@@ -312,7 +312,7 @@ def _of_parts(
 
 
 def _source(x: Any, term: str, made: Made) -> tuple[Any, str]:
-    """What an operand is a view of, with the letters of its axes: transposed, repeated, with more axes of one element."""
+    """What an operand is a view of, with the letters of its axes: transposed, repeated, with axes of one element."""
     while isinstance(x, Var) and (maker := made.get(x)) is not None:
         if maker.op is transpose:
             axes = maker.params["axes"]
