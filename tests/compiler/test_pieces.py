@@ -207,3 +207,19 @@ def test_llvm_is_told_how_much_it_may_compare_to_order_a_block(monkeypatch: pyte
     for name in ("first", "second"):
         compiled("def f(x):\n    return -1, x + 1.0\n", f"told_{name}", (1.5,))
     assert told == [f"-dag-maps-huge-region={direct.HUGE}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("for i in range(9):\n    a = x[3, i]\n    x[5, i] = a", True),
+        ("for i in range(9):\n    a = x[i, 3]\n    x[i, 5] = a", False),
+        ("for i in range(9):\n    a = x[i + 1]\n    x[i] = a", False),
+        ("for i in range(9):\n    a = x[i]\n    x[i] = a", True),
+        ("for i in range(9):\n    a = x[5, i]\n    x[5, i + 1] = a", False),
+    ],
+)
+def test_which_rounds_llvm_may_do_at_once(text: str, apart: bool) -> None:
+    loop = ast.parse(text).body[0]
+    assert isinstance(loop, ast.For)
+    assert pieces._rounds_may_be_apart(loop) == apart

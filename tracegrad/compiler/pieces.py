@@ -177,7 +177,18 @@ def _rounds_may_be_apart(loop: ast.For) -> bool:
             if seen & bound - first:
                 return False
             first |= {n.id for n in _targets(statement)}
-    return all(read.get(name, places) <= places for name, places in written.items())
+    return not any(
+        _may_meet(place, other)
+        for name, places in written.items()
+        for place in read.get(name, ())
+        for other in places - {place}
+    )
+
+
+def _may_meet(place: str, other: str) -> bool:
+    """Whether two places in an array may be one: not where they have different numbers at their beginning."""
+    numbers = [text.partition(",")[0].lstrip("(") for text in (place, other)]
+    return numbers[0] == numbers[1] or not all(number.isdecimal() for number in numbers)
 
 
 def _targets(statement: ast.stmt) -> list[ast.Name]:

@@ -97,13 +97,14 @@ class ElementLoops:
         """Steps and entries of stacks over one shape, in one loop; `growing` stacks are given room before."""
         rows = _Rows(growing)
         loop = self._loop(nodes, 0, rows)
-        lines = self._flat(loop)
         if rows.apart and _is_large(loop, len(nodes)):
             axis = _first_axis(loop.shape)
             rounds = rounds_of(loop.shape, axis)
             blocks = Blocks(loop.shape[axis], rounds, self.unused.letters[axis], "start", len(loop.shape))
             inside = self.rounds.each(loop.shape, loop.inside, axis + 1)
             lines = self.rounds.in_threads(blocks, inside, loop.parts)
+        else:
+            lines = self._flat(loop)
         return [*loop.before[0], *lines, *loop.after[0]]
 
     def nest(self, nest: Nest, growing: Collection[Value]) -> list[Line]:
@@ -204,7 +205,10 @@ class ElementLoops:
             if reduction is not None:
                 self._gather(node, reduction, loop, rows, where)
                 continue
-            self._make_room(node.outputs[0], loop, rows, where)
+            result = node.outputs[0]
+            self._make_room(result, loop, rows, where)
+            if result.inner:
+                self.rounds.long_loops.numbers[result.name] = result.type.dtype
             loop.inside.append(Line(self._store(node), node.location))
         return loop
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.long_loops import LongLoops
 from tracegrad.emit.loops import assign
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
@@ -105,6 +106,7 @@ class Rounds:
     def __init__(self, expressions: Expressions, unused: Unused) -> None:
         self.expressions = expressions
         self.unused = unused
+        self.long_loops = LongLoops(unused)
         self.shares: list[Share] = []
 
     def each(self, shape: Sequence[int], inside: Sequence[Line], first: int = 0) -> Sequence[Line]:
@@ -112,8 +114,15 @@ class Rounds:
         axes = list(zip(shape, self.unused.letters, strict=False))[first:]
         for n, letter in reversed(axes):
             if n != 1:
-                inside = [for_each(letter, literal(n), inside)]
+                inside = self._loop(letter, n, literal(n), (), inside)
         return inside
+
+    def _loop(
+        self, letter: str, rounds: int, until: ast.expr, index: Sequence[Line], inside: Sequence[Line]
+    ) -> Sequence[Line]:
+        """A loop whose rounds, `rounds` at most, begin with other indices; several, where it is long."""
+        several = self.long_loops.of(letter, rounds, until, index, inside)
+        return several or [for_each(letter, until, [*index, *inside])]
 
     # --- in blocks ----------------------------------------------------------------------------------------------------
 
@@ -138,10 +147,10 @@ class Rounds:
         start = self.unused.like(blocks.start)
         limits = [literal(n) for n in (0, blocks.length, blocks.rounds)]
         first, last = around(start, None)
-        lines = [*before, *first, self._block(blocks, start, inside), *last, *after]
+        lines = [*before, *first, *self._block(blocks, start, inside), *last, *after]
         return [for_each(start, limits, lines)]
 
-    def _block(self, blocks: Blocks, start: str, inside: Sequence[Line]) -> Line:
+    def _block(self, blocks: Blocks, start: str, inside: Sequence[Line]) -> Sequence[Line]:
         """The rounds of one block, from `start` on.
 
         An index is a start and what is counted from there: so the compiler knows that it is not negative.
@@ -153,7 +162,7 @@ class Rounds:
         place = self.unused.letters[blocks.deepest]
         index = ast.BinOp(left=_name(start), op=ast.Add(), right=_name(place))
         first = Line(assign(blocks.letter, index), inside[0].location)
-        return for_each(place, until, [first, *inside])
+        return self._loop(place, blocks.rounds, until, [first], inside)
 
     def cleared(self, parts: Sequence[Part], where: Any) -> list[Line]:
         """Parts before anything is gathered in them."""
@@ -190,7 +199,7 @@ class Rounds:
             product = ast.BinOp(left=literal(blocks.rounds), op=ast.Mult(), right=_name(block))
             lines.append(Line(assign(start, product), where))
             first_of_all, last_of_all = around(start, block)
-            inside = [*first_of_all, self._block(blocks, start, inside), *last_of_all]
+            inside = [*first_of_all, *self._block(blocks, start, inside), *last_of_all]
         lines.extend(inside)
         before: list[Line] = []
         after: list[Line] = []

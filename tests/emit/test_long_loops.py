@@ -1,0 +1,143 @@
+"""Loops with very many statements are several loops over a block, with the digits of the one."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+
+import tracegrad as tg
+from tests.emit.kernel_patterns import assert_packed, compiled, numbers
+from tests.emit.test_programs import run_alone
+from tests.emit.test_random import agree, outcome
+from tests.passes.random_traces import traces
+from tracegrad.config import config
+from tracegrad.emit import long_loops
+from tracegrad.emit.module import emit_native
+from tracegrad.emit.names import Unused
+from tracegrad.emit.printer import Line
+from tracegrad.ir.source import Source
+from tracegrad.ir.trace import Trace
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept(tmp_path: Path) -> Iterator[None]:
+    with config.using(cache_dir=str(tmp_path / "cache")):
+        yield
+
+
+@pytest.fixture
+def cut_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LONG", 0), ("PART", 1), ("BLOCK", 2)):
+        monkeypatch.setattr(long_loops, name, value)
+
+
+@pytest.mark.usefixtures("cut_everywhere")
+@hypothesis.settings(max_examples=50, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.given(traces(18))
+def test_cut_at_every_statement(case: tuple[Trace, list[Any]]) -> None:
+    trace, values = case
+    source = emit_native("value", trace, contract=False)
+    hypothesis.assume(isinstance(source, Source))
+    assert isinstance(source, Source)
+    with np.errstate(all="ignore"):
+        code, expected = outcome(trace, values)
+        number, *results = run_alone(source)["f"](*[np.copy(v) for v in values])
+    assert number == code
+    if code < 0:
+        assert all(agree(a, b) for a, b in zip(results, expected, strict=True))
+
+
+def steps(count: int) -> Callable[[Any, Any], Any]:
+    """Elementwise steps; many results, numbers and comparisons, are needed again far away."""
+
+    def step(a: Any, b: Any, k: int) -> Any:  # a recursion is no loop
+        if k == 0:
+            return np.sum(a * b)
+        c = np.where(a > 0.5 * b, a - 0.25 * b, b) + 1 / (k + 2 + a * a)
+        return step(c, a / 2 + np.sqrt(1 + b * b) / 4, k - 1)
+
+    def f(x: Any, y: Any) -> Any:
+        return step(x * y, x + y, count)
+
+    return f
+
+
+def innermost(text: str) -> list[int]:
+    """The nodes of each loop inside of which there is none."""
+    return [
+        sum(1 for _ in ast.walk(node))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.For)
+        and not any(isinstance(n, ast.For) for n in ast.walk(node) if n is not node)
+    ]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [numbers(1000), numbers(3, 70), numbers(20), numbers(1500, dtype=np.float32), numbers(50_001)],
+    ids=["1000", "rows", "20", "single", "threads"],
+)
+def test_the_digits_are_those_of_one_loop(x: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = numbers(*x.shape, dtype=x.dtype, seed=2)
+    found = []
+    with config.using(contract=False):
+        for long in (10**9, 300):
+            monkeypatch.setattr(long_loops, "LONG", long)
+            monkeypatch.setattr(long_loops, "PART", 300)
+            found.append(compiled(steps(8), x, y))
+    whole, cut = found
+    assert "kept" not in whole.native_source and "kept[0, place] = " in cut.native_source
+    assert len(innermost(cut.native_source)) >= len(innermost(whole.native_source)) + 3
+    (value, bars), (wanted, wanted_bars) = cut(x, y), whole(x, y)
+    np.testing.assert_allclose(value, wanted, rtol=1e-13 if x.dtype == np.float64 else 1e-6)
+    for bar, wanted_bar in zip(bars, wanted_bars, strict=True):
+        np.testing.assert_array_equal(bar, wanted_bar)
+    assert_packed(cut)
+    for threads in (2, 3):
+        with config.using(threads=threads):
+            again, again_bars = cut(x, y)
+        assert again == value
+        np.testing.assert_array_equal(again_bars, bars)
+
+
+def test_no_loop_grows_with_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_loops, "LONG", 2000)
+    x, y = numbers(200), numbers(200, seed=2)
+    sizes = {}
+    for count in (20, 40):
+        program = tg.value_and_grad(steps(count), (0, 1), jit="native")
+        program(x, y)
+        sizes[count] = innermost(program.native_source)
+    assert len(sizes[40]) > 1.7 * len(sizes[20])
+    assert max(sizes[40]) < 2 * long_loops.PART
+
+
+def lines(text: str) -> list[Line]:
+    return [Line(statement) for statement in ast.parse(text).body]
+
+
+@pytest.mark.parametrize(
+    ("text", "loops"),
+    [
+        ("a = x[i] * 2.0\nb = a + 1.0\ny[i] = a * b", 3),
+        ("s = s + x[i]\na = x[i] * 2.0\ns = s * a", 1),  # handed to the next round
+        ("y[i] = x[i] * 2.0\na = 3.0\nz[i] = y[i + 1] + a", 1),  # another round's element
+        ("y[i] = x[i] * 2.0\na = x[i]\nz[i] = y[i] + a", 3),
+        ("y[k] += x[i]\na = x[i]\ny[k] += a", 1),  # one place, in each round
+        ("y[0] = x[i]\na = x[i]\nz[i] = y[0] + a", 1),
+        ("a = x[i]\ny[i] = a\na = y[i] + 1.0\nz[i] = a", 1),  # two numbers of one name
+        ("y[i] += x[i]\na = s\nz[i] = y[i] + a", 3),
+    ],
+)
+@pytest.mark.usefixtures("cut_everywhere")
+def test_what_stays_in_one_loop(text: str, loops: int) -> None:
+    long = long_loops.LongLoops(Unused("f", (), (), ()))
+    long.numbers = dict.fromkeys("ab", np.dtype(np.float64))
+    found = long.of("i", 9, ast.Constant(9), (), lines(text))
+    assert (1 if found is None else len(found[-1].body)) == loops

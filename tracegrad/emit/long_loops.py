@@ -1,0 +1,217 @@
+"""Loops over elements with very many statements, as several loops over a block of elements, one after the other.
+
+The statements of an innermost loop go in, the loops that are as good come out. A compiler looks for vectors in time
+that grows with more than the square of a loop's length, and has registers for few of its numbers: so beyond `LONG`
+statements are cut where few numbers are alive, and these stand in an array of a block between the loops. The order of
+the statements stays for each element, and so does every digit; a sum is taken further by one of the loops alone.
+Begin with `LongLoops.of`.
+
+Loop fission and scalar expansion: Allen and Kennedy, Optimizing Compilers for Modern Architectures, Morgan Kaufmann
+2001, chapters 5 and 8.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracegrad.emit.elements import subscript
+from tracegrad.emit.expressions import zeros
+from tracegrad.emit.loops import assign
+from tracegrad.emit.names import Unused
+from tracegrad.emit.printer import Line
+from tracegrad.ir.types import ArrayType
+from tracegrad.ops.op import call, literal
+
+LONG = 16_000  # nodes of the statements of a loop that is cut
+PART = 1000  # of one of the loops, about
+BLOCK = 64  # elements of an array between them
+
+
+@dataclass(eq=False)
+class _Name:
+    """Where a name is read and written among the statements, and its indices where it is an array."""
+
+    reads: list[int] = field(default_factory=list)
+    writes: list[int] = field(default_factory=list)
+    places: set[str] = field(default_factory=set)
+    is_array: bool = False
+
+
+class LongLoops:
+    """Cuts the loops of one function.
+
+    Parameters
+    ----------
+    unused : Unused
+        Names for indices and arrays.
+
+    Attributes
+    ----------
+    numbers : dict of str to dtype
+        Of the names that one round gives to another statement of the same round.
+    """
+
+    def __init__(self, unused: Unused) -> None:
+        self.unused = unused
+        self.numbers: dict[str, Any] = {}
+        self.kept = 0
+
+    def of(
+        self, letter: str, rounds: int, until: ast.expr, index: Sequence[Line], inside: Sequence[Line]
+    ) -> list[Line] | None:
+        """The loops in the place of one; None where it stays one.
+
+        Parameters
+        ----------
+        letter, until : the loop's own index and how far it goes, `rounds` at most
+        index : statements that each round begins with, which make other indices of its own
+        inside : the others
+        """
+        if not all(isinstance(line.statement, ast.Assign | ast.AugAssign) for line in inside):
+            return None
+        sizes = [sum(1 for _ in ast.walk(line.statement)) for line in inside]
+        if sum(sizes) <= LONG:
+            return None
+        names = _names(inside)
+        own = {letter, *(n for line in index for n in _stored(line.statement))}
+        open_ = [True] * len(inside)
+        alive = [0] * (len(inside) + 1)
+        for name, uses in names.items():
+            seen = sorted([*uses.reads, *uses.writes])
+            if not uses.writes or name in own:
+                continue
+            if self._stays_whole(name, uses, own):
+                open_[seen[0] + 1 : seen[-1] + 1] = [False] * (seen[-1] - seen[0])
+            elif not uses.is_array:
+                alive[seen[0] + 1] += 1
+                alive[seen[-1] + 1] -= 1
+        cuts = _cuts(sizes, open_, alive)
+        if not cuts:
+            return None
+        return self._written(letter, rounds, until, index, inside, cuts, names)
+
+    def _stays_whole(self, name: str, uses: _Name, own: set[str]) -> bool:
+        """Whether all statements with a name stay in one loop: what a round hands to the next, or may."""
+        if uses.is_array:
+            place, *others = uses.places
+            return bool(others) or own.isdisjoint(_indices(place))
+        again = bool(uses.reads) and uses.reads[0] <= uses.writes[0]
+        return again or name not in self.numbers or len(uses.writes) > 1
+
+    def _written(
+        self,
+        letter: str,
+        rounds: int,
+        until: ast.expr,
+        index: Sequence[Line],
+        inside: Sequence[Line],
+        cuts: Sequence[int],
+        names: Mapping[str, _Name],
+    ) -> list[Line]:
+        where = inside[0].location
+        size = min(BLOCK, rounds)
+        begin, place = self.unused.like("begin"), self.unused.like("place")
+        kept: dict[str, tuple[str, int]] = {}
+        rooms: dict[Any, list[str]] = {}
+        for name, uses in names.items():
+            if (
+                not uses.is_array
+                and uses.writes
+                and _part(cuts, uses.reads[-1:]) > _part(cuts, uses.writes[:1])
+            ):
+                rooms.setdefault(self.numbers[name], []).append(name)
+        lines: list[Line] = []
+        for dtype, members in rooms.items():
+            array = self.unused.like(f"kept_{self.kept}" if self.kept else "kept")
+            self.kept += 1
+            lines.append(
+                Line(assign(array, zeros(ArrayType((len(members), size), dtype), "np.empty")), where)
+            )
+            kept.update((name, (array, k)) for k, name in enumerate(members))
+        count: ast.expr = literal(size)
+        if rounds % size or not isinstance(until, ast.Constant):
+            left = ast.BinOp(left=until, op=ast.Sub(), right=_name(begin))
+            count = call("min", count, left)
+        loops: list[Line] = []
+        own = ast.BinOp(left=_name(begin), op=ast.Add(), right=_name(place))
+        for part, (first, last) in enumerate(zip([0, *cuts], [*cuts, len(inside)], strict=True)):
+            body = [Line(assign(letter, own), where), *index]
+            for name, (array, k) in kept.items():
+                uses = names[name]
+                at = subscript(_name(array), [literal(k), _name(place)])
+                if any(first <= r < last for r in uses.reads) and not first <= uses.writes[0] < last:
+                    body.append(Line(assign(name, at), where))
+            body += inside[first:last]
+            for name, (array, k) in kept.items():
+                if _part(cuts, names[name].writes) == part:
+                    at = subscript(_name(array), [literal(k), _name(place)], store=True)
+                    body.append(Line(ast.Assign(targets=[at], value=_name(name)), where))
+            loops.append(_for_each(place, [count], body))
+        return [*lines, _for_each(begin, [literal(0), until, literal(size)], loops)]
+
+
+def _indices(place: str) -> set[str]:
+    """The names that are indices of a place by themselves."""
+    index = ast.parse(place, mode="eval").body
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return {p.id for p in parts if isinstance(p, ast.Name)}
+
+
+def _names(inside: Sequence[Line]) -> dict[str, _Name]:
+    """The names in statements."""
+    found: dict[str, _Name] = {}
+    for number, line in enumerate(inside):
+        arrays: dict[int, ast.Subscript] = {}
+        for node in ast.walk(line.statement):
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+                arrays[id(node.value)] = node
+            elif isinstance(node, ast.Name):
+                uses = found.setdefault(node.id, _Name())
+                item = arrays.get(id(node))
+                if item is not None:
+                    uses.is_array = True
+                    uses.places.add(ast.unparse(item.slice))
+                stored = isinstance((item or node).ctx, ast.Store)
+                (uses.writes if stored else uses.reads).append(number)
+                if stored and isinstance(line.statement, ast.AugAssign):
+                    uses.reads.append(number)
+    return found
+
+
+def _stored(statement: ast.stmt) -> list[str]:
+    return [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+
+def _cuts(sizes: Sequence[int], open_: Sequence[bool], changes: Sequence[int]) -> list[int]:
+    """Where statements are cut: into parts of about the same size, between them few numbers."""
+    total = sum(sizes)
+    parts = -(-total // PART)
+    before, alive = [0], [changes[0]]
+    for size, change in zip(sizes, changes[1:], strict=True):
+        before.append(before[-1] + size)
+        alive.append(alive[-1] + change)
+    found: list[int] = []
+    for k in range(1, parts):
+        middle, reach = total * k // parts, total // (4 * parts)
+        near = [p for p in range(1, len(sizes)) if open_[p] and abs(before[p] - middle) <= reach]
+        if near:
+            found.append(min(near, key=lambda p: (alive[p], p)))
+    return found
+
+
+def _part(cuts: Sequence[int], statements: Sequence[int]) -> int:
+    """The part that a statement is in; -1 where there is none."""
+    return sum(cut <= statements[0] for cut in cuts) if statements else -1
+
+
+def _for_each(name: str, limits: Sequence[ast.expr], inside: Sequence[Line]) -> Line:
+    target = ast.Name(id=name, ctx=ast.Store())
+    head = ast.For(target=target, iter=call("range", *limits), body=[], orelse=[])
+    return Line(head, inside[0].location, body=list(inside))
+
+
+def _name(name: str) -> ast.Name:
+    return ast.Name(id=name, ctx=ast.Load())
