@@ -244,6 +244,8 @@ class Calls(Numbers):
             raise Unknown(ast.unparse(node))
         if function in (np.empty, np.zeros, np.full):
             return self._make(node)
+        if function is np.array and len(node.args) in (1, 2):
+            return self._written_out(*node.args)
         if isinstance(node.func, ast.Name) and node.func.id in (put_product.__name__, add_product.__name__):
             left, right, result = map(self._matrix, node.args)
             blas.matrices(
