@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
+from tracegrad.dispatch import entry
 from tracegrad.tensor import capture
 
 SCALE = 2.0
@@ -346,3 +347,23 @@ def test_a_function_that_is_dropped_goes_with_its_entry() -> None:
     del g
     gc.collect()
     assert gone() is None
+
+
+def test_the_text_of_an_entry_grows_as_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every argument has a line that leaves; none of them tells all the arguments."""
+    texts: list[str] = []
+
+    def compiled(text: str, file: str, mode: str) -> Any:
+        texts.append(text)
+        return compile(text, file, mode)
+
+    monkeypatch.setattr(entry, "compile", compiled, raising=False)
+    for n in (30, 120):
+        names = [f"p{k}" for k in range(n)]
+        made: dict[str, Any] = {}
+        exec(f"def f({', '.join(names)}): return {' + '.join(f'{p} * {p}' for p in names)}", made)
+        g = tg.grad(made["f"], argnums=tuple(range(n)), jit="python")
+        for given in ([0.5 * k for k in range(n)], list(range(n)), [np.float64(k) for k in range(n)]):
+            assert [2.0 * x for x in given] == list(g(*given))
+    assert len(texts) == 4  # one for floats and ints of Python's, one for NumPy's
+    assert len(texts[2]) < 4.4 * len(texts[0])

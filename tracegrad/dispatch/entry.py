@@ -221,9 +221,14 @@ class _Writer:
         by_place = {p.place: p.name for p in parameters if p.kind != "keyword"}
         self.names = {w: by_place[w] if isinstance(w, int) else by_name[w] for w in self.call.spans}
         missing, rest = self._named("missing", MISSING), f"{OURS}rest"
-        values = "".join(f"{p.name}, " for p in parameters)
-        self.otherwise = f"return {OURS}left({self._named('miss', MISS)}, ({values}), {rest})"
-        self.left_at = f"return {OURS}left({{}}, ({values}), {rest})"
+        values = f"({''.join(f'{p.name}, ' for p in parameters)})"
+        if (
+            self.door is None
+        ):  # each argument has a line that leaves: all of them in each would be their square
+            self.lines.append(f"{OURS}values = {values}")
+            values = f"{OURS}values"
+        self.otherwise = f"return {OURS}left({self._named('miss', MISS)}, {values}, {rest})"
+        self.left_at = f"return {OURS}left({{}}, {values}, {rest})"
         absent = [p.name for p in parameters if p.name not in self.names.values()]
         tests = [f"{OURS}under_way", rest, *(f"{name} is not {missing}" for name in absent)]
         unasked = self.left_at.format(self._named("unasked", UNASKED))
