@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numba.extending import intrinsic
 
+import tracegrad as tg
 from tracegrad.compiler.by_address import NUMBERS, Program
 from tracegrad.compiler.numba_backend import machine_code
 from tracegrad.ir.types import ArrayType
@@ -101,3 +102,16 @@ def test_an_error_of_python_comes_through() -> None:
     assert by_address(-1.0) == (-1, -1.0)
     with pytest.raises(KeyboardInterrupt, match="stop"):
         by_address(1.0)
+
+
+def test_more_arguments_than_can_be_passed_stay_with_numpy() -> None:
+    def squares(arrays: Any) -> Any:
+        return sum(np.sum(a * a) for a in arrays)
+
+    given = [np.full(2, 0.5 * k) for k in range(150)]
+    g = tg.grad(squares, jit="native")
+    for _ in range(2):
+        for bar, a in zip(g(given), given, strict=True):
+            np.testing.assert_array_equal(bar, 2.0 * a)
+    assert g.stats.compiles == 0
+    assert "1,052 words" in g.explain()

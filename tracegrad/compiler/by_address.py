@@ -17,6 +17,7 @@ import numpy as np
 
 from tracegrad.ir.types import ArrayType
 
+MOST_WORDS = 1024  # that ctypes passes to a function
 Output = tuple[str, int | None, str]  # dtype, dimensions or None of a number, layout
 NUMBERS: dict[str, tuple[Any, ...]] = {
     "bool": (ctypes.c_uint8,),
@@ -28,13 +29,18 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
 }
 
 
+def words_of(parameters: Sequence[ArrayType]) -> int:
+    """How many words a call passes: what is returned, the error, numbers, and what describes each array."""
+    return 2 + sum(5 + 2 * len(p.shape) if p.shape else len(NUMBERS[p.dtype.name]) for p in parameters)
+
+
 class Program:
     """A function of Numba's as one of Python's. Other threads may run while it does.
 
     Parameters
     ----------
     address : int
-    parameters : types of what it is called with; arrays are contiguous
+    parameters : types of what it is called with, of at most `MOST_WORDS` words; arrays are contiguous
     outputs : what it returns
     keeper : object that the machine code lives as long as
 

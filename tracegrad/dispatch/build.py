@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracegrad.compiler.by_address import Program
+from tracegrad.compiler.by_address import MOST_WORDS, Program, words_of
 from tracegrad.compiler.numba_backend import compile_native, entry_point, machine_code, prepare, was_loaded
 from tracegrad.compiler.pool import take
 from tracegrad.compiler.python_backend import compile_python
@@ -267,6 +267,9 @@ class Built:
     def _compile(self) -> bool:
         source = self.native_source()
         if source is None:
+            return False
+        if (words := words_of(self._parameters)) > MOST_WORDS:
+            self.reasons = [f"its arguments are {words:,} words, and a call passes {MOST_WORDS:,} at most"]
             return False
         made = compile_native(source, self.outline.name, self._parameters, by_address=True)
         if isinstance(made, str):
