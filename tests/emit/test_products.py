@@ -114,6 +114,19 @@ def test_no_transpose_is_copied_for_a_product(function):
     assert not any(re.search(r"\[(\w+), (\w+)\] = \w+\[\2, \1\]$", line) for line in lines)
 
 
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40)])
+def test_a_covariance_is_a_product_of_a_matrix_and_itself(shape):
+    x = np.random.default_rng(3).uniform(-1, 1, shape)
+    made = {
+        tier: tg.value_and_grad(lambda x: np.sum(np.cov(x) ** 2), jit=tier) for tier in ("native", "python")
+    }
+    (value, bar), (wanted, wanted_bar) = made["native"](x), made["python"](x)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    np.testing.assert_allclose(bar, wanted_bar, rtol=1e-10, atol=1e-13)
+    for text in (made["native"].native_source, made["python"].forward_source):
+        assert "copy" not in text.replace("a copy", "") and re.search(r"\b(\w+)(, | @ )\1\.T\b", text)
+
+
 def recurrent(w, x):
     h = np.zeros((30, 20))
     for k in range(12):

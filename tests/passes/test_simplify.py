@@ -102,6 +102,12 @@ STRUCTURE = [
         "a = matmul(m, v); o = outer(a, v); b = transpose(o, axes=(1, 0)); b",
         "a = matmul(m, v); o = outer(a, v); b = transpose(o, axes=(1, 0)); b",
     ),
+    ("c = copy(v); a = matmul(m, c); a", "a = matmul(m, v); a"),
+    ("c = copy(m); a = matmul(c, v); a, c", "c = copy(m); a = matmul(m, v); a, c"),
+    (
+        "c = copy(m); t = transpose(c, axes=(1, 0)); a = matmul(m, t); a",
+        "_1 = transpose(m, axes=(1, 0)); a = matmul(m, _1); a",
+    ),
     ("a = sum_to(m, shape=(3,)); b = sum_to(a, shape=()); b", "b = sum_to(m, shape=()); b"),
     ("a = reshape(m, shape=(6,)); b = reshape(a, shape=(3, 2)); b", "b = reshape(m, shape=(3, 2)); b"),
     (

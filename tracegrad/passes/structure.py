@@ -19,7 +19,7 @@ from tracegrad.ops.arithmetic import add, multiply, negative
 from tracegrad.ops.compare import logical_and, logical_or
 from tracegrad.ops.families import broadcast_to, sum_to
 from tracegrad.ops.index import zeros
-from tracegrad.ops.shape import transpose
+from tracegrad.ops.shape import copy, transpose
 from tracegrad.passes.rewrite import Made, Rule, Term, expression
 
 
@@ -102,6 +102,26 @@ def transposed_product(step: Instr, made: Made, counts: Counter[Var]) -> Term | 
         return None
     left, right = (expression(step.op, a, axes=(1, 0)) for a in reversed(inner.inputs))
     return expression(inner.op, left, right)
+
+
+def of_the_same(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """x @ copy(y) -> x @ y, and so for `transpose(copy(y))`: a product only reads them"""
+    inputs = [_uncopied(a, made) for a in step.inputs]
+    if len(inputs) < 2 or all(a is b for a, b in zip(inputs, step.inputs, strict=True)):
+        return None
+    return expression(step.op, *inputs, **step.params)
+
+
+def _uncopied(atom: Atom, made: Made) -> Term:
+    inner = made.get(atom) if isinstance(atom, Var) else None
+    if inner is None or inner.op not in (copy, transpose):
+        return atom
+    if inner.op is copy:
+        return inner.inputs[0]
+    source = made.get(inner.inputs[0]) if isinstance(inner.inputs[0], Var) else None
+    if source is None or source.op is not copy:
+        return atom
+    return expression(transpose, source.inputs[0], **inner.params)
 
 
 LONG = 32  # a side of matrices from which on a product takes longer than a sum of what is multiplied
@@ -256,6 +276,7 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     *((name, keeps_type) for name in ("sum_to", "broadcast_to", "reshape", "astype")),
     ("transpose", identity_transpose),
     ("transpose", transposed_product),
+    *((name, of_the_same) for name in ("matmul", "dot", "einsum")),
     *((name, same_again) for name in ("sum_to", "broadcast_to", "reshape")),
     ("sum_to", sum_of_repeated),
     *((name, sum_of_negative) for name in ("sum_to", "sum", "mean")),
