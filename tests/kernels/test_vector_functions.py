@@ -154,7 +154,8 @@ def to_the(exponent: float) -> Callable[..., Any]:
     def computed(x: Any) -> Any:
         if x == 0:
             return mpmath.mpf(0) if exponent > 0 else mpmath.inf
-        return abs(x) ** mpmath.mpf(exponent) if x == -mpmath.inf or x > 0 else mpmath.nan
+        known = x > 0 or (x == -mpmath.inf and exponent != 0.5)  # which is the square root
+        return abs(x) ** mpmath.mpf(exponent) if known else mpmath.nan
 
     return computed
 

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tracegrad.emit.blocks import Compute, Item, Operand, Value
-from tracegrad.emit.expressions import Expressions, kernel_of
+from tracegrad.emit.expressions import Expressions, in_one_dtype, kernel_of
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType, is_weak
@@ -30,11 +30,6 @@ from tracegrad.ops.op import call, literal
 
 Slotted: TypeAlias = Callable[[Sequence[ast.expr]], ast.expr]
 """A traced part of an index: from the place in what the index arrays have together to the number that stands there."""
-
-_EXACT = {
-    "remainder": "np.remainder"
-}  # Numba's operator is Python's; its `np.floor_divide` says 1.0 // 0.1 is 10
-
 
 _loops: WeakKeyDictionary[Instr, bool] = WeakKeyDictionary()
 
@@ -213,8 +208,9 @@ class Elements:
         function = vector_of(step)
         if function is not None:
             return call(function.__name__, *inputs[: len(inspect.signature(function).parameters)])
-        if step.op.name in _EXACT:
-            return self.expressions.cast(call(_EXACT[step.op.name], *inputs), step)
+        if step.op.name == "remainder" and step.outputs[0].dtype.kind != "f":
+            # Numba's operator is Python's, which divides by zero otherwise than NumPy
+            return self.expressions.cast(call("np.remainder", *in_one_dtype(step, inputs)), step)
         return self.expressions.combine(step, inputs)
 
     def slots(self, instr: Instr, operands: Sequence[Operand]) -> list[Slotted]:

@@ -179,8 +179,20 @@ class Expressions:
             return inputs[0]
         if instr.op.name in ("index_add", "index_set"):
             return inputs[-1] if instr.op.name == "index_set" else _tidy(_sum(inputs[0], inputs[-1]))
-        found = _tidy(_negated(instr, inputs) or instr.op.emit(inputs, instr))
+        if self.native:
+            inputs = in_one_dtype(instr, inputs)
+        found = _negated(instr, inputs) or instr.op.emit(inputs, instr)
+        found = found if _widens_integers(instr) else _tidy(found)
+        if self.native and instr.op.name == "sign":
+            found = self._sign(found, inputs[0], instr.outputs[0].type.dtype)
         return self.cast(found, instr) if self.native else found
+
+    def _sign(self, found: ast.expr, x: ast.expr, dtype: np.dtype[Any]) -> ast.expr:
+        """NumPy's sign where Numba's is another: of -0.0, and of large numbers without sign."""
+        zero = self.constant(dtype.type(0))
+        if dtype.kind == "f":
+            return ast.BinOp(left=found, op=ast.Add(), right=zero)
+        return ast.Compare(left=x, ops=[ast.Gt()], comparators=[zero]) if dtype.kind == "u" else found
 
     def operand(self, operand: Operand, place: int, instr: Instr) -> ast.expr:
         """An input of an instruction; a constant is written so that the result has the type the trace says."""
@@ -251,10 +263,7 @@ class Expressions:
         same = all(a.type.dtype == type.dtype or is_weak(getattr(a, "value", None)) for a in instr.inputs)
         if instr.op.family in ("elementwise", "bilinear") and same and type.dtype.kind in "fc":
             return found
-        if not type.shape:
-            return call(f"np.{type.dtype.name}", found)
-        method = ast.Attribute(value=found, attr="astype", ctx=ast.Load())
-        return ast.Call(func=method, args=[dotted(f"np.{type.dtype.name}")], keywords=[])
+        return _converted(found, type.dtype, bool(type.shape))
 
 
 def asks_truth(value: Value) -> bool:
@@ -322,6 +331,36 @@ def _negated(instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr | None:
         if minus_one and other.type == instr.outputs[0].type:
             return ast.UnaryOp(op=ast.USub(), operand=inputs[1 - k])
     return None
+
+
+def in_one_dtype(instr: Instr, inputs: Sequence[ast.expr]) -> Sequence[ast.expr]:
+    """Operands of native text in the dtype NumPy computes in, where Numba would take another: of uint64 beside signed
+    integers, and in functions, where float32 beside integers would stay float32."""
+    op, out = instr.op, instr.outputs[0].type.dtype
+    if op.family != "elementwise" or len(inputs) != 2 or out.kind not in "iuf" or op.name == "ldexp":
+        return inputs
+    dtypes = [None if is_weak(getattr(a, "value", None)) else a.type.dtype for a in instr.inputs]
+    if op.symbol in _INFIX_FLOAT and np.uint64 not in dtypes:
+        return inputs
+    if op.symbol == "**" and out.kind == "f":
+        dtypes[1] = None  # Numba multiplies for a power of a whole number
+    return [
+        given if dtype in (None, out) else _converted(given, out, bool(atom.shape))
+        for given, dtype, atom in zip(inputs, dtypes, instr.inputs, strict=True)
+    ]
+
+
+def _converted(given: ast.expr, dtype: np.dtype[Any], is_array: bool) -> ast.expr:
+    if not is_array:
+        return call(f"np.{dtype.name}", given)
+    method = ast.Attribute(value=given, attr="astype", ctx=ast.Load())
+    return ast.Call(func=method, args=[dotted(f"np.{dtype.name}")], keywords=[])
+
+
+def _widens_integers(instr: Instr) -> bool:
+    """Whether integers meet numbers of another dtype: `1.0 - -n` is not `1.0 + n` for the least n, nor for unsigned."""
+    out = instr.outputs[0].type.dtype
+    return any(a.type.dtype.kind in "iu" and a.type.dtype != out for a in instr.inputs)
 
 
 def _minus(node: ast.expr) -> ast.expr | None:

@@ -171,13 +171,14 @@ def hypot(x, y):
 
 # --- halves -----------------------------------------------------------------------------------------------------------
 # Roots and quotients, within 2 units of the last place over the whole range. `pow` takes the root of -0.0 for that of
-# 0.0, and of -inf for that of inf; what overflows or vanishes on the way does so in the result.
+# 0.0, and of -inf for that of inf; what overflows or vanishes on the way does so in the result. Of arrays x**0.5 is the
+# square root itself, as in NumPy.
 
 
 @vector
 def to_half(x):
     """x**0.5."""
-    return choose(x == -INFINITY, INFINITY, root(x + 0.0))
+    return root(x)
 
 
 @vector

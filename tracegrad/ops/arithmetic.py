@@ -67,7 +67,12 @@ floor_divide: Op = elementwise(np.floor_divide, passes_zero=True, domain=away_fr
 remainder: Op = elementwise(
     np.remainder, lambda z, x, y: (1, -floor_divide(x, y)), domain=((0.2, 0.9), (1.0, 2.0)), symbol="%"
 )
-fmod: Op = elementwise(np.fmod, lambda z, x, y: (1, -trunc(x / y)), domain=((0.2, 0.9), (1.0, 2.0)))
+fmod: Op = elementwise(
+    np.fmod,
+    lambda z, x, y: (1, -trunc(x / y)),
+    domain=((0.2, 0.9), (1.0, 2.0)),
+    native=lambda instr: instr.outputs[0].dtype.kind == "f",  # of integers Numba's has another sign
+)
 copysign: Op = elementwise(
     np.copysign, lambda z, x, y: (sign(x) * copysign(1.0, y), None), domain=away_from_zero
 )

@@ -16,7 +16,7 @@ from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
 from tracegrad.passes.residuals import split
-from tracegrad.passes.simplify import simplify
+from tracegrad.passes.simplify import simplify, simplify_exactly
 from tracegrad.passes.spell_out import spell_out
 from tracegrad.passes.unroll import unroll
 
@@ -59,6 +59,18 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
     return trace
 
 
+def _optimised_exactly(trace: Trace) -> Trace:
+    """Smaller, and no value is rounded in another way."""
+    trace = drop_unused(trace)
+    for _ in range(ROUNDS):
+        before = trace
+        trace = drop_unused(share(fold(simplify_exactly(trace))))
+        if trace is before:
+            break
+    verify(trace)
+    return trace
+
+
 def prepared(trace: Trace, once: bool = False) -> Trace:
     """A trace to be differentiated: without one-armed branches, with loops or branches optimised, else with each
     condition computed once.
@@ -77,10 +89,13 @@ def within(trace: Trace, memory: int | None) -> Trace:
 
 
 def for_loops(trace: Trace) -> Trace:
-    """The same program as the native text writes it: what can be a loop over elements is made of such steps."""
+    """The same program as the native text writes it: what can be a loop over elements is made of such steps.
+
+    No step rounds in another way than in the array text, which keeps the loops that are written out here.
+    """
     written_out = unroll(trace)
     if written_out is not trace:
-        trace = optimised(written_out)
+        trace = _optimised_exactly(written_out)
     return no_output_twice(drop_unused(share(spell_out(trace))))
 
 

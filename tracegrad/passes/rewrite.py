@@ -290,8 +290,10 @@ def pattern_rules(left: Pattern, right: Any) -> Iterator[tuple[Op, Heads, Rule]]
     def rule_of(variant: Pattern) -> Rule:
         def rule(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
             found: dict[str, Atom] = {}
+            dtype = step.outputs[0].dtype
             if not all(
-                _match(p, a, made, counts, found) for p, a in zip(variant.inputs, step.inputs, strict=True)
+                _match(p, a, made, counts, found, dtype)
+                for p, a in zip(variant.inputs, step.inputs, strict=True)
             ):
                 return None
             return right(**found) if callable(right) else _fill(right, found)
@@ -334,7 +336,10 @@ def _is_symmetric(left: Any, right: Any) -> bool:
     return isinstance(left, Unknown) and isinstance(right, Unknown) and left.fits is right.fits
 
 
-def _match(pattern: Any, atom: Atom, made: Made, counts: Counter[Var], found: dict[str, Atom]) -> bool:
+def _match(
+    pattern: Any, atom: Atom, made: Made, counts: Counter[Var], found: dict[str, Atom], dtype: Any
+) -> bool:
+    """Whether an atom fits; what was made on the way has the dtype of the result, so it is rounded as that is."""
     if isinstance(pattern, Unknown):
         before = found.setdefault(pattern.name, atom)
         return (before is atom or same_constant(before, atom)) and pattern.fits(atom)
@@ -342,8 +347,10 @@ def _match(pattern: Any, atom: Atom, made: Made, counts: Counter[Var], found: di
         step = made.get(atom) if isinstance(atom, Var) else None
         if step is None or step.op is not pattern.op or (pattern.once and counts[atom] > 1):  # type: ignore[index]
             return False
+        if step.outputs[0].dtype != dtype:
+            return False
         return len(step.inputs) == len(pattern.inputs) and all(
-            _match(p, a, made, counts, found) for p, a in zip(pattern.inputs, step.inputs, strict=True)
+            _match(p, a, made, counts, found, dtype) for p, a in zip(pattern.inputs, step.inputs, strict=True)
         )
     return isinstance(atom, Const) and not atom.shape and bool(atom.value == pattern)
 

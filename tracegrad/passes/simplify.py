@@ -1,14 +1,14 @@
 """The table of algebraic rules: one a line, each makes the trace smaller or more canonical, never the reverse.
 
 A trace goes in, one that computes the same with fewer steps comes out; the last digit may differ. Begin with
-`ALGEBRA`, then see `structure.py` for rules about shapes and items. `rewrite` sees to it that no rule changes a
-shape or a dtype, so `x + 0` is `x` only where nothing is broadcast or promoted. `x * 0` is not 0, and `x - x` is
-not either: NaN and inf would be lost.
+`EXACT` and `ALGEBRA`, then see `structure.py` for rules about shapes and items. `rewrite` sees to it that no rule
+changes a shape or a dtype, so `x + 0` is `x` only where nothing is broadcast or promoted. `x * 0` is not 0, and `x - x`
+is not either: NaN and inf would be lost. `0 - x` is not `-x`: 1 divided by it would have another sign at 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -38,7 +38,7 @@ from tracegrad.passes.rewrite import (
     same_constant,
     strong,
 )
-from tracegrad.passes.structure import FAMILIES, STRUCTURE
+from tracegrad.passes.structure import FAMILIES, ROUNDING, STRUCTURE
 
 
 def simplify(trace: Trace) -> Trace:
@@ -47,7 +47,12 @@ def simplify(trace: Trace) -> Trace:
     Constants and unchanging carried values first move into loops and branches, so that rules can use them there.
     Preserves the types and values of outputs up to the last digit, and all guards.
     """
-    return rewrite(_settle_control(trace), _rules_for)
+    return rewrite(_settle_control(trace, simplify), _rules_for)
+
+
+def simplify_exactly(trace: Trace) -> Trace:
+    """As `simplify`, without the rules that round in another way: for what the native text alone is made of."""
+    return rewrite(_settle_control(trace, simplify_exactly), _exact_rules_for)
 
 
 # --- algebra: pattern, what is written instead ------------------------------------------------------------------------
@@ -107,10 +112,9 @@ def _chosen(c: Const, x: Atom, y: Atom) -> Term:
     return strong(x if c.value else y, x.type)
 
 
-ALGEBRA: tuple[tuple[Any, Any], ...] = (
+EXACT: tuple[tuple[Any, Any], ...] = (
     (x + 0, x),
     (x - 0, x),
-    (0 - x, -x),
     (x * 1, x),
     (x * -1, -x),
     (x / 1, x),
@@ -130,15 +134,22 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
     (c * once(-u), _negated),
     (x + once(c * u), _other_sign(subtract)),
     (x - once(c * u), _other_sign(add)),
+    (-once(x * once(c * u)), _negated_inside),
+    (u + u, 2.0 * u),
+    (where(x, y, y), y),
+    (where(c, x, y), _chosen),
+    (where(x, u, 0) + where(x, 0, v), where(x, u, v)),
+    (logical_not(logical_not(x)), x),
+)
+"""Not a bit is another, but for the signs of zeros."""
+ALGEBRA: tuple[tuple[Any, Any], ...] = (
     (x * (1 / u), x / u),
     (c * (d * u), _joined(multiply, lambda c, u: expression(multiply, c, u))),
-    (-once(x * once(c * u)), _negated_inside),
     (d * once(x * once(c * u)), _joined_inside),
     (once(d * x) * once(c * u), _joined_inside),
     (d * once(u / c), _scaled_quotient),
     (d * once(x * once(u / c)), _scaled_inside),
     (once(c * u) / d, _joined(divide, lambda c, u: expression(multiply, c, u))),
-    (u + u, 2.0 * u),
     (once(x + u) + u, x + 2.0 * u),
     (once(x - u) - u, x - 2.0 * u),
     (c + (d + u), _joined(add, lambda c, u: expression(add, u, c))),
@@ -146,28 +157,45 @@ ALGEBRA: tuple[tuple[Any, Any], ...] = (
     ((c + u) - d, _joined(subtract, lambda c, u: expression(add, u, c))),
     ((u - c) - d, _joined(add, lambda c, u: expression(subtract, u, c))),
     ((u / c) / d, _joined(multiply, lambda c, u: expression(divide, u, c))),
-    (where(x, y, y), y),
-    (where(c, x, y), _chosen),
-    (where(x, u, 0) + where(x, 0, v), where(x, u, v)),
-    (logical_not(logical_not(x)), x),
 )
+"""The last digit may be another: one rounding takes the place of two."""
 
 
-_ALL = [rule for left, right in ALGEBRA for rule in pattern_rules(left, right)]
+_ALL = [rule for left, right in (*EXACT, *ALGEBRA) for rule in pattern_rules(left, right)]
+_ALL_EXACT = [rule for left, right in EXACT for rule in pattern_rules(left, right)]
 
 
 @lru_cache(maxsize=8192)
 def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
     """The rules that may apply to an op with such inputs: those of its family, algebra, structure."""
-    algebra = (rule for of, wanted, rule in _ALL if of is op and may_match(wanted, heads))
-    tables = (rule for name, rule in (*STRUCTURE, *ITEMS) if name == op.name)
-    return (*FAMILIES.get(op.family, ()), *algebra, *tables)
+    return (
+        *FAMILIES.get(op.family, ()),
+        *_matching(_ALL, op, heads),
+        *_of_tables(op, STRUCTURE, ROUNDING, ITEMS),
+    )
+
+
+@lru_cache(maxsize=8192)
+def _exact_rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
+    return (
+        *FAMILIES.get(op.family, ()),
+        *_matching(_ALL_EXACT, op, heads),
+        *_of_tables(op, STRUCTURE, ITEMS),
+    )
+
+
+def _matching(rules: Sequence[tuple[Op, Heads, Rule]], op: Op, heads: Heads) -> Iterator[Rule]:
+    return (rule for of, wanted, rule in rules if of is op and may_match(wanted, heads))
+
+
+def _of_tables(op: Op, *tables: Sequence[tuple[str, Rule]]) -> Iterator[Rule]:
+    return (rule for table in tables for name, rule in table if name == op.name)
 
 
 # --- loops and branches -----------------------------------------------------------------------------------------------
 
 
-def _settle_control(trace: Trace) -> Trace:
+def _settle_control(trace: Trace, inside: Callable[[Trace], Trace]) -> Trace:
     """Nested traces simplified, constants and unchanging carried values moved into them; in one forward walk."""
     if not any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps):
         return trace
@@ -180,7 +208,7 @@ def _settle_control(trace: Trace) -> Trace:
                 step = _still_values_out(step, stands)
             else:
                 step = condition_known(step)
-            step = map_nested(_constants_in(step), simplify)
+            step = map_nested(_constants_in(step), inside)
             if step.op.name == "branch":
                 step = _same_in_both_arms(step, stands)
         steps.append(step)

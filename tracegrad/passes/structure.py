@@ -57,9 +57,9 @@ def add_zeros(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 
 def subtract_zeros(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """x - zeros -> x; zeros - x -> -x"""
+    """x - zeros -> x"""
     left, right = step.inputs
-    return left if is_zeros(right, made) else expression(negative, right) if is_zeros(left, made) else None
+    return left if is_zeros(right, made) else None
 
 
 def of_truth(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -271,13 +271,16 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("add", of_truth),
     ("multiply", of_truth),
     ("add", add_zeros),
-    ("add", products_with_both),
     ("subtract", subtract_zeros),
     *((name, keeps_type) for name in ("sum_to", "broadcast_to", "reshape", "astype")),
     ("transpose", identity_transpose),
     ("transpose", transposed_product),
     *((name, of_the_same) for name in ("matmul", "dot", "einsum")),
     *((name, same_again) for name in ("sum_to", "broadcast_to", "reshape")),
-    ("sum_to", sum_of_repeated),
     *((name, sum_of_negative) for name in ("sum_to", "sum", "mean")),
 )
+ROUNDING: tuple[tuple[str, Rule], ...] = (
+    ("add", products_with_both),
+    ("sum_to", sum_of_repeated),
+)
+"""Those that leave the last digit open, as `simplify.ALGEBRA` does."""
