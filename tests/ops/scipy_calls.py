@@ -43,6 +43,11 @@ FACTORS = scipy.sparse.linalg.splu(SPARSE)
 CALLS: dict[str, Any] = {}
 
 
+def upright(vectors: Any) -> Any:
+    """Eigenvectors with a sign of their own: LAPACK's may change from a matrix to the next one."""
+    return vectors * np.sign(vectors[0])
+
+
 def special(names: str, *args: Any) -> None:
     """`scipy.special.name(*args)` for each name."""
     CALLS.update({f"special.{name}": (getattr(sp, name), *args) for name in names.split()})
@@ -107,8 +112,8 @@ CALLS |= {
     "linalg.solve": (la.solve, A, B),
     "linalg.toeplitz": (lambda c, r: la.toeplitz(c, r) ** 2, V, X),
     "linalg.eigh": (lambda a, b: la.eigh(a @ a.T, b @ b.T + np.eye(3))[1] ** 2, A, A + 1),
-    "linalg.eigh-lower": (lambda a: la.eigh(a)[1] * la.eigh(a)[0], A),
-    "linalg.eigh-upper": (lambda a: la.eigh(a, lower=False, driver="evd")[1], A),
+    "linalg.eigh-lower": (lambda a: upright(la.eigh(a)[1]) * la.eigh(a)[0], A),
+    "linalg.eigh-upper": (lambda a: upright(la.eigh(a, lower=False, driver="evd")[1]), A),
     "linalg.eigh-generalised_upper": (
         lambda a, b: la.eigh(a, b @ b.T + np.eye(3), lower=False)[1] ** 2,
         A,
