@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.linalg as la
@@ -154,3 +156,39 @@ def test_what_a_matrix_looks_like_is_asked_at_each_call():
         there = slopes != 0
         assert there.any()
         np.testing.assert_allclose(gradient(a)[there], slopes[there], rtol=1e-6)
+
+
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("driver", ["ev", "evd", "evr"])
+def test_eigenvectors_have_the_signs_of_scipy(driver: str, lower: bool) -> None:
+    def vectors(a: Any) -> Any:
+        return la.eigh(a, lower=lower, driver=driver)[1]
+
+    np.testing.assert_allclose(tg.jit(vectors, jit="python")(A), vectors(A), rtol=1e-12)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_triangles_are_solved_as_they_stand(jit: Any) -> None:
+    """By substitution, both ways and both kinds of right sides; what is on the other side is not looked at."""
+
+    def f(a: Any, b: Any) -> Any:
+        low = la.solve_triangular(a, b, lower=True)
+        up = la.solve_triangular(a, b[:, 0], trans=1, lower=True)
+        unit = la.solve_triangular(a, b, unit_diagonal=True)
+        return np.sum(low * b) + np.sum(up * up) + np.sum(unit)
+
+    value, gradients = tg.value_and_grad(f, argnums=(0, 1), jit=jit)(A, B)
+    np.testing.assert_allclose(value, f(A, B), rtol=1e-12)
+    for gradient, x, place in zip(gradients, (A, B), (0, 1), strict=True):
+        for i in np.ndindex(x.shape):
+            change = [np.zeros(A.shape), np.zeros(B.shape)]
+            change[place][i] = 1e-6
+            ahead, behind = (f(A + s * change[0], B + s * change[1]) for s in (1, -1))
+            np.testing.assert_allclose(gradient[i], (ahead - behind) / 2e-6, rtol=1e-6, atol=1e-8)
+
+
+def test_a_triangle_without_an_inverse_is_refused_by_compiled_code() -> None:
+    f = tg.value_and_grad(lambda a, b: np.sum(la.solve_triangular(a, b, check_finite=False)), jit="native")
+    f(A, B)
+    with pytest.raises(np.linalg.LinAlgError):
+        f(A * (1 - np.eye(3)), B)

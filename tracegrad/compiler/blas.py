@@ -69,7 +69,7 @@ def product(context: Any, builder: Any, x: Array, y: Array, out: Array, added: b
             if added or not _may_be_one(x, y):
                 matrices(context, builder, matrix_of(x), matrix_of(y), matrix_of(out), added)
                 return
-            function = _subroutine(builder, KINDS[x.type.dtype] + "syrk")
+            function = subroutine(builder, KINDS[x.type.dtype] + "syrk")
             with builder.if_else(_are_one(builder, x, y, function)) as (by_half, in_full):
                 with by_half:
                     _half(context, builder, x, out, function)
@@ -185,7 +185,7 @@ def _mirror(module: Any, pointer: Any) -> Any:
     return made
 
 
-def _subroutine(builder: Any, name: str) -> Any:
+def subroutine(builder: Any, name: str) -> Any:
     """The address of a function of BLAS that Numba has no name for; null where there is none."""
     blas_names.know()
     symbol = f"tracegrad_{name}"

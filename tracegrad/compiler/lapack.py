@@ -10,13 +10,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
 from numba.np.linalg import ensure_blas, ensure_lapack
 
 from tracegrad.compiler.arrays import BYTE, WORD, Array
-from tracegrad.compiler.blas import KINDS, POINTER, STATUS, matrices_by_blas, matrix_of
+from tracegrad.compiler.blas import KINDS, POINTER, STATUS, matrices_by_blas, matrix_of, subroutine
 from tracegrad.compiler.c_functions import call
 from tracegrad.kernels import lapack as kernels
 
@@ -79,6 +80,8 @@ def register() -> None:
     for function, (name, arguments) in _CALLS.items():
         _register(function, _caller(name, arguments))
     _register(kernels.product_in_place, _product)
+    _register(kernels.substituted_downward, _substituted("U"))
+    _register(kernels.substituted_upward, _substituted("L"))
 
 
 def _caller(name: str, arguments: Callable[..., list[Any]]) -> Callable[..., Any]:
@@ -107,6 +110,27 @@ def _product(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
     x, y, out = map(matrix_of, _arrays(context, builder, sig, args))
     matrices_by_blas(context, builder, x, y, out, False)
     return WORD(0)
+
+
+def _substituted(triangle: str) -> Callable[..., Any]:
+    """By BLAS, which is asked for the transposed solution: of rows, with the matrix on their right."""
+
+    def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+        matrix, columns = _arrays(context, builder, sig, args)
+        dtype = matrix.type.dtype
+        function = subroutine(builder, KINDS[dtype] + "trsm")
+        sizes = matrix.sizes()[0], columns.sizes()[1] if columns.type.ndim == 2 else WORD(1)
+        side, count = (cgutils.alloca_once_value(builder, builder.trunc(n, STATUS)) for n in sizes)
+        letters = [cgutils.alloca_once_value(builder, BYTE(ord(c))) for c in f"R{triangle}NN"]
+        one = cgutils.alloca_once_value(builder, context.get_constant(dtype, 1.0))
+        given = [*letters, count, side, one, matrix.data, side, columns.data, count]
+        kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+        is_known = cgutils.is_not_null(builder, function)
+        with builder.if_then(is_known):
+            builder.call(builder.bitcast(function, kind.as_pointer()), given)
+        return builder.select(is_known, WORD(0), WORD(1))
+
+    return written
 
 
 def _arrays(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> list[Array]:

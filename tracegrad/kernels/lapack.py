@@ -49,6 +49,18 @@ def solved_in_place(turned, pivots, rows):
     return 0
 
 
+def substituted_downward(x, columns):
+    """Each column becomes the solution for it, of a matrix with zeros above its diagonal; 0 where BLAS is known."""
+    columns[...] = np.linalg.solve(np.tril(x), columns)
+    return 0
+
+
+def substituted_upward(x, columns):
+    """The same with zeros below the diagonal."""
+    columns[...] = np.linalg.solve(np.triu(x), columns)
+    return 0
+
+
 def factored_in_place(turned, pivots):
     """The matrix becomes its triangular factors, rows exchanged as `pivots` says; not 0 where it is singular."""
     found = 0
@@ -127,6 +139,8 @@ def product_in_place(x, y, out):
 
 LAPACK = (
     solved_in_place,
+    substituted_downward,
+    substituted_upward,
     factored_in_place,
     rooted_in_place,
     diagonalised_in_place,
@@ -157,6 +171,31 @@ def solution(a, b):
     if info != 0:
         raise Singular(info)
     return np.ascontiguousarray(rows.T)
+
+
+def refuse_singular(x):
+    """A triangular matrix with a zero on its diagonal has no inverse."""
+    for k in range(x.shape[0]):
+        if x[k, k] == 0:
+            raise Singular(k)
+
+
+def solution_downward(a, b):
+    """`np.linalg.solve` of a matrix with zeros above its diagonal."""
+    refuse_singular(a)
+    columns = b.copy()
+    if substituted_downward(np.ascontiguousarray(a), columns) != 0:
+        return solution(a, b)
+    return columns
+
+
+def solution_upward(a, b):
+    """`np.linalg.solve` of a matrix with zeros below its diagonal."""
+    refuse_singular(a)
+    columns = b.copy()
+    if substituted_upward(np.ascontiguousarray(a), columns) != 0:
+        return solution(a, b)
+    return columns
 
 
 def inverse(x):

@@ -29,7 +29,8 @@ from tracegrad.ops.linalg import (
     halved,
     hermitian,
     regular,
-    solve,
+    solve_lower,
+    solve_upper,
     transposed,
 )
 from tracegrad.ops.op import Op, call
@@ -247,12 +248,12 @@ def _qr_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
         total = q @ (tril(inner, k=0) + adjoint(tril(inner, k=-1)))
     if q_bar is not None:
         total = total + q_bar
-    return (cast(adjoint(solve(r, adjoint(total))), x.dtype),)
+    return (cast(adjoint(solve_upper(r, adjoint(total))), x.dtype),)
 
 
 def _qr_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
     q, r = z
-    moved = adjoint(solve(adjoint(r), adjoint(tangents[0])))
+    moved = adjoint(solve_lower(adjoint(r), adjoint(tangents[0])))
     inner = adjoint(q) @ moved
     low = tril(inner, k=-1)
     turn = low - adjoint(low)

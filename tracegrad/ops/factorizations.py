@@ -25,7 +25,8 @@ from tracegrad.ops.linalg import (
     halved,
     hermitian,
     regular,
-    solve,
+    solve_lower,
+    solve_upper,
     transposed,
 )
 from tracegrad.ops.op import Op
@@ -77,7 +78,7 @@ def _lu_vjp(g: Any, z: Any, a: Any) -> tuple[Any, ...]:
     lu, pivots = z
     low, up = _parts(lu)
     inner = tril(transposed(low) @ tril(g[0], k=-1), k=-1) + triu(triu(g[0], k=0) @ transposed(up), k=0)
-    bar = solve(transposed(low), transposed(solve(up, transposed(inner))))
+    bar = solve_upper(transposed(low), transposed(solve_upper(up, transposed(inner))))
     rows = pivoted_rows(pivots)
     return (cast(read(bar, (inverse_rows(rows),)), a.dtype),)
 
@@ -92,7 +93,7 @@ def _lu_jvp(tangents: Any, z: Any, a: Any) -> tuple[Any, None]:
     lu, pivots = z
     low, up = _parts(lu)
     moved = read(tangents[0], (pivoted_rows(pivots),))
-    inner = solve(low, transposed(solve(transposed(up), transposed(moved))))
+    inner = solve_lower(low, transposed(solve_lower(transposed(up), transposed(moved))))
     return cast(low @ tril(inner, k=-1) + triu(inner, k=0) @ up, lu.dtype), None
 
 

@@ -212,31 +212,35 @@ def _solve_type(a: Any, b: Any) -> ArrayType:
     return ArrayType((*broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), dtype)
 
 
-def _solve_vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    if a.ndim == 2 and b.ndim == 1:
-        b_bar = solve(transposed(a), g)
-        return cast(-outer(b_bar, z), a.dtype), cast(b_bar, b.dtype)
-    right = expand_dims(b, axis=(1,)) if b.ndim == 1 else b
-    if b.ndim == 1:
-        g, z = (expand_dims(x, axis=(x.ndim,)) for x in (g, z))
-    b_bar = solve(transposed(a), g)
-    return cast(_fitted(-(b_bar @ transposed(z)), a, a), a.dtype), cast(_fitted(b_bar, right, b), b.dtype)
+def _solve_rules(same: Callable[..., Any], turned: Callable[..., Any]) -> dict[str, Any]:
+    """The derivatives of a solution, by solutions with the same matrix and with the transposed one."""
 
+    def vjp(g: Any, z: Any, a: Any, b: Any) -> tuple[Any, Any]:
+        if a.ndim == 2 and b.ndim == 1:
+            b_bar = turned(transposed(a), g)
+            return cast(-outer(b_bar, z), a.dtype), cast(b_bar, b.dtype)
+        right = expand_dims(b, axis=(1,)) if b.ndim == 1 else b
+        if b.ndim == 1:
+            g, z = (expand_dims(x, axis=(x.ndim,)) for x in (g, z))
+        b_bar = turned(transposed(a), g)
+        a_bar = _fitted(-(b_bar @ transposed(z)), a, a)
+        return cast(a_bar, a.dtype), cast(_fitted(b_bar, right, b), b.dtype)
 
-def _solve_jvp(tangents: Any, z: Any, a: Any, b: Any) -> Any:
-    a_dot, b_dot = tangents
-    right = b_dot
-    if a_dot is not None:
-        moved = (
-            a_dot @ z
-            if b.ndim > 1 or a.ndim == 2
-            else reshape(a_dot @ expand_dims(z, axis=(z.ndim,)), shape=z.shape)
-        )
-        right = -moved if b_dot is None else b_dot - moved
-    if b.ndim == 1 and right.ndim > 1:
-        return cast(reshape(solve(a, expand_dims(right, axis=(right.ndim,))), shape=z.shape), z.dtype)
-    found = solve(a, right)
-    return cast(found, z.dtype)
+    def jvp(tangents: Any, z: Any, a: Any, b: Any) -> Any:
+        a_dot, b_dot = tangents
+        right = b_dot
+        if a_dot is not None:
+            moved = (
+                a_dot @ z
+                if b.ndim > 1 or a.ndim == 2
+                else reshape(a_dot @ expand_dims(z, axis=(z.ndim,)), shape=z.shape)
+            )
+            right = -moved if b_dot is None else b_dot - moved
+        if b.ndim == 1 and right.ndim > 1:
+            return cast(reshape(same(a, expand_dims(right, axis=(right.ndim,))), shape=z.shape), z.dtype)
+        return cast(same(a, right), z.dtype)
+
+    return {"vjp": vjp, "jvp": jvp}
 
 
 def native_lapack(one: Any, many: Any) -> Any:
@@ -261,8 +265,7 @@ solve: Op = Op(
     "solve",
     np.linalg.solve,
     result_type=_solve_type,
-    vjp=_solve_vjp,
-    jvp=_solve_jvp,
+    **_solve_rules(lambda a, b: solve(a, b), lambda a, b: solve(a, b)),
     callee="np.linalg.solve",
     native=native_lapack(lapack.solution, kernels.solutions),
     sample=(
@@ -274,6 +277,29 @@ solve: Op = Op(
         case(regular(2, 3, 3), (3,)),
     ),
 )
+
+
+def _triangular(name: str, one: Any, keep: Callable[..., Any], other: Callable[..., Any]) -> Op:
+    """`solve` of matrices that have zeros on one side of the diagonal, which compiled code does not look at."""
+    made: Op = Op(
+        name,
+        np.linalg.solve,
+        result_type=_solve_type,
+        **_solve_rules(lambda a, b: made(a, b), other),
+        callee="np.linalg.solve",
+        native=native_lapack(one, kernels.solutions),
+        sample=tuple(
+            case(lambda generator, shape=shape: keep(regular(*shape)(generator)), right)
+            for shape, right in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 2)))
+        ),
+    )
+    return made
+
+
+solve_lower: Op = _triangular(
+    "solve_lower", lapack.solution_downward, np.tril, lambda a, b: solve_upper(a, b)
+)
+solve_upper: Op = _triangular("solve_upper", lapack.solution_upward, np.triu, lambda a, b: solve_lower(a, b))
 
 
 def _square_type(x: Any) -> ArrayType:
@@ -371,12 +397,13 @@ def hermitian(change: Any) -> Any:
 def _cholesky_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
     """Murray, Differentiation of the Cholesky decomposition, 2016, equation 10, for the triangle that is read."""
     upper = adjoint(z)
-    inner = solve(upper, adjoint(solve(upper, halved(upper @ g))))
+    inner = solve_upper(upper, adjoint(solve_upper(upper, halved(upper @ g))))
     return (cast(halved(inner + adjoint(inner)), x.dtype),)
 
 
 def _cholesky_jvp(tangents: Any, z: Any, x: Any) -> Any:
-    return cast(z @ halved(solve(z, adjoint(solve(z, hermitian(tangents[0]))))), z.dtype)
+    inner = solve_lower(z, adjoint(solve_lower(z, hermitian(tangents[0]))))
+    return cast(z @ halved(inner), z.dtype)
 
 
 cholesky: Op = Op(

@@ -62,7 +62,7 @@ def solve(
     if short.get(str(assume_a), assume_a) in ("symmetric", "positive definite", "hermitian"):
         a = _mirrored(a, lower)
     elif assume_a in ("lower triangular", "upper triangular"):
-        a = tril(a) if assume_a == "lower triangular" else triu(a)
+        return solve_triangular(a, b, int(transposed), assume_a == "lower triangular", check_finite=False)
     return solved(swapaxes(a, -1, -2) if transposed else a, b)
 
 
@@ -84,7 +84,9 @@ def solve_triangular(
     if unit_diagonal:
         part = part + np.eye(a.shape[-1])
     turned = {1: linalg.transposed, "T": linalg.transposed, 2: linalg.adjoint, "C": linalg.adjoint}.get(trans)
-    return solved(part if turned is None else turned(part), _finite(b, check_finite))
+    if turned is not None:
+        part, lower = turned(part), not lower
+    return (linalg.solve_lower if lower else linalg.solve_upper)(part, _finite(b, check_finite))
 
 
 under("scipy.linalg.norm")(

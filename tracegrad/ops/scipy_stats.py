@@ -34,7 +34,7 @@ from tracegrad.ops.families import astype
 from tracegrad.ops.index import read
 from tracegrad.ops.numpy_decompositions import eigvalsh, pinv
 from tracegrad.ops.numpy_forms import is_traced, known, operand
-from tracegrad.ops.numpy_linalg import matmul, slogdet, solve
+from tracegrad.ops.numpy_linalg import matmul, slogdet
 from tracegrad.ops.numpy_reduce import all as all_of
 from tracegrad.ops.numpy_reduce import count_nonzero
 from tracegrad.ops.numpy_reduce import max as largest
@@ -295,7 +295,7 @@ class _Regular:
     def squares(self, rows: Any) -> Any:
         """What stands in the exponent for each row, times -2."""
         columns = swapaxes(rows, -1, -2) if rows.ndim > 1 else rows
-        white = solve(self.factor, columns)
+        white = linalg.solve_lower(self.factor, columns)
         return sum_of(white * white, axis=-2 if rows.ndim > 1 else 0)
 
     def supported(self, rows: Any, found: Any) -> Any:
