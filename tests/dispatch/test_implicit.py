@@ -206,6 +206,7 @@ CALLS = {
 STEPS = {
     **dict.fromkeys(("minimize_scalar", "golden", "golden in full", "brent", "root krylov"), 1e-2),
     **dict.fromkeys((name for name in CALLS if name.startswith(("least_squares", "curve_fit"))), 1e-3),
+    **dict.fromkeys((name for name in CALLS if name.startswith("minimize")), 1e-2),
 }
 """Of differences, for solvers that stop further away from the solution."""
 
