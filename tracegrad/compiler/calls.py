@@ -320,12 +320,12 @@ class Calls(Numbers):
 
     def _matrix(self, node: ast.expr) -> blas.Matrix:
         """A part of an array, or that transposed, as a matrix; a copy if elements of a row may lie apart."""
-        turned = isinstance(node, ast.Attribute)
-        value = self.value(node.value if isinstance(node, ast.Attribute) else node)
+        part = node.value if isinstance(node, ast.Attribute) else node
+        value, turned = self.value(part), part is not node
         kind = value.type
         if not isinstance(kind, types.Array) or kind.ndim != 2 or kind.dtype not in blas.KINDS:
             raise Unknown(ast.unparse(node))
-        if not self._has_rows(node.value if isinstance(node, ast.Attribute) else node, kind):
+        if not self._has_rows(part, kind):
             value = self._copied(value)
         array = self._array(value)
         rows, columns = array.sizes()[::-1] if turned else array.sizes()

@@ -61,9 +61,8 @@ def _matmul_vjp(g: Any, x: Any, y: Any) -> tuple[Any, Any]:
         return y @ g, outer(x, g)
     if x.ndim == 2 and y.ndim == 1:
         return outer(g, y), g @ x
-    if (
-        x.ndim > 2 and y.ndim == 2 and -1 not in x.shape
-    ):  # one product for all rows, rather than a sum of stacks
+    if x.ndim > 2 and y.ndim == 2 and -1 not in x.shape:
+        # One product for all rows, rather than a sum of stacks.
         rows, count = reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1])), y.shape[1]
         return g @ transposed(y), transposed(rows) @ reshape(g, shape=(rows.shape[0], count))
     left = expand_dims(x, axis=(0,)) if x.ndim == 1 else x
