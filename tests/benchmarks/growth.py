@@ -68,7 +68,7 @@ class Phases:
             (pipeline, "for_loops", "passes"),
             (emission, "emit_native", "emission"),
             (emission, "emit_array", "emission"),
-            (build.Built, "_compile", "machine code"),
+            (build.Built, "compile", "machine code"),
             (dispatcher, "make_entry", "entry"),
         )
         before = [getattr(where, name) for where, name, _ in places]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad import collector
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.dispatch.build import function_text
 from tracegrad.emit.module import emit_array
@@ -27,6 +28,7 @@ from tracegrad.tensor.engine import Interpreted
 class EmittedBackward:
     """The backward program of one structure of eager operations; see `tensor.engine.BackwardProgram`."""
 
+    @collector.paused()
     def __init__(self, trace: Trace, active: tuple[bool, ...]) -> None:
         swept = Interpreted(trace, active)
         self._present = swept.present
@@ -41,6 +43,7 @@ class EmittedBackward:
         self._met = False
 
     @functools.cached_property
+    @collector.paused()
     def _text(self) -> Source:
         kept = Trace(self.reads, (), self.reads, self._backward.name)
         return emit_array(kept, self._backward, 0)

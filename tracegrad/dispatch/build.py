@@ -6,15 +6,14 @@ alike: `run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracegrad import collector
 from tracegrad.compiler.by_address import MOST_WORDS, Program, words_of
 from tracegrad.compiler.numba_backend import compile_native, entry_point, machine_code, prepare, was_loaded
 from tracegrad.compiler.pool import take
@@ -130,6 +129,7 @@ class Built:
     # ----------------------------------------------------------------------------------------------------
 
     @functools.cached_property
+    @collector.paused()
     def source(self) -> Source:
         """The text to read, which the python tier runs."""
         return emission.emit_array(self.plan.forward, self.plan.backward, self.plan.outputs)
@@ -257,14 +257,11 @@ class Built:
                 self.reasons = list(made)
         return self.native_text
 
+    @collector.paused()
     def compile(self) -> bool:
         """Make the native program; whether there is one now."""
         if self.native is not None:
             return True
-        with _uncollected():
-            return self._compile()
-
-    def _compile(self) -> bool:
         source = self.native_source()
         if source is None:
             return False
@@ -289,20 +286,7 @@ class Built:
         return True
 
 
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage is collected: a compile makes some hundred thousand objects, most of which live as long as it takes,
-    and a full collection among them looks at everything there is in the process (65 ms with Numba alone)."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
+@collector.paused()
 def _plan(
     mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool, memory: int | None
 ) -> pipeline.Plan:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracegrad import tree
+from tracegrad import collector, tree
 from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.causes import Failed, causes, not_joined
 from tracegrad.dispatch.copies import Copied
@@ -403,6 +403,7 @@ class Dispatcher(Keeping, Copied):
                 flat = (*flat[: 1 + outputs], *interpret(path.built.plan.backward, flat[1 + outputs :]))
         return self._finish(path, call, flat)
 
+    @collector.seldom_full()
     def _taped(self, call: Call) -> Any:
         """A call on the tape."""
         captured, flat = taped.taped_gradient(self.function, call, self.signature.name, self._seeded)
@@ -414,6 +415,7 @@ class Dispatcher(Keeping, Copied):
         """Loops that captures of this function recorded."""
         return known_loops.KnownLoops()
 
+    @collector.seldom_full()
     def _captured(self, call: Call) -> Captured:
         return front.capture(self.function, call.leaves, call.rebuild, self.signature.name, self._loops)
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad import collector
 from tracegrad.compiler.door import Table, open_door
 from tracegrad.compiler.passage import Passage
 from tracegrad.config import config
@@ -98,6 +99,7 @@ class Entry:
         return function
 
 
+@collector.paused()
 def make_entry(path: Path, call: Call, form: Form, parameters: Sequence[Parameter] | None) -> Entry:
     """The entry of a path.
 
