@@ -97,7 +97,7 @@ def _is_known(atom: Atom) -> bool:
 def is_view(instr: Instr) -> bool:
     """Whether each element is one element of the first input, at indices that `source_index` knows."""
     name = instr.op.name
-    if name not in ("getitem", "expand_dims", "broadcast_to", "transpose", "reshape"):
+    if name not in ("getitem", "expand_dims", "broadcast_to", "transpose", "reshape", "roll"):
         return False
     source, out = instr.inputs[0], instr.outputs[0]
     if not out.shape or any(a.shape for a in instr.inputs[1:]) or not _is_known(source) or -1 in out.shape:
@@ -106,6 +106,8 @@ def is_view(instr: Instr) -> bool:
         return False  # the index is checked all the same
     if name == "reshape":
         return _longer_axes(source.shape) == _longer_axes(out.shape) and 0 not in out.shape
+    if name == "roll":
+        return 0 not in out.shape
     return name != "getitem" or bool(source.shape)
 
 
@@ -251,6 +253,9 @@ def source_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[Slotte
         return [place for k, place in enumerate(index) if k not in params["axis"]]
     if name == "transpose":
         return [index[params["axes"].index(k)] for k in range(len(shape))]
+    if name == "roll":
+        axis = params["axis"]
+        return [_around(p, -params["shift"], shape[k]) if k == axis else p for k, p in enumerate(index)]
     longer = iter([place for n, place in zip(instr.outputs[0].shape, index, strict=True) if n != 1])
     return [literal(0) if n == 1 else next(longer) for n in shape]
 
@@ -304,6 +309,22 @@ def _moved(place: ast.expr, start: int, step: int) -> ast.expr:
         return ast.BinOp(left=literal(start), op=ast.Sub(), right=far)
     far = place if step == 1 else ast.BinOp(left=literal(step), op=ast.Mult(), right=place)
     return ast.BinOp(left=far, op=ast.Add(), right=literal(start)) if start else far
+
+
+def _around(place: ast.expr, by: int, length: int) -> ast.expr:
+    """`(place + by) % length`; what stands before the remainder is never negative."""
+    if isinstance(place, ast.Constant) and isinstance(place.value, int):
+        return literal((place.value + by) % length)
+    match place:
+        case ast.BinOp(left=ast.BinOp() as inner, op=ast.Mod(), right=ast.Constant(value=same)) if (
+            same == length
+        ):
+            place = inner
+    match place:
+        case ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=int(start))):
+            place, by = left, by + start
+    moved = _moved(place, by % length, 1)
+    return moved if moved is place else ast.BinOp(left=moved, op=ast.Mod(), right=literal(length))
 
 
 def writes_in_loop(instr: Instr) -> bool:

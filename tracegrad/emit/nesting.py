@@ -42,6 +42,7 @@ NESTED = 60  # characters of an expression inside another
 WHOLE = 76  # characters of an expression on its own line
 SHORT = 14  # characters of what is rather written twice than named
 DEPTH = 5
+MOST_ROLLED = 16  # ways in which loops read an array around its ends: each is another piece of these loops
 _QUICK = ("multiply", "add", "subtract", "negative")
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -128,7 +129,10 @@ def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
         return False
     source, value = node.inputs[0], node.outputs[0]
     flipped = is_flipped_matrix(node)
-    if value.hint is not None and not value.is_derivative and not flipped:
+    rolled = node.instr.op.name == "roll"
+    if value.hint is not None and not value.is_derivative and not (flipped or rolled):
+        return False
+    if rolled and isinstance(source, Value) and len(source.readers) > MOST_ROLLED:
         return False
     if isinstance(source, Value):
         named = source.expression is None or _is_nested_view(source)

@@ -20,6 +20,7 @@ from tracegrad.emit.loops import assign
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.emit.reductions import Reduction
+from tracegrad.emit.segments import pieces_of
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
 from tracegrad.ops.op import call, literal
@@ -114,8 +115,19 @@ class Rounds:
         axes = list(zip(shape, self.unused.letters, strict=False))[first:]
         for n, letter in reversed(axes):
             if n != 1:
-                inside = self._loop(letter, n, literal(n), (), inside)
+                inside = self._along(letter, n, inside)
         return inside
+
+    def _along(self, letter: str, n: int, inside: Sequence[Line]) -> Sequence[Line]:
+        """The lines for each index of one axis."""
+        pieces = pieces_of(letter, n, inside)
+        if len(pieces) == 1:
+            return self._loop(letter, n, literal(n), (), pieces[0].lines)
+        lines: list[Line] = []
+        for piece in pieces:
+            limits = [literal(piece.first), literal(piece.last)][not piece.first :]
+            lines += piece.lines if piece.is_one else [for_each(letter, limits, piece.lines)]
+        return lines
 
     def _loop(
         self, letter: str, rounds: int, until: ast.expr, index: Sequence[Line], inside: Sequence[Line]
@@ -155,14 +167,22 @@ class Rounds:
 
         An index is a start and what is counted from there: so the compiler knows that it is not negative.
         """
-        until: ast.expr = literal(blocks.rounds)
-        if blocks.length % blocks.rounds:
-            left = ast.BinOp(left=literal(blocks.length), op=ast.Sub(), right=_name(start))
-            until = call("min", until, left)
-        place = self.unused.letters[blocks.deepest]
-        index = ast.BinOp(left=_name(start), op=ast.Add(), right=_name(place))
-        first = Line(assign(blocks.letter, index), inside[0].location)
-        return self._loop(place, blocks.rounds, until, [first], inside)
+        where, place = inside[0].location, self.unused.letters[blocks.deepest]
+        pieces = pieces_of(blocks.letter, blocks.length, inside)
+        lines: list[Line] = []
+        for piece in pieces:
+            begin, until = start, literal(blocks.rounds)
+            if piece.first:
+                begin = self.unused.like("begin")
+                lines.append(Line(assign(begin, call("max", _name(start), literal(piece.first))), where))
+                end = ast.BinOp(left=_name(start), op=ast.Add(), right=until)
+                until = _less(call("min", end, literal(piece.last)), begin)
+            elif len(pieces) > 1 or blocks.length % blocks.rounds:
+                until = call("min", until, _less(literal(piece.last), start))
+            index = ast.BinOp(left=_name(begin), op=ast.Add(), right=_name(place))
+            first = Line(assign(blocks.letter, index), where)
+            lines += self._loop(place, blocks.rounds, until, [first], piece.lines)
+        return lines
 
     def cleared(self, parts: Sequence[Part], where: Any) -> list[Line]:
         """Parts before anything is gathered in them."""
@@ -245,6 +265,10 @@ class Rounds:
         part = subscript(_name(columns.name), [_name(block), *index])
         joined = columns.reduction.join(self.expressions, place, part)
         return self.each((1, *shape), [Line(joined, where)])
+
+
+def _less(limit: ast.expr, name: str) -> ast.expr:
+    return ast.BinOp(left=limit, op=ast.Sub(), right=_name(name))
 
 
 def rounds_of(shape: Sequence[int], axis: int) -> int:
