@@ -171,6 +171,7 @@ BINARY = (
     extremes.larger,
     extremes.smaller,
 )
+SOME_WHOLE = [powers.WHOLE[n] for n in (5, 16, -2, -7)]  # all of them: tests/programs/test_digits.py
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 each_unary = pytest.mark.parametrize("function", UNARY, ids=lambda f: f.__name__)
 
@@ -213,7 +214,7 @@ def loops() -> Loops:
 
 
 def test_every_vector_function_is_tested() -> None:
-    assert set(instructions.VECTOR_FUNCTIONS) == {*UNARY, *BINARY}
+    assert set(instructions.VECTOR_FUNCTIONS) == {*UNARY, *BINARY, *powers.WHOLE.values()}
 
 
 def worst_of(given: Any, found: Any, exact: Callable[..., Any], dtype: Any = np.float64) -> tuple[float, Any]:
@@ -248,7 +249,7 @@ def test_error_of_float32(function: Any, loops: Loops) -> None:
     assert error <= limit, f"{error:.3f} ulp at {where}"
 
 
-@each_unary
+@pytest.mark.parametrize("function", [*UNARY, *SOME_WHOLE], ids=lambda f: f.__name__)
 def test_plain_python_says_the_same(function: Any, loops: Loops) -> None:
     given = np.concatenate([within(0.01, 3.0, 20), within(5.0, 25.0, 10)])
     np.testing.assert_array_equal([function(x) for x in given.tolist()], loops.values(function, given))
@@ -407,7 +408,7 @@ def test_contraction_of_the_caller_changes_nothing(loops: Loops) -> None:
 
 
 @pytest.mark.parametrize("kind", PACKED, ids=str)
-@pytest.mark.parametrize("function", [*UNARY, *BINARY], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("function", [*UNARY, *BINARY, *SOME_WHOLE], ids=lambda f: f.__name__)
 def test_loops_are_in_packed_instructions(function: Any, kind: Any, loops: Loops) -> None:
     if not has_wide_registers():
         pytest.skip("the processor has no AVX2, or is none of x86-64")

@@ -10,21 +10,24 @@ scalar expressions come out. Begin with `has_loop`, then `Elements.at`.
 from __future__ import annotations
 
 import ast
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from tracegrad.emit.blocks import Compute, Item, Operand, Value
-from tracegrad.emit.expressions import Expressions, in_one_dtype, kernel_of
+from tracegrad.emit.expressions import (
+    Expressions,
+    called_vector,
+    in_one_dtype,
+    kernel_of,
+    vector_of,
+    vector_of_numbers,
+)
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
-from tracegrad.ir.types import ArrayType, is_weak
-from tracegrad.kernels.powers import HALVES
+from tracegrad.ir.types import ArrayType
 from tracegrad.ops.index import Slot, item_shape, together, whole
 from tracegrad.ops.op import call, literal
 
@@ -64,25 +67,10 @@ def scalar_step(instr: Instr) -> Instr | None:
     return None if native is False else found
 
 
-def vector_of(step: Instr) -> Any:
-    """The vector function that computes this step of one element, if there is one."""
-    if step.op.vector is None or step.outputs[0].dtype not in (np.float32, np.float64):
-        return None
-    exponent = step.inputs[1] if step.op.name == "power" else None
-    if isinstance(exponent, Const) and float(exponent.value).is_integer():
-        return None  # products are faster
-    same = all(a.dtype == step.outputs[0].dtype or is_weak(getattr(a, "value", None)) for a in step.inputs)
-    if not same:
-        return None
-    if not isinstance(exponent, Const):
-        return step.op.vector
-    return HALVES.get(float(exponent.value), step.op.vector)
-
-
 def vector_function(instr: Instr) -> Any:
     """The vector function that the native text calls for this step, if it calls one."""
     step = scalar_step(instr)
-    return None if step is None else vector_of(step)
+    return vector_of_numbers(instr) if step is None else vector_of(step)
 
 
 def _element_of(atom: Atom) -> Atom:
@@ -209,7 +197,7 @@ class Elements:
             return call("np.minimum", call("np.maximum", *inputs[:2]), inputs[2])
         function = vector_of(step)
         if function is not None:
-            return call(function.__name__, *inputs[: len(inspect.signature(function).parameters)])
+            return called_vector(function, inputs)
         if step.op.name == "remainder" and step.outputs[0].dtype.kind != "f":
             # Numba's operator is Python's, which divides by zero otherwise than NumPy
             return self.expressions.cast(call("np.remainder", *in_one_dtype(step, inputs)), step)

@@ -8,6 +8,7 @@ says, signs that read well (`a + -b` is `a - b`), kernels, and casts. Begin with
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -19,6 +20,8 @@ from tracegrad.emit.logic import joined, negated
 from tracegrad.ir.trace import Const, Instr, dtype_token
 from tracegrad.ir.types import ArrayType, is_weak, promote
 from tracegrad.kernels.items import checked
+from tracegrad.kernels.normal import erfc, log_ndtr, ndtr
+from tracegrad.kernels.powers import BY_PRODUCTS, HALVES, WHOLE, cbrt
 from tracegrad.ops.op import call, dotted, literal
 
 CallOut: TypeAlias = Callable[[Instr, Sequence[ast.expr]], ast.expr]
@@ -167,6 +170,9 @@ class Expressions:
         """An instruction applied to expressions."""
         if _is_same_scalar(instr):
             return inputs[0]
+        vector = vector_of_numbers(instr) if self.native else None
+        if vector is not None:
+            return called_vector(vector, inputs)
         kernel = kernel_of(instr) if self.native else None
         if kernel is not None:
             function, *static = kernel
@@ -200,6 +206,9 @@ class Expressions:
             indexes = instr.op.name in ("getitem", "index_set", "index_add") and place > 0
             return self.number(operand) if indexes else self.read(operand)
         value = operand.value
+        if self.native and place == 1 and (exponent := whole_exponent(instr)) is not None:
+            known = instr.outputs[0].type.dtype.type(exponent)
+            return literal(exponent) if exponent in BY_PRODUCTS else self.constant(known)
         if is_weak(value):
             if (
                 type(value) is int
@@ -229,7 +238,8 @@ class Expressions:
         if not strong or instr.op.family not in ("elementwise", "bilinear") or isinstance(value, bool):
             return literal(value)
         dtype = promote(*strong, type(value))
-        if dtype.kind not in "iufc" or dtype in (np.float64, np.complex128, np.int64):
+        wide = np.float64 in (dtype, instr.outputs[0].type.dtype)  # `np.float_power` computes in float64
+        if wide or dtype.kind not in "iufc" or dtype in (np.complex128, np.int64):
             return literal(value)
         return call(f"np.{dtype.name}", literal(value))
 
@@ -298,8 +308,55 @@ def is_called_out(instr: Instr) -> bool:
     """Whether a step that is no loop over elements has no compiled form, so that native text calls NumPy for it."""
     if instr.op.family == "control":
         return False
-    native = instr.op.native(instr) if callable(instr.op.native) else instr.op.native
-    return native is False
+    return vector_of_numbers(instr) is None and _has_no_form(instr)
+
+
+def _has_no_form(instr: Instr) -> bool:
+    return (instr.op.native(instr) if callable(instr.op.native) else instr.op.native) is False
+
+
+def whole_exponent(instr: Instr) -> int | None:
+    """The known exponent of a power of floats, if it is a whole number.
+
+    Native text says `x ** 3` for a product, and `x ** 30.0` for the function: `x ** 30` would be thirty roundings.
+    """
+    exponent = instr.inputs[1] if instr.op.name == "power" and instr.outputs[0].dtype.kind == "f" else None
+    if not isinstance(exponent, Const) or exponent.shape or not float(exponent.value).is_integer():
+        return None
+    return int(exponent.value)
+
+
+def vector_of(step: Instr) -> Any:
+    """The vector function that computes this step of one element, if there is one."""
+    if step.op.vector is None or step.outputs[0].dtype not in (np.float32, np.float64):
+        return None
+    of_power = step.op.name == "power"
+    for place, atom in enumerate(step.inputs):
+        same = atom.dtype == step.outputs[0].dtype or is_weak(getattr(atom, "value", None))
+        if not same and not (of_power and place == 1 and atom.dtype.kind in "iu"):
+            return None
+    exponent = step.inputs[1] if of_power else None
+    if not isinstance(exponent, Const):
+        return step.op.vector
+    known = float(exponent.value)
+    return None if known in BY_PRODUCTS else HALVES.get(known) or WHOLE.get(known, step.op.vector)
+
+
+def vector_of_numbers(step: Instr) -> Any:
+    """The vector function for a step of numbers alone: where C has none, where C's has a larger error, for powers that
+    take a few products or a root."""
+    if step.op.vector is None or step.outputs[0].shape:
+        return None
+    found = vector_of(step)
+    return found if found in _OF_NUMBERS or _has_no_form(step) else None
+
+
+_OF_NUMBERS = {cbrt, erfc, ndtr, log_ndtr, *WHOLE.values(), *(f for n, f in HALVES.items() if n != 0.5)}
+
+
+def called_vector(function: Any, inputs: Sequence[ast.expr]) -> ast.expr:
+    """The call of a vector function, of as many operands as it has: a known exponent is part of some."""
+    return call(function.__name__, *inputs[: len(inspect.signature(function).parameters)])
 
 
 def zeros(type: ArrayType, function: str = "np.zeros") -> ast.expr:
@@ -343,7 +400,7 @@ def in_one_dtype(instr: Instr, inputs: Sequence[ast.expr]) -> Sequence[ast.expr]
     if op.symbol in _INFIX_FLOAT and np.uint64 not in dtypes:
         return inputs
     if op.symbol == "**" and out.kind == "f":
-        dtypes[1] = None  # Numba multiplies for a power of a whole number
+        dtypes[1] = None if whole_exponent(instr) is not None else dtypes[1]
     return [
         given if dtype in (None, out) else _converted(given, out, bool(atom.shape))
         for given, dtype, atom in zip(inputs, dtypes, instr.inputs, strict=True)

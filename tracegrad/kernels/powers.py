@@ -1,7 +1,7 @@
 """Powers, the cube root and lengths, without a branch, so that LLVM computes several elements at once.
 
 Numbers go in, a number comes out; the special cases are those of C's `pow` (ISO C, annex F.10.4.4), as NumPy has them.
-Begin with `power`; powers of 1/2, 3/2 and their kind are at the end.
+Begin with `power`; powers of 1/2, 3/2 and their kind, and of small whole numbers, are at the end.
 
 x**y = e**(y log x), where an error of the logarithm counts up to 745 times: so it is a sum of two numbers, right to 65
 bits, from log((1 + s) / (1 - s)) = 2 s + 2/3 s**3 + ... whose first two terms are such sums (Dekker, Numerische
@@ -238,3 +238,42 @@ HALVES = {
     -2.5: to_minus_five_halves,
 }
 """Powers of half an odd number, by the exponent."""
+
+
+# --- whole numbers ----------------------------------------------------------------------------------------------------
+# Products, each with what its rounding loses, so that any number of them is rounded about once. Beside a product of
+# its factors alone, x**3 is within 1.5 units of the last place and x**4 within 1.92; x**5 is not within 2.
+
+BY_PRODUCTS = (-1, 0, 1, 2, 3, 4)
+"""Exponents for which nothing else is needed than products of x, or 1 / x."""
+
+
+def product_of_two(x, x_rest, y, y_rest):
+    """(x + x_rest) (y + y_rest), rounded, and what is missing in it."""
+    found = x * y
+    return found, fused(x, y, -found) + fused(x, y_rest, x_rest * y)
+
+
+def to_whole(n):
+    """The vector function for x**n, by squares."""
+
+    def of_number(x):
+        base, rest = x, x * 0.0
+        if n < 0:
+            base = 1.0 / x
+            rest = base * fused(-x, base, 1.0)
+        found, missing = base, rest
+        for bit in bin(abs(n))[3:]:
+            found, missing = product_of_two(found, missing, found, missing)
+            if bit == "1":
+                found, missing = product_of_two(found, missing, base, rest)
+        return choose(abs(missing) < abs(found), found + missing, found)  # not where it is infinite, or 0
+
+    of_number.__name__ = f"to_{n}" if n > 0 else f"to_minus_{-n}"
+    of_number.__doc__ = f"x**{n}."
+    return vector(of_number)
+
+
+WHOLE = {n: to_whole(n) for n in (*range(-16, -1), *range(5, 17))}
+"""Powers of whole numbers, by the exponent."""
+globals().update((function.__name__, function) for function in WHOLE.values())  # native text imports them
