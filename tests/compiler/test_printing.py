@@ -60,3 +60,37 @@ def test_what_is_printed_is_the_module() -> None:
     )
     ours.verify()
     assert str(ours) == str(by_llvmlite)
+
+
+def of_parts(count: int) -> Any:
+    """Each part of a structure is written and read."""
+    kind = ir.LiteralStructType([WORD, *[NUMBER] * count])
+    made = ir.Module("wide")
+    function = ir.Function(made, ir.FunctionType(NUMBER, [kind.as_pointer()]), "f")
+    builder = ir.IRBuilder(function.append_basic_block("start"))
+    room = builder.alloca(kind)
+    total: Any = NUMBER(0.0)
+    for k in range(count):
+        number = ir.IntType(32)(1 + k)
+        given = builder.load(builder.gep(function.args[0], [ir.IntType(32)(0), number], inbounds=True))
+        place = builder.gep(room, [ir.IntType(32)(0), number], inbounds=True)
+        builder.store(given, place)
+        total = builder.fadd(total, builder.load(place))
+    builder.store(builder.load(room), function.args[0])
+    builder.ret(total)
+    return made
+
+
+def test_the_text_of_a_wide_structure_grows_as_its_parts() -> None:
+    few, many = (len(text_of(of_parts(count))) for count in (50, 200))
+    assert many < 4.4 * few  # 11 times, where each step says the whole type
+    assert len(text_of(of_parts(200))) < len(str(of_parts(200))) / 5
+
+
+def test_a_wide_structure_has_a_name_and_nothing_else_changes() -> None:
+    made = of_parts(40)
+    by_llvmlite, ours = (str(binding.parse_assembly(text)) for text in (str(made), text_of(made)))
+    name, kind = next(line for line in ours.splitlines() if " = type " in line).split(" = type ")
+    said = ours.replace(f"{name} = type {kind}\n", "").replace(name, kind)
+    assert said.split() == by_llvmlite.split()
+    assert kind not in by_llvmlite.partition("define")[0]

@@ -134,13 +134,13 @@ class Boxing(Unboxing):
     def _new_array(self, number: int, slot: int) -> Any:
         """An array: a small one copied into memory of its own, a large one around the memory of the program."""
         builder, kind, there = self.builder, self.returns[number], self._output_at(number)
-        native, made = Array(self.context, builder, kind, there), self._space(POINTER)
+        native = Array(self.context, builder, kind, there)
         size = native.bytes()
         small = builder.icmp_signed("<=", size, self._number(COPIED))
         owned = self._there(native.meminfo)
         with builder.if_else(builder.and_(owned, builder.not_(small))) as (taken, copied):
             with taken:
-                builder.store(self._made(self._wrapped(kind, there, slot)), made)
+                wrapped = self._made(self._wrapped(kind, there, slot)), builder.block
             with copied:
                 if kind.layout == "C":
                     sizes = cgutils.gep_inbounds(builder, there, 0, SIZES)
@@ -152,8 +152,8 @@ class Boxing(Unboxing):
                     seen = self._made(self._wrapped(kind, there, slot))
                     copy = self._call_at(NEW_COPY, POINTER, seen, self._number(KEEP_ORDER, INT32))
                     self._give_back(seen)
-                builder.store(copy, made)
-        return builder.load(made)
+                made = copy, builder.block
+        return self._either(wrapped, made)
 
     def _wrapped(self, kind: Any, there: Any, slot: int) -> Any:
         """An array that keeps the memory of the program alive."""

@@ -167,6 +167,14 @@ class Machine:
     def _seldom(self, condition: Any) -> Any:
         return cgutils.if_unlikely(self.builder, condition)
 
+    def _either(self, *cases: tuple[Any, Any]) -> Any:
+        """The value of the block one came from. What stands in memory instead LLVM looks for, all of it at each block:
+        the square of the arguments."""
+        found = self.builder.phi(cases[0][0].type)
+        for value, block in cases:
+            found.add_incoming(value, block)
+        return found
+
     def _looked_up(self, where: Any, key: Any) -> Any:
         """What a name, a cell, a context variable or a function has now, or NULL; a reference nobody gives back."""
         builder, found = self.builder, self._space(POINTER)

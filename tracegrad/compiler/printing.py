@@ -10,22 +10,47 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite.ir import instructions as given
+from llvmlite.ir.types import LiteralStructType
 from llvmlite.ir.values import Function
+
+WIDE = 16  # parts of a structure, from which on it is said by a name
 
 
 def text_of(module: Any) -> str:
     """All of a module."""
-    lines = [
+    head = [
         f'; ModuleID = "{module.name}"',
         f'target triple = "{module.triple}"',
         f'target datalayout = "{module.data_layout}"',
         "",
         *(kind.get_declaration() for kind in module.get_identified_types().values()),
     ]
+    lines: list[str] = []
+    kinds: set[str] = set()
     for value in module.globals.values():
-        has_body = isinstance(value, Function) and value.blocks
-        lines.append(_function(value) if has_body else str(value))
-    return "\n".join([*lines, *module._get_metadata_lines()])
+        if isinstance(value, Function) and value.blocks:
+            lines.append(_function(value))
+            kinds |= _wide_types(value)
+        else:
+            lines.append(str(value))
+    text = "\n".join([*lines, *module._get_metadata_lines()])
+    for number, kind in enumerate(sorted(kinds, key=lambda k: (-len(k), k))):
+        name = f'%"wide.{number}"'
+        head.append(f"{name} = type {kind}")
+        text = text.replace(kind, name)
+    return "\n".join([*head, text])
+
+
+def _wide_types(function: Any) -> set[str]:
+    """Structures of many parts. They get a name: each step that finds the place of a part says the type of the whole,
+    which would be the square of their number to write and to read."""
+    kinds = {
+        id(step.source_etype): step.source_etype
+        for block in function.blocks
+        for step in block.instructions
+        if type(step) is given.GEPInstr
+    }
+    return {str(k) for k in kinds.values() if isinstance(k, LiteralStructType) and len(k.elements) > WIDE}
 
 
 def _function(function: Any) -> str:

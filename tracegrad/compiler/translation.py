@@ -282,19 +282,28 @@ class Translation(PieceCode):
     def _return(self, node: ast.Return) -> None:
         if node.value is None:
             raise Unknown("a return without a result")
-        value = self._whole(self.value(node.value))
+        value = self.value(node.value)
         if value.type is None:
             raise Unknown(ast.unparse(node))
         if self.returns is None:
             self.returns = types.unliteral(value.type)
-        builder = self.builder
-        code = self._cast(value, self.returns)
-        self._hold(value, code)
-        given = self.context.get_return_value(builder, self.returns, code)
-        place = builder.bitcast(self.code.args[0], given.type.as_pointer())
-        builder.store(given, place)
+        kind = self.context.get_return_type(self.returns)
+        self._give(value, self.returns, self.builder.bitcast(self.code.args[0], kind.as_pointer()))
         self._release()
-        builder.branch(self.leaving)
+        self.builder.branch(self.leaving)
+
+    def _give(self, value: Value, kind: Any, place: Any) -> None:
+        """Store a result. Parts of a tuple are stored one by one: to put together a value of many parts, LLVM takes the
+        square of their number."""
+        parts = getattr(kind, "types", ())
+        if value.items and len(value.items) == len(parts):
+            for k, (item, part) in enumerate(zip(value.items, parts, strict=True)):
+                self._give(item, part, cgutils.gep_inbounds(self.builder, place, 0, k))
+            return
+        value = self._whole(value)
+        code = self._cast(value, kind)
+        self._hold(value, code)
+        self.builder.store(self.context.get_return_value(self.builder, kind, code), place)
 
     def _raise(self, node: ast.Raise) -> None:
         """An error with numbers in it; references that are held then stay held, as in all of Numba."""

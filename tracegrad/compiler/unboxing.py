@@ -75,17 +75,17 @@ class Unboxing(Machine):
     def _take_number_or_int(self, value: Any) -> Any:
         """A float, or an int for one."""
         builder = self.builder
-        found = self._space(DOUBLE)
         is_float = self._is(value, FLOAT)
         with builder.if_else(is_float, likely=True) as (as_it_is, converted):
             with as_it_is:
-                builder.store(self._load(value, HEAD, DOUBLE), found)
+                found = self._load(value, HEAD, DOUBLE), builder.block
             with converted:
                 self._unless(self._is(value, INT))
-                builder.store(self._call("PyLong_AsDouble", DOUBLE, value), found)
+                made = self._call("PyLong_AsDouble", DOUBLE, value)
                 failed = self._call("PyErr_Occurred", POINTER)
                 self._unless(builder.not_(self._there(failed)))
-        return numba.types.float64, builder.load(found)
+                other = made, builder.block
+        return numba.types.float64, self._either(found, other)
 
     def _take_float(self, value: Any) -> Any:
         self._unless(self._is(value, FLOAT))
@@ -126,17 +126,18 @@ class Unboxing(Machine):
             wanted = self._object(slot)
             equal = self._call("PyObject_RichCompareBool", INT32, dtype, wanted, self._number(2, INT32))
             self._unless(self._same(equal, self._number(1, INT32)))
-        data = self._space(POINTER)
-        builder.store(self._load(value, DATA, POINTER), data)
+        data = self._load(value, DATA, POINTER)
         usable = builder.and_(self._load(value, FLAGS, INT32), self._number(USABLE, INT32))
-        with self._seldom(builder.not_(self._same(usable, self._number(USABLE, INT32)))):
+        elsewhere, before = builder.not_(self._same(usable, self._number(USABLE, INT32))), builder.block
+        with self._seldom(elsewhere):
             copy = self._call_at(NEW_COPY, POINTER, value, self._number(0, INT32))
             self._else(self._there(copy), self.failed)
             self._hold(copy)
-            builder.store(self._load(copy, DATA, POINTER), data)
+            copied = self._load(copy, DATA, POINTER), builder.block
+        data = self._either((data, before), copied)
         if not ndim:
-            return self._element(kind, builder.load(data))
-        return self._native_array(kind, builder.load(data), sizes)
+            return self._element(kind, data)
+        return self._native_array(kind, data, sizes)
 
     def _native_array(self, kind: str, data: Any, sizes: Sequence[Any]) -> Any:
         """Numba's array over memory that others own."""
