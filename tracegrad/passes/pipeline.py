@@ -15,6 +15,7 @@ from tracegrad.passes.cse import share, share_conditions
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
+from tracegrad.passes.parts import in_parts
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify, simplify_exactly
 from tracegrad.passes.spell_out import spell_out
@@ -96,7 +97,7 @@ def for_loops(trace: Trace) -> Trace:
     written_out = unroll(trace)
     if written_out is not trace:
         trace = _optimised_exactly(written_out)
-    return no_output_twice(drop_unused(share(spell_out(trace))))
+    return no_output_twice(drop_unused(share(spell_out(drop_unused(in_parts(trace))))))
 
 
 def plan_value(trace: Trace, once: bool = False) -> Plan:

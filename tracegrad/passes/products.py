@@ -90,6 +90,8 @@ def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
         of_several = inner.op is einsum and len(inner.inputs) > 1
         if of_several or inner.op in (matmul, dot, broadcast_to):
             return x
+        if inner.op.family == "elementwise" and not inner.op.view:
+            return x
         if inner.op in (transpose, real, imag) and source is x:
             return x
         if inner.op is not reshape:

@@ -1,0 +1,191 @@
+"""What is computed of arrays that are put together of large parts is computed of the parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracegrad as tg
+from tests.emit.kernel_patterns import compiled, numbers
+from tests.passes.written import read
+from tracegrad.ir.text import text
+from tracegrad.ir.verify import verify
+from tracegrad.passes import parts
+from tracegrad.passes.parts import in_parts
+
+
+@pytest.fixture(params=[True, False], ids=["parts", "whole"])
+def in_small_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Small arrays count as large ones; or not, so that tests compare with something."""
+    if request.param:
+        monkeypatch.setattr(parts, "LARGE", 1)
+    return request.param
+
+
+def written_by(f: Callable[[Any, Any], Any], x: Any, y: Any) -> str:
+    """The native text, without the user's lines in its comments."""
+    return re.sub("#.*", "", compiled(f, x, y).native_source)
+
+
+def joined(x: Any, y: Any) -> Any:
+    return np.sum(np.concatenate([x, y * y]) ** 2)
+
+
+def joined_beside(x: Any, y: Any) -> Any:
+    return np.sum(np.tanh(np.concatenate([x, y * y], axis=1)) * np.concatenate([y, x - 1.0], axis=1))
+
+
+def with_a_whole(x: Any, y: Any) -> Any:
+    z = np.concatenate([x, y], axis=1)
+    w = np.concatenate([y * x, x], axis=1).T @ np.ones(x.shape[0])
+    return np.sum(z * np.outer(np.ones(x.shape[0]), w) / (1.0 + z**2))
+
+
+def stacked(x: Any, y: Any) -> Any:
+    z = np.stack([x, y * y, x + y], axis=1)
+    return np.sum(z**2 / (1.0 + z)) + np.mean(z[:, 1] * z[:, 2])
+
+
+def stacked_first(x: Any, y: Any) -> Any:
+    return np.sum(np.sum(np.stack([x, y]) ** 3, axis=0) ** 2) + np.sum(
+        np.sum(np.stack([x, y]) ** 3, axis=(0, 2)) ** 2
+    )
+
+
+def stacked_and_summed_beside(x: Any, y: Any) -> Any:
+    return np.sum(np.sum(np.stack([x, y], axis=2) ** 2, axis=0) ** 2)
+
+
+def padded(x: Any, y: Any) -> Any:
+    p = np.pad(x, ((1, 2), (0, 3)))
+    return np.sum(p**2) + np.mean(np.exp(p)) + np.sum(p[1:-1, :-3] ** 3 * p[:-2, 3:]) + np.sum(y)
+
+
+def padded_with_numbers(x: Any, y: Any) -> Any:
+    p = np.pad(x, 1, constant_values=2.5) * 2.0 + np.pad(y, 1, constant_values=1)
+    return np.sum(p * p) + np.sum(p[1:-1, 1:-1] ** 3) + np.sum(p[0] ** 2)
+
+
+def normed(x: Any, y: Any) -> Any:
+    return np.linalg.norm(np.concatenate([x, y], axis=1)) * np.mean(np.vstack([x, y]) ** 2)
+
+
+def read_again(x: Any, y: Any) -> Any:
+    z = np.concatenate([x, 2.0 * y])
+    n = x.shape[0]
+    return (
+        np.sum(z[1 : n - 1] ** 2)
+        + np.sum(z[n:, ::2] ** 3)
+        + np.sum(z[n - 1 : n + 1] ** 2)
+        + np.sum(z[-1] * z[0])
+    )
+
+
+def grown_in_a_loop(x: Any, y: Any) -> Any:
+    for _ in range(3):
+        z = np.concatenate([x, y], axis=1) * 0.9
+        x, y = z[:, : x.shape[1]] + y, z[:, x.shape[1] :] * y
+    return np.sum(x * y)
+
+
+PROGRAMS: list[Callable[[Any, Any], Any]] = [
+    joined,
+    joined_beside,
+    with_a_whole,
+    stacked,
+    stacked_first,
+    stacked_and_summed_beside,
+    padded,
+    padded_with_numbers,
+    normed,
+    read_again,
+    grown_in_a_loop,
+]
+
+
+@pytest.mark.parametrize("f", PROGRAMS)
+def test_values_and_gradients(f: Callable[[Any, Any], Any], in_small_parts: bool) -> None:
+    x, y = numbers(5, 6), numbers(5, 6, seed=2)
+    u, v = numbers(5, 6, seed=3), numbers(5, 6, seed=4)
+    with tg.config.using(cache="none"):
+        value, (x_bar, y_bar) = tg.value_and_grad(f, argnums=(0, 1), jit="native")(x, y)
+    np.testing.assert_allclose(value, f(x, y), rtol=1e-13)
+    h = 1e-6
+    difference = (f(x + h * u, y + h * v) - f(x - h * u, y - h * v)) / (2 * h)
+    np.testing.assert_allclose(np.sum(x_bar * u) + np.sum(y_bar * v), difference, rtol=1e-7)
+    _, wanted = tg.value_and_grad(f, argnums=(0, 1), jit="python")(x, y)
+    np.testing.assert_allclose((x_bar, y_bar), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128, np.int64])
+def test_elements_are_the_same_bits(dtype: Any, in_small_parts: bool) -> None:
+    x, y = (10 * numbers(4, 5)).astype(dtype), (10 * numbers(2, 5, seed=2)).astype(dtype)
+
+    def f(x: Any, y: Any) -> Any:
+        z = np.concatenate([x, y])
+        return z * z - 3, np.stack([x, 2 * x], axis=2) * 5, np.pad(x, 1, constant_values=3) * 7 - 2
+
+    with tg.config.using(cache="none", contract=False):
+        found = tg.jit(f, jit="native")(x, y)
+    for one, wanted in zip(found, f(x, y), strict=True):
+        assert one.dtype == wanted.dtype
+        np.testing.assert_array_equal(one, wanted)
+
+
+def test_results_of_a_gradient_are_their_own(in_small_parts: bool) -> None:
+    """What is read of a part may be an argument, or one array twice."""
+    x, y = numbers(3, 4), numbers(3, 4, seed=2)
+
+    def f(x: Any, y: Any) -> Any:
+        z = np.concatenate([x, y])
+        return z[:3], z[:3], z[3:], np.pad(x, 1)[1:-1, 1:-1]
+
+    with tg.config.using(cache="none"):
+        found = tg.jit(f, jit="native")(x, y)
+    for one, wanted in zip(found, f(x, y), strict=True):
+        np.testing.assert_array_equal(one, wanted)
+        one += 1.0  # nobody else sees it
+    np.testing.assert_array_equal(x, numbers(3, 4))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[3], x + 1.0)
+
+
+def test_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LARGE", 1)
+    before = read(
+        """
+        trace(x: f8[3], y: f8[2]):
+          z = concatenate(x, y, axis=0)
+          w = multiply(z, 2.0)
+          s = sum(w, axis=(0,), keepdims=False)
+          a = getitem(w, index=(slice(0, 3),))
+          return s, a
+        """
+    )
+    after = in_parts(before)
+    verify(after)
+    assert "sum(" in text(after)
+    assert text(after).count("concatenate") == 2  # that nobody reads any more
+    assert "getitem" not in text(after)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, y: np.sum(np.concatenate([x, y * y], axis=0) ** 2),
+        lambda x, y: np.sum(np.stack([x, y * y], axis=1) ** 2),
+        lambda x, y: np.sum(np.pad(x, 1) ** 2 * 2.0) + np.sum(y),
+    ],
+)
+def test_large_arrays_are_not_put_together(f: Callable[[Any, Any], Any]) -> None:
+    source = written_by(f, numbers(100, 100), numbers(100, 100))
+    assert not any(word in source for word in ("concatenate", "padded", "zeros", "copy"))
+
+
+def test_small_arrays_stay_as_they_are() -> None:
+    x = numbers(10)
+    assert "concatenate" in written_by(lambda x, y: np.sum(np.concatenate([x, y]) ** 2), x, x)

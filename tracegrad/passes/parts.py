@@ -1,0 +1,239 @@
+"""What is computed of arrays that are put together of large parts is computed of the parts.
+
+For native text alone: `np.sum(np.concatenate([x, y]) ** 2)` needs no array but x and y, and the reverse, which takes
+the parts out again, none at all. Elementwise steps are done before parts are put together (`concatenate`, `stack`), or
+before an array gets its border (`pad`); sums over the parts are added; what is read of one part alone is read there.
+Each element is computed once, as it was. Small arrays stay as they are: one loop is faster than several. A trace comes
+in, and one with the same meaning goes out. Begin with `in_parts`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
+from tracegrad.ir.walk import map_nested
+from tracegrad.ops.arithmetic import add, divide, multiply
+from tracegrad.ops.elementary import sqrt
+from tracegrad.ops.index import getitem, whole
+from tracegrad.ops.op import Op
+from tracegrad.ops.reduce import sum_
+from tracegrad.ops.shape import concatenate, pad, stack
+from tracegrad.passes.items import read_of_stack
+from tracegrad.passes.rewrite import Heads, Made, Rule, Term, evaluate_constant, expression, rewrite
+
+LARGE = 2**13  # elements of the smallest part
+MANY = 4  # parts
+_JOINS = (concatenate, stack, pad)
+
+
+def in_parts(trace: Trace) -> Trace:
+    """Let steps work on the parts of large arrays, in the trace and in those it holds.
+
+    Preserves the types of all values, and their values up to the order in which sums are taken.
+    """
+    steps = tuple(
+        map_nested(step, in_parts) if isinstance(step, Instr) and step.op.family == "control" else step
+        for step in trace.steps
+    )
+    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
+    return rewrite(Trace(trace.inputs, steps, trace.outputs, trace.name) if changed else trace, _rules_for)
+
+
+def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
+    if not any(head in _JOINS for head in heads):
+        return ()
+    return (_joined_later, _bordered_later) if op.family == "elementwise" else _RULES.get(op.name, ())
+
+
+def _join(atom: Atom, made: Made, *ops: Op) -> Instr | None:
+    """The step that put an array together of few large parts of its dtype."""
+    maker = made.get(atom) if isinstance(atom, Var) else None
+    if maker is None or maker.op not in ops or len(maker.inputs) > MANY or -1 in atom.shape:
+        return None
+    parts = maker.inputs
+    if any(p.dtype != atom.dtype or -1 in p.shape or p.type.size < LARGE for p in parts):
+        return None
+    return maker
+
+
+def _joined_later(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """concatenate(x, y) * z -> concatenate(x * z[:n], y * z[n:]), and so for stack"""
+    joins = [join for a in step.inputs if (join := _join(a, made, concatenate, stack))]
+    if not joins or len(step.outputs) != 1:
+        return None
+    first, shape = joins[0], step.outputs[0].shape
+    if first.outputs[0].shape != shape:
+        return None
+    columns = []
+    for a in step.inputs:
+        parts = _parts_of(a, first, made)
+        if parts is None:
+            return None
+        columns.append(parts)
+    rows = [expression(step.op, *row, **step.params) for row in zip(*columns, strict=True)]
+    return expression(first.op, *rows, **first.params)
+
+
+def _parts_of(a: Any, like: Instr, made: Made) -> Sequence[Any] | None:
+    """An operand in the parts of an array of its shape: numbers are the same for all, other arrays are read."""
+    if not a.shape:
+        return [a] * len(like.inputs)
+    if a.shape != like.outputs[0].shape:
+        return None
+    join = _join(a, made, like.op)
+    if join is not None and join.params == like.params and _shapes(join) == _shapes(like):
+        return join.inputs
+    before = [slice(None)] * like.params["axis"]
+    places = range(len(like.inputs)) if like.op is stack else [slice(*ends) for ends in _ends(like)]
+    return [expression(getitem, a, index=(*before, place)) for place in places]
+
+
+def _shapes(join: Instr) -> list[Any]:
+    return [p.shape for p in join.inputs]
+
+
+def _ends(join: Instr) -> list[tuple[int, int]]:
+    """Where the parts of `concatenate` begin and end."""
+    axis = join.params["axis"]
+    ends = list(accumulate(p.shape[axis] for p in join.inputs))
+    return list(zip([0, *ends], ends, strict=False))
+
+
+def _bordered_later(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """pad(x, c) ** 2 -> pad(x ** 2, c ** 2), and so for several arrays with the same borders and for constants"""
+    inner: list[Any] = []
+    border: list[Const] = []
+    widths: Any = None
+    for a in step.inputs:
+        join = _join(a, made, pad)
+        if join is not None and widths in (None, join.params["widths"]):
+            widths = join.params["widths"]
+            inner.append(join.inputs[0])
+            border.append(Const(a.dtype.type(join.params["value"])))
+        elif isinstance(a, Const) and not a.shape:
+            inner.append(a)
+            border.append(a)
+        else:
+            return None
+    out = step.outputs[0]
+    if out.dtype.kind not in "fiu":
+        return None
+    value = evaluate_constant(step.op, border, step.params)
+    if value is None or not np.all(np.isfinite(value)):
+        return None
+    term = expression(step.op, *inner, **step.params)
+    return expression(pad, term, widths=widths, value=np.asarray(value, out.dtype)[()].item())
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+def _sum_of_parts(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """sum(concatenate(x, y)) -> sum(x) + sum(y), so for stack, and over some axes; sum(pad(x, 0)) -> sum(x)"""
+    return _summed(step.inputs[0], step.params["axis"], step.params["keepdims"], made)
+
+
+def _mean_of_parts(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """mean(concatenate(x, y)) -> (sum(x) + sum(y)) / n"""
+    (x,), axes = step.inputs, step.params["axis"]
+    found = None if x.dtype.kind != "f" else _summed(x, axes, step.params["keepdims"], made)
+    return (
+        None
+        if found is None
+        else expression(divide, found, Const(float(math.prod(x.shape[k] for k in axes))))
+    )
+
+
+def _summed(x: Atom, axes: Sequence[int], keepdims: bool, made: Made) -> Term | None:
+    join = _join(x, made, *_JOINS)
+    if join is None or x.dtype.kind not in "fc":
+        return None
+    if join.op is pad:
+        around = [k for k, sides in enumerate(join.params["widths"]) if any(sides)]
+        if join.params["value"] != 0 or not set(around) <= set(axes):
+            return None
+        return expression(sum_, join.inputs[0], axis=tuple(axes), keepdims=keepdims)
+    axis = join.params["axis"]
+    if axis not in axes:
+        return None
+    if join.op is concatenate:
+        return reduce(_plus, [expression(sum_, p, axis=tuple(axes), keepdims=keepdims) for p in join.inputs])
+    others = tuple(k - (k > axis) for k in axes if k != axis)
+    if keepdims or not others:
+        return None
+    return reduce(_plus, [expression(sum_, p, axis=others, keepdims=False) for p in join.inputs])
+
+
+def _plus(x: Any, y: Any) -> Any:
+    return expression(add, x, y)
+
+
+def _norm_of_parts(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """norm(concatenate(x, y)) -> sqrt(sum(x * x) + sum(y * y))"""
+    (x,) = step.inputs
+    join = _join(x, made, *_JOINS)
+    if join is None or x.dtype.kind != "f":
+        return None
+    return expression(sqrt, expression(sum_, expression(multiply, x, x), **step.params))
+
+
+# --- what is read again -----------------------------------------------------------------------------------------------
+
+
+def _read_of_part(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """concatenate(x, y)[n:] -> y, so for other reads of one part alone; pad(x, 1)[1:-1] -> x"""
+    source = _join(step.inputs[0], made, concatenate, pad)
+    if source is None or len(step.inputs) > 1 or None in step.params["index"]:
+        return None
+    index = whole(step.params["index"], step.inputs[0].type.ndim)
+    if source.op is concatenate:
+        axis = source.params["axis"]
+        for part, (start, end) in zip(source.inputs, _ends(source), strict=True):
+            place = _within(index[axis], start, end, step.inputs[0].shape[axis])
+            if place is not None:
+                return _read(part, [*index[:axis], place, *index[axis + 1 :]])
+        return None
+    (x,) = source.inputs
+    places = []
+    for p, n, around, (before, _) in zip(
+        index, x.shape, step.inputs[0].shape, source.params["widths"], strict=True
+    ):
+        place = _within(p, before, before + n, around)
+        if place is None:
+            return None
+        places.append(place)
+    return _read(x, places)
+
+
+def _read(x: Atom, index: Sequence[Any]) -> Term:
+    everything = all(p == slice(0, n) for p, n in zip(index, x.shape, strict=True) if p != slice(None))
+    return x if everything else expression(getitem, x, index=tuple(index))
+
+
+def _within(place: Any, start: int, end: int, length: int) -> Any:
+    """A place of an axis, counted from `start`; None if it is not between the ends."""
+    if type(place) is int:
+        place %= length
+        return place - start if start <= place < end else None
+    if not isinstance(place, slice):
+        return None
+    taken = range(length)[place]
+    if not taken or taken.step < 0 or taken[0] < start or taken[-1] >= end:
+        return None
+    return slice(taken[0] - start, taken[-1] + 1 - start, None if taken.step == 1 else taken.step)
+
+
+_RULES: dict[str, tuple[Rule, ...]] = {
+    "sum": (_sum_of_parts,),
+    "mean": (_mean_of_parts,),
+    "norm": (_norm_of_parts,),
+    "getitem": (read_of_stack, _read_of_part),
+}
