@@ -15,12 +15,15 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 
 from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Push, Value, Visit, Write
 from tracegrad.emit.elements import Elements, item_index, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
 from tracegrad.emit.names import Unused
+from tracegrad.emit.overlays import fills_all, is_overlay, overlay_lines, part_shape
 from tracegrad.emit.printer import Line
 from tracegrad.emit.reductions import IN_ORDER, Reduction, reduction_of
 from tracegrad.emit.rounds import (
@@ -38,6 +41,7 @@ from tracegrad.emit.rounds import (
 from tracegrad.emit.row_products import RowProducts, rows_of
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
+from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.items import checked
 from tracegrad.ops.index import item_shape
 from tracegrad.ops.op import call, literal
@@ -205,6 +209,9 @@ class ElementLoops:
             if reduction is not None:
                 self._gather(node, reduction, loop, rows, where)
                 continue
+            if is_overlay(node.instr):
+                self._overlay(node, loop, rows, where)
+                continue
             result = node.outputs[0]
             self._make_room(result, loop, rows, where)
             if result.inner:
@@ -233,6 +240,10 @@ class ElementLoops:
         """Where an element of a result is stored."""
         if result.inner or not result.type.shape:
             return ast.Name(id=result.name, ctx=ast.Store())
+        return self._stored(result, index)
+
+    def _stored(self, result: Value, index: Sequence[ast.expr]) -> ast.Subscript:
+        """Its place in memory."""
         array = ast.Name(id=result.name, ctx=ast.Load())
         return subscript(array, index[result.dropped :], store=True)
 
@@ -338,6 +349,43 @@ class ElementLoops:
             kept = [literal(0) if k in reduction.axes else p for k, p in enumerate(index) if k >= lead]
         return self._place(result, kept)
 
+    # --- parts that overlap -------------------------------------------------------------------------------------------
+
+    def _overlay(self, node: Compute, loop: _Loop, rows: _Rows, where: Location | None) -> None:
+        """Parts that are added to zeros, each to the elements that it lies over."""
+        result, shape = node.outputs[0], part_shape(node.instr)
+        dtype = result.type.dtype
+        zero = self.expressions.constant(dtype.type(0), ArrayType((), dtype))
+        self._zeros(result, zero, loop, rows, where, fills_all(node.instr))
+        rows.apart = False  # a round adds to the next rows, and hands on
+        index = self.elements.indices(shape)
+        lines = overlay_lines(
+            node.instr,
+            index,
+            [self.elements.at(part, index) for part in node.inputs],
+            partial(self._stored, result),
+            zero,
+            self.expressions.constant(-dtype.type(0), ArrayType((), dtype)),
+            (self.unused.like(f"{result.name}_next{k or ''}") for k in count()),
+        )
+        outside = len(shape) - 1 if math.prod(shape[:-1]) > 1 else 0
+        loop.before[outside].extend(Line(statement, where) for statement in lines.before)
+        loop.inside.extend(Line(statement, node.location) for statement in lines.inside)
+        loop.after[outside].extend(Line(statement, node.location) for statement in lines.after)
+
+    def _zeros(
+        self, result: Value, zero: ast.expr, loop: _Loop, rows: _Rows, where: Location | None, empty: bool
+    ) -> None:
+        """Memory for a sum, with zeros in it unless all of it is set."""
+        if empty or result.is_buffer or result.dropped:
+            self._make_room(result, loop, rows, where)
+        else:
+            loop.before[0].append(Line(assign(result.name, zeros(result.memory)), where))
+        if not empty and (result.is_buffer or result.dropped):
+            index = self.elements.indices(result.type.shape)
+            clear = Line(ast.Assign(targets=[self._stored(result, index)], value=zero), where)
+            loop.before[result.dropped].extend(self.rounds.each(result.type.shape, [clear], result.dropped))
+
     # --- other places -------------------------------------------------------------------------------------------------
 
     def write(self, node: Write, sets: bool) -> list[Line]:
@@ -372,6 +420,8 @@ def _shape_of(node: Node) -> Sequence[int]:
     if isinstance(node, Push):
         return node.value.type.shape
     assert isinstance(node, Compute)
+    if is_overlay(node.instr):
+        return part_shape(node.instr)
     reduction = reduction_of(node.instr)
     return node.outputs[0].type.shape if reduction is None else reduction.shape
 

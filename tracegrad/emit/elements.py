@@ -25,6 +25,7 @@ from tracegrad.emit.expressions import (
     vector_of,
     vector_of_numbers,
 )
+from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType
@@ -48,7 +49,7 @@ def has_loop(instr: Instr) -> bool:
 def _has_loop(instr: Instr) -> bool:
     if scalar_step(instr) is not None or reduction_of(instr) is not None:
         return True
-    if is_gather(instr) or instr.op.name == "numbered":
+    if is_gather(instr) or instr.op.name == "numbered" or is_overlay(instr):
         return True
     return is_view(instr) and instr.op.name != "reshape" and not _is_row(instr)
 

@@ -32,6 +32,7 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.elements import is_gather, is_view, source_index, split_index, spread_index
 from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.overlays import is_overlay, part_shape
 from tracegrad.emit.reductions import Reduction, reduction_of
 from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
@@ -119,6 +120,8 @@ def loop_shape(node: Node) -> tuple[int, ...] | None:
     if isinstance(node, Compute) and node.loop and node.outputs[0].expression is None:
         if is_view(node.instr):
             return None
+        if is_overlay(node.instr):
+            return part_shape(node.instr)
         summed = reduction_of(node.instr) is not None
         return tuple((node.inputs[0] if summed else node.outputs[0]).type.shape)
     if isinstance(node, Push) and node.index is not None and isinstance(node.value, Value):
@@ -138,8 +141,8 @@ def _may_join(node: Node, loop: _Loop, at: int, made: Mapping[Value, _Loop]) -> 
 
 
 def place_made(node: Node) -> Place:
-    """The element a loop makes in one round; None for a sum, which is there only after the last round."""
-    if isinstance(node, Compute) and reduction_of(node.instr) is None:
+    """The element a loop makes in one round; None for sums, which are there only after the last round."""
+    if isinstance(node, Compute) and reduction_of(node.instr) is None and not is_overlay(node.instr):
         return index_text(axes_index(node.outputs[0].type.shape))
     return None
 
@@ -167,6 +170,8 @@ def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
     assert isinstance(node, Compute)
     if node.fills:
         yield from ((value, None) for operand in node.inputs for value in leaves(operand))
+    elif is_overlay(node.instr):
+        yield from _inputs_at(node, axes_index(part_shape(node.instr)))
     elif reduction_of(node.instr) is not None:
         yield from _read_at(node.inputs[0], axes_index(node.inputs[0].type.shape))
     else:

@@ -34,6 +34,7 @@ from tracegrad.emit.elements import is_gather, is_light, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.names import part_of
 from tracegrad.emit.order import Places, passes_write
+from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
@@ -259,6 +260,8 @@ def _reads_each(reader: Node, value: Value) -> bool:
     """Whether a loop reads this array at the very elements it runs over."""
     if not isinstance(reader, Compute) or not reader.loop or is_view(reader.instr) or is_gather(reader.instr):
         return False
+    if is_overlay(reader.instr):
+        return True
     return reduction_of(reader.instr) is not None or value.type.shape == reader.outputs[0].type.shape
 
 

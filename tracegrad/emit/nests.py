@@ -20,14 +20,17 @@ from typing import TypeAlias
 from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value, steps_of
 from tracegrad.emit.elements import is_view
 from tracegrad.emit.fusion import (
+    axes_index,
     contract_loop,
     gathered_place,
+    index_text,
     loop_shape,
     place_made,
     places_read,
     reading_statements,
 )
 from tracegrad.emit.lifetimes import leaves, walk
+from tracegrad.emit.overlays import is_overlay, made_in_rows, part_shape
 from tracegrad.emit.reductions import reduction_of
 
 SMALL = 1024  # elements of loops that are put together even where one reads nothing of the other
@@ -101,7 +104,10 @@ def _in_rows(node: Node, axis: int, known: _Reads) -> Node:
 
 
 def _stays(step: Node, axis: int) -> bool:
-    """Whether it reduces rows, of what is left from an axis on, or for the first axis also columns."""
+    """Whether it reduces rows, of what is left from an axis on, or for the first axis also columns; or hands something
+    on along a row."""
+    if isinstance(step, Compute) and is_overlay(step.instr):
+        return math.prod(part_shape(step.instr)[axis:-1]) > 1
     reduction = reduction_of(step.instr) if isinstance(step, Compute) else None
     if reduction is None:
         return False
@@ -203,6 +209,9 @@ def _place(step: Node) -> Sequence[str] | None:
     if reduction is not None:
         assert isinstance(step, Compute)
         return gathered_place(step, reduction)
+    if isinstance(step, Compute) and is_overlay(step.instr):
+        rows = index_text(axes_index(part_shape(step.instr)))[: made_in_rows(step.instr)]
+        return (*rows, "the others")
     return place_made(step)
 
 

@@ -15,6 +15,7 @@ from tracegrad.passes.cse import share, share_conditions
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
+from tracegrad.passes.overlays import in_falling_order, overlays
 from tracegrad.passes.parts import in_parts
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify, simplify_exactly
@@ -97,7 +98,8 @@ def for_loops(trace: Trace) -> Trace:
     written_out = unroll(trace)
     if written_out is not trace:
         trace = _optimised_exactly(written_out)
-    return no_output_twice(drop_unused(share(spell_out(drop_unused(in_parts(trace))))))
+    trace = drop_unused(in_parts(trace))
+    return no_output_twice(drop_unused(overlays(share(spell_out(trace)))))
 
 
 def plan_value(trace: Trace, once: bool = False) -> Plan:
@@ -113,7 +115,7 @@ def plan_gradient(
     """Value and gradient of the scalar output `seeded[0]`; `memory`: bytes that loops may keep, None for any number."""
     trace = within(prepared(trace, once), memory)
     outputs = len(trace.outputs)
-    joint = optimised(reverse_mode(trace, wrt, seeded, unit_seed=True), once)
+    joint = in_falling_order(optimised(reverse_mode(trace, wrt, seeded, unit_seed=True), once))
     forward, backward = split(joint, outputs, 0)
     return Plan(
         "gradient",
@@ -132,7 +134,7 @@ def plan_vjp(
     The residuals outlive the call, so they have memory that neither the caller nor the results share.
     """
     trace = within(prepared(trace, once), memory)
-    joint = optimised(reverse_mode(trace, wrt, seeded), once)
+    joint = in_falling_order(optimised(reverse_mode(trace, wrt, seeded), once))
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, len(seeded))
     return Plan(

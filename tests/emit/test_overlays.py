@@ -1,0 +1,230 @@
+"""Parts that are added to zeros at slices that overlap: one loop makes them and adds them, in every tier alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tracegrad as tg
+from tests.drawing import bits, one_of
+from tests.emit.kernel_patterns import assert_packed, compiled, numbers
+from tracegrad.config import config
+
+Function = Callable[..., Any]
+
+
+def rosenbrock(x: Any) -> Any:
+    return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+
+def second_differences(x: Any) -> Any:
+    return np.sum((x[2:] * x[:-2] - 2.0 * x[1:-1]) ** 2)
+
+
+def rising_slices(x: Any) -> Any:
+    return np.sum(np.sqrt(1.0 + x[:-2] ** 2) * x[1:-1] / (3.0 + x[2:] ** 2))
+
+
+def inner_part(x: Any) -> Any:
+    return np.sum(x[2:-3] ** 3)
+
+
+def total_variation(x: Any) -> Any:
+    across, down = x[:-1, 1:] - x[:-1, :-1], x[1:, :-1] - x[:-1, :-1]
+    return np.sum(np.sqrt(down**2 + across**2 + 1e-3))
+
+
+def five_points(u: Any) -> Any:
+    sides = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] * u[1:-1, 2:]
+    return np.sum((sides - 4.0 * u[1:-1, 1:-1]) ** 2)
+
+
+def nine_points(u: Any) -> Any:
+    found = 0.0
+    for i in range(3):
+        for j in range(3):
+            found = found + (1.0 + i + 2.0 * j) * u[i : i + u.shape[0] - 2, j : j + u.shape[1] - 2] ** 2
+    return np.sum(found**2)
+
+
+def blurred(x: Any) -> Any:
+    inner = (x[:-2] + 2.0 * x[1:-1] + x[2:]) / 4.0
+    inner = (inner[:, :-2] + 2.0 * inner[:, 1:-1] + inner[:, 2:]) / 4.0
+    return np.sum((x[1:-1, 1:-1] - inner) ** 2)
+
+
+def far_apart(x: Any) -> Any:
+    return np.sum(x[7:] * x[:-7]) + np.sum(x[7:] ** 2)
+
+
+def heated(u: Any) -> Any:
+    for _ in range(5):
+        inner = u[1:-1] + 0.1 * (u[2:] - 2.0 * u[1:-1] + u[:-2])
+        u = np.concatenate([u[:1], inner, u[-1:]])
+    return np.sum(u**2)
+
+
+def edges_of_a_cube(x: Any) -> Any:
+    a, b, c = x[1:, 1:, 1:], x[:-1, 1:, 1:], x[1:, :-1, 1:]
+    return np.sum((a - b) ** 2 * (a - c) ** 2 * x[1:, 1:, :-1])
+
+
+FUNCTIONS: list[tuple[Function, tuple[int, ...]]] = [
+    (rosenbrock, (2,)),
+    (rosenbrock, (37,)),
+    (second_differences, (3,)),
+    (second_differences, (4,)),
+    (second_differences, (41,)),
+    (rising_slices, (40,)),
+    (inner_part, (12,)),
+    (total_variation, (2, 2)),
+    (total_variation, (9, 12)),
+    (total_variation, (12, 2)),
+    (five_points, (3, 3)),
+    (five_points, (8, 11)),
+    (nine_points, (3, 9)),
+    (nine_points, (9, 4)),
+    (blurred, (7, 10)),
+    (far_apart, (30,)),
+    (heated, (12,)),
+    (edges_of_a_cube, (4, 5, 6)),
+    (edges_of_a_cube, (2, 1, 3)),
+]
+
+
+def differences(function: Function, x: Any) -> Any:
+    """The gradient by central differences along each axis of the argument."""
+    found = np.empty_like(x)
+    for place in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[place] = 1e-6
+        found[place] = (function(x + step) - function(x - step)) / 2e-6
+    return found
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"), FUNCTIONS, ids=[f"{f.__name__}-{'x'.join(map(str, s))}" for f, s in FUNCTIONS]
+)
+def test_the_sum_is_the_same_in_every_tier(function: Function, shape: tuple[int, ...]) -> None:
+    x = numbers(*shape)
+    with config.using(contract=False):
+        native, readable = (tg.grad(function, jit=tier) for tier in ("native", "python"))
+        found = native(x)
+        np.testing.assert_array_equal(found, readable(x))
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(readable(x)))
+    np.testing.assert_allclose(found, differences(function, x), rtol=2e-6, atol=1e-6)
+    assert native.stats.compiles == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+def test_other_dtypes(dtype: Any) -> None:
+    x = numbers(21).astype(dtype)
+
+    def size(x: Any) -> Any:
+        y = x[2:] * x[:-2] + x[1:-1]
+        return np.sum(np.real(y) ** 2 + np.imag(y) ** 2)
+
+    with config.using(contract=False):
+        found = tg.grad(size, jit="native")(x)
+        np.testing.assert_array_equal(found, tg.grad(size, jit="python")(x))
+    assert found.dtype == dtype
+
+
+def test_products_with_the_hessian() -> None:
+    x, v = numbers(9, 8), numbers(9, 8)[::-1]
+    gradient = tg.grad(total_variation, jit="python")
+    found = tg.hessian_vector_product(total_variation)(x, v)
+    wanted = (gradient(x + 1e-6 * v) - gradient(x - 1e-6 * v)) / 2e-6
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+# --- what the text says
+
+
+def text_of(function: Function, *shape: int) -> str:
+    f = tg.value_and_grad(function, jit="native")
+    f(numbers(*shape))
+    return f.native_source[f.native_source.index(f"def {function.__name__}") :]
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (rosenbrock, (1000,)),
+        (second_differences, (1000,)),
+        (total_variation, (50, 60)),
+        (five_points, (50, 60)),
+    ],
+)
+def test_one_loop_makes_and_adds_the_parts(function: Function, shape: tuple[int, ...]) -> None:
+    text = text_of(function, *shape)
+    assert len(re.findall(r"np\.(?:empty|zeros)\(", text)) == 1  # the gradient
+    assert len(re.findall(rf"in range\({shape[-1] - 2}|in range\({shape[-1] - 1}", text)) == 1
+
+
+def test_numbers_are_handed_on_along_the_last_axis() -> None:
+    text = text_of(rosenbrock, 1000)
+    assert "x_bar = np.empty(1000)" in text
+    assert "x_bar[i] = x_bar_next + " in text
+    assert "x_bar[999] = x_bar_next" in text
+
+
+def test_parts_far_from_each_other_stay_loops_of_their_own() -> None:
+    assert "_next" not in text_of(far_apart, 100)
+
+
+def test_rows_of_a_sum_live_as_long_as_a_round() -> None:
+    assert "inner_bar = np.empty(60)" in text_of(blurred, 50, 60)
+
+
+def test_the_loop_is_vectorised() -> None:
+    f = compiled(rosenbrock, numbers(1000))
+    assert_packed(f)
+
+
+def test_a_large_sum_is_the_same_in_blocks() -> None:
+    x = numbers(300_000) / 7.0
+    with config.using(contract=False):
+        np.testing.assert_array_equal(
+            tg.grad(second_differences, jit="native")(x), tg.grad(second_differences, jit="python")(x)
+        )
+
+
+# --- any slices
+
+
+@st.composite
+def slices(draw: Any) -> tuple[tuple[int, ...], list[tuple[slice, ...]]]:
+    """A shape, and slices of one shape in it, or of two."""
+    shape = tuple(draw(one_of((2, 3, 5, 8))) for _ in range(draw(one_of((1, 2, 3)))))
+    parts = tuple(draw(one_of(range(1, n + 1))) for n in shape)
+    found = []
+    for _ in range(draw(one_of(range(2, 6)))):
+        starts = [draw(bits(3)) % (n - k + 1) for n, k in zip(shape, parts, strict=True)]
+        found.append(tuple(slice(a, a + k) for a, k in zip(starts, parts, strict=True)))
+    return shape, found
+
+
+def product_of_parts(x: Any, places: Any) -> Any:
+    found = 1.0
+    for k, place in enumerate(places):
+        found = found * (x[place] + 0.25 * k)
+    return np.sum(found)
+
+
+@settings(max_examples=12)
+@given(slices())
+def test_any_slices(drawn: tuple[tuple[int, ...], list[tuple[slice, ...]]]) -> None:
+    shape, places = drawn
+    x = numbers(*shape) / 3.0
+    with config.using(contract=False):
+        native, readable = (tg.grad(product_of_parts, jit=tier)(x, places) for tier in ("native", "python"))
+    np.testing.assert_array_equal(native, readable)
+    wanted = differences(lambda x: product_of_parts(x, places), x)
+    np.testing.assert_allclose(native, wanted, rtol=1e-5, atol=1e-5)

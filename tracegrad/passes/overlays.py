@@ -1,0 +1,152 @@
+"""What is added to zeros at slices that overlap: the reverse of differences, stencils and smoothing.
+
+    z = zeros((n,))
+    y = index_add(z, b, index=([1:],))    ->    w = overlay(b, a, starts=((1,), (0,)), shape=(n,))
+    w = index_add(y, a, index=([:-1],))
+
+This is for native text, where the loop that makes the parts adds them, too (`overlays`). Such a loop comes to the
+additions in an order of its own: for each element first what begins last. So that every text adds in this order, the
+additions are put into it before (`in_falling_order`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from tracegrad.ir.trace import Instr, Step, Trace, Var
+from tracegrad.ir.walk import map_nested, use_counts
+from tracegrad.ops.index import index_add, whole
+from tracegrad.ops.overlay import overlay
+from tracegrad.passes.structure import is_zeros
+
+NEAR = 2  # elements along the last axis that a loop hands on as numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What an `index_add` adds to a slice: its shape, and where it begins."""
+
+    shape: tuple[int, ...]
+    start: tuple[int, ...]
+
+
+def in_falling_order(trace: Trace) -> Trace:
+    """Let parts of one shape be added to zeros from the one that begins last to the one that begins first."""
+    return _rewritten(trace, in_falling_order, _sorted)
+
+
+def overlays(trace: Trace) -> Trace:
+    """Let parts of one shape be added to zeros by one step, where a loop adds them in that order."""
+    return _rewritten(trace, overlays, _overlaid)
+
+
+def _rewritten(
+    trace: Trace,
+    within: Callable[[Trace], Trace],
+    instead: Callable[[Sequence[Instr]], Sequence[Instr] | None],
+) -> Trace:
+    """The trace, and those it holds, with other steps in the place of what is added to zeros."""
+    steps: list[Step] = [
+        map_nested(step, within) if isinstance(step, Instr) and step.op.family == "control" else step
+        for step in trace.steps
+    ]
+    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
+    dropped: set[Step] = set()
+    after: dict[Step, Sequence[Instr]] = {}
+    for chain in _chains(trace, steps):
+        new = instead(chain)
+        if new is not None:
+            dropped.update(chain)
+            after[chain[-1]] = new  # all that they add is there
+    if not changed and not after:
+        return trace
+    kept = (new for step in steps for new in after.get(step, () if step in dropped else (step,)))
+    return replace(trace, steps=tuple(kept))
+
+
+def _chains(trace: Trace, steps: Sequence[Step]) -> Iterator[list[Instr]]:
+    """The additions to fresh zeros, each to what the one before made and nobody else reads."""
+    counts = use_counts(trace)
+    made = {v: step for step in steps if isinstance(step, Instr) for v in step.outputs}
+    open_: dict[Var, list[Instr]] = {}
+    for step in steps:
+        if not isinstance(step, Instr) or step.op is not index_add:
+            continue
+        source = step.inputs[0]
+        chain = open_.pop(source, None) if isinstance(source, Var) and counts[source] == 1 else None
+        if chain is None and isinstance(source, Var) and is_zeros(source, made):
+            chain = []
+        if chain is not None:
+            open_[step.outputs[0]] = [*chain, step]
+    yield from open_.values()
+
+
+def _part(step: Instr) -> _Part | None:
+    """What is added, where the place is a slice without gaps that it fills."""
+    source, *slots, value = step.inputs
+    shape = source.shape
+    if slots or -1 in shape or not isinstance(value, Var) or value.dtype != source.dtype:
+        return None
+    index = whole(step.params["index"], len(shape))
+    if len(index) != len(shape) or not all(isinstance(part, slice) for part in index):
+        return None
+    ends = [part.indices(n) for part, n in zip(index, shape, strict=True)]
+    part = _Part(tuple(len(range(*end)) for end in ends), tuple(first for first, _, _ in ends))
+    fills = part.shape == value.shape and value.type.size
+    return part if fills and all(step == 1 for _, _, step in ends) else None
+
+
+# --- in order ---------------------------------------------------------------------------------------------------------
+
+
+def _sorted(chain: Sequence[Instr]) -> Sequence[Instr] | None:
+    parts = [_part(step) for step in chain]
+    shapes = list(dict.fromkeys(part.shape for part in parts if part is not None))
+
+    def rank(k: int) -> tuple[int, tuple[int, ...]]:
+        part = parts[k]
+        if part is None:
+            return len(shapes), ()
+        return shapes.index(part.shape), tuple(-first for first in part.start)
+
+    order = sorted(range(len(chain)), key=rank)
+    if order == list(range(len(chain))):
+        return None
+    source, new = chain[0].inputs[0], []
+    for k, made in zip(order, chain, strict=True):
+        new.append(replace(chain[k], inputs=(source, *chain[k].inputs[1:]), outputs=made.outputs))
+        source = made.outputs[0]
+    return new
+
+
+# --- as one step ------------------------------------------------------------------------------------------------------
+
+
+def _overlaid(chain: Sequence[Instr]) -> Sequence[Instr] | None:
+    """The first parts as one step, and what is left."""
+    parts: list[_Part] = []
+    for step in chain:
+        part = _part(step)
+        if part is None or not _fits(part, parts):
+            break
+        parts.append(part)
+    if not parts:
+        return None
+    last = chain[len(parts) - 1]
+    params = {"starts": tuple(part.start for part in parts), "shape": tuple(last.outputs[0].shape)}
+    values = tuple(step.inputs[-1] for step in chain[: len(parts)])
+    return [Instr(overlay, values, last.outputs, params, chain[0].location), *chain[len(parts) :]]
+
+
+def _fits(part: _Part, before: Sequence[_Part]) -> bool:
+    """Whether a loop over parts of one shape that adds those before adds this one after them.
+
+    Along the last axis elements are handed on to the next rounds: to few, and not beyond the end.
+    """
+    if not part.shape or (before and (part.shape != before[0].shape or part.start > before[-1].start)):
+        return False
+    rows = groupby([*(p.start for p in before), part.start], key=lambda start: start[:-1])
+    *_, last = (list(starts) for _, starts in rows)
+    return last[0][-1] - last[-1][-1] <= min(NEAR, part.shape[-1] - 1)
