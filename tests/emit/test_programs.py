@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import linecache
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,22 @@ def run_alone(source: Source) -> dict[str, Any]:
     """The functions of a text, in a namespace that has nothing else."""
     namespace: dict[str, Any] = {}
     exec(compile(source.text, "<emitted>", "exec"), namespace)
-    return {entry: namespace[entry] for entry in source.entries}
+    found = {entry: namespace[entry] for entry in source.entries}
+    return {entry: in_memory(f, source) for entry, f in found.items()} if source.memory else found
+
+
+def in_memory(function: Callable[..., Any], source: Source) -> Callable[..., Any]:
+    """A native function that is given the memory it asks for, with nothing of use in it."""
+
+    def called(*inputs: Any) -> tuple[Any, ...]:
+        rooms = [np.full(shape, 13, dtype) for dtype, shape, _ in source.memory]
+        code, *results = function(*inputs, *rooms)
+        outputs = {output: room for (*_, output), room in zip(source.memory, rooms, strict=True)}
+        for output in sorted(k for k in outputs if k is not None and code == -1):
+            results.insert(output, outputs[output])
+        return code, *results
+
+    return called
 
 
 def array_results(name: str) -> list[Any]:

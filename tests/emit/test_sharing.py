@@ -67,6 +67,8 @@ def test_a_loop_writes_where_it_read() -> None:
         "b[i, :] = a[i, :]",
         "if x[i] > 0:\n            b[i, j] = a[i, j]",
         "for k in range(3):\n            b[i, j] = a[i, j]",
+        "b[i, j] = a[i, j]\n        np.dot(a[i:i + 1], w, z)",
+        "b[i, j] = a[i, j]\n        z += np.dot(a[i, j], b)",
     ],
 )
 def test_a_loop_that_may_read_what_it_wrote_has_two_memories(statement: str) -> None:
@@ -115,6 +117,8 @@ def test_threads_do_not_write_what_another_may_read(part: str) -> None:
 def test_what_is_read_for_the_last_time_makes_room() -> None:
     assert found("np.dot(x, y, a)\nz[0] = a[3, 4]\nnp.dot(x, y, b)") == {"b": "a"}
     assert found("np.dot(x, y, a)\nnp.dot(a.T, y, b)") == {}
+    assert found("np.dot(x, y, a)\nz += np.dot(a[0:8].T, y[0:8])\nnp.dot(x, y, b)") == {"b": "a"}
+    assert found("np.dot(x, y, a)\nz = a[0:8].T\nnp.dot(x, y, b)") == {}
     assert found("np.dot(x, y, a)\nz = a.reshape(400)\nnp.dot(x, y, b)") == {}
     assert found("np.dot(x, y, a)\nz = kernel(a)\nnp.dot(x, y, b)\nz[0]") == {}
 
@@ -167,6 +171,48 @@ def test_value_and_gradient_need_no_more_memory_than_they_must(name: str) -> Non
     inputs, wanted = (sum(np.asarray(a).nbytes for a in arrays) for arrays in (given, gradients))
     assert wanted <= planned + 65536 * len(gradients)
     assert inputs + planned <= 1.1 * (inputs + wanted + workload.residuals)
+
+
+def named_again(u: Any, w: Any) -> Any:
+    v = np.tanh(np.dot(u, w))
+    u = np.dot(v, w)
+    total = np.sum(u)
+    u = np.dot(v.T, w)
+    return total * u
+
+
+def named_as_an_argument(u: Any, w: Any) -> Any:
+    v = np.dot(u, w)
+    v = np.dot(v, w) * np.sum(v)
+    u = np.dot(v.T, w)
+    return np.tanh(u)
+
+
+@pytest.mark.parametrize("function, arrays", [(named_again, 2), (named_as_an_argument, 2)])
+def test_arrays_of_one_name_are_planned_apart(function: Any, arrays: int) -> None:
+    given = [numbers(100, 100, seed=k) - 1.0 for k in range(2)]
+    native = tg.jit(function, jit="native")
+    wanted = function(*given)
+    np.testing.assert_allclose(native(*given), wanted, rtol=0, atol=1e-11 * np.max(np.abs(wanted)))
+    assert "np.empty" not in native.native_source
+    assert len(native.last.built.memory) == arrays
+
+
+def test_products_are_not_gathered_beside_a_result_as_large() -> None:
+    """Three gradients, and the first product, in whose memory the others stand."""
+
+    def f(x: Any, y: Any, z: Any) -> Any:
+        return np.sum((x @ y @ z) ** 2)
+
+    given = [numbers(800, 800, seed=k) - 1.0 for k in range(3)]
+    native = tg.value_and_grad(f, argnums=(0, 1, 2), jit="native")
+    value, bars = native(*given)
+    wanted, wanted_bars = tg.value_and_grad(f, argnums=(0, 1, 2), jit="python")(*given)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    for bar, other in zip(bars, wanted_bars, strict=True):
+        np.testing.assert_allclose(bar, other, rtol=0, atol=1e-12 * np.max(np.abs(other)))
+    planned = sum(_bytes(*m[:2]) for m in native.last.built.memory)
+    assert planned + sum(_made_inside(native.native_source)) <= 4.1 * given[0].nbytes
 
 
 def losses(x: Any, t: Any) -> Any:

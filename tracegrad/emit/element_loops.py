@@ -38,7 +38,7 @@ from tracegrad.emit.rounds import (
     nothing,
     rounds_of,
 )
-from tracegrad.emit.row_products import RowProducts, rows_of
+from tracegrad.emit.row_products import SUMS, RowProducts, rows_of
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
@@ -48,7 +48,6 @@ from tracegrad.ops.op import call, literal
 
 LARGE = 2**19  # elements times statements from which threads share a loop
 MOST_BLOCKS = 64  # of rows, that threads share
-ROOM = 2**19  # elements that blocks of rows may gather beside the result
 
 Lines = dict[int, list[Line]]  # what stands inside of so many loops
 
@@ -175,7 +174,7 @@ class ElementLoops:
         if large and rows.apart and checked.__name__ not in free_names(lines):
             most = min(nest.length, MOST_BLOCKS)
             if columns:
-                most = min(most, nest.length // 16, ROOM // sum(columns))
+                most = min(most, nest.length // 16, SUMS // sum(columns))
             if most > 1:
                 return -(-nest.length // most), True
         rounds = BLOCK // max(1, max(sizes) // max(1, nest.length))
@@ -190,7 +189,7 @@ class ElementLoops:
         if not large or not rows.apart or checked.__name__ in free_names(lines):
             return least, False
         sums = sum(math.prod(product.outputs[0].type.shape) for product in visit.after)
-        return max(least, -(-visit.length * sums // ROOM)), True
+        return max(least, -(-visit.length * sums // SUMS)), True
 
     # --- what stands inside -------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ The finished statements of a function go in, the same with further parameters co
 no statement any more, but an argument. Fresh memory costs more than the arithmetic of an elementwise program, because
 the system hands it out page by page; whoever calls can use the same again. An array that is returned is a result, and
 is left out of the tuple; any other is room to work in. Arrays that are not needed at the same time stand in the same
-memory (`sharing.py`). Begin with `give`.
+memory (`sharing.py`). A name that arrays have one after the other is several names first. Begin with `give`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -26,27 +28,24 @@ from tracegrad.kernels.arithmetic import in_threads
 
 
 def give(
-    lines: Sequence[Line], parts: Sequence[Share]
+    lines: Sequence[Line], parts: Sequence[Share], parameters: Sequence[str] = ()
 ) -> tuple[list[Line], list[Share], list[str], tuple[Memory, ...]]:
     """Statements and functions for threads without the large arrays that are made once, the names of these, and what
     memory they need.
 
-    The statements return flat tuples, a code first. An array whose name is bound once, at the top level, and never
-    again, is whatever stands in that memory, from its first write to the end.
+    The statements return flat tuples, a code first, and stand in a function of these `parameters`. An array whose
+    name is bound once, at the top level, and never again, is whatever stands in that memory, from its first write to
+    the end.
     """
-    bound = Counter(
-        node.id
-        for statement in _statements(lines)
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    )
+    lines, parts = _one_name_each(lines, parts, parameters)
+    bound = _bound(lines)
     made = {}
     for line in lines:
         found = _made(line.statement)
         if found is not None and bound[found[0]] == 1:
             made[found[0]] = found[1]
     if not made:
-        return list(lines), list(parts), [], ()
+        return lines, parts, [], ()
     returned = _returned(lines)
     within = shared(
         [line for line in lines if (_made(line.statement) or ("",))[0] not in made],
@@ -76,6 +75,96 @@ def give(
     return kept, [_with_one_name(part, within) for part in parts], list(given), memory
 
 
+def _bound(lines: Sequence[Line]) -> Counter[str]:
+    """How often each name is bound."""
+    return Counter(
+        node.id
+        for statement in _statements(lines)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+
+
+# --- names
+
+
+def _one_name_each(
+    lines: Sequence[Line], parts: Sequence[Share], parameters: Sequence[str]
+) -> tuple[list[Line], list[Share]]:
+    """The same where large arrays that have a name one after the other have one each, and none that of a parameter."""
+    made = Counter(found[0] for line in lines if (found := _made(line.statement)) is not None)
+    here = Counter(map(_target, lines))
+    bound = _bound(lines)
+    again = {n for n in made if bound[n] == here[n] and (bound[n] > 1 or n in parameters)}
+    if not again:
+        return list(lines), list(parts)
+    kept = {n for n in again if made[n] == bound[n] and n not in parameters}  # by the first
+    taken = {
+        *parameters,
+        *(name for part in parts for name in (part.name, *_names(part.lines))),
+        *_names(lines),
+    }
+    called: dict[str, str] = {}
+    changed = []
+    shares = {part.name: part for part in parts}
+    for line in lines:
+        for used in _names([line]) & shares.keys():
+            part = shares[used]
+            named = [called.get(n, n) for n in part.parameters]
+            shares[used] = Share(used, named, [_renamed(inner, called) for inner in part.lines])
+        name, line = _target(line), _renamed(line, called)
+        if name in again:
+            called[name] = name
+            if name in kept:
+                kept.remove(name)
+            elif _made(line.statement) is not None:
+                called[name] = next(new for k in count(1) if (new := f"{name}_{k}") not in taken)
+                taken.add(called[name])
+            assert isinstance(line.statement, ast.Assign)
+            line = replace(line, statement=_bind(called[name], line.statement.value))
+        changed.append(line)
+    return changed, list(shares.values())
+
+
+def _target(line: Line) -> str:
+    """The name that a statement binds, if it does nothing else."""
+    match line.statement:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name
+    return ""
+
+
+def _names(lines: Sequence[Line]) -> set[str]:
+    nodes = (node for statement in _statements(lines) for node in ast.walk(statement))
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def _renamed(line: Line, called: Mapping[str, str]) -> Line:
+    """A line with other names."""
+    if not any(name in called for name in _names([line])):
+        return line
+    body, orelse = ([_renamed(inner, called) for inner in side] for side in (line.body, line.orelse))
+    return replace(line, statement=_with_names(line.statement, called), body=body, orelse=orelse)
+
+
+def _with_names(node: Any, called: Mapping[str, str]) -> Any:
+    """See `_renamed`; statements share their expressions, so these are made anew."""
+    if isinstance(node, list):
+        return [_with_names(inner, called) for inner in node]
+    if isinstance(node, ast.Name):
+        return ast.Name(id=called.get(node.id, node.id), ctx=node.ctx)
+    if not isinstance(node, ast.AST):
+        return node
+    return type(node)(**{name: _with_names(inner, called) for name, inner in ast.iter_fields(node)})
+
+
+def _bind(name: str, value: ast.expr) -> ast.stmt:
+    return ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=value, lineno=0)
+
+
+# --- memory
+
+
 def _is_there(name: ast.expr, names: Sequence[ast.expr], within: Mapping[str, str]) -> bool:
     """Whether the memory of an array is given under another name."""
     given = {n.id for n in names if isinstance(n, ast.Name)}
@@ -93,9 +182,7 @@ def _with_one_name(part: Share, within: Mapping[str, str]) -> Share:
 
 def _named(name: str, memory: str) -> ast.stmt:
     """An array stands in the memory of another."""
-    return ast.Assign(
-        targets=[ast.Name(id=name, ctx=ast.Store())], value=ast.Name(id=memory, ctx=ast.Load()), lineno=0
-    )
+    return _bind(name, ast.Name(id=memory, ctx=ast.Load()))
 
 
 def _statements(lines: Sequence[Line]) -> Iterator[ast.stmt]:
@@ -144,5 +231,5 @@ def _returned(lines: Sequence[Line]) -> dict[str, int]:
         return {}
     names = [{e.id if isinstance(e, ast.Name) else "" for e in same} for same in zip(*ends, strict=True)]
     found = {n.pop(): k for k, n in enumerate(names) if len(n) == 1}
-    count = Counter(e.id for end in ends for e in end if isinstance(e, ast.Name))
-    return {name: k for name, k in found.items() if count[name] == len(ends)}
+    times = Counter(e.id for end in ends for e in end if isinstance(e, ast.Name))
+    return {name: k for name, k in found.items() if times[name] == len(ends)}

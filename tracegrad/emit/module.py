@@ -156,7 +156,7 @@ def emit_native(
             lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
         parameters = [v.name for v in function.inputs]
         if kind != "vjp":
-            lines, function.parts, given, memory = give(lines, function.parts)
+            lines, function.parts, given, memory = give(lines, function.parts, parameters)
             parameters += given
         functions.extend((part.name, part.parameters, part.lines) for part in function.parts)
         functions.append((entry, parameters, lines))

@@ -20,6 +20,7 @@ from tracegrad.ops.op import call
 
 ROOM = 2**15  # elements of a matrix that are still in the second cache when they are read again
 MOST = 1024  # rows of a block
+SUMS = 2**19  # elements that blocks of rows may gather beside the result
 
 
 def rows_of(width: int) -> int:

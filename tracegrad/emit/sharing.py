@@ -121,22 +121,23 @@ def _asked_plainly(node: ast.AST) -> Iterator[ast.Name]:
         case ast.Subscript(value=ast.Name() as name, slice=index) if not isinstance(index, ast.Slice):
             if not any(isinstance(part, ast.Slice) for part in ast.walk(index)):
                 yield name
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr="dot"), args=[_, _, _] as arguments):
-            for argument in arguments:
-                found = (
-                    argument.value
-                    if isinstance(argument, ast.Attribute) and argument.attr == "T"
-                    else argument
-                )
-                if isinstance(found, ast.Name):
-                    yield found
-        case ast.Call(func=ast.Name(id=add_product.__name__ | put_product.__name__), args=arguments):
+        case ast.Call(args=arguments) if _is_product(node):
             for argument in arguments:
                 found = argument
                 while isinstance(found, ast.Attribute | ast.Subscript):
                     found = found.value
                 if isinstance(found, ast.Name):
                     yield found
+
+
+def _is_product(call: ast.Call) -> bool:
+    """Whether matrices are multiplied there, or rows of them."""
+    match call:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr="dot"), args=[_, _, *_]):
+            return True
+        case ast.Call(func=ast.Name(id=add_product.__name__ | put_product.__name__)):
+            return True
+    return False
 
 
 # --- in the same loop
@@ -181,14 +182,15 @@ class _Steps:
         if isinstance(statement, (ast.While, ast.If)):
             self.fits = self.fits and not _mentioned(line, {self.old, self.new}, {})
             return made_of
+        indexed = set()
         for node in ast.walk(statement):
-            if isinstance(node, ast.Call) and _names(node.func) & {
-                add_product.__name__,
-                put_product.__name__,
-            }:
+            if isinstance(node, ast.Call) and _is_product(node):
                 self.fits = self.fits and not _names(node) & {self.old, self.new}
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+                indexed.add(id(node.value))
                 self._access(node, loops, made_of)
+            elif isinstance(node, ast.Name) and id(node) not in indexed:
+                self.fits = self.fits and node.id not in (self.old, self.new)
         match statement:
             case ast.Assign(
                 targets=[ast.Name(id=name)],

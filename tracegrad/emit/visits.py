@@ -30,10 +30,10 @@ from tracegrad.emit.fusion import loop_shape, place_made, places_read
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.nesting import is_flipped_matrix
 from tracegrad.emit.nests import as_nest
-from tracegrad.emit.row_products import rows_of
+from tracegrad.emit.row_products import SUMS, rows_of
 
 LARGE = 2**16  # elements of a matrix that has left the nearest caches when it is read again
-FEW = 4  # blocks that are worth it
+FEW = 4  # blocks that are worth it, and sums
 
 
 def visit_rows(block: Block) -> None:
@@ -73,6 +73,8 @@ def _visit(nodes: Sequence[Node], at: int) -> Visit | None:
     before, after = ([p for p in side if _matrix(p, rows) in shared] for side in (before, after))
     width = max((matrix.type.shape[1] for matrix in shared if matrix is not None), default=0)
     if not width or rows * width < LARGE or rows < FEW * rows_of(width):
+        return None
+    if FEW * sum(product.outputs[0].type.size for product in after) > SUMS:
         return None
     parts = node.parts if isinstance(node, Nest) else as_nest(steps, rows).parts
     before.reverse()
