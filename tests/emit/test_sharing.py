@@ -123,6 +123,21 @@ def test_what_is_read_for_the_last_time_makes_room() -> None:
     assert found("np.dot(x, y, a)\nz = kernel(a)\nnp.dot(x, y, b)\nz[0]") == {}
 
 
+def test_a_kernel_writes_where_it_reads_if_it_is_done_there() -> None:
+    assert found("np.dot(x, y, a)\ncumsum_blocks(a, 1, 200, 200, True, 0.0, b)") == {"b": "a"}
+    assert found("np.dot(x, y, a)\nargsort_floats(a, 1, 200, 200, b)") == {}
+    assert found("np.dot(x, y, a)\nrecurrence_blocks(x, a, 200, 200, 1, True, 0.0, b)") == {}
+    assert found("np.dot(x, y, a)\ncumsum_blocks(a.T, 1, 200, 200, True, 0.0, b)") == {}
+    assert found("np.dot(x, y, a)\ncumsum_blocks(a, 1, 200, 200, True, 0.0, b)\nz[0] = a[0, 0]") == {}
+    assert found(
+        "cumsum_blocks(x, 1, 200, 200, True, 0.0, a)\nz[0] = a[0, 0]\nargsort_floats(y, 1, 4, 1, b)"
+    ) == {"b": "a"}
+
+
+def test_a_loop_that_reads_an_array_without_an_index_keeps_it() -> None:
+    assert found("np.dot(x, y, a)\nfor i in range(200):\n    cumsum_blocks(a, 1, 9, 9, True, 0.0, b)") == {}
+
+
 def test_a_result_keeps_its_memory_and_gives_its_name() -> None:
     text = "np.dot(x, y, a)\nz[0] = a[3, 4]\nnp.dot(x, y, b)\nz[0] = b[0, 0]\nnp.dot(x, y, c)"
     assert found(text, "a", "b", "c", b=1) == {"a": "b"}
@@ -342,3 +357,20 @@ def test_what_is_planned_is_what_a_call_takes() -> None:
     result = function(x, y)
     assert pool.remembered() == sum(_bytes(*m[:2]) for m in function.last.built.memory) == x.nbytes + y.nbytes
     assert result[1][0][0] == 1.0
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_running_sums_and_those_back_stand_in_one_array(axis: int) -> None:
+    def squares(x: Any) -> Any:
+        return np.sum(np.cumsum(x, axis=axis) ** 2)
+
+    x = np.random.default_rng(7).normal(size=(130, 90))
+    gradient = tg.value_and_grad(squares, jit="native")
+    value, found = gradient(x)
+    sums = np.cumsum(x, axis=axis)
+    back = np.flip(np.cumsum(np.flip(2.0 * sums, axis), axis=axis), axis)
+    np.testing.assert_allclose(value, np.sum(sums**2), rtol=1e-12)
+    np.testing.assert_array_equal(found, back)
+    source = gradient.native_source
+    assert "cumsum_blocks(twice_cumsum_x" in source and "twice_cumsum_x = x_bar" in source
+    assert "np.empty((130, 90))" not in source and "[::-1]" not in source and ".copy()" not in source

@@ -91,7 +91,7 @@ class Compute(Node):
     inputs: tuple[Operand, ...]
     outputs: tuple[Value, ...]
     loop: bool = False  # in native text: written as a loop over elements, see `elements`
-    fills: bool = False  # in native text: BLAS writes the result into memory that is there before
+    fills: bool = False  # in native text: BLAS or a kernel writes the result into memory that is there before
     copied: bool = (
         False  # a view that is made a copy, as its array is written in while it is needed, see `memory`
     )

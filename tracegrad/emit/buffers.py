@@ -48,7 +48,7 @@ def hoist(block: Block, memory: Memory, groups: Groups) -> None:
 
 
 def _products(block: Block, loops: tuple[Repeat, ...]) -> Iterator[tuple[Compute, tuple[Repeat, ...]]]:
-    """What BLAS computes, with the loops around it."""
+    """What BLAS and kernels compute, with the loops around it."""
     for node in block.nodes:
         if isinstance(node, Compute) and node.fills:
             yield node, loops

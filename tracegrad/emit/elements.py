@@ -10,6 +10,7 @@ scalar expressions come out. Begin with `has_loop`, then `Elements.at`.
 from __future__ import annotations
 
 import ast
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -124,6 +125,17 @@ def is_blas_product(instr: Instr) -> bool:
     ):
         return False
     return bool(instr.outputs[0].shape) and callable(instr.op.native) and instr.op.native(instr) is True
+
+
+def fills_result(instr: Instr) -> bool:
+    """Whether a step is computed into memory that is there before: by BLAS, or by a kernel whose last parameter is
+    `out`."""
+    if is_blas_product(instr):
+        return True
+    if has_loop(instr) or len(instr.outputs) != 1 or -1 in instr.outputs[0].shape:
+        return False
+    kernel = kernel_of(instr)
+    return kernel is not None and list(inspect.signature(kernel[0]).parameters)[-1] == "out"
 
 
 def called_kernel(instr: Instr) -> tuple[Any, ...] | None:

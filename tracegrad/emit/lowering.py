@@ -28,7 +28,7 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
-from tracegrad.emit.elements import has_loop, is_blas_product, writes_in_loop
+from tracegrad.emit.elements import fills_result, has_loop, writes_in_loop
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Trace, Var
 from tracegrad.ir.types import array_type
 from tracegrad.ops.shape import copy
@@ -103,7 +103,7 @@ class Lowering:
             self.add(block, Pack(instr.location, inputs, outputs[0]))
         else:
             loop = self.native and has_loop(instr)
-            fills = self.native and is_blas_product(instr)
+            fills = self.native and fills_result(instr)
             self.add(block, Compute(instr.location, instr, inputs, outputs, loop, fills))
 
     def operand(self, atom: Atom, known: Mapping[Var, Operand]) -> Operand:

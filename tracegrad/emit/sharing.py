@@ -17,9 +17,13 @@ from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
 from tracegrad.kernels.products import add_product, put_product
+from tracegrad.kernels.reductions import cumsum_blocks
 
 Indices = Mapping[str, frozenset[str]]
 """Names, each the sum of two others, or a number of whole blocks."""
+
+IN_PLACE = {cumsum_blocks.__name__}
+"""Kernels that are done with each element of their first argument before they write there."""
 
 Parts = Mapping[str, Sequence[Line]]
 """The functions that threads share, by name."""
@@ -116,18 +120,25 @@ def _is_alone(node: ast.Name, statement: ast.Return) -> bool:
 
 
 def _asked_plainly(node: ast.AST) -> Iterator[ast.Name]:
-    """Arrays of which this node asks an element, or a product into the memory of the last."""
+    """Arrays of which this node asks an element, or a product or a kernel's result into the memory of the last."""
     match node:
         case ast.Subscript(value=ast.Name() as name, slice=index) if not isinstance(index, ast.Slice):
             if not any(isinstance(part, ast.Slice) for part in ast.walk(index)):
                 yield name
         case ast.Call(args=arguments) if _is_product(node):
-            for argument in arguments:
-                found = argument
-                while isinstance(found, ast.Attribute | ast.Subscript):
-                    found = found.value
-                if isinstance(found, ast.Name):
-                    yield found
+            yield from _bases(arguments)
+        case ast.Expr(value=ast.Call(func=ast.Name(), args=arguments)):
+            yield from _bases(arguments)
+
+
+def _bases(arguments: Sequence[ast.expr]) -> Iterator[ast.Name]:
+    """The arrays that these are, or are parts of."""
+    for argument in arguments:
+        found = argument
+        while isinstance(found, ast.Attribute | ast.Subscript):
+            found = found.value
+        if isinstance(found, ast.Name):
+            yield found
 
 
 def _is_product(call: ast.Call) -> bool:
@@ -241,6 +252,9 @@ class _Steps:
 
 def _writes_where_it_read(line: Line, old: str, new: str, parts: Parts) -> bool:
     """Whether each element of the old array is read for the last time before its place in the new one is written."""
+    match line.statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=[ast.Name(id=first), *rest])):
+            return name in IN_PLACE and first == old and not any(old in _names(other) for other in rest)
     part = _part_of(line.statement, parts)
     *before, loop = part or [line]
     if not isinstance(loop.statement, ast.For) or any(

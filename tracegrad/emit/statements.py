@@ -30,7 +30,7 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.element_loops import ElementLoops
-from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.expressions import Expressions, kernel_of, zeros
 from tracegrad.emit.leaving import leaving_choice
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.logic import negated
@@ -111,7 +111,7 @@ class Writer:
         if isinstance(node, Compute) and node.loop:
             return self.loops.of([node], self._growing)
         if isinstance(node, Compute) and node.fills:
-            return self._product(node)
+            return self._filled(node)
         found = self.expressions.of(node)
         if isinstance(node, Compute) and node.copied:
             found = copy_of(found)
@@ -125,8 +125,8 @@ class Writer:
         targets = ast.Tuple(elts=[ast.Name(id=n, ctx=ast.Store()) for n in names], ctx=ast.Store())
         return [Line(ast.Assign(targets=[targets], value=found), node.location)]
 
-    def _product(self, node: Compute) -> list[Line]:
-        """`np.dot(x, y, result)`: so that the memory may be there before."""
+    def _filled(self, node: Compute) -> list[Line]:
+        """`np.dot(x, y, result)`, `argsort_blocks(x, result)`: so that the memory may be there before."""
         value = node.outputs[0]
         inputs = [self.expressions.operand(x, k, node.instr) for k, x in enumerate(node.inputs)]
         lines = (
@@ -136,7 +136,10 @@ class Writer:
         )
         if node.instr.op.name == "einsum":
             return [*lines, *products_of_parts(node, inputs, self.expressions, self.unused.letters)]
-        written = call("np.dot", *inputs, self.expressions.name(value))
+        kernel = kernel_of(node.instr)
+        written = call("np.dot", *inputs) if kernel is None else self.expressions.combine(node.instr, inputs)
+        assert isinstance(written, ast.Call)
+        written.args.append(self.expressions.name(value))
         return [*lines, Line(ast.Expr(value=written), node.location)]
 
     def _kept(self, operand: Operand, target: Value) -> ast.expr:

@@ -86,7 +86,7 @@ def _products(nodes: Sequence[Node] | Iterator[Node]) -> Iterator[Compute]:
     for node in nodes:
         if isinstance(node, (Write, Choice, Repeat, Return, Check)):
             return
-        if isinstance(node, Compute) and node.fills and node.instr.op.name != "einsum":
+        if isinstance(node, Compute) and node.fills and node.instr.op.name in ("matmul", "dot"):
             yield node
 
 

@@ -1,7 +1,8 @@
 """Reductions as loops, for compiled programs: Numba has no `axis` for most of them, and sums one after the other.
 
 `cut` says how an array lies in memory, (outer, first, middle, second, inner): `first` and `second` are reduced, and may
-be 1. `shape` is that of the result, `zero` says in which dtype to add. Begin with `sum_of`.
+be 1. `shape` is that of the result, `zero` says in which dtype to add. A kernel whose last parameter is `out` writes
+its result there. Begin with `sum_of`.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -396,54 +397,51 @@ def logsumexp_rows(x, cut, shape, zero):
     return out.reshape(shape)
 
 
-def cumsum_blocks(x, outer, length, inner, shape, zero):
-    """Running sums along the axis that has `length`."""
-    flat = np.ascontiguousarray(x).reshape(x.size)
-    out = np.full(x.size, zero)
+def cumsum_blocks(x, outer, length, inner, backwards, zero, out):
+    """Running sums along the axis that has `length`, from its end on if `backwards`; they may stand where `x` does."""
+    flat, sums = np.ascontiguousarray(x).reshape(x.size), out.reshape(out.size)
     for o in range(outer):
-        start, stop = o * length * inner, (o + 1) * length * inner
+        start = o * length * inner
         if inner == 1:
             total = zero
-            for k in range(start, stop):
-                total += flat[k]
-                out[k] = total
+            for k in range(length):
+                here = max(start + (length - 1 - k if backwards else k), 0)
+                total += flat[here]
+                sums[here] = total
         else:
-            for k in range(start, min(start + inner, stop)):
-                out[k] = zero + flat[k]
-            for r in range(1, length):
-                before = max(start + (r - 1) * inner, 0)
-                here = before + inner
+            last = np.full(inner, zero)
+            for k in range(length):
+                here = max(start + (length - 1 - k if backwards else k) * inner, 0)
                 for i in range(inner):
-                    out[here + i] = out[before + i] + flat[here + i]
-    return out.reshape(shape)
+                    last[i] += flat[here + i]
+                for i in range(inner):
+                    sums[here + i] = last[i]
 
 
-def cumprod_blocks(x, outer, length, inner, shape, one):
+def cumprod_blocks(x, outer, length, inner, one, out):
     """Running products along the axis that has `length`."""
-    flat = np.ascontiguousarray(x).reshape(x.size)
-    out = np.full(x.size, one)
+    flat, products = np.ascontiguousarray(x).reshape(x.size), out.reshape(out.size)
     for o in range(outer):
         start, stop = o * length * inner, (o + 1) * length * inner
         if inner == 1:
             total = one
             for k in range(start, stop):
                 total *= flat[k]
-                out[k] = total
+                products[k] = total
         else:
             for k in range(start, min(start + inner, stop)):
-                out[k] = one * flat[k]
+                products[k] = one * flat[k]
             for r in range(1, length):
                 before = max(start + (r - 1) * inner, 0)
                 here = before + inner
                 for i in range(inner):
-                    out[here + i] = out[before + i] * flat[here + i]
-    return out.reshape(shape)
+                    products[here + i] = products[before + i] * flat[here + i]
 
 
-def recurrence_blocks(x, b, outer, length, inner, shape, backwards, zero):
+def recurrence_blocks(x, b, outer, length, inner, backwards, zero, out):
     """Along the axis that has `length`, each place of `x` times what was found one place before, plus that of `b`."""
     factors, terms = np.ascontiguousarray(x).reshape(x.size), np.ascontiguousarray(b).reshape(b.size)
-    out = np.full(x.size, zero)
+    found = out.reshape(out.size)
     last = np.full(inner, zero)
     for o in range(outer):
         for k in range(length):
@@ -455,39 +453,34 @@ def recurrence_blocks(x, b, outer, length, inner, shape, backwards, zero):
                     last[i] = zero + terms[here + i]
                 else:
                     last[i] = factors[there + i] * last[i] + terms[here + i]
-                out[here + i] = last[i]
-    return out.reshape(shape)
+                found[here + i] = last[i]
 
 
-def cummax_blocks(x, outer, length, inner, shape, zero):
+def cummax_blocks(x, outer, length, inner, out):
     """Running maxima along the axis that has `length`; NaN stays."""
-    flat = np.ascontiguousarray(x).reshape(x.size)
-    out = np.full(x.size, zero)
+    flat, best = np.ascontiguousarray(x).reshape(x.size), out.reshape(out.size)
     for o in range(outer):
         start, stop = o * length * inner, (o + 1) * length * inner
         for k in range(start, min(start + inner, stop)):
-            out[k] = flat[k]
+            best[k] = flat[k]
         for r in range(1, length):
             before = max(start + (r - 1) * inner, 0)
             here = before + inner
             for i in range(inner):
-                last, x_here = out[before + i], flat[here + i]
-                out[here + i] = x_here if x_here > last or x_here != x_here else last
-    return out.reshape(shape)
+                last, x_here = best[before + i], flat[here + i]
+                best[here + i] = x_here if x_here > last or x_here != x_here else last
 
 
-def cummin_blocks(x, outer, length, inner, shape, zero):
+def cummin_blocks(x, outer, length, inner, out):
     """Running minima along the axis that has `length`; NaN stays."""
-    flat = np.ascontiguousarray(x).reshape(x.size)
-    out = np.full(x.size, zero)
+    flat, best = np.ascontiguousarray(x).reshape(x.size), out.reshape(out.size)
     for o in range(outer):
         start, stop = o * length * inner, (o + 1) * length * inner
         for k in range(start, min(start + inner, stop)):
-            out[k] = flat[k]
+            best[k] = flat[k]
         for r in range(1, length):
             before = max(start + (r - 1) * inner, 0)
             here = before + inner
             for i in range(inner):
-                last, x_here = out[before + i], flat[here + i]
-                out[here + i] = x_here if x_here < last or x_here != x_here else last
-    return out.reshape(shape)
+                last, x_here = best[before + i], flat[here + i]
+                best[here + i] = x_here if x_here < last or x_here != x_here else last

@@ -17,7 +17,7 @@ from tracegrad.ir.types import ArrayType, promote
 from tracegrad.kernels import reductions as kernels
 from tracegrad.kernels import sorting, vectors
 from tracegrad.ops.families import bilinear, case, cast, linear
-from tracegrad.ops.op import Op, call
+from tracegrad.ops.op import Op, call, literal
 from tracegrad.ops.recurrences import recurrence, shifted
 from tracegrad.ops.reduce import dtype_after
 from tracegrad.ops.shape import flip
@@ -28,15 +28,13 @@ def _cumulative_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
     return lambda x, axis: ArrayType(x.shape, dtype_after(function, x.dtype))
 
 
-def _native_cumulative(kernel: Any, start: float) -> Callable[[Instr], Any]:
+def _native_cumulative(kernel: Any, *static: Any) -> Callable[[Instr], Any]:
+    """The kernel, and what it is told after the shape; a float is a number of the dtype of the result."""
+
     def native(instr: Instr) -> Any:
-        x, out = instr.inputs[0], instr.outputs[0]
-        return (
-            kernel,
-            *memory_blocks(x.shape, instr.params["axis"]),
-            tuple(out.shape),
-            out.dtype.type(start),
-        )
+        number = instr.outputs[0].dtype.type
+        blocks = memory_blocks(instr.inputs[0].shape, instr.params["axis"])
+        return kernel, *blocks, *(number(s) if type(s) is float else s for s in static)
 
     return native
 
@@ -47,6 +45,11 @@ def _emit_cumulative(callee: str) -> Callable[[Sequence[ast.expr], Instr], ast.e
     )
 
 
+def _emit_from_end(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
+    axis = literal(instr.params["axis"])
+    return call("np.flip", call("np.cumsum", call("np.flip", inputs[0], axis), axis), axis)
+
+
 _ALONG = (case((4,), axis=0), case((2, 3), axis=0), case((2, 3), axis=1), case((0, 2), axis=0))
 
 cumsum: Op = linear(
@@ -54,9 +57,21 @@ cumsum: Op = linear(
     transpose=lambda g, x, axis: flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,)),
     result_type=_cumulative_type(np.cumsum),
     emit=_emit_cumulative("np.cumsum"),
-    native=_native_cumulative(kernels.cumsum_blocks, 0),
+    native=_native_cumulative(kernels.cumsum_blocks, False, 0.0),
     sample=_ALONG,
 )
+
+
+cumsum_back: Op = linear(
+    lambda x, axis: np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis),
+    transpose=lambda g, x, axis: cumsum(g, axis=axis),
+    name="cumsum_back",
+    result_type=_cumulative_type(np.cumsum),
+    emit=_emit_from_end,
+    native=_native_cumulative(kernels.cumsum_blocks, True, 0.0),
+    sample=_ALONG,
+)
+"""Running sums from the end on, of native text: array text turns an array around before and after `cumsum`."""
 
 
 def _cumprod_vjp(g: Any, z: Any, x: Any, axis: int) -> tuple[Any, ...]:
@@ -77,7 +92,7 @@ cumprod: Op = Op(
     vjp=_cumprod_vjp,
     jvp=_cumprod_jvp,
     emit=_emit_cumulative("np.cumprod"),
-    native=_native_cumulative(kernels.cumprod_blocks, 1),
+    native=_native_cumulative(kernels.cumprod_blocks, 1.0),
     sample=(
         case((4,), axis=0),
         case((2, 3), axis=0),
@@ -94,7 +109,7 @@ def _running_op(name: str, ufunc: np.ufunc, kernel: Any) -> Op:
         result_type=lambda x, axis: ArrayType(x.shape, x.dtype),
         passes_zero=True,
         emit=_emit_cumulative(f"np.{ufunc.__name__}.accumulate"),
-        native=_native_cumulative(kernel, 0),
+        native=_native_cumulative(kernel),
         sample=_ALONG,
     )
 
@@ -104,14 +119,19 @@ running_min: Op = _running_op("running_min", np.minimum, kernels.cummin_blocks)
 """Running extremes as they stand in comparisons: `ops/numpy_ufuncs.py` reads what carries the derivative."""
 
 
+MOST_SORTED = 2**31 - 1  # places of 32 bits
+
+
 def _native_argsort(instr: Instr) -> Any:
     x = instr.inputs[0]
     if x.dtype.kind == "c":
         return False
-    along = (*memory_blocks(x.shape, instr.params["axis"]), tuple(x.shape))
+    blocks = memory_blocks(x.shape, instr.params["axis"])
+    if blocks[1] > MOST_SORTED:
+        return False
     if x.dtype.kind in "iu" and x.dtype.itemsize == 8:
-        return sorting.argsort_integers, *along, 0 if x.dtype.kind == "i" else -(2**63)
-    return sorting.argsort_blocks, *along
+        return sorting.argsort_integers, *blocks, 0 if x.dtype.kind == "i" else -(2**63)
+    return sorting.argsort_floats if x.dtype == np.float64 else sorting.argsort_blocks, *blocks
 
 
 argsort: Op = Op(

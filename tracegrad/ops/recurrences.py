@@ -90,7 +90,7 @@ def _jvp(tangents: Any, y: Any, x: Any, b: Any, axis: int, backwards: bool) -> A
 def _native(instr: Instr) -> Any:
     out, params = instr.outputs[0], instr.params
     blocks = memory_blocks(out.shape, params["axis"])
-    return recurrence_blocks, *blocks, tuple(out.shape), params["backwards"], out.dtype.type(0)
+    return recurrence_blocks, *blocks, params["backwards"], out.dtype.type(0)
 
 
 recurrence: Op = Op(

@@ -17,6 +17,7 @@ from tracegrad.ir.trace import Instr, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.arithmetic import multiply
 from tracegrad.ops.contraction import CALLED, Products, as_products, einsum
+from tracegrad.ops.cumulate import cumsum_back
 from tracegrad.ops.families import broadcast_to, imag, real
 from tracegrad.ops.linalg import dot, matmul
 from tracegrad.ops.reduce import sum_
@@ -88,7 +89,7 @@ def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     source: Any = x
     while (inner := made.get(source)) is not None and counts[source] <= 1 and -1 not in source.shape:
         of_several = inner.op is einsum and len(inner.inputs) > 1
-        if of_several or inner.op in (matmul, dot, broadcast_to):
+        if of_several or inner.op in (matmul, dot, broadcast_to, cumsum_back):
             return x
         if inner.op.family == "elementwise" and not inner.op.view:
             return x

@@ -17,12 +17,13 @@ from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
 from tracegrad.ir.walk import map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, subtract
 from tracegrad.ops.compare import isfinite, where
+from tracegrad.ops.cumulate import cumsum, cumsum_back
 from tracegrad.ops.elementary import exp, hypot, log, sqrt
 from tracegrad.ops.families import astype, broadcast_to, imag, real
 from tracegrad.ops.index import index_set, zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
-from tracegrad.ops.shape import reshape, transpose
+from tracegrad.ops.shape import flip, reshape, transpose
 from tracegrad.passes.positions import checked_arrays
 from tracegrad.passes.products import (
     contraction,
@@ -129,6 +130,17 @@ def _logsumexp(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term | 
     )
 
 
+def _summed_from_end(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """flip(cumsum(flip(x))) -> cumsum_back(x), which needs no memory but its own"""
+    sums = made.get(step.inputs[0]) if isinstance(step.inputs[0], Var) else None
+    if sums is None or sums.op is not cumsum or step.params["axis"] != (sums.params["axis"],):
+        return None
+    turned = made.get(sums.inputs[0]) if isinstance(sums.inputs[0], Var) else None
+    if turned is None or turned.op is not flip or turned.params["axis"] != step.params["axis"]:
+        return None
+    return expression(cumsum_back, turned.inputs[0], **sums.params)
+
+
 def _filled(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """full_like(x, v) -> v in the shape of x, an array of which loops need nothing but v"""
     value: Any = step.inputs[1]
@@ -186,6 +198,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "getitem": (checked_arrays,),
     "index_add": (checked_arrays,),
     "index_set": (checked_arrays,),
+    "flip": (_summed_from_end,),
     "full_like": (_filled,),
     "absolute": (_length,),
     "concatenate": (_side_by_side,),
