@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tracegrad.config import config
 
 from . import capture, chart, floors, growth, measuring, memory, report, sizes
 from .measuring import Figures, Measured
@@ -160,23 +164,42 @@ def test_memory_at_the_peak_is_counted_in_arrays_and_compared_with_what_must_liv
 
 
 def test_what_grows_faster_than_the_program_is_named() -> None:
-    sizes = {
-        n: {"capture": n / 1e2, "passes": n * n / 1e4, "emission": n / 1e6, "first call": 1.0}
-        for n in (10, 20, 40, 80)
-    }
-    assert growth.growths(growth.FAMILIES["layers"], sizes) == pytest.approx(
-        {"capture": 4.0, "passes": 16.0, "first call": 1.0}
+    whole = dict.fromkeys(growth.PHASES, 1.0)
+    smaller = {**whole, "passes": 0.25, "emission": 1e-3}
+    linear = growth.Measured(
+        {10: whole}, whole, {**whole, "emission": 1e-2}, [{"capture": 5e3}, {"capture": 2e4}]
     )
-    table = growth.asked({"rolled": sizes})
-    assert "| passes 16.0; 1,000 take longer than" in table and "| **no** |" in table
-    assert "capture" not in table
+    assert set(linear.growth.values()) == {4.0} and "emission" not in linear.growth
+    assert linear.counted == {"capture": 4.0}
+    faster = replace(linear, smaller=smaller)
+    counted = replace(linear, calls=[{"passes": 5e3, growth.LINES: 100}, {"passes": 4e4, growth.LINES: 420}])
+    late = growth.Measured({10: whole})
+    table = growth.asked({"scalars": linear, "rolled": faster, "fused": counted, "nested": late})
+    _, _, _, _, said, of_passes, of_calls, of_nothing, *_ = table.splitlines()
+    assert "| capture 4.0 |" in said and said.endswith("| yes |")
+    assert "| passes 16.0 |" in of_passes and of_passes.endswith("| **no** |")
+    assert "| passes 8.0 |" in of_calls and of_calls.endswith("| **no** |")
+    assert "50 take longer than 120 s" in of_nothing and of_nothing.endswith("| **no** |")
+
+
+def test_a_program_is_compared_with_four_others_of_its_length() -> None:
+    assert sum(growth.quarters(80)) == 80 and len({20, *growth.quarters(80)}) == 5
+    assert growth.counted_sizes((25, 50, 100, 200)) == (25, 100)
+    assert growth.counted_sizes((50, 200)) == (50, 200)
+    smaller, whole = growth.one("arguments", 16, "beside")
+    assert list(smaller) == list(whole)
+    assert min(smaller[phase] for phase in growth.PHASES[:4]) > 0
+    with config.using(cache="none"):
+        (fewer,), (more,) = growth.one("depth", 12, "calls"), growth.one("depth", 48, "calls")
+    assert 2.5 < more["passes"] / fewer["passes"] < 5
+    assert 1.5 < more[growth.LINES] / fewer[growth.LINES] < 5
 
 
 def test_the_phases_of_a_first_call_make_it_up(tmp_path: Path) -> None:
-    found = growth.compiled(growth.FAMILIES["arguments"], 2, tmp_path)
-    assert list(found) == list(growth.PHASES)
+    found = growth.compiled(growth.FAMILIES["arguments"], 2, tmp_path, time.process_time)
+    assert list(found) == [*growth.PHASES, growth.LINES]
     assert sum(found[phase] for phase in growth.PHASES[:6]) == pytest.approx(found["first call"])
     assert min(found[phase] for phase in growth.PHASES[:4]) > 0
     assert growth.dispatcher.Dispatcher._captured.__name__ == "_captured"
-    eager = growth.eager(growth.FAMILIES["eager"], 9, tmp_path)
+    eager = growth.eager(growth.FAMILIES["eager"], 9, tmp_path, time.process_time)
     assert list(eager) == list(growth.EAGER) and min(eager.values()) > 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -84,33 +85,61 @@ def identifier(text: str) -> str:
     return f"{found}_" if found in RESERVED else found
 
 
+class Lives:
+    """When the values of one name are needed: in the order they begin, each with the last end so far."""
+
+    def __init__(self) -> None:
+        self._values: list[Value] = []
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def add(self, value: Value) -> None:
+        at = bisect_right(self._starts, value.start)
+        self._values.insert(at, value)
+        self._starts.insert(at, value.start)
+        self._ends.insert(at, self._ends[at - 1] if at else value.end)
+        for k in range(at, len(self._ends)):
+            if self._ends[k] >= value.end and k > at:
+                break
+            self._ends[k] = max(self._ends[k], value.end)
+
+    def meet(self, value: Value) -> bool:
+        """Whether one of them is needed while the value is."""
+        at = bisect_left(self._starts, value.end)
+        while at and self._ends[at - 1] > value.start:
+            at -= 1
+            if overlap(self._values[at], value):
+                return True
+        return False
+
+
 class Names:
     """Who has which identifier, and for how long."""
 
     def __init__(self, reserved: Iterable[str], typed: bool) -> None:
         self.typed = typed
         self.reserved = frozenset((*RESERVED, *reserved))
-        self.holders: dict[str, list[Value]] = {}
-        self.last_end: dict[str, int] = {}
+        self.lives: dict[str, Lives] = {}
+        self.kinds: dict[str, tuple[object, object]] = {}
         self.numbers: dict[str, int] = {}
 
     def free(self, name: str, group: Sequence[Value]) -> bool:
         """Whether nothing that has this name is needed while the group is."""
         if name in self.reserved:
             return False
-        if self.typed and any(
-            (p.memory, p.inner) != (group[0].memory, group[0].inner) for p in self.holders.get(name, ())[:1]
-        ):
-            return False
-        if min(v.start for v in group) >= self.last_end.get(name, -2):
+        lives = self.lives.get(name)
+        if lives is None:
             return True
-        return not any(overlap(p, q) for p in self.holders.get(name, ()) for q in group)
+        if self.typed and self.kinds[name] != (group[0].memory, group[0].inner):
+            return False
+        return not any(map(lives.meet, group))
 
     def take(self, name: str, group: Sequence[Value]) -> None:
+        lives = self.lives.setdefault(name, Lives())
+        self.kinds.setdefault(name, (group[0].memory, group[0].inner))
         for value in group:
             value.name = name
-        self.holders.setdefault(name, []).extend(group)
-        self.last_end[name] = max(self.last_end.get(name, -2), *(v.end for v in group))
+            lives.add(value)
 
     def give(self, base: str, group: Sequence[Value]) -> None:
         """The name itself where it is free, else with a number; numbers given lately are tried again."""
