@@ -119,6 +119,34 @@ def test_powers(dtype: Any, how: str) -> None:
         check(x, found, exact_power(exponent), 2, f"x**{exponent}")
 
 
+def of_narrow(x, y):
+    s = scipy.special
+    return (
+        s.expit(x), s.erf(x), s.ndtr(x), s.gammaln(x), s.xlogy(x, y), s.erfinv(x / 9), np.power(x, 2), x**3, np.tanh(x),
+        np.hypot(x, y), np.arctan2(y, x), np.float_power(y, 0.1), np.float_power(0.1, y), np.ldexp(y, 2), x**y, y**x,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("tier", ["python", "native"])
+@pytest.mark.parametrize("dtypes", ["i2 f4", "u2 f4", "i4 f4", "f4 f4", "i2 f8"])
+def test_functions_of_narrow_numbers_have_the_dtypes_of_numpy(dtypes: str, tier: str) -> None:
+    """With the digits of the wider one: a number beside float32 is not rounded where the result is float64."""
+    one, other = dtypes.split()
+    x, y = np.array([1, 2, 3, 5]).astype(one), np.array([0.5, 1.25, 3, 2]).astype(other)
+    program = tg.jit(of_narrow, jit=tier)
+    for found, wanted in zip(program(x, y), of_narrow(x, y), strict=True):
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(np.result_type(wanted, 1e-9)).eps))
+    assert program.stats.compiles == (tier == "native")
+
+
+def test_a_power_of_truth_values_has_one_dtype_in_all_tiers() -> None:
+    mask = np.array([True, False])
+    for tier in ("python", "native"):
+        (found,) = tg.jit(lambda mask: (np.power(mask, 2),), jit=tier)(mask)
+        assert found.dtype == np.power(mask, 2).dtype
+
+
 @each_dtype
 def test_powers_with_an_exponent_known_only_when_it_runs(dtype: Any) -> None:
     """Of an array of whole numbers, and of the number of a loop's step."""

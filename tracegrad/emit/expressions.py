@@ -187,6 +187,8 @@ class Expressions:
             return inputs[-1] if instr.op.name == "index_set" else _tidy(_sum(inputs[0], inputs[-1]))
         if self.native:
             inputs = in_one_dtype(instr, inputs)
+        elif instr.op.name == "power" and instr.inputs[0].type.dtype == np.bool_:
+            return call("np.power", *inputs)  # the operator takes a square, of another dtype
         found = _negated(instr, inputs) or instr.op.emit(inputs, instr)
         found = found if _widens_integers(instr) else _tidy(found)
         if self.native and instr.op.name == "sign":
@@ -235,7 +237,8 @@ class Expressions:
         """A Python number in native text: cast where Numba would promote what stands beside it."""
         tokens = [dtype_token(a) for a in instr.inputs]
         strong = [t for t in tokens if not isinstance(t, type)]
-        if not strong or instr.op.family not in ("elementwise", "bilinear") or isinstance(value, bool):
+        plain = instr.op.family not in ("elementwise", "bilinear") or instr.op.name == "ldexp"
+        if not strong or plain or isinstance(value, bool):
             return literal(value)
         dtype = promote(*strong, type(value))
         wide = np.float64 in (dtype, instr.outputs[0].type.dtype)  # `np.float_power` computes in float64

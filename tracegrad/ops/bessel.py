@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,10 @@ from tracegrad.ops.compare import isinf, sign, where
 from tracegrad.ops.elementary import cos, exp, sin
 from tracegrad.ops.families import Unknown, case, elementwise, positive
 from tracegrad.ops.op import Op
-from tracegrad.ops.special import by_ufunc, of_order, scipy_special, several, special, special_dtype
+from tracegrad.ops.special import of_order, scipy_special, several, special, special_dtype
 
 order_v = functools.partial(of_order, argument="v")
-
-
-def scaled(name: str, partial: Callable[..., Any]) -> Op:
-    """Declare a function of an order `v` whose result dtypes are SciPy's own."""
-    return of_order(name, partial, argument="v", dtype=by_ufunc(name))
+spherical = functools.partial(of_order, dtype=special_dtype)
 
 
 i0: Op = special("i0", lambda z, x: i1(x), domain=positive, one=bessel_i0)
@@ -54,27 +49,27 @@ ive: Op = order_v(
 )
 """Of complex numbers it is scaled by their real part alone, and has no complex derivative."""
 kv: Op = order_v("kv", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)))
-k0e: Op = special("k0e", lambda z, x: z - k1e(x), domain=positive, dtype=by_ufunc("k0e"))
-k1e: Op = special("k1e", lambda z, x: z - k0e(x) - z / x, domain=positive, dtype=by_ufunc("k1e"))
-kve: Op = scaled("kve", lambda z, n, x: z - 0.5 * (kve(n - 1, x) + kve(n + 1, x)))
-kn: Op = of_order("kn", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)), dtype=by_ufunc("kn"))
+k0e: Op = special("k0e", lambda z, x: z - k1e(x), domain=positive)
+k1e: Op = special("k1e", lambda z, x: z - k0e(x) - z / x, domain=positive)
+kve: Op = order_v("kve", lambda z, n, x: z - 0.5 * (kve(n - 1, x) + kve(n + 1, x)))
+kn: Op = of_order("kn", lambda z, n, x: -0.5 * (kv(n - 1, x) + kv(n + 1, x)))
 
-struve: Op = scaled("struve", lambda z, v, x: struve(v - 1, x) - v / x * z)
-modstruve: Op = scaled("modstruve", lambda z, v, x: modstruve(v - 1, x) - v / x * z)
+struve: Op = order_v("struve", lambda z, v, x: struve(v - 1, x) - v / x * z)
+modstruve: Op = order_v("modstruve", lambda z, v, x: modstruve(v - 1, x) - v / x * z)
 
-ber: Op = special("ber", lambda z, x: berp(x), domain=positive, dtype=by_ufunc("ber"))
-bei: Op = special("bei", lambda z, x: beip(x), domain=positive, dtype=by_ufunc("bei"))
-ker: Op = special("ker", lambda z, x: kerp(x), domain=positive, dtype=by_ufunc("ker"))
-kei: Op = special("kei", lambda z, x: keip(x), domain=positive, dtype=by_ufunc("kei"))
-berp: Op = special("berp", lambda z, x: -bei(x) - z / x, domain=positive, dtype=by_ufunc("berp"))
-beip: Op = special("beip", lambda z, x: ber(x) - z / x, domain=positive, dtype=by_ufunc("beip"))
-kerp: Op = special("kerp", lambda z, x: -kei(x) - z / x, domain=positive, dtype=by_ufunc("kerp"))
-keip: Op = special("keip", lambda z, x: ker(x) - z / x, domain=positive, dtype=by_ufunc("keip"))
+ber: Op = special("ber", lambda z, x: berp(x), domain=positive)
+bei: Op = special("bei", lambda z, x: beip(x), domain=positive)
+ker: Op = special("ker", lambda z, x: kerp(x), domain=positive)
+kei: Op = special("kei", lambda z, x: keip(x), domain=positive)
+berp: Op = special("berp", lambda z, x: -bei(x) - z / x, domain=positive)
+beip: Op = special("beip", lambda z, x: ber(x) - z / x, domain=positive)
+kerp: Op = special("kerp", lambda z, x: -kei(x) - z / x, domain=positive)
+keip: Op = special("keip", lambda z, x: ker(x) - z / x, domain=positive)
 
 
-spherical_jn: Op = of_order("spherical_jn", lambda z, n, x: n / x * z - spherical_jn(n + 1, x))
-spherical_yn: Op = of_order("spherical_yn", lambda z, n, x: n / x * z - spherical_yn(n + 1, x))
-spherical_in: Op = of_order("spherical_in", lambda z, n, x: n / x * z + spherical_in(n + 1, x))
+spherical_jn: Op = spherical("spherical_jn", lambda z, n, x: n / x * z - spherical_jn(n + 1, x))
+spherical_yn: Op = spherical("spherical_yn", lambda z, n, x: n / x * z - spherical_yn(n + 1, x))
+spherical_in: Op = spherical("spherical_in", lambda z, n, x: n / x * z + spherical_in(n + 1, x))
 spherical_kn: Op = of_order(
     "spherical_kn",
     lambda z, n, x: n / x * z - spherical_kn(n + 1, x),

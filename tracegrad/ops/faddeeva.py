@@ -15,12 +15,12 @@ from tracegrad.ops.compare import equal, greater, logical_and, where
 from tracegrad.ops.elementary import exp
 from tracegrad.ops.families import Unknown, anywhere, imag, positive, real
 from tracegrad.ops.op import Op
-from tracegrad.ops.special import by_ufunc, special
+from tracegrad.ops.special import special
 
 _ROOT_PI = math.sqrt(math.pi)
 _ROOT_TWO = math.sqrt(2.0)
 
-wofz: Op = special("wofz", lambda w, z: -2.0 * z * w + 2j / _ROOT_PI, dtype=by_ufunc("wofz"))
+wofz: Op = special("wofz", lambda w, z: -2.0 * z * w + 2j / _ROOT_PI)
 lambertw: Op = special(
     "lambertw",
     lambda w, z, k: (exp(-w) / (1.0 + w), Unknown("k", "it is a whole number")),
@@ -68,6 +68,4 @@ def _voigt_partials(v: Any, x: Any, sigma: Any, gamma: Any) -> tuple[Any, Any, A
     )
 
 
-voigt_profile: Op = special(
-    "voigt_profile", _voigt_partials, domain=(anywhere, positive, positive), dtype=by_ufunc("voigt_profile")
-)
+voigt_profile: Op = special("voigt_profile", _voigt_partials, domain=(anywhere, positive, positive))

@@ -14,20 +14,13 @@ from tracegrad.ops.compare import equal, where
 from tracegrad.ops.elementary import cos, exp, sin, sqrt
 from tracegrad.ops.families import Unknown, anywhere, positive, unit
 from tracegrad.ops.op import Op
-from tracegrad.ops.special import NO_CLOSED_FORM, by_ufunc, several, special, weak_is_wide, with_shapes
+from tracegrad.ops.special import NO_CLOSED_FORM, several, special, with_shapes
 
 
-def of_parameters(
-    name: str, parameters: str, partial: Callable[..., Any], domain: Any, dtype: Any = None
-) -> Op:
+def of_parameters(name: str, parameters: str, partial: Callable[..., Any], domain: Any) -> Op:
     """Declare a function of parameters, with respect to which no derivative is known, and of a number."""
     unknown = [Unknown(p, NO_CLOSED_FORM) for p in parameters.split()]
-    return special(
-        name,
-        lambda z, *given: (*unknown, partial(z, *given)),
-        domain=domain,
-        dtype=dtype or by_ufunc(name),
-    )
+    return special(name, lambda z, *given: (*unknown, partial(z, *given)), domain=domain)
 
 
 hyp0f1: Op = of_parameters("hyp0f1", "v", lambda z, v, x: hyp0f1(v + 1, x) / v, with_shapes(1, anywhere))
@@ -36,14 +29,12 @@ hyp1f1: Op = of_parameters(
     "a b",
     lambda z, a, b, x: a / b * hyp1f1(a + 1, b + 1, x),
     with_shapes(2, anywhere),
-    weak_is_wide,
 )
 hyp2f1: Op = of_parameters(
     "hyp2f1",
     "a b c",
     lambda z, a, b, c, x: a * b / c * hyp2f1(a + 1, b + 1, c + 1, x),
     with_shapes(3, (-0.5, 0.5)),
-    weak_is_wide,
 )
 hyperu: Op = of_parameters(
     "hyperu", "a b", lambda z, a, b, x: -a * hyperu(a + 1, b + 1, x), with_shapes(2, positive)
@@ -131,13 +122,11 @@ ellipk: Op = special(
     "ellipk",
     _complete_partial(lambda z, m, rest: (ellipe(m) / rest - z) / (2 * m), math.pi / 8),
     domain=(0.1, 0.9),
-    dtype=by_ufunc("ellipk"),
 )
 ellipe: Op = special(
     "ellipe",
     _complete_partial(lambda z, m, rest: (z - ellipk(m)) / (2 * m), -math.pi / 8),
     domain=(0.1, 0.9),
-    dtype=by_ufunc("ellipe"),
 )
 
 
@@ -151,7 +140,6 @@ ellipkm1: Op = special(
     "ellipkm1",
     _ellipkm1_partial,
     domain=(0.1, 0.9),
-    dtype=by_ufunc("ellipkm1"),
 )
 
 
@@ -161,14 +149,11 @@ def _ellipkinc_partials(z: Any, phi: Any, m: Any) -> tuple[Any, Any]:
     return 1 / root, by_m
 
 
-ellipkinc: Op = special(
-    "ellipkinc", _ellipkinc_partials, domain=((0.1, 1.4), (0.1, 0.9)), dtype=by_ufunc("ellipkinc")
-)
+ellipkinc: Op = special("ellipkinc", _ellipkinc_partials, domain=((0.1, 1.4), (0.1, 0.9)))
 ellipeinc: Op = special(
     "ellipeinc",
     lambda z, phi, m: (sqrt(1 - m * sin(phi) * sin(phi)), (z - ellipkinc(phi, m)) / (2 * m)),
     domain=((0.1, 1.4), (0.1, 0.9)),
-    dtype=by_ufunc("ellipeinc"),
 )
 
 sici: Op = several("sici", 2, lambda z, x: (sin(x) / x, cos(x) / x))

@@ -19,10 +19,8 @@ from tracegrad.ops.op import Op
 from tracegrad.ops.special import (
     INSIDE,
     betaln,
-    by_ufunc,
     gammaln,
     special,
-    weak_is_wide,
     xlog1py,
     xlogy,
 )
@@ -105,19 +103,16 @@ gammainc: Op = special(
     "gammainc",
     lambda z, a, x: (gammainc_shape(1, a, x), _gamma_slope(a, x)),
     domain=(_SHAPE, positive),
-    dtype=weak_is_wide,
 )
 gammaincc: Op = special(
     "gammaincc",
     lambda z, a, x: (-gammainc_shape(1, a, x), -_gamma_slope(a, x)),
     domain=(_SHAPE, positive),
-    dtype=weak_is_wide,
 )
 gammaincinv: Op = special(
     "gammaincinv",
     lambda z, a, y: (-gammainc_shape(1, a, z) * exp(-log_gamma_density(a, z)), exp(-log_gamma_density(a, z))),
     domain=(_SHAPE, INSIDE),
-    dtype=weak_is_wide,
 )
 gammainccinv: Op = special(
     "gammainccinv",
@@ -126,7 +121,6 @@ gammainccinv: Op = special(
         -exp(-log_gamma_density(a, z)),
     ),
     domain=(_SHAPE, INSIDE),
-    dtype=by_ufunc("gammainccinv"),
 )
 
 
@@ -151,10 +145,10 @@ def _inverse_beta_partials(sign: int) -> Callable[..., Any]:
 
 
 _BETA: dict[str, Any] = {"domain": (_SHAPE, _SHAPE, INSIDE)}
-betainc: Op = special("betainc", _beta_partials(1), dtype=weak_is_wide, **_BETA)
-betaincc: Op = special("betaincc", _beta_partials(-1), dtype=by_ufunc("betaincc"), **_BETA)
-betaincinv: Op = special("betaincinv", _inverse_beta_partials(1), dtype=weak_is_wide, **_BETA)
-betainccinv: Op = special("betainccinv", _inverse_beta_partials(-1), dtype=by_ufunc("betainccinv"), **_BETA)
+betainc: Op = special("betainc", _beta_partials(1), **_BETA)
+betaincc: Op = special("betaincc", _beta_partials(-1), **_BETA)
+betaincinv: Op = special("betaincinv", _inverse_beta_partials(1), **_BETA)
+betainccinv: Op = special("betainccinv", _inverse_beta_partials(-1), **_BETA)
 
 
 def log_student_density(df: Any, t: Any) -> Any:
@@ -177,7 +171,6 @@ stdtr: Op = special(
     "stdtr",
     lambda z, df, t: (_student_slope(df, t), exp(log_student_density(df, t))),
     domain=(positive, anywhere),
-    dtype=by_ufunc("stdtr"),
 )
 stdtrit: Op = special(
     "stdtrit",
@@ -186,5 +179,4 @@ stdtrit: Op = special(
         exp(-log_student_density(df, z)),
     ),
     domain=(positive, INSIDE),
-    dtype=by_ufunc("stdtrit"),
 )

@@ -37,15 +37,10 @@ def scipy_special() -> Any:
 
 
 def special_dtype(*tokens: Any) -> np.dtype[Any]:
-    """float32 where that holds all inputs, else float64, as SciPy's loops have it; complex ones likewise."""
+    """float32 where that holds all inputs, else float64; complex ones likewise. For what is no ufunc of SciPy's."""
     dtype = promote(*tokens)
     narrow, wide = (np.complex64, np.complex128) if dtype.kind == "c" else (np.float32, np.float64)
     return np.dtype(narrow if dtype.kind != "O" and np.can_cast(dtype, narrow) else wide)
-
-
-def weak_is_wide(*tokens: Any) -> np.dtype[Any]:
-    """For SciPy's loops that list float64 first: a Python number beside an array makes it float64."""
-    return special_dtype(*(np.dtype(np.float64) if isinstance(t, type) else t for t in tokens))
 
 
 def by_ufunc(name: str) -> Callable[..., Any]:
@@ -65,14 +60,17 @@ def special(
     name: str,
     partials: Callable[..., Any],
     *,
-    dtype: Callable[..., Any] = special_dtype,
+    dtype: Callable[..., Any] | None = None,
     domain: Any = anywhere,
     one: Callable[..., Any] | None = None,
     each: Callable[..., Any] | None = None,
     vector: Callable[..., Any] | None = None,
     edge: Any = "",
 ) -> Op:
-    """Declare `scipy.special.<name>`; `one` and `each` are its kernels for a scalar and for an array."""
+    """Declare `scipy.special.<name>`; `one` and `each` are its kernels for a scalar and for an array.
+
+    Result dtypes are those of SciPy's ufunc, unless `dtype` says them.
+    """
 
     def function(*args: Any) -> Any:
         return getattr(scipy_special(), name)(*args)
@@ -96,7 +94,7 @@ def special(
         function,
         partials,
         name=name,
-        dtype=dtype,
+        dtype=dtype or by_ufunc(name),
         domain=domain,
         callee=f"scipy.special.{name}",
         imports="import scipy.special",
@@ -148,7 +146,7 @@ def of_order(
         name,
         lambda z, n, x: (Unknown(argument, NO_CLOSED_FORM), partial(z, n, x)),
         domain=(order, domain),
-        dtype=dtype or special_dtype,
+        dtype=dtype,
     )
 
 
@@ -196,7 +194,7 @@ gammasgn: Op = elementwise(
     lambda x: scipy_special().gammasgn(x),
     passes_zero=True,
     name="gammasgn",
-    dtype=special_dtype,
+    dtype=by_ufunc("gammasgn"),
     callee="scipy.special.gammasgn",
     imports="import scipy.special",
     native=lambda instr: by_number("gammasgn", instr),
@@ -219,7 +217,6 @@ betaln: Op = special(
     "betaln",
     lambda z, x, y: (digamma(x) - digamma(x + y), digamma(y) - digamma(x + y)),
     domain=positive,
-    dtype=weak_is_wide,
     **_kernels("betaln"),
 )
 
@@ -227,14 +224,12 @@ xlogy: Op = special(
     "xlogy",
     lambda z, x, y: (log(y), where(equal(x, 0), 0.0, x / where(equal(x, 0), 1.0, y))),
     domain=positive,
-    dtype=weak_is_wide,
     **_kernels("xlogy"),
 )
 xlog1py: Op = special(
     "xlog1py",
     lambda z, x, y: (log1p(y), where(equal(x, 0), 0.0, x / where(equal(x, 0), 1.0, 1 + y))),
     domain=positive,
-    dtype=weak_is_wide,
     **_kernels("xlog1py"),
 )
 entr: Op = special("entr", lambda z, x: -1 - log(x), domain=positive, **_kernels("entr"))
@@ -266,7 +261,6 @@ beta: Op = special(
     "beta",
     lambda z, x, y: (z * (digamma(x) - digamma(x + y)), z * (digamma(y) - digamma(x + y))),
     domain=positive,
-    dtype=weak_is_wide,
 )
 
 
@@ -314,6 +308,7 @@ zeta: Op = special(
     "zeta",
     lambda z, x, q: (Unknown("x", NO_CLOSED_FORM), -x * zeta(x + 1, q)),
     domain=((2, 4), positive),
+    dtype=special_dtype,
 )
 owens_t: Op = special(
     "owens_t",
@@ -323,12 +318,11 @@ owens_t: Op = special(
     ),
 )
 
-erfi: Op = special("erfi", lambda z, x: _TWO_OVER_ROOT_PI * exp(x * x), dtype=by_ufunc("erfi"))
+erfi: Op = special("erfi", lambda z, x: _TWO_OVER_ROOT_PI * exp(x * x))
 ndtri_exp: Op = special(
     "ndtri_exp",
     lambda z, y: ROOT_TWO_PI * exp(y + 0.5 * z * z),
     domain=(-3.0, -0.2),
-    dtype=by_ufunc("ndtri_exp"),
 )
 binom: Op = special(
     "binom",
@@ -337,12 +331,11 @@ binom: Op = special(
         z * (digamma(n - k + 1) - digamma(k + 1)),
     ),
     domain=((3.2, 5.0), positive),
-    dtype=by_ufunc("binom"),
 )
-wrightomega: Op = special("wrightomega", lambda z, x: z / (1 + z), dtype=by_ufunc("wrightomega"))
+wrightomega: Op = special("wrightomega", lambda z, x: z / (1 + z))
 """Of real numbers: the w with w + log w = x."""
-exp10: Op = special("exp10", lambda z, x: math.log(10) * z, dtype=by_ufunc("exp10"))
-cosm1: Op = special("cosm1", lambda z, x: -sin(x), dtype=by_ufunc("cosm1"))
+exp10: Op = special("exp10", lambda z, x: math.log(10) * z)
+cosm1: Op = special("cosm1", lambda z, x: -sin(x))
 
 
 def _exprel_partial(z: Any, x: Any) -> Any:
@@ -353,7 +346,7 @@ def _exprel_partial(z: Any, x: Any) -> Any:
     return where(near, series, (1 + (far - 1) * z) / far)
 
 
-exprel: Op = special("exprel", _exprel_partial, dtype=by_ufunc("exprel"))
+exprel: Op = special("exprel", _exprel_partial)
 
 huber: Op = special(
     "huber",
@@ -362,7 +355,6 @@ huber: Op = special(
         where(less_equal(absolute(r), delta), r, delta * sign(r)),
     ),
     domain=((0.5, 1.5), anywhere),
-    dtype=by_ufunc("huber"),
 )
 
 
@@ -372,9 +364,7 @@ def _pseudo_huber_partials(z: Any, delta: Any, r: Any) -> tuple[Any, Any]:
     return 2 * delta * (root - 1) - r * ratio / root, r / root
 
 
-pseudo_huber: Op = special(
-    "pseudo_huber", _pseudo_huber_partials, domain=((0.5, 1.5), anywhere), dtype=by_ufunc("pseudo_huber")
-)
+pseudo_huber: Op = special("pseudo_huber", _pseudo_huber_partials, domain=((0.5, 1.5), anywhere))
 
 
 def _power_slope(z: Any, power: Any, log_x: Any) -> Any:
@@ -400,29 +390,24 @@ boxcox: Op = special(
     "boxcox",
     lambda z, x, lmbda: (exp((lmbda - 1) * log(x)), _power_slope(z, lmbda, log(x))),
     domain=(positive, anywhere),
-    dtype=by_ufunc("boxcox"),
 )
 boxcox1p: Op = special(
     "boxcox1p",
     lambda z, x, lmbda: (exp((lmbda - 1) * log1p(x)), _power_slope(z, lmbda, log1p(x))),
     domain=(positive, anywhere),
-    dtype=by_ufunc("boxcox1p"),
 )
 inv_boxcox: Op = special(
     "inv_boxcox",
     lambda z, y, lmbda: (z / (1 + lmbda * y), z * _inverse_slope(y, lmbda)),
     domain=((0.1, 0.6), (-1.2, 1.2)),
-    dtype=by_ufunc("inv_boxcox"),
 )
 inv_boxcox1p: Op = special(
     "inv_boxcox1p",
     lambda z, y, lmbda: ((z + 1) / (1 + lmbda * y), (z + 1) * _inverse_slope(y, lmbda)),
     domain=((0.1, 0.6), (-1.2, 1.2)),
-    dtype=by_ufunc("inv_boxcox1p"),
 )
 powm1: Op = special(
     "powm1",
     lambda z, x, y: (y * exp((y - 1) * log(x)), (z + 1) * log(x)),
     domain=(positive, anywhere),
-    dtype=by_ufunc("powm1"),
 )
