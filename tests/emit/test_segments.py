@@ -157,6 +157,43 @@ def test_rolled_arrays(f: Callable[[Any], Any], shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(bar, wanted, rtol=1e-12, atol=1e-13 * np.max(np.abs(wanted)))
 
 
+def compared(u: Any) -> Any:
+    twice = 2.0 * u
+    largest = np.maximum(np.roll(twice, 1, 0) - np.roll(twice, -1, 1), 0.1 * twice)
+    return np.sum(largest**2)
+
+
+def scaled_and_written(u: Any) -> Any:
+    a = u * u
+    b = np.roll(-3.0 * a, 1, 1) * np.roll(-3.0 * a, 2, 0)
+    a[1:] += b[1:]
+    return np.sum(a * b) + np.sum(np.roll(a, 1, 0) ** 2)
+
+
+@pytest.mark.parametrize(
+    "f", [lambda u: np.sum(five_points(u) ** 3), named, diffused, waves, compared, scaled_and_written]
+)
+def test_large_arrays(f: Callable[[Any], Any]) -> None:
+    """What is rolled is not even multiplied before."""
+    u, v = numbers(90, 101), numbers(90, 101, seed=5)
+    value, bar = tg.value_and_grad(f, jit="native")(u)
+    np.testing.assert_allclose(value, f(u), rtol=1e-11)
+    h = 1e-6
+    difference = (f(u + h * v) - f(u - h * v)) / (2 * h)
+    np.testing.assert_allclose(np.sum(bar * v), difference, rtol=1e-6)
+    _, wanted = tg.value_and_grad(f, jit="python")(u)
+    np.testing.assert_allclose(bar, wanted, rtol=1e-11, atol=1e-12 * np.max(np.abs(wanted)))
+
+
+def test_a_multiple_is_not_kept_beside_what_it_is_a_multiple_of() -> None:
+    u = numbers(100, 200)
+    source = compiled(lambda u: np.sum(five_points(u) ** 2), u).native_source
+    assert "2.0 * difference[" in source and "difference_times_8[" not in source
+    source = compiled(diffused, u).native_source
+    assert "u_bar_next[" in source and "scaled_u_bar" not in source
+    assert source.count(".copy()") == 1
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 20, 1000, 1025, 3000, 40_000])
 def test_vectors_in_blocks(n: int) -> None:
     def f(u: Any) -> Any:

@@ -33,7 +33,7 @@ from tracegrad.emit.choices import as_expression, same_line
 from tracegrad.emit.elements import is_gather, is_light, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.names import part_of
-from tracegrad.emit.order import Places, passes_write
+from tracegrad.emit.order import COMPARISONS, Places, passes_write
 from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Const
@@ -43,9 +43,9 @@ NESTED = 60  # characters of an expression inside another
 WHOLE = 76  # characters of an expression on its own line
 SHORT = 14  # characters of what is rather written twice than named
 DEPTH = 5
+LARGE = 1 << 16  # bytes of an array that is rather multiplied again than kept
 MOST_ROLLED = 16  # ways in which loops read an array around its ends: each is another piece of these loops
 _QUICK = ("multiply", "add", "subtract", "negative")
-_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
 def nest(block: Block, expressions: Expressions) -> None:
@@ -67,7 +67,7 @@ def nest(block: Block, expressions: Expressions) -> None:
         if isinstance(node, Compute) and expressions.leaves(node):
             continue  # never in a loop over elements, whose threads must not wait for Python's lock
         if isinstance(node, (Compute, Item, Either)) and len(node.makes) == 1:
-            if expressions.native and _is_lens(node, places):
+            if expressions.native and (_is_lens(node, places) or _is_scaled(node, places)):
                 node.makes[0].expression = _seen_through(node, expressions)
                 continue
             echo = (
@@ -145,6 +145,34 @@ def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
     )
 
 
+def _is_scaled(node: Compute | Item | Either, places: Places) -> bool:
+    """A large array times a number, unnamed, which loops read around its ends: multiplied there again, and not kept.
+
+    Beside comparisons it is kept, as a machine may round a product and a sum at once.
+    """
+    if not isinstance(node, Compute) or not _is_scaling(node) or places.compare:
+        return False
+    value, (source,) = node.outputs[0], [x for x in node.inputs if x.type.shape]
+    if value.hint is not None and not value.is_derivative:
+        return False
+    if isinstance(source, Const) or source.expression is not None or source.type != value.type:
+        return False
+    if len(value.readers) < 2 or value.type.size * value.type.dtype.itemsize < LARGE:
+        return False
+    if any(passes_write(node, reader, places) for reader in value.readers):
+        return False
+    rolled = any(isinstance(r, Compute) and r.instr.op.name == "roll" for r in value.readers)
+    return rolled and all(r in places and _has_elements(r, value) for r in value.readers)
+
+
+def _is_scaling(node: Compute) -> bool:
+    """Whether it is an array times a number."""
+    numbers = [x for x in node.inputs if not x.type.shape]
+    named = not any(isinstance(x, Value) and x.expression is not None for x in numbers)
+    one = len(node.inputs) - len(numbers) == 1
+    return node.loop and node.instr.op.name in ("multiply", "negative") and one and named
+
+
 def _seen_through(node: Compute | Item | Either, expressions: Expressions) -> ast.expr:
     """What stands where a view is read: `x.T` for a product; loops look through it themselves."""
     if isinstance(node, Compute) and is_flipped_matrix(node):
@@ -167,10 +195,13 @@ def _multiplies_matrices(reader: Node) -> bool:
 
 
 def _is_nested_view(value: Value) -> bool:
-    """Whether it looks at a named array, through views alone."""
-    if not isinstance(value.maker, Compute) or not is_view(value.maker.instr):
+    """Whether it looks at a named array, through views alone, or is one times a number that several loops read."""
+    maker = value.maker
+    if not isinstance(maker, Compute):
         return False
-    source = value.maker.inputs[0]
+    if not is_view(maker.instr):
+        return len(value.readers) > 1 and _is_scaling(maker)
+    source = maker.inputs[0]
     return not isinstance(source, Value) or source.expression is None or _is_nested_view(source)
 
 
@@ -237,7 +268,7 @@ def _decides(value: Value, reader: Node) -> bool:
 
 def _is_asked_again(node: Node, places: Places) -> bool:
     """`x > 0.0`, unnamed, which decides several branches: asked again, rather than given a name."""
-    if not isinstance(node, Compute) or node.instr.op.symbol not in _COMPARISONS:
+    if not isinstance(node, Compute) or node.instr.op.symbol not in COMPARISONS:
         return False
     value = node.outputs[0]
     simple = all(isinstance(x, Const) or (x.expression is None and not x.type.shape) for x in node.inputs)
@@ -247,7 +278,7 @@ def _is_asked_again(node: Node, places: Places) -> bool:
 
 def _is_mask(node: Compute | Item | Either, places: Places) -> bool:
     """`x == y` of arrays, unnamed, which loops over elements read: compared again, rather than kept."""
-    if not isinstance(node, Compute) or not node.loop or node.instr.op.symbol not in _COMPARISONS:
+    if not isinstance(node, Compute) or not node.loop or node.instr.op.symbol not in COMPARISONS:
         return False
     value = node.outputs[0]
     simple = all(isinstance(x, Const) or x.expression is None or _is_nested_view(x) for x in node.inputs)

@@ -11,13 +11,19 @@ from collections.abc import Iterable
 from tracegrad.emit.blocks import Block, Compute, Either, Item, Node, Operand, Value, Write
 from tracegrad.emit.lifetimes import leaves
 
+COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+
 
 class Places(dict[Node, int]):
-    """Where the nodes of a block stand, and which of them write into an array."""
+    """Where the nodes of a block stand, which of them write into an array, and whether any compares arrays."""
 
     def __init__(self, block: Block) -> None:
         super().__init__((node, k) for k, node in enumerate(block.nodes))
         self.writes: dict[Operand, list[Write]] = {}
+        self.compare = any(
+            isinstance(n, Compute) and n.instr.op.symbol in COMPARISONS and n.outputs[0].type.shape
+            for n in block.nodes
+        )
         for node in block.nodes:
             if isinstance(node, Write):
                 self.writes.setdefault(node.source, []).append(node)
