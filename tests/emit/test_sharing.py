@@ -374,3 +374,29 @@ def test_running_sums_and_those_back_stand_in_one_array(axis: int) -> None:
     source = gradient.native_source
     assert "cumsum_blocks(twice_cumsum_x" in source and "twice_cumsum_x = x_bar" in source
     assert "np.empty((130, 90))" not in source and "[::-1]" not in source and ".copy()" not in source
+
+
+KNOTS, VALUES = np.linspace(-2.0, 2.0, 9), np.linspace(-2.0, 2.0, 9) ** 3
+WEIGHTS = np.array([0.5, 2.0, -1.0])
+
+
+def test_what_kernels_make_is_planned_memory() -> None:
+    x = np.random.default_rng(8).uniform(-1.9, 1.9, 20_000)
+    slopes = np.diff(VALUES) / np.diff(KNOTS)
+    smooth = np.convolve(x, WEIGHTS, mode="valid")
+    cases: tuple[Any, ...] = (
+        (lambda x: np.sum(np.interp(x, KNOTS, VALUES)), slopes[np.searchsorted(KNOTS, x) - 1]),
+        (lambda x: np.sum(x[x > 0.2] ** 2), np.where(x > 0.2, 2.0 * x, 0.0)),
+        (
+            lambda x: np.sum(np.convolve(x, WEIGHTS, mode="valid") ** 2),
+            np.convolve(2.0 * smooth, WEIGHTS[::-1], mode="full"),
+        ),
+        (lambda x: np.sum(np.sort(x) ** 2 * np.arange(20_000.0)), 2.0 * x * np.argsort(np.argsort(x))),
+    )
+    for function, wanted in cases:
+        gradient = tg.value_and_grad(function, jit="native")
+        value, found = gradient(x)
+        np.testing.assert_allclose(value, function(x), rtol=1e-12)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+        made = re.findall(r"np\.empty\((\d+)(?:, np\.int64)?\)", gradient.native_source.rpartition("def ")[2])
+        assert max(map(int, made), default=0) < 1000, gradient.native_source

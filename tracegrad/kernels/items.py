@@ -21,19 +21,17 @@ def checked(k, length, axis):
     return k + length if k < 0 else k
 
 
-def true_places(mask, count):
-    """Where a flattened mask is true, which it is `count` times; zeros where it is not so often.
+def true_places(mask, out):
+    """Where a flattened mask is true, as often as there is room; zeros where it is not so often.
 
     Each place is written, and counts where it is true: nobody can foretell which way an `if` would go.
     """
     flat = np.ascontiguousarray(mask).reshape(mask.size)
-    out = np.empty(count, np.int64)
     k = 0
     for i in range(flat.size):
-        if k == count:
+        if k == out.size:
             break
         out[k] = i
         k += flat[i]
-    for i in range(k, count):
+    for i in range(k, out.size):
         out[i] = 0
-    return out

@@ -1,4 +1,4 @@
-"""Convolution of vectors, and search in them."""
+"""Convolution of vectors, and search in them, into memory that is there."""
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -9,17 +9,18 @@ import numpy as np
 from tracegrad.kernels.arithmetic import added
 
 
-def convolved(x, y, start, count, zero):
-    """`count` elements of the convolution of two vectors, from `start` on; `y` is the shorter one.
+def convolved(x, y, start, zero, out):
+    """Elements of the convolution of two vectors, from `start` on; `y` is the shorter one.
 
     For a stretch of the result that stays in the cache, four elements of `y` at a time: where all four meet `x`, they
     are one loop over the stretch.
     """
     long, short = np.ascontiguousarray(x), np.ascontiguousarray(y)
-    out = np.full(count, zero)
     fours = short.size - short.size % 4
-    for first in range(0, count, 4096):
-        last = max(min(first + 4096, count), 0)
+    for first in range(0, out.size, 4096):
+        last = max(min(first + 4096, out.size), 0)
+        for k in range(last - first):
+            out[first + k] = zero
         for j in range(0, fours, 4):
             low = min(max(j + 3 - start, first), last)
             high = max(min(long.size + j - start, last), low)
@@ -34,7 +35,6 @@ def convolved(x, y, start, count, zero):
                 add_multiple(out, long, short[one], one - start, high, last)
         for j in range(fours, short.size):
             add_multiple(out, long, short[j], j - start, first, last)
-    return out
 
 
 def add_multiple(out, x, factor, shift, first, last):
@@ -45,39 +45,37 @@ def add_multiple(out, x, factor, shift, first, last):
         out[low + k] += x[base + k] * factor
 
 
-def convolved_in_full(x, y, zero):
+def convolved_in_full(x, y, zero, out):
     """The convolution of two short vectors."""
-    out = np.full(x.size + y.size - 1, zero)
+    for k in range(out.size):
+        out[k] = zero
     for j in range(y.size):
         for i in range(x.size):
             out[i + j] += x[i] * y[j]
-    return out
 
 
-def convolved_inside(x, y, count, zero):
-    """The `count` elements of the convolution of two short vectors where the second lies inside of the first."""
-    out = np.full(count, zero)
+def convolved_inside(x, y, zero, out):
+    """The elements of the convolution of two short vectors where the second lies inside of the first."""
+    for k in range(out.size):
+        out[k] = zero
     for j in range(y.size):
-        for k in range(count):
+        for k in range(out.size):
             out[k] += x[j + k] * y[-1 - j]
-    return out
 
 
-def convolved_by_longer(x, y, start, count, zero):
+def convolved_by_longer(x, y, start, zero, out):
     """As `convolved`, where `x` is the shorter one."""
-    return convolved(y, x, start, count, zero)
+    convolved(y, x, start, zero, out)
 
 
-def convolved_at_few(x, y, count, zero):
-    """The convolution of a long vector with nearly as long a one, where they overlap fully: `count` inner products."""
+def convolved_at_few(x, y, zero, out):
+    """The convolution of a long vector with nearly as long a one, where they overlap fully: a few inner products."""
     long, turned = np.ascontiguousarray(x), y[::-1].copy()
-    out = np.full(count, zero)
-    for k in range(count):
+    for k in range(out.size):
         total = zero
         for j in range(turned.size):
             total = added(total, long[k + j] * turned[j])
         out[k] = total
-    return out
 
 
 def place_in(row, number, right):
@@ -100,10 +98,9 @@ def place_of_number(row, number, right):
     return place_in(np.ascontiguousarray(row), number, right)
 
 
-def places_of(row, numbers, right, shape):
+def places_of(row, numbers, right, out):
     """`np.searchsorted`."""
     flat, sorted_row = np.ascontiguousarray(numbers).reshape(numbers.size), np.ascontiguousarray(row)
-    out = np.empty(flat.size, np.int64)
+    places = out.reshape(out.size)
     for i in range(flat.size):
-        out[i] = place_in(sorted_row, flat[i], right)
-    return out.reshape(shape)
+        places[i] = place_in(sorted_row, flat[i], right)

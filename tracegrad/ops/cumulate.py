@@ -157,7 +157,7 @@ def _native_search(instr: Instr) -> Any:
         return False
     if not numbers.shape:
         return vectors.place_of_number, right
-    return vectors.places_of, right, tuple(numbers.shape)
+    return vectors.places_of, right
 
 
 searchsorted: Op = Op(
@@ -208,13 +208,13 @@ def _native_convolve(instr: Instr) -> Any:
     count, zero = out.shape[0], out.dtype.type(0)
     full = instr.params["mode"] == "full"
     if min(x.shape[0], count) * y.shape[0] <= SHORT:
-        return (vectors.convolved_in_full, zero) if full else (vectors.convolved_inside, count, zero)
+        return (vectors.convolved_in_full, zero) if full else (vectors.convolved_inside, zero)
     if full:
         shorter = x.shape[0] < y.shape[0]
-        return vectors.convolved_by_longer if shorter else vectors.convolved, 0, count, zero
+        return vectors.convolved_by_longer if shorter else vectors.convolved, 0, zero
     if count < FEW:
-        return vectors.convolved_at_few, count, zero
-    return vectors.convolved, y.shape[0] - 1, count, zero
+        return vectors.convolved_at_few, zero
+    return vectors.convolved, y.shape[0] - 1, zero
 
 
 convolve: Op = bilinear(
