@@ -137,6 +137,31 @@ def test_a_narrow_number_on_the_way_to_a_wide_one_stays_narrow():
     compare(lambda x, y: (y * (1 / x), (x * 3 + 0.1) * 0.3 + y), *pairs([0.3, 0.7, 3.0], "f4", "f8"))
 
 
+def test_the_sign_of_a_zero_that_fills_an_array_stays():
+    compare(
+        lambda x: (np.full_like(x, -0.0), np.full(3, -0.0) * x, np.broadcast_to(-0.0, 3) + -0.0),
+        np.arange(3.0),
+    )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_variances_of_too_few_items():
+    """Divided by 0, never by less; of one item too, where a quotient of Python's own numbers is an error."""
+
+    def variances(x):
+        return np.var(x, ddof=2), np.var(x, ddof=5), np.std(x, ddof=5), np.var(x, axis=0, ddof=2)
+
+    for x in (np.array([1.0, 3.0]), np.array([2.0, 2.0])):
+        compare(variances, x)
+    for function in (
+        lambda x: np.var(x, ddof=1),
+        lambda x: np.var(x[:1], ddof=5),
+        lambda x: np.std(x, ddof=1),
+    ):
+        for tier in ("python", "native"):
+            assert np.isnan(tg.grad(function, jit=tier)(np.array([2.0]))).all()
+
+
 def weighed(x, y):
     """No sum but the last, whose cotangents are the weights."""
     z = np.sqrt(abs(x)) * y - x / y

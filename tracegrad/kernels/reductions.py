@@ -310,7 +310,7 @@ def var_of(row, ddof, zero):
     total = zero
     for i in range(row.size):
         total += (row[i] - mean) * (row[i] - mean)
-    return total / (row.size - ddof)
+    return total / max(row.size - ddof, 0)
 
 
 def var_all(x, ddof, zero):

@@ -452,7 +452,7 @@ def _like(a: Any, fill: Any, dtype: Any, shape: Any) -> Any:
     dtype = np.dtype(a.dtype if dtype is None else dtype)
     if shape is not None and whole(shape) != a.shape:
         a = expand_to(reshape(items.getitem(reshape(a, (-1,)), index=(0,)), ()), whole(shape))
-    if not is_traced(fill) and not fill and dtype == a.dtype:
+    if type(fill) is int and not fill and dtype == a.dtype:  # not -0.0
         return items.zeros_like(a)
     return items.full_like(a, fill, dtype=dtype)
 

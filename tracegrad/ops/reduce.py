@@ -279,14 +279,23 @@ def _deviation(x: Any, axis: Axes) -> Any:
     return x - spread(mean(x, axis=axis, keepdims=False), x, axis, False)
 
 
+def _left(x: Any, axis: Axes, ddof: float) -> float:
+    """What the sum of squares is divided by: the number of items less `ddof`, and never below 0, as NumPy has it."""
+    return max(_count(x, axis) - ddof, 0)
+
+
+def _twice_over(left: float) -> float:
+    return 2 / left if left else math.inf
+
+
 def _var_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> tuple[Any, ...]:
-    scaled = g * (2 / (_count(x, axis) - ddof))
+    scaled = g * _twice_over(_left(x, axis, ddof))
     return (cast(spread(scaled, x, axis, keepdims) * conj(_deviation(x, axis)), x.dtype),)
 
 
 def _var_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> Any:
     total = sum_(conj(_deviation(x, axis)) * tangents[0], axis=axis, keepdims=keepdims)
-    return cast(total * (2 / (_count(x, axis) - ddof)), z.dtype)
+    return cast(total * _twice_over(_left(x, axis, ddof)), z.dtype)
 
 
 _DDOF = tuple(
@@ -306,13 +315,13 @@ var: Op = Op(
 
 
 def _std_vjp(g: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> tuple[Any, ...]:
-    scaled = g / (nonzero(z) * (_count(x, axis) - ddof))
+    scaled = g / (nonzero(z) * _left(x, axis, ddof))
     return (cast(spread(scaled, x, axis, keepdims) * conj(_deviation(x, axis)), x.dtype),)
 
 
 def _std_jvp(tangents: Any, z: Any, x: Any, axis: Axes, keepdims: bool, ddof: float) -> Any:
     total = sum_(conj(_deviation(x, axis)) * tangents[0], axis=axis, keepdims=keepdims)
-    return cast(total / (nonzero(z) * (_count(x, axis) - ddof)), z.dtype)
+    return cast(total / (nonzero(z) * _left(x, axis, ddof)), z.dtype)
 
 
 std: Op = Op(

@@ -108,7 +108,7 @@ def _variance(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
     """In two passes, as NumPy takes it."""
     off = expression(subtract, x, expression(mean, x, axis=axes["axis"], keepdims=count != x.type.size))
     total = expression(sum_, expression(multiply, off, off), **axes)
-    return expression(divide, total, Const(float(count - step.params["ddof"])))
+    return expression(divide, total, Const(float(max(count - step.params["ddof"], 0))))
 
 
 def _deviation(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
@@ -147,13 +147,18 @@ def _filled(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     shape, dtype = tuple(step.inputs[0].shape), step.params["dtype"]
     if not shape or -1 in shape:
         return None
-    if isinstance(value, Const) and not value.shape and value.value == 0:
+    if isinstance(value, Const) and not value.shape and value.value == 0 and not _is_signed(value.value):
         return expression(zeros, shape=shape, dtype=dtype)
     if isinstance(value, Const):
         value = Const(np.asarray(value.value).astype(dtype)[()])
     elif value.dtype != dtype:
         value = expression(astype, value, dtype=dtype)
     return expression(broadcast_to, value, shape=shape)
+
+
+def _is_signed(value: Any) -> bool:
+    """Whether a zero is -0.0."""
+    return np.isrealobj(value) and bool(np.signbit(value))
 
 
 def _length(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:

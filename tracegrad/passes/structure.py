@@ -47,7 +47,9 @@ def zeros_are_plain(step: Instr, made: Made, counts: Counter[Var]) -> Term | Non
 
 def rearranged_zeros(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """reshape(zeros) -> zeros, and so for all that only moves, repeats or sums items"""
-    return zeros_of(step.outputs[0].type) if is_zeros(step.inputs[0], made) else None
+    (x, *_) = step.inputs
+    signed = isinstance(x, Const) and x.dtype.kind == "f" and bool(np.signbit(x.value).any())
+    return zeros_of(step.outputs[0].type) if is_zeros(x, made) and not signed else None
 
 
 def add_zeros(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
