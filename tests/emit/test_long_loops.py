@@ -13,15 +13,12 @@ import pytest
 
 import tracegrad as tg
 from tests.emit.kernel_patterns import assert_packed, compiled, numbers
-from tests.emit.test_programs import run_alone
-from tests.emit.test_random import agree, outcome
+from tests.emit.test_random import check_native_text
 from tests.passes.random_traces import traces
 from tracegrad.config import config
 from tracegrad.emit import long_loops
-from tracegrad.emit.module import emit_native
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
-from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Trace
 
 
@@ -41,16 +38,7 @@ def cut_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @hypothesis.settings(max_examples=50, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(traces(18))
 def test_cut_at_every_statement(case: tuple[Trace, list[Any]]) -> None:
-    trace, values = case
-    source = emit_native("value", trace, contract=False)
-    hypothesis.assume(isinstance(source, Source))
-    assert isinstance(source, Source)
-    with np.errstate(all="ignore"):
-        code, expected = outcome(trace, values)
-        number, *results = run_alone(source)["f"](*[np.copy(v) for v in values])
-    assert number == code
-    if code < 0:
-        assert all(agree(a, b) for a, b in zip(results, expected, strict=True))
+    check_native_text(*case)
 
 
 def steps(count: int) -> Callable[[Any, Any], Any]:
