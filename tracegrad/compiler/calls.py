@@ -247,7 +247,8 @@ class Calls(Numbers):
         if function is np.array and len(node.args) in (1, 2):
             return self._written_out(*node.args)
         if isinstance(node.func, ast.Name) and node.func.id in (put_product.__name__, add_product.__name__):
-            left, right, result = map(self._matrix, node.args)
+            left, right = map(self._matrix, node.args[:2])
+            result = self._matrix(node.args[2], written=True)
             blas.matrices(
                 self.context, self.builder, left, right, result, node.func.id == add_product.__name__
             )
@@ -318,14 +319,17 @@ class Calls(Numbers):
                     return self._product(self.value(x), self.value(y), total, True) is not None
         return False
 
-    def _matrix(self, node: ast.expr) -> blas.Matrix:
-        """A part of an array, or that transposed, as a matrix; a copy if elements of a row may lie apart."""
+    def _matrix(self, node: ast.expr, written: bool = False) -> blas.Matrix:
+        """A part of an array, or that transposed, as a matrix; a copy if elements of a row may lie apart, which cannot
+        be `written`."""
         part = node.value if isinstance(node, ast.Attribute) else node
         value, turned = self.value(part), part is not node
         kind = value.type
         if not isinstance(kind, types.Array) or kind.ndim != 2 or kind.dtype not in blas.KINDS:
             raise Unknown(ast.unparse(node))
         if not self._has_rows(part, kind):
+            if written:
+                raise Unknown(ast.unparse(node))
             value = self._copied(value)
         array = self._array(value)
         rows, columns = array.sizes()[::-1] if turned else array.sizes()

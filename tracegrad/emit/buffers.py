@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tracegrad.emit.blocks import Block, Choice, Compute, Node, Repeat, Value, Visit
+from tracegrad.emit.blocks import Block, Choice, Compute, Node, Repeat, Value, Visit, Write
 from tracegrad.emit.lifetimes import Groups, walk
 from tracegrad.emit.memory import Memory
 from tracegrad.emit.reuse import makers
@@ -31,7 +31,7 @@ def hoist(block: Block, memory: Memory, groups: Groups) -> None:
             or value.inner
             or value.expression is not None
             or not value.type.shape
-            or len(groups.of(value)) > 1
+            or not all(other is value or _is_written_in(other) for other in groups.of(value))
         ):
             continue
         outermost: Repeat | None = None
@@ -45,6 +45,11 @@ def hoist(block: Block, memory: Memory, groups: Groups) -> None:
             counter = outermost.counter
             value.start, value.end, value.holes = counter.start, counter.end, []
             groups.lengthened(value)
+
+
+def _is_written_in(value: Value) -> bool:
+    """Whether it is another array after a write into that."""
+    return isinstance(value.maker, Write) and value.maker.in_place
 
 
 def _products(block: Block, loops: tuple[Repeat, ...]) -> Iterator[tuple[Compute, tuple[Repeat, ...]]]:

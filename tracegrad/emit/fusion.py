@@ -201,7 +201,10 @@ def _inputs_at(node: Compute, index: Sequence[ast.expr]) -> Iterable[tuple[Value
             yield from _read_at(part, split_index(node.instr, index)[0])
         return
     for operand in node.inputs:
-        yield from _read_at(operand, index)
+        if node.fills:
+            yield from ((value, None) for value in leaves(operand))
+        else:
+            yield from _read_at(operand, index)
 
 
 def axes_index(shape: Sequence[int]) -> list[ast.expr]:

@@ -32,6 +32,7 @@ from tracegrad.emit.blocks import (
 from tracegrad.emit.choices import as_expression, same_line
 from tracegrad.emit.elements import is_gather, is_light, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.matrices import goes_into_place, is_flipped_matrix, is_matrix_part, seen_part
 from tracegrad.emit.names import part_of
 from tracegrad.emit.order import COMPARISONS, Places, passes_write
 from tracegrad.emit.overlays import is_overlay
@@ -67,6 +68,9 @@ def nest(block: Block, expressions: Expressions) -> None:
         if isinstance(node, Compute) and expressions.leaves(node):
             continue  # never in a loop over elements, whose threads must not wait for Python's lock
         if isinstance(node, (Compute, Item, Either)) and len(node.makes) == 1:
+            if expressions.native and goes_into_place(node, places):
+                node.makes[0].expression = expressions.of(node)
+                continue
             if expressions.native and (_is_lens(node, places) or _is_scaled(node, places)):
                 node.makes[0].expression = _seen_through(node, expressions)
                 continue
@@ -124,23 +128,29 @@ def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expre
 def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
     """A view that loops over elements read, in native text: they read its source, at other indices.
 
-    The transpose of a matrix may be read by products of matrices, too, which take it as it lies in memory.
+    Parts of arrays that are matrices, and their transposes, may be read by products of matrices, too, which take them
+    as they lie in memory.
     """
     if not isinstance(node, Compute) or not is_view(node.instr):
         return False
     source, value = node.inputs[0], node.outputs[0]
-    flipped = is_flipped_matrix(node)
+    flipped, part = is_flipped_matrix(node), is_matrix_part(node)
     rolled = node.instr.op.name == "roll"
-    if value.hint is not None and not value.is_derivative and not (flipped or rolled):
+    if value.hint is not None and not value.is_derivative and not (flipped or part or rolled):
         return False
     if rolled and isinstance(source, Value) and len(source.readers) > MOST_ROLLED:
         return False
     if isinstance(source, Value):
-        named = source.expression is None or _is_nested_view(source)
+        named = source.expression is None or _is_nested_view(source) or flipped
         if not named or any(passes_write(node, reader, places) for reader in value.readers):
             return False
     return bool(value.readers) and all(
-        r in places and (_has_elements(r, value) or (flipped and _multiplies_matrices(r)))
+        r in places
+        and (
+            _has_elements(r, value)
+            or (flipped and _multiplies_matrices(r))
+            or (part and _multiplies(r, value, places))
+        )
         for r in value.readers
     )
 
@@ -174,17 +184,18 @@ def _is_scaling(node: Compute) -> bool:
 
 
 def _seen_through(node: Compute | Item | Either, expressions: Expressions) -> ast.expr:
-    """What stands where a view is read: `x.T` for a product; loops look through it themselves."""
-    if isinstance(node, Compute) and is_flipped_matrix(node):
-        return ast.Attribute(value=expressions.read(node.inputs[0]), attr="T", ctx=ast.Load())
+    """What stands where a view is read: its text for a product; loops look through it themselves."""
+    if isinstance(node, Compute) and (is_flipped_matrix(node) or is_matrix_part(node)):
+        return seen_part(node, expressions)
     return expressions.of(node)
 
 
-def is_flipped_matrix(node: Compute) -> bool:
-    """`x.T` of a matrix in memory of its own."""
-    source = node.inputs[0]
-    flips = node.instr.op.name == "transpose" and node.instr.params["axes"] == (1, 0)
-    return flips and isinstance(source, Value) and source.expression is None
+def _multiplies(reader: Node, value: Value, places: Places) -> bool:
+    """Whether a node is a product of two matrices that reads a part of an array, itself or transposed."""
+    if isinstance(reader, Compute) and is_flipped_matrix(reader) and reader.outputs[0].readers:
+        return all(r in places and _multiplies(r, value, places) for r in reader.outputs[0].readers)
+    two = isinstance(reader, Compute) and len(reader.outputs[0].type.shape) == 2
+    return two and isinstance(reader, Compute) and reader.fills and _multiplies_matrices(reader)
 
 
 def _multiplies_matrices(reader: Node) -> bool:

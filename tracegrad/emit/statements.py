@@ -35,6 +35,7 @@ from tracegrad.emit.leaving import leaving_choice
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.logic import negated
 from tracegrad.emit.loops import assign, counting, write_loop, write_push
+from tracegrad.emit.matrices import is_strided, part_written, product_written
 from tracegrad.emit.names import Unused
 from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.part_products import products_of_parts
@@ -42,6 +43,7 @@ from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.products import add_product, put_product
 from tracegrad.ops.index import Slot, index_text, whole
 from tracegrad.ops.op import call, literal
 
@@ -137,7 +139,13 @@ class Writer:
         if node.instr.op.name == "einsum":
             return [*lines, *products_of_parts(node, inputs, self.expressions, self.unused.letters)]
         kernel = kernel_of(node.instr)
-        written = call("np.dot", *inputs) if kernel is None else self.expressions.combine(node.instr, inputs)
+        if kernel is not None:
+            written = self.expressions.combine(node.instr, inputs)
+        elif any(map(is_strided, inputs)):
+            self.expressions.kernels[put_product] = None
+            written = call(put_product.__name__, *inputs)
+        else:
+            written = call("np.dot", *inputs)
         assert isinstance(written, ast.Call)
         written.args.append(self.expressions.name(value))
         return [*lines, Line(ast.Expr(value=written), node.location)]
@@ -157,10 +165,21 @@ class Writer:
             lines.append(Line(assign(name, self.expressions.read(node.source)), node.location))
         elif not node.in_place:
             lines.append(Line(assign(name, copy_of(self.expressions.read(node.source))), node.location))
-        if node.loop:
-            return [*lines, *self.loops.write(node, self._sets(node))]
-        lines.append(Line(self._store(node, name), node.location))
+        product = product_written(node)
+        if product is not None:
+            lines.append(Line(ast.Expr(value=self._put(node, product)), product.location))
+        elif node.loop:
+            lines.extend(self.loops.write(node, self._sets(node)))
+        else:
+            lines.append(Line(self._store(node, name), node.location))
         return lines
+
+    def _put(self, node: Write, product: Compute) -> ast.expr:
+        """`add_product(x, y, z[:, :k])`."""
+        kernel = put_product if self._sets(node) else add_product
+        self.expressions.kernels[kernel] = None
+        inputs = [self.expressions.operand(x, k, product.instr) for k, x in enumerate(product.inputs)]
+        return call(kernel.__name__, *inputs, part_written(node, self.expressions))
 
     def _sets(self, node: Write) -> bool:
         """Whether the place is set; else the value is added to it."""

@@ -28,7 +28,7 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.fusion import loop_shape, place_made, places_read
 from tracegrad.emit.lifetimes import leaves
-from tracegrad.emit.nesting import is_flipped_matrix
+from tracegrad.emit.matrices import is_flipped_matrix
 from tracegrad.emit.nests import as_nest
 from tracegrad.emit.row_products import SUMS, rows_of
 

@@ -11,14 +11,16 @@ additions are put into it before (`in_falling_order`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
-from tracegrad.ir.trace import Instr, Step, Trace, Var
+from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested, use_counts
 from tracegrad.ops.index import index_add, whole
 from tracegrad.ops.overlay import overlay
+from tracegrad.passes.added_products import is_large_product
 from tracegrad.passes.structure import is_zeros
 
 NEAR = 2  # elements along the last axis that a loop hands on as numbers
@@ -38,8 +40,13 @@ def in_falling_order(trace: Trace) -> Trace:
 
 
 def overlays(trace: Trace) -> Trace:
-    """Let parts of one shape be added to zeros by one step, where a loop adds them in that order."""
-    return _rewritten(trace, overlays, _overlaid)
+    """Let parts of one shape be added to zeros by one step, where a loop adds them in that order.
+
+    Large products stay: they are written where they are wanted without a loop (`added_products`).
+    """
+    counts = use_counts(trace)
+    products = {v for step in trace.steps if is_large_product(step) for v in step.outputs if counts[v] == 1}
+    return _rewritten(trace, overlays, partial(_overlaid, products))
 
 
 def _rewritten(
@@ -124,12 +131,12 @@ def _sorted(chain: Sequence[Instr]) -> Sequence[Instr] | None:
 # --- as one step ------------------------------------------------------------------------------------------------------
 
 
-def _overlaid(chain: Sequence[Instr]) -> Sequence[Instr] | None:
+def _overlaid(products: Collection[Atom], chain: Sequence[Instr]) -> Sequence[Instr] | None:
     """The first parts as one step, and what is left."""
     parts: list[_Part] = []
     for step in chain:
         part = _part(step)
-        if part is None or not _fits(part, parts):
+        if part is None or step.inputs[-1] in products or not _fits(part, parts):
             break
         parts.append(part)
     if not parts:

@@ -9,6 +9,7 @@ from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.verify import verify
 from tracegrad.passes.accumulate import accumulate
+from tracegrad.passes.added_products import add_products
 from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.checkpoint import checkpointed
 from tracegrad.passes.cse import share, share_conditions
@@ -99,7 +100,8 @@ def for_loops(trace: Trace) -> Trace:
     if written_out is not trace:
         trace = _optimised_exactly(written_out)
     trace = drop_unused(in_parts(trace))
-    return no_output_twice(drop_unused(overlays(share(spell_out(trace)))))
+    trace = drop_unused(overlays(share(spell_out(trace))))
+    return no_output_twice(drop_unused(add_products(trace)))
 
 
 def plan_value(trace: Trace, once: bool = False) -> Plan:
