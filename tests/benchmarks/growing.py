@@ -28,6 +28,7 @@ STATEMENTS = (
     "{new} = np.tanh({old} + {c} * {older})",
     "{new} = {x} * {c} - {old} * {older}",
 )
+INNER = 20  # trips of a loop inside of another
 WIDTHS = (16, 17, 19, 18, 15, 20, 21)  # no two layers in a row are alike: nothing can be rolled
 
 
@@ -212,7 +213,7 @@ def nested(n: int, folder: Path) -> Program:
         s = x
         for i in range(trips):
             t = s
-            for j in range(trips):
+            for j in range(INNER):
                 t = t * 0.99 + 0.01 * np.sin(t * j) * x
             s = 0.5 * s + 0.5 * t + i * 1e-6
         return s
@@ -305,7 +306,7 @@ FAMILIES: dict[str, Family] = {
     "tape": Family("(f) steps on the tape", (250, 500, 1_000, 2_000), tape),
     "unrolled": Family("(g) trips of a loop that is written out", (125, 250, 500, 1000), unrolled),
     "rolled": Family("(h) trips of a loop", (10, 1_000, 250_000, 1_000_000), rolled),
-    "nested": Family("(h) trips of each of two nested loops", (10, 50, 250, 1_000), nested),
+    "nested": Family("(h) trips of a loop around another", (10, 100, 2_500, 10_000), nested),
     "helpers": Family("(i) functions called in a row", (25, 50, 100, 200, 400), helpers),
     "depth": Family("(i) functions that call each other", (12, 45, 90, 180), depth),
     "hessians": Family("(j) statements over numbers, Hessian", (40, 80, 160, 320), hessians),

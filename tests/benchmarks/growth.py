@@ -179,10 +179,10 @@ def started(name: str, size: int, how: str) -> subprocess.Popen[str]:
     )
 
 
-def answer(process: subprocess.Popen[str]) -> list[Figures] | None:
+def answer(process: subprocess.Popen[str], limit: float = LIMIT) -> list[Figures] | None:
     """What a process says; None where it takes longer than the limit."""
     try:
-        said, errors = process.communicate(timeout=LIMIT)
+        said, errors = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -211,11 +211,12 @@ class Measured:
 
     @property
     def growth(self) -> dict[str, float]:
-        """By phase, what the whole takes, if what one of the four takes is 1: of phases that tell something."""
+        """By phase of the first call, what the whole takes, if what one of the four takes is 1: of phases that tell
+        something. What a call does, once it is compiled, may be the square of the steps: a row of a matrix for each."""
         return {
             phase: 4 * took / self.smaller[phase]
             for phase, took in self.whole.items()
-            if took >= SHORT and phase != LINES
+            if took >= SHORT and phase not in (LINES, "warm call")
         }
 
     @property
@@ -241,8 +242,8 @@ def measured(name: str, say: Callable[[str], None]) -> Measured:
         (found.alone[size],) = seconds
     began = time.monotonic()
     for done in range(1, ROUNDS + 1):
-        if (both := answer(started(name, sizes[-1], "beside"))) is None:
-            say(f"{name} {sizes[-1]}: no answer in {LIMIT:.0f} s")
+        if (both := answer(started(name, sizes[-1], "beside"), 2 * LIMIT)) is None:
+            say(f"{name} {sizes[-1]}: no answer in {2 * LIMIT:.0f} s")
             break
         found.smaller, found.whole = (
             least(had, now) for had, now in zip((found.smaller, found.whole), both, strict=True)
@@ -251,7 +252,7 @@ def measured(name: str, say: Callable[[str], None]) -> Measured:
         if taken * (done + 1) / done > PATIENCE and (done > 1 or taken > PATIENCE):
             break
     counting = [started(name, size, "calls") for size in counted_sizes(sizes)]
-    found.calls = [calls for process in counting for calls in answer(process) or ()]
+    found.calls = [calls for process in counting for calls in answer(process, 2 * LIMIT) or ()]
     said = ", ".join(f"{phase} {times:.1f}" for phase, times in found.growth.items())
     say(f"{name}: {said}, from {done} in {time.monotonic() - began:.0f} s")
     return found
