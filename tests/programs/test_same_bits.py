@@ -144,6 +144,14 @@ def test_the_sign_of_a_zero_that_fills_an_array_stays():
     )
 
 
+def test_the_largest_with_a_first_one_has_the_dtype_of_the_array():
+    compare(
+        lambda x: (np.max(x, initial=np.float64(0.1)), np.min(x, axis=0, initial=2.5)),
+        np.eye(3, dtype=np.float32),
+    )
+    compare(lambda x: (np.max(x, axis=0, initial=0.5), np.min(x, initial=2.0)), np.zeros((0, 3), np.float32))
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_variances_of_too_few_items():
     """Divided by 0, never by less; of one item too, where a quotient of Python's own numbers is an error."""

@@ -99,11 +99,11 @@ def _extreme(op: Any, ufunc: Any, a: Any, axis: Any, keepdims: bool, initial: An
     lengths = [a.shape[k] for k in _axes(op, a, axis)]
     if 0 in lengths:
         shape = reduce.reduced_shape(a.shape, _axes(op, a, axis), keepdims)
-        return expand_to(operand(initial), shape)
+        return expand_to(as_dtype(operand(initial), a.dtype), shape)
     limits = np.finfo(a.dtype) if a.dtype.kind == "f" else np.iinfo(a.dtype)
     last = limits.min if op is reduce.max_ else limits.max
     worst = float(np.copysign(np.inf, last)) if a.dtype.kind == "f" else int(last)
-    return ufunc(_reduced(op, _only(a, where, worst), axis, keepdims), initial)
+    return as_dtype(ufunc(_reduced(op, _only(a, where, worst), axis, keepdims), initial), a.dtype)
 
 
 @answers(np.max, np.amax)
