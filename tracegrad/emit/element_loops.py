@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
-from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Push, Value, Visit, Write
+from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Operand, Push, Value, Visit, Write
 from tracegrad.emit.elements import Elements, item_index, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
@@ -384,6 +384,14 @@ class ElementLoops:
             index = self.elements.indices(result.type.shape)
             clear = Line(ast.Assign(targets=[self._stored(result, index)], value=zero), where)
             loop.before[result.dropped].extend(self.rounds.each(result.type.shape, [clear], result.dropped))
+
+    def copied(self, name: str, array: Operand, where: Location | None) -> list[Line]:
+        """The elements of an array in another, made anew."""
+        index = self.elements.indices(array.type.shape)
+        place = subscript(ast.Name(id=name, ctx=ast.Load()), index, store=True)
+        store = ast.Assign(targets=[place], value=self.elements.at(array, index))
+        made = Line(assign(name, zeros(array.type, "np.empty")), where)
+        return [made, *self.rounds.each(array.type.shape, [Line(store, where)])]
 
     # --- other places -------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from tracegrad.emit.again import LARGE
 from tracegrad.emit.blocks import (
     Block,
     Check,
@@ -75,10 +77,18 @@ class Writer:
         self.loops = ElementLoops(expressions, unused)
         self._zeroed: dict[Value, frozenset[tuple[int, ...]]] = {}
         self._growing: set[Value] = set()
+        self._inside = 0  # so many loops and branches
 
     def block(self, block: Block) -> list[Line]:
         """The lines of a block."""
         return [line for node in block.nodes for line in self.node(node)]
+
+    def _inner(self, block: Block) -> list[Line]:
+        """The lines of a block in a loop or a branch."""
+        self._inside += 1
+        lines = self.block(block)
+        self._inside -= 1
+        return lines
 
     def node(self, node: Node) -> Iterable[Line]:
         if isinstance(node, (Compute, Item, Either)):
@@ -114,6 +124,10 @@ class Writer:
             return self.loops.of([node], self._growing)
         if isinstance(node, Compute) and node.fills:
             return self._filled(node)
+        if isinstance(node, Compute) and node.instr.op.name == "copy":
+            name, source = node.outputs[0].name, node.inputs[0]
+            if self._is_copied_by_element(name, source):
+                return self.loops.copied(name, source, node.location)
         found = self.expressions.of(node)
         if isinstance(node, Compute) and node.copied:
             found = copy_of(found)
@@ -164,7 +178,7 @@ class Writer:
         if isinstance(node.source, Const):
             lines.append(Line(assign(name, self.expressions.read(node.source)), node.location))
         elif not node.in_place:
-            lines.append(Line(assign(name, copy_of(self.expressions.read(node.source))), node.location))
+            lines.extend(self._copy(name, node.source, node.location))
         product = product_written(node)
         if product is not None:
             lines.append(Line(ast.Expr(value=self._put(node, product)), product.location))
@@ -180,6 +194,20 @@ class Writer:
         self.expressions.kernels[kernel] = None
         inputs = [self.expressions.operand(x, k, product.instr) for k, x in enumerate(product.inputs)]
         return call(kernel.__name__, *inputs, part_written(node, self.expressions))
+
+    def _is_copied_by_element(self, name: str, source: Operand) -> bool:
+        """Whether a copy of this name is large: its memory may then be there before."""
+        if not self.expressions.native or self._inside or isinstance(source, Const) or source.name == name:
+            return False
+        type = source.type
+        large = -1 not in type.shape and type.size * type.dtype.itemsize >= LARGE
+        return bool(type.shape) and large and source.expression is None
+
+    def _copy(self, name: str, source: Operand, where: Location | None) -> Sequence[Line]:
+        """A copy of an array."""
+        if self._is_copied_by_element(name, source):
+            return self.loops.copied(name, source, where)
+        return [Line(assign(name, copy_of(self.expressions.read(source))), where)]
 
     def _sets(self, node: Write) -> bool:
         """Whether the place is set; else the value is added to it."""
@@ -260,10 +288,13 @@ class Writer:
         """Targets take their sources, some of them copies, as if at once: one by one where the order allows it, else
         in one statement."""
         waiting: list[tuple[str, ast.expr, set[str], Location | None]] = []
+        apart: dict[str, Value] = {}
         for target, source in zip(node.targets, node.sources, strict=True):
             value = self._kept(source, target)
             if target in copied:
                 value = copy_of(value)
+                if isinstance(source, Value):
+                    apart[target.name] = source
             if isinstance(value, ast.Name) and value.id == target.name:
                 continue
             nested = isinstance(source, Value) and source.expression is not None and source.maker is not None
@@ -279,13 +310,17 @@ class Writer:
                 values = ast.Tuple(elts=[m[1] for m in waiting], ctx=ast.Load())
                 where = next((m[3] for m in waiting if m[3] is not None), None)
                 return [*lines, Line(ast.Assign(targets=[targets], value=values), where)]
-            lines.append(Line(assign(free[0][0], free[0][1]), free[0][3]))
+            name, value, _, where = free[0]
+            array = apart.get(name)
+            lines.extend(
+                [Line(assign(name, value), where)] if array is None else self._copy(name, array, where)
+            )
             waiting.remove(free[0])
         return lines
 
     def _choice(self, node: Choice) -> list[Line]:
         condition = self.expressions.truth(node.condition)
-        true, false = map(self.block, node.arms)
+        true, false = map(self._inner, node.arms)
         if not true and not false:
             return []
         if not true:
@@ -294,11 +329,15 @@ class Writer:
         return [Line(ast.If(test=condition, body=[], orelse=[]), node.location, body=true, orelse=false)]
 
     def _repeat(self, node: Repeat) -> list[Line]:
-        enter = [Line(x.statement, x.location or node.location) for x in self._move(node.enter, node.copied)]
+        enter = [
+            replace(x, location=x.location or node.location) for x in self._move(node.enter, node.copied)
+        ]
         if node.grows:
             self._growing.update(s for s in node.stacks if s not in node.lists)
-        test = self.block(node.test) if node.test is not None else []
+        test = self._inner(node.test) if node.test is not None else []
+        self._inside += 1
         body = self._leaving(node.body, counting(node))
+        self._inside -= 1
         return write_loop(node, self.expressions, enter, test, body)
 
     def _leaving(self, block: Block, after: Sequence[Line]) -> list[Line]:
