@@ -408,3 +408,16 @@ def test_what_kernels_make_is_planned_memory() -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
         made = re.findall(r"np\.empty\((\d+)(?:, np\.int64)?\)", gradient.native_source.rpartition("def ")[2])
         assert max(map(int, made), default=0) < 1000, gradient.native_source
+
+
+def test_results_that_are_not_small_are_written_where_the_caller_wants_them() -> None:
+    def scaled(x: Any) -> Any:
+        return 3.0 * x
+
+    f = tg.jit(scaled, jit="native")
+    results = [f(numbers(600)), f(numbers(600))]
+    assert "def scaled(x, value):" in f.native_source
+    assert not np.shares_memory(results[0], results[1])
+    for found in results:
+        np.testing.assert_array_equal(found, 3.0 * numbers(found.size))
+        assert found.flags.owndata and found.flags.writeable

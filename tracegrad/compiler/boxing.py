@@ -11,8 +11,8 @@ from numba.core import cgutils
 
 from tracegrad.compiler.arrays import SHAPE as SIZES
 from tracegrad.compiler.arrays import Array
-from tracegrad.compiler.machine import DATA, HEAD, INT32, NULL, POINTER, WORD, numba_type
-from tracegrad.compiler.passage import COPIED, NDARRAY, NEW_ARRAY, NEW_COPY
+from tracegrad.compiler.machine import DATA, HEAD, INT32, POINTER, WORD, numba_type
+from tracegrad.compiler.passage import COPIED, NDARRAY, NEW_COPY
 from tracegrad.compiler.unboxing import Unboxing
 
 KEEP_ORDER = 2  # `NPY_KEEPORDER`
@@ -123,13 +123,6 @@ class Boxing(Unboxing):
         made = self._made(self._new_memory(slot, 0, ir.Constant(WORD.as_pointer(), None)))
         self._store(number, kind, self._load(made, DATA, POINTER))
         return made
-
-    def _new_memory(self, slot: int, ndim: int, shape: Any) -> Any:
-        """An array of its own, not filled yet."""
-        dtype, no_flags = self._object(slot), self._number(0, INT32)
-        self._keep(dtype)
-        given = (self._object(NDARRAY), dtype, self._number(ndim, INT32), shape, NULL, NULL, no_flags, NULL)
-        return self._call_at(NEW_ARRAY, POINTER, *given)
 
     def _new_array(self, number: int, slot: int) -> Any:
         """An array: a small one copied into memory of its own, a large one around the memory of the program."""

@@ -63,8 +63,9 @@ class Passage:
     inputs : tuple of (True, leaf, dtype, ndim) or (False, slot, dtype, ndim)
         The parameters of the program; `ndim` is None for a number. One that is no leaf is a constant: its address,
         and its sizes, stand in the table.
-    memory : tuple of (dtype, ndim, slot)
-        Arrays that the program writes into, its last parameters: what `TAKE` is called with, and the sizes.
+    memory : tuple of (dtype, ndim, slot, again)
+        Arrays that the program writes into, its last parameters: what `TAKE` is called with where memory is used
+        `again`, the dtype, and the sizes.
     outputs : tuple of (dtype, ndim or None, layout)
         What the program returns, the code of its exit first.
     results : tree
@@ -73,6 +74,6 @@ class Passage:
     arguments: tuple[Any, ...]
     reads: tuple[tuple[int, int, Any], ...]
     inputs: tuple[tuple[bool, int, str, int | None], ...]
-    memory: tuple[tuple[str, int, int], ...]
+    memory: tuple[tuple[str, int, int, bool], ...]
     outputs: tuple[tuple[str, int | None, str], ...]
     results: Any

@@ -11,6 +11,7 @@ Begin with `take`.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import weakref
@@ -22,7 +23,8 @@ import numpy as np
 from tracegrad.config import config
 
 Array = np.ndarray[Any, Any]
-ALIKE = 8  # arrays of one shape that are remembered
+LARGE = 1 << 16  # bytes of an array that is remembered
+ALIKE = 8  # arrays of one shape that are
 
 _lock = threading.RLock()  # what is dropped may run code that comes here again
 _remembered: OrderedDict[int, Array] = OrderedDict()  # by identity, those used last at the end
@@ -31,6 +33,8 @@ _alike: dict[tuple[Any, ...], list[int]] = {}
 
 def take(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     """An array with anything in it, which nobody else sees while the caller keeps it."""
+    if not is_remembered(dtype, shape):
+        return np.empty(shape, dtype)
     key = (dtype, shape)
     with _lock:
         for number in tuple(_alike.get(key, ())):
@@ -51,6 +55,11 @@ def take(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
             _forget(alike[0])
         _shrink(config.reuse_memory)
     return made
+
+
+def is_remembered(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
+    """Whether an array is so large that its memory is worth being handed out again."""
+    return math.prod(shape) * dtype.itemsize >= LARGE
 
 
 def forget() -> None:

@@ -23,7 +23,7 @@ from tracegrad.compiler.machine import (
     Machine,
     numba_type,
 )
-from tracegrad.compiler.passage import FLOAT, INT, KINDS_OF, NDARRAY, NEW_COPY, TAKE
+from tracegrad.compiler.passage import FLOAT, INT, KINDS_OF, NDARRAY, NEW_ARRAY, NEW_COPY, TAKE
 
 USABLE = 0x0101  # contiguous and aligned
 INT_RANGE = 2**31
@@ -152,14 +152,27 @@ class Unboxing(Machine):
             return self._native_array(name, data, [self._slot(slot + 1 + k) for k in range(kind.ndim)])[1]
         return self._element(name, data)[1]
 
-    def room(self, kind: str, ndim: int, slot: int) -> Any:
-        """An array that the program writes into; the call keeps it until it ends, a result beyond that."""
-        array = self._call("PyObject_CallObject", POINTER, self._object(TAKE), self._object(slot))
+    def room(self, kind: str, ndim: int, slot: int, again: bool) -> Any:
+        """An array that the program writes into; the call keeps it until it ends, a result beyond that.
+
+        Its memory is fresh, or what another array had before it.
+        """
+        if again:
+            array = self._call("PyObject_CallObject", POINTER, self._object(TAKE), self._object(slot))
+        else:
+            array = self._new_memory(slot + 1, ndim, self.builder.gep(self.table, [self._number(slot + 2)]))
         self._else(self._there(array), self.failed)
         self._hold(array)
         self.rooms.append(array)
-        sizes = [self._slot(slot + 1 + k) for k in range(ndim)]
+        sizes = [self._slot(slot + 2 + k) for k in range(ndim)]
         return self._native_array(kind, self._load(array, DATA, POINTER), sizes)
+
+    def _new_memory(self, slot: int, ndim: int, shape: Any) -> Any:
+        """An array of its own, not filled yet, or null."""
+        dtype, no_flags = self._object(slot), self._number(0, INT32)
+        self._keep(dtype)
+        given = (self._object(NDARRAY), dtype, self._number(ndim, INT32), shape, NULL, NULL, no_flags, NULL)
+        return self._call_at(NEW_ARRAY, POINTER, *given)
 
     def cast(self, leaf: Any, kind: Any) -> Any:
         found, value = leaf

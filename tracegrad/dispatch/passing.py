@@ -21,6 +21,7 @@ import numpy as np
 from tracegrad import tree
 from tracegrad.compiler.door import Table
 from tracegrad.compiler.passage import CELL, CODE, VARIABLE, Passage
+from tracegrad.compiler.pool import is_remembered
 from tracegrad.dispatch.nested import Leaf as Place
 from tracegrad.dispatch.nested import is_plain, laid_open
 from tracegrad.dispatch.pullback import Pullback, Template
@@ -173,12 +174,12 @@ class _Passing:
             self.known[key] = self.table.objects(*values)
         return self.known[key]
 
-    def _room(self, memory: Memory) -> tuple[str, int, int]:
+    def _room(self, memory: Memory) -> tuple[str, int, int, bool]:
         """An array that the program writes into."""
         dtype, shape, _ = memory
-        slot = self.table.objects((dtype, shape))
+        slot = self.table.objects((dtype, shape), dtype)
         self.table.numbers(*shape)
-        return dtype.name, len(shape), slot
+        return dtype.name, len(shape), slot, is_remembered(dtype, shape)
 
     # --- arguments
 

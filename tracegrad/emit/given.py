@@ -3,8 +3,9 @@
 The finished statements of a function go in, the same with further parameters come out: `x_bar = np.empty(1000000)` is
 no statement any more, but an argument. Fresh memory costs more than the arithmetic of an elementwise program, because
 the system hands it out page by page; whoever calls can use the same again. An array that is returned is a result, and
-is left out of the tuple; any other is room to work in. Arrays that are not needed at the same time stand in the same
-memory (`sharing.py`). A name that arrays have one after the other is several names first. Begin with `give`.
+is left out of the tuple; any other is room to work in. Results that are not small are such arguments as well. Arrays
+that are not needed at the same time stand in the same memory (`sharing.py`). A name that arrays have one after the
+other is several names first. Begin with `give`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
 
+RESULT = 1 << 12  # bytes of a result that is written where the caller wants it; a smaller one is copied there
+
 
 def give(
     lines: Sequence[Line], parts: Sequence[Share], parameters: Sequence[str] = ()
@@ -39,16 +42,18 @@ def give(
     """
     lines, parts = _one_name_each(lines, parts, parameters)
     bound = _bound(lines)
+    returned = _returned(lines)
     made = {}
     for line in lines:
-        found = _made(line.statement)
-        if found is not None and bound[found[0]] == 1:
+        found = _made(line.statement, RESULT)
+        if found is None or bound[found[0]] != 1:
+            continue
+        if found[0] in returned or _bytes(found[1]) >= LARGE:
             made[found[0]] = found[1]
     if not made:
         return lines, parts, [], ()
-    returned = _returned(lines)
     within = shared(
-        [line for line in lines if (_made(line.statement) or ("",))[0] not in made],
+        [line for line in lines if (_made(line.statement, RESULT) or ("",))[0] not in made],
         made,
         returned,
         {part.name: part.lines for part in parts},
@@ -59,7 +64,7 @@ def give(
     kept = [
         replace(line, statement=_named(name, within[name])) if name in within else line
         for line in lines
-        if (name := (_made(line.statement) or ("",))[0]) not in given
+        if (name := (_made(line.statement, RESULT) or ("",))[0]) not in given
     ]
     for statement in _statements(kept):
         if isinstance(statement, ast.Return):
@@ -192,8 +197,8 @@ def _statements(lines: Sequence[Line]) -> Iterator[ast.stmt]:
         yield from _statements(line.orelse)
 
 
-def _made(statement: ast.stmt) -> tuple[str, ArrayType] | None:
-    """The name and type of a large array that this statement makes, with nothing in it."""
+def _made(statement: ast.stmt, least: int = LARGE) -> tuple[str, ArrayType] | None:
+    """The name and type of an array of so many bytes that this statement makes, with nothing in it."""
     match statement:
         case ast.Assign(
             targets=[ast.Name(id=name)],
@@ -216,7 +221,11 @@ def _made(statement: ast.stmt) -> tuple[str, ArrayType] | None:
             return None
         kind = getattr(np, dtype[0].attr)
     type = ArrayType(shape if isinstance(shape, tuple) else (shape,), np.dtype(kind))
-    return (name, type) if np.prod(type.shape, dtype=float) * type.dtype.itemsize >= LARGE else None
+    return (name, type) if _bytes(type) >= least else None
+
+
+def _bytes(type: ArrayType) -> int:
+    return type.size * type.dtype.itemsize
 
 
 def _returned(lines: Sequence[Line]) -> dict[str, int]:
