@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Instr
-from tracegrad.ir.types import ArrayType
-from tracegrad.ops.families import case
+from tracegrad.ir.types import ArrayType, promote
+from tracegrad.ops.families import case, cast
 from tracegrad.ops.index import getitem
 from tracegrad.ops.op import Op, call, literal
 
@@ -21,7 +21,7 @@ def place_of(start: Sequence[int], shape: Sequence[int]) -> tuple[slice, ...]:
 
 
 def _evaluate(*parts: Any, starts: Sequence[Sequence[int]], shape: Sequence[int]) -> Any:
-    out = np.zeros(shape, parts[0].dtype)
+    out = np.zeros(shape, np.result_type(*parts))
     for part, start in zip(parts, starts, strict=True):
         out[place_of(start, part.shape)] += part
     return out
@@ -44,9 +44,10 @@ def _emit(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
 overlay: Op = Op(
     "overlay",
     _evaluate,
-    result_type=lambda *parts, starts, shape: ArrayType(tuple(shape), parts[0].dtype),
+    result_type=lambda *parts, starts, shape: ArrayType(tuple(shape), promote(*(p.dtype for p in parts))),
     vjp=lambda g, z, *parts, starts, shape: tuple(
-        getitem(g, index=place_of(start, part.shape)) for part, start in zip(parts, starts, strict=True)
+        cast(getitem(g, index=place_of(start, part.shape)), part.dtype)
+        for part, start in zip(parts, starts, strict=True)
     ),
     jvp=lambda tangents, z, *parts, starts, shape: overlay(
         *(part * 0.0 if dot is None else dot for part, dot in zip(parts, tangents, strict=True)),
@@ -61,7 +62,7 @@ overlay: Op = Op(
         case((2, 3), (2, 3), (2, 3), starts=((1, 0), (0, 2), (0, 0)), shape=(3, 5)),
     ),
 )
-"""The parts, all of one shape and dtype, are added one after the other; native text alone has it, as a loop.
+"""The parts, all of one shape, are added one after the other; native text alone has it, as a loop.
 
 It is in memory at most once, and its loop may be the one that makes the parts: `zeros` and an `index_add` for each
 part go over memory as often as there are parts.
