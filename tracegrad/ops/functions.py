@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.ops import (  # noqa: F401 (they answer)
+from tracegrad.ops import (  # noqa: F401 (they answer, or are what passes write)
     integrators,
     numpy_choosing,
     numpy_decompositions,
     numpy_making,
     numpy_nan,
     numpy_sets,
+    overlay,
     scipy_bins,
     scipy_images,
     scipy_integrals,
