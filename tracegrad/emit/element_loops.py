@@ -48,6 +48,7 @@ from tracegrad.ops.op import call, literal
 
 LARGE = 2**19  # elements times statements from which threads share a loop
 MOST_BLOCKS = 64  # of rows, that threads share
+ROWS = 64  # of a block, at least, that has rows of sums beside the result
 
 Lines = dict[int, list[Line]]  # what stands inside of so many loops
 
@@ -174,7 +175,7 @@ class ElementLoops:
         if large and rows.apart and checked.__name__ not in free_names(lines):
             most = min(nest.length, MOST_BLOCKS)
             if columns:
-                most = min(most, nest.length // 16, SUMS // sum(columns))
+                most = min(most, nest.length // ROWS, SUMS // sum(columns))
             if most > 1:
                 return -(-nest.length // most), True
         rounds = BLOCK // max(1, max(sizes) // max(1, nest.length))
