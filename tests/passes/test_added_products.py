@@ -37,6 +37,7 @@ LEFT = {
     "a product read again": "u = add(p, q); return u, q",
     "one read by a loop": "e = exp(y); t = add(e, p); u = sin(t); return u, q",
     "an input": "u = add(x, p); return u, q",
+    "a matrix times itself": "e = exp(y); t = transpose(x, axes=(1, 0)); r = matmul(x, t); u = add(e, r); return u, q",
     "one needed afterwards": "e = exp(y); u = add(e, p); return u, e, q",
     "a small product": "p = matmul(s, s); q = matmul(p, s); u = add(p, q); return u",
     "twice the same": "u = add(p, p); return u, q",

@@ -85,9 +85,20 @@ def _unshaped(atom: Atom, made: Made, counts: Counter[Var]) -> Var | None:
 
 
 def _product(atom: Atom, made: Made, counts: Counter[Var]) -> Var | None:
-    """A product of two matrices that nobody else reads."""
+    """A product of two matrices that nobody else reads, and that is not quicker by itself."""
     value = _unshaped(atom, made, counts)
-    return value if value is not None and is_large_product(made.get(value)) else None
+    return value if value is not None and _is_added(made.get(value), made) else None
+
+
+def _is_added(step: Instr | None, made: Made) -> bool:
+    """Whether BLAS adds a product; of one of a matrix and itself, transposed, half is enough by itself."""
+    if step is None or not is_large_product(step):
+        return False
+    makers = [made.get(a) if isinstance(a, Var) else None for a in step.inputs]
+    return not any(
+        maker is not None and maker.op is transpose and maker.inputs[0] is other
+        for maker, other in zip(makers, reversed(step.inputs), strict=True)
+    )
 
 
 def _total(atom: Atom, made: Made, counts: Counter[Var]) -> Var | None:
@@ -171,7 +182,7 @@ def _with_product(step: Instr, array: Atom, made: Made, counts: Counter[Var]) ->
     """`array + x @ y` with the product added to the array."""
     other = step.inputs[1] if step.inputs[0] is array else step.inputs[0]
     product = other if isinstance(other, Var) and counts[other] == 1 else None
-    if product is None or not is_large_product(made.get(product)):
+    if product is None or not _is_added(made.get(product), made):
         return None
     if not array.type == product.type == step.outputs[0].type:
         return None
