@@ -45,15 +45,15 @@ def give(
     returned = _returned(lines)
     made = {}
     for line in lines:
-        found = _made(line.statement, RESULT)
+        found = _made(line.statement)
         if found is None or bound[found[0]] != 1:
             continue
-        if found[0] in returned or _bytes(found[1]) >= LARGE:
+        if _is_large(found[1]) or (found[0] in returned and _may_be_given(found[1])):
             made[found[0]] = found[1]
     if not made:
         return lines, parts, [], ()
     within = shared(
-        [line for line in lines if (_made(line.statement, RESULT) or ("",))[0] not in made],
+        [line for line in lines if (_made(line.statement) or ("",))[0] not in made],
         made,
         returned,
         {part.name: part.lines for part in parts},
@@ -64,7 +64,7 @@ def give(
     kept = [
         replace(line, statement=_named(name, within[name])) if name in within else line
         for line in lines
-        if (name := (_made(line.statement, RESULT) or ("",))[0]) not in given
+        if (name := (_made(line.statement) or ("",))[0]) not in given
     ]
     for statement in _statements(kept):
         if isinstance(statement, ast.Return):
@@ -96,8 +96,9 @@ def _bound(lines: Sequence[Line]) -> Counter[str]:
 def _one_name_each(
     lines: Sequence[Line], parts: Sequence[Share], parameters: Sequence[str]
 ) -> tuple[list[Line], list[Share]]:
-    """The same where large arrays that have a name one after the other have one each, and none that of a parameter."""
-    made = Counter(found[0] for line in lines if (found := _made(line.statement)) is not None)
+    """The same where arrays that may be given and have a name one after the other have one each, and none that of a
+    parameter."""
+    made = Counter(found[0] for line in lines if (found := _made(line.statement)) and _may_be_given(found[1]))
     here = Counter(map(_target, lines))
     bound = _bound(lines)
     again = {n for n in made if bound[n] == here[n] and (bound[n] > 1 or n in parameters)}
@@ -122,7 +123,7 @@ def _one_name_each(
             called[name] = name
             if name in kept:
                 kept.remove(name)
-            elif _made(line.statement) is not None:
+            elif (found := _made(line.statement)) is not None and _may_be_given(found[1]):
                 called[name] = next(new for k in count(1) if (new := f"{name}_{k}") not in taken)
                 taken.add(called[name])
             assert isinstance(line.statement, ast.Assign)
@@ -197,8 +198,8 @@ def _statements(lines: Sequence[Line]) -> Iterator[ast.stmt]:
         yield from _statements(line.orelse)
 
 
-def _made(statement: ast.stmt, least: int = LARGE) -> tuple[str, ArrayType] | None:
-    """The name and type of an array of so many bytes that this statement makes, with nothing in it."""
+def _made(statement: ast.stmt) -> tuple[str, ArrayType] | None:
+    """The name and type of an array that this statement makes, with nothing in it."""
     match statement:
         case ast.Assign(
             targets=[ast.Name(id=name)],
@@ -220,8 +221,16 @@ def _made(statement: ast.stmt, least: int = LARGE) -> tuple[str, ArrayType] | No
         if not isinstance(dtype[0], ast.Attribute):
             return None
         kind = getattr(np, dtype[0].attr)
-    type = ArrayType(shape if isinstance(shape, tuple) else (shape,), np.dtype(kind))
-    return (name, type) if _bytes(type) >= least else None
+    return name, ArrayType(shape if isinstance(shape, tuple) else (shape,), np.dtype(kind))
+
+
+def _is_large(type: ArrayType) -> bool:
+    return _bytes(type) >= LARGE
+
+
+def _may_be_given(type: ArrayType) -> bool:
+    """Whether it is large, or would be as a result."""
+    return _is_large(type) or _bytes(type) >= RESULT
 
 
 def _bytes(type: ArrayType) -> int:
