@@ -19,6 +19,7 @@ from tracegrad.emit.elements import is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.order import COMPARISONS, compares_arrays
 from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
 
@@ -36,7 +37,6 @@ _ONE = (
     "astype",
     "square",
 )
-_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 _FAR = MOST + 1
 
 
@@ -58,7 +58,7 @@ class _Again:
         self.nested: dict[int, list[Node]] = {}  # what is nested in the copies, before the loop these are in
         self.expressions = expressions
         self.places = {step: k for k, node in enumerate(block.nodes) for step in steps_of(node)}
-        self.compares = any(_is_comparison(step) for step in self.places)
+        self.compares = any(map(compares_arrays, self.places))
 
     def may_be_made_again(self, node: Compute) -> bool:
         """Whether it makes a large array of the elements of others."""
@@ -182,7 +182,7 @@ class _Again:
             return _FAR
         if name in ("add", "subtract") and self.compares and any(map(_is_product, node.inputs)):
             return _FAR
-        return 1 if name in _ONE or symbol in _COMPARISONS else MOST if name == "divide" else _FAR
+        return 1 if name in _ONE or symbol in COMPARISONS else MOST if name == "divide" else _FAR
 
     def _is_there(self, value: Value, node: Compute, at: int) -> bool:
         """Whether a value needs no more memory if it is read at a place of the block."""
@@ -305,14 +305,6 @@ def _is_plain(operands: Sequence[Operand], value: Value) -> bool:
     """Whether what is nested in these and reads a value is nothing but steps."""
     nested = [x for x in operands if isinstance(x, Value) and x.expression is not None and value in leaves(x)]
     return all(isinstance(x.maker, Compute) and _is_plain(x.maker.inputs, value) for x in nested)
-
-
-def _is_comparison(node: Node) -> bool:
-    return (
-        isinstance(node, Compute)
-        and node.instr.op.symbol in _COMPARISONS
-        and bool(node.outputs[0].type.shape)
-    )
 
 
 def _is_product(operand: Operand) -> bool:

@@ -14,16 +14,20 @@ from tracegrad.emit.lifetimes import leaves
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
+def compares_arrays(node: Node) -> bool:
+    """Whether it makes truth values of the elements of arrays."""
+    return (
+        isinstance(node, Compute) and node.instr.op.symbol in COMPARISONS and bool(node.outputs[0].type.shape)
+    )
+
+
 class Places(dict[Node, int]):
     """Where the nodes of a block stand, which of them write into an array, and whether any compares arrays."""
 
     def __init__(self, block: Block) -> None:
         super().__init__((node, k) for k, node in enumerate(block.nodes))
         self.writes: dict[Operand, list[Write]] = {}
-        self.compare = any(
-            isinstance(n, Compute) and n.instr.op.symbol in COMPARISONS and n.outputs[0].type.shape
-            for n in block.nodes
-        )
+        self.compare = any(map(compares_arrays, block.nodes))
         for node in block.nodes:
             if isinstance(node, Write):
                 self.writes.setdefault(node.source, []).append(node)

@@ -47,6 +47,16 @@ def map_nested(step: Instr, change: Callable[[Trace], Trace]) -> Instr:
     return replace(step, params=params) if changed else step
 
 
+def map_control(trace: Trace, change: Callable[[Trace], Trace]) -> Trace:
+    """The trace with `change` applied to the traces that its loops and branches hold; itself when nothing changed."""
+    steps = tuple(
+        map_nested(step, change) if isinstance(step, Instr) and step.op.family == "control" else step
+        for step in trace.steps
+    )
+    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
+    return replace(trace, steps=steps) if changed else trace
+
+
 def all_steps(trace: Trace) -> Iterator[Step]:
     """Every step, depth first: a step, then those of the traces it holds."""
     for step in trace.steps:

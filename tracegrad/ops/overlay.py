@@ -11,7 +11,7 @@ import numpy as np
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
 from tracegrad.ops.families import case, cast
-from tracegrad.ops.index import getitem
+from tracegrad.ops.index import getitem, zeros_like
 from tracegrad.ops.op import Op, call, literal
 
 
@@ -50,7 +50,7 @@ overlay: Op = Op(
         for part, start in zip(parts, starts, strict=True)
     ),
     jvp=lambda tangents, z, *parts, starts, shape: overlay(
-        *(part * 0.0 if dot is None else dot for part, dot in zip(parts, tangents, strict=True)),
+        *(zeros_like(part) if dot is None else dot for part, dot in zip(parts, tangents, strict=True)),
         starts=starts,
         shape=shape,
     ),

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
-from tracegrad.ir.walk import map_nested, use_counts
+from tracegrad.ir.walk import map_control, use_counts
 from tracegrad.ops.arithmetic import add
 from tracegrad.ops.index import index_add
 from tracegrad.ops.linalg import dot, matmul
@@ -29,11 +29,8 @@ FEW = 4  # times as large as a product, both operands: it takes longer to read t
 
 def add_products(trace: Trace) -> Trace:
     """Let products be added to what is there, in the trace and in those it holds."""
-    steps = tuple(
-        map_nested(step, add_products) if isinstance(step, Instr) and step.op.family == "control" else step
-        for step in trace.steps
-    )
-    steps = tuple(_carried(step) for step in steps)
+    trace = map_control(trace, add_products)
+    steps = tuple(map(_carried, trace.steps))
     if any(a is not b for a, b in zip(steps, trace.steps, strict=True)):
         trace = replace(trace, steps=steps)
     return _added_last(rewrite(trace, _rules_for))

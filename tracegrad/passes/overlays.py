@@ -17,7 +17,7 @@ from functools import partial
 from itertools import groupby
 
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
-from tracegrad.ir.walk import map_nested, use_counts
+from tracegrad.ir.walk import map_control, use_counts
 from tracegrad.ops.index import index_add, whole
 from tracegrad.ops.overlay import overlay
 from tracegrad.passes.added_products import is_large_product
@@ -55,30 +55,26 @@ def _rewritten(
     instead: Callable[[Sequence[Instr]], Sequence[Instr] | None],
 ) -> Trace:
     """The trace, and those it holds, with other steps in the place of what is added to zeros."""
-    steps: list[Step] = [
-        map_nested(step, within) if isinstance(step, Instr) and step.op.family == "control" else step
-        for step in trace.steps
-    ]
-    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
+    trace = map_control(trace, within)
     dropped: set[Step] = set()
     after: dict[Step, Sequence[Instr]] = {}
-    for chain in _chains(trace, steps):
+    for chain in _chains(trace):
         new = instead(chain)
         if new is not None:
             dropped.update(chain)
             after[chain[-1]] = new  # all that they add is there
-    if not changed and not after:
+    if not after:
         return trace
-    kept = (new for step in steps for new in after.get(step, () if step in dropped else (step,)))
+    kept = (new for step in trace.steps for new in after.get(step, () if step in dropped else (step,)))
     return replace(trace, steps=tuple(kept))
 
 
-def _chains(trace: Trace, steps: Sequence[Step]) -> Iterator[list[Instr]]:
+def _chains(trace: Trace) -> Iterator[list[Instr]]:
     """The additions to fresh zeros, each to what the one before made and nobody else reads."""
     counts = use_counts(trace)
-    made = {v: step for step in steps if isinstance(step, Instr) for v in step.outputs}
+    made = {v: step for step in trace.steps if isinstance(step, Instr) for v in step.outputs}
     open_: dict[Var, list[Instr]] = {}
-    for step in steps:
+    for step in trace.steps:
         if not isinstance(step, Instr) or step.op is not index_add:
             continue
         source = step.inputs[0]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
-from tracegrad.ir.walk import map_nested
+from tracegrad.ir.walk import map_control
 from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.elementary import sqrt
 from tracegrad.ops.index import getitem, whole
@@ -39,12 +39,7 @@ def in_parts(trace: Trace) -> Trace:
 
     Preserves the types of all values, and their values up to the order in which sums are taken.
     """
-    steps = tuple(
-        map_nested(step, in_parts) if isinstance(step, Instr) and step.op.family == "control" else step
-        for step in trace.steps
-    )
-    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
-    return rewrite(Trace(trace.inputs, steps, trace.outputs, trace.name) if changed else trace, _rules_for)
+    return rewrite(map_control(trace, in_parts), _rules_for)
 
 
 def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
-from tracegrad.ir.walk import map_nested
+from tracegrad.ir.walk import map_control
 from tracegrad.ops.arithmetic import add, divide, multiply, subtract
 from tracegrad.ops.compare import isfinite, where
 from tracegrad.ops.cumulate import cumsum, cumsum_back
@@ -45,12 +45,7 @@ def spell_out(trace: Trace) -> Trace:
 
     Preserves the types of all values, and their values up to rounding.
     """
-    steps = tuple(
-        map_nested(step, spell_out) if isinstance(step, Instr) and step.op.family == "control" else step
-        for step in trace.steps
-    )
-    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
-    return rewrite(Trace(trace.inputs, steps, trace.outputs, trace.name) if changed else trace, _rules_for)
+    return rewrite(map_control(trace, spell_out), _rules_for)
 
 
 def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
