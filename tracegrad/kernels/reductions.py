@@ -176,86 +176,63 @@ def min_rows(x, cut, shape):
     return out.reshape(shape)
 
 
-def argmax_of(row):
-    """Index of the first largest element; of the first NaN where there is one."""
-    best = 0
+def goes_before(value, best, largest):
+    """Whether a number is larger than the best so far, or smaller; NaN goes before numbers, the first equal stays."""
+    beyond = value > best if largest else value < best
+    return beyond or (value != value and best == best)
+
+
+def place_of(row, largest):
+    """Index of the first largest or smallest element; of the first NaN where there is one."""
+    place = 0
     for i in range(row.size):
-        if row[best] != row[best]:
-            break
-        if row[i] > row[best] or row[i] != row[i]:
-            best = i
-    return best
+        if goes_before(row[i], row[place], largest):
+            place = i
+    return place
+
+
+def places_in_rows(x, largest, cut, shape):
+    """The places over the axis that `cut` names; of what lies before its neighbours, row after row."""
+    outer, length, inner = cut[0], cut[1], cut[4]
+    flat, rows = (
+        np.ascontiguousarray(x).reshape(x.size),
+        np.ascontiguousarray(x).reshape((outer, length * inner)),
+    )
+    out, best = np.zeros(outer * inner, np.int64), np.empty(inner, x.dtype)
+    for o in range(outer):
+        start, place = max(o * length * inner, 0), max(o * inner, 0)
+        if inner == 1:
+            out[place] = place_of(rows[o], largest)
+        else:
+            for i in range(inner):
+                best[i] = flat[start + i]
+            for r in range(1, length):
+                here = start + max(r * inner, 0)
+                for i in range(inner):
+                    better = goes_before(flat[here + i], best[i], largest)
+                    best[i] = flat[here + i] if better else best[i]
+                    out[place + i] = r if better else out[place + i]
+    return out.reshape(shape)
 
 
 def argmax_all(x):
     """Index of the first largest element of the flat array."""
-    return argmax_of(np.ascontiguousarray(x).reshape(x.size))
+    return place_of(np.ascontiguousarray(x).reshape(x.size), True)
 
 
 def argmax_rows(x, cut, shape):
-    """Index of the maximum over the axis that `cut` names; of what lies before its neighbours, row after row."""
-    outer, length, inner = cut[0], cut[1], cut[4]
-    flat, rows = (
-        np.ascontiguousarray(x).reshape(x.size),
-        np.ascontiguousarray(x).reshape((outer, length * inner)),
-    )
-    out, best = np.zeros(outer * inner, np.int64), np.empty(inner, x.dtype)
-    for o in range(outer):
-        start, place = max(o * length * inner, 0), max(o * inner, 0)
-        if inner == 1:
-            out[place] = argmax_of(rows[o])
-        else:
-            for i in range(inner):
-                best[i] = flat[start + i]
-            for r in range(1, length):
-                here = start + max(r * inner, 0)
-                for i in range(inner):
-                    last, value = best[i], flat[here + i]
-                    better = value > last or (value != value and last == last)
-                    best[i] = value if better else last
-                    out[place + i] = r if better else out[place + i]
-    return out.reshape(shape)
-
-
-def argmin_of(row):
-    """Index of the first smallest element; of the first NaN where there is one."""
-    best = 0
-    for i in range(row.size):
-        if row[best] != row[best]:
-            break
-        if row[i] < row[best] or row[i] != row[i]:
-            best = i
-    return best
+    """Index of the maximum over the axis that `cut` names."""
+    return places_in_rows(x, True, cut, shape)
 
 
 def argmin_all(x):
     """Index of the first smallest element of the flat array."""
-    return argmin_of(np.ascontiguousarray(x).reshape(x.size))
+    return place_of(np.ascontiguousarray(x).reshape(x.size), False)
 
 
 def argmin_rows(x, cut, shape):
-    """Index of the minimum over the axis that `cut` names; of what lies before its neighbours, row after row."""
-    outer, length, inner = cut[0], cut[1], cut[4]
-    flat, rows = (
-        np.ascontiguousarray(x).reshape(x.size),
-        np.ascontiguousarray(x).reshape((outer, length * inner)),
-    )
-    out, best = np.zeros(outer * inner, np.int64), np.empty(inner, x.dtype)
-    for o in range(outer):
-        start, place = max(o * length * inner, 0), max(o * inner, 0)
-        if inner == 1:
-            out[place] = argmin_of(rows[o])
-        else:
-            for i in range(inner):
-                best[i] = flat[start + i]
-            for r in range(1, length):
-                here = start + max(r * inner, 0)
-                for i in range(inner):
-                    last, value = best[i], flat[here + i]
-                    better = value < last or (value != value and last == last)
-                    best[i] = value if better else last
-                    out[place + i] = r if better else out[place + i]
-    return out.reshape(shape)
+    """Index of the minimum over the axis that `cut` names."""
+    return places_in_rows(x, False, cut, shape)
 
 
 def any_of(row):
