@@ -48,7 +48,7 @@ def seeds(tensors: Sequence[Any], gradients: Sequence[Any], make: type, recorded
                 raise NotScalarError(
                     f"grad can be implicitly created only for scalar outputs; this one has shape {value.shape}.",
                     user_location(),
-                    "pass the cotangent, `y.backward(torch.ones_like(y))`, or reduce first, `y.sum().backward()`",
+                    "pass the cotangent, `y.backward(tracegrad.ones_like(y))`, or reduce first, `y.sum().backward()`",
                 )
             if value.dtype.kind == "c":
                 raise NotScalarError(

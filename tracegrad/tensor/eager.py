@@ -80,8 +80,9 @@ class Eager(Writes):
             if type(error) is not ValueError:
                 add_line(error, user_location())
                 raise
+            said = str(error) if str(error).startswith(op.name) else f"`{op.name}`: {error}"
             raise ShapeError(
-                f"`{op.name}`: {error}",
+                said,
                 user_location(),
                 "make the shapes fit, with reshape, unsqueeze or an index",
             ) from error

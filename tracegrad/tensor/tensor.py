@@ -336,7 +336,7 @@ class Tensor(Methods, ArrayProtocol):
             raise ArgumentError(
                 f"the gradient assigned to .grad has to be a Tensor of shape {tuple(self.shape)}, or None.",
                 user_location(),
-                "assign None to start anew, or torch.zeros_like(x)",
+                "assign None to start anew, or tracegrad.zeros_like(x)",
             )
         self._grad = gradient
 
