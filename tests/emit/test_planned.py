@@ -20,7 +20,7 @@ from tests.emit.test_programs import run_alone
 from tests.emit.test_random import agree, check_native_text
 from tests.passes.random_traces import COUNTER, traces
 from tracegrad.ad.loop import loop
-from tracegrad.emit import again, given, statements
+from tracegrad.emit import memory
 from tracegrad.emit.module import emit_native
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
@@ -52,9 +52,7 @@ PLACES = (
 @contextmanager
 def everything_large() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(again, "LARGE", 1)
-        patch.setattr(given, "LARGE", 1)
-        patch.setattr(statements, "LARGE", 1)
+        patch.setattr(memory, "LARGE", 1)
         yield
 
 

@@ -19,11 +19,11 @@ from tracegrad.emit.elements import is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.memory import is_large
 from tracegrad.emit.order import COMPARISONS, compares_arrays
 from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
 
-LARGE = 1 << 16  # bytes of an array whose memory is worth a thought
 MOST = 4  # quick operations, or one division: about what it takes to keep an element and to read it
 _ONE = (
     "add",
@@ -63,8 +63,8 @@ class _Again:
     def may_be_made_again(self, node: Compute) -> bool:
         """Whether it makes a large array of the elements of others."""
         value = node.outputs[0]
-        large = value.type.shape and value.type.size * value.type.dtype.itemsize >= LARGE
-        return bool(large) and node.loop and value.expression is None and scalar_step(node.instr) is not None
+        elements = node.loop and value.expression is None and scalar_step(node.instr) is not None
+        return elements and is_large(value.type)
 
     def take_all(self) -> None:
         """Make again what needs no memory then, the last array first."""

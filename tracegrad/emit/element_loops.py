@@ -382,9 +382,19 @@ class ElementLoops:
         else:
             loop.before[0].append(Line(assign(result.name, zeros(result.memory)), where))
         if not empty and (result.is_buffer or result.dropped):
-            index = self.elements.indices(result.type.shape)
-            clear = Line(ast.Assign(targets=[self._stored(result, index)], value=zero), where)
-            loop.before[result.dropped].extend(self.rounds.each(result.type.shape, [clear], result.dropped))
+            loop.before[result.dropped].extend(self._clear(result, zero, where))
+
+    def _clear(self, result: Value, zero: ast.expr, where: Location | None) -> Sequence[Line]:
+        """All elements become zero."""
+        index = self.elements.indices(result.type.shape)
+        clear = Line(ast.Assign(targets=[self._stored(result, index)], value=zero), where)
+        return self.rounds.each(result.type.shape, [clear], result.dropped)
+
+    def zeros(self, array: Value, where: Location | None) -> list[Line]:
+        """An array of zeros."""
+        made = Line(assign(array.name, zeros(array.type, "np.empty")), where)
+        zero = self.expressions.constant(array.type.dtype.type(0), ArrayType((), array.type.dtype))
+        return [made, *self._clear(array, zero, where)]
 
     def copied(self, name: str, array: Operand, where: Location | None) -> list[Line]:
         """The elements of an array in another, made anew."""

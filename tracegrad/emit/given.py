@@ -11,18 +11,19 @@ other is several names first. Begin with `give`.
 from __future__ import annotations
 
 import ast
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from tracegrad.emit.again import LARGE
+from tracegrad.emit.memory import is_large
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import Share
-from tracegrad.emit.sharing import shared
+from tracegrad.emit.sharing import Parts, Room, seen_whole, shared
+from tracegrad.emit.turns import after, cycles, turned, unknown
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
@@ -41,43 +42,72 @@ def give(
     the end.
     """
     lines, parts = _one_name_each(lines, parts, parameters)
-    bound = _bound(lines)
     returned = _returned(lines)
-    made = {}
-    for line in lines:
-        found = _made(line.statement)
-        if found is None or bound[found[0]] != 1:
-            continue
-        if _is_large(found[1]) or (found[0] in returned and _may_be_given(found[1])):
-            made[found[0]] = found[1]
+    texts = {part.name: part.lines for part in parts}
+    made = _large(lines, returned, texts)
     if not made:
         return lines, parts, [], ()
-    within = shared(
-        [line for line in lines if (_made(line.statement) or ("",))[0] not in made],
-        made,
-        returned,
-        {part.name: part.lines for part in parts},
-    )
-    given = {name: type for name, type in made.items() if name not in within}
-    memory = tuple((type.dtype, type.shape, returned.get(name)) for name, type in given.items())
-    dropped = sorted((output for _, _, output in memory if output is not None), reverse=True)
-    kept = [
-        replace(line, statement=_named(name, within[name])) if name in within else line
-        for line in lines
-        if (name := (_made(line.statement) or ("",))[0]) not in given
-    ]
-    for statement in _statements(kept):
-        if isinstance(statement, ast.Return):
-            assert isinstance(statement.value, ast.Tuple)
-            for output in dropped:
-                del statement.value.elts[1 + output]
+    where = {found[0]: line.location for line in lines if (found := _made(line.statement))}
+    lines = _without(lines, made)
+    rooms = shared(lines, made, returned, texts)
+    outputs = _outputs(lines, rooms, returned)
+    entered = defaultdict(list)
+    for room in rooms:
+        for name, other in room.bound.items():
+            entered[room.first[name]].append(Line(_named(name, other), where[name]))
+    kept = [line for number, same in enumerate(lines) for line in (*entered[number], same)]
+    given = [room.memory for room in rooms]
     for statement in _statements(kept):
         match statement:
+            case ast.Return(value=ast.Tuple(elts=results)):
+                for output in sorted(outputs.values(), reverse=True):
+                    del results[1 + output]
             case ast.Expr(
                 value=ast.Call(func=ast.Name(id=in_threads.__name__), args=[_, _, ast.Tuple(elts=names)])
             ):
-                names[:] = [n for n in names if not _is_there(n, names, within)]
-    return kept, [_with_one_name(part, within) for part in parts], list(given), memory
+                again = _again([n.id for n in names if isinstance(n, ast.Name)], rooms)
+                names[:] = [n for n in names if not (isinstance(n, ast.Name) and n.id in again)]
+    memory = tuple((made[name].dtype, made[name].shape, outputs.get(name)) for name in given)
+    return kept, [_with_one_name(part, rooms) for part in parts], given, memory
+
+
+def _large(lines: Sequence[Line], returned: Collection[str], parts: Parts) -> dict[str, ArrayType]:
+    """The arrays that may be given: made once, at the top level. Their names are never bound again but where they
+    change places among themselves; no other name is theirs then, and if one is a result, it is known how often."""
+    bound, turns = _bound(lines), _turned_to(lines)
+    made = {}
+    for line in lines:
+        found = _made(line.statement)
+        if found is None or bound[found[0]] != 1 + turns[found[0]]:
+            continue
+        if is_large(found[1]) or (found[0] in returned and _may_be_given(found[1])):
+            made[found[0]] = found[1]
+    rings = [set(cycles(step)) for line in lines for step in turned(line)]
+    if rings:
+        vague = unknown(lines).intersection(returned) | seen_whole(_without(lines, made), parts)
+        while lost := [ring for ring in rings if ring & made.keys() and (ring - made.keys() or ring & vague)]:
+            made = {name: type for name, type in made.items() if not any(name in ring for ring in lost)}
+    return made
+
+
+def _without(lines: Sequence[Line], made: Collection[str]) -> list[Line]:
+    """Without the statements that make these arrays."""
+    return [line for line in lines if (_made(line.statement) or ("",))[0] not in made]
+
+
+def _outputs(lines: Sequence[Line], rooms: Sequence[Room], returned: Mapping[str, int]) -> dict[str, int]:
+    """Which memory becomes which output: that which stands under the name of a result in the end."""
+    starts = defaultdict(list)
+    for room in rooms:
+        for name in room.names:
+            starts[room.first[name]].append((name, room))
+    under: dict[str, str] = {}
+    for number, line in enumerate(lines):
+        for name, room in starts[number]:
+            under[name] = under.get(room.bound.get(name, ""), room.memory)
+        places = after(line) or {}
+        under.update({name: under[place] for name, place in places.items() if place in under})
+    return {under[name]: output for name, output in returned.items() if name in under}
 
 
 def _bound(lines: Sequence[Line]) -> Counter[str]:
@@ -88,6 +118,11 @@ def _bound(lines: Sequence[Line]) -> Counter[str]:
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
+
+
+def _turned_to(lines: Sequence[Line]) -> Counter[str]:
+    """How often each name is bound where arrays change places."""
+    return Counter(name for line in lines for step in turned(line) for name in cycles(step))
 
 
 # --- names
@@ -101,6 +136,7 @@ def _one_name_each(
     made = Counter(found[0] for line in lines if (found := _made(line.statement)) and _may_be_given(found[1]))
     here = Counter(map(_target, lines))
     bound = _bound(lines)
+    bound.subtract(_turned_to(lines))
     again = {n for n in made if bound[n] == here[n] and (bound[n] > 1 or n in parameters)}
     if not again:
         return list(lines), list(parts)
@@ -171,17 +207,20 @@ def _bind(name: str, value: ast.expr) -> ast.stmt:
 # --- memory
 
 
-def _is_there(name: ast.expr, names: Sequence[ast.expr], within: Mapping[str, str]) -> bool:
-    """Whether the memory of an array is given under another name."""
-    given = {n.id for n in names if isinstance(n, ast.Name)}
-    return isinstance(name, ast.Name) and within.get(name.id) in given
+def _again(names: Sequence[str], rooms: Sequence[Room]) -> dict[str, str]:
+    """Those of some names whose memory has another of them already: that one."""
+    found = {}
+    for room in rooms:
+        same = [name for name in (room.memory, *room.names) if name in names]
+        found.update({name: same[0] for name in same if name != same[0]})
+    return found
 
 
-def _with_one_name(part: Share, within: Mapping[str, str]) -> Share:
+def _with_one_name(part: Share, rooms: Sequence[Room]) -> Share:
     """A function for threads that is given each memory once; what else stands there is bound to it first."""
     where = part.lines[0].location
-    again = [n for n in part.parameters if within.get(n) in part.parameters]
-    bound = [Line(_named(n, within[n]), where) for n in again]
+    again = _again(part.parameters, rooms)
+    bound = [Line(_named(name, memory), where) for name, memory in again.items()]
     parameters = [n for n in part.parameters if n not in again]
     return Share(part.name, parameters, [*bound, *part.lines])
 
@@ -224,17 +263,9 @@ def _made(statement: ast.stmt) -> tuple[str, ArrayType] | None:
     return name, ArrayType(shape if isinstance(shape, tuple) else (shape,), np.dtype(kind))
 
 
-def _is_large(type: ArrayType) -> bool:
-    return _bytes(type) >= LARGE
-
-
 def _may_be_given(type: ArrayType) -> bool:
     """Whether it is large, or would be as a result."""
-    return _is_large(type) or _bytes(type) >= RESULT
-
-
-def _bytes(type: ArrayType) -> int:
-    return type.size * type.dtype.itemsize
+    return is_large(type) or type.size * type.dtype.itemsize >= RESULT
 
 
 def _returned(lines: Sequence[Line]) -> dict[str, int]:

@@ -26,6 +26,7 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.lifetimes import Groups, leaves, live_at
 from tracegrad.ir.trace import Const
+from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import read_only
 
 
@@ -271,7 +272,13 @@ class Memory:
         self.change({carried: [*_given(loop.enter, place), *_given(loop.body.nodes[-1], place)]})
 
 
+LARGE = 1 << 16  # bytes of an array whose memory is worth a thought
 _STEP = 4  # a node stands at one of so many positions
+
+
+def is_large(type: ArrayType) -> bool:
+    """Whether the memory of an array is worth a thought."""
+    return bool(type.shape) and -1 not in type.shape and type.size * type.dtype.itemsize >= LARGE
 
 
 def _made(node: Node) -> Iterable[Value]:

@@ -10,10 +10,11 @@ which is looked into. Begin with `shared`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracegrad.emit.printer import Line
+from tracegrad.emit.turns import cycles, turned, unknown
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
 from tracegrad.kernels.products import add_product, put_product
@@ -38,13 +39,31 @@ class _Life:
     plain: bool = True
 
 
+@dataclass
+class Room:
+    """Memory in which arrays stand one after the other.
+
+    Attributes
+    ----------
+    names : in the order of the text
+    first : for each name, the number of the first line that uses it
+    memory : what the memory is called
+    bound : for each other name, which one had the memory before, under that name, when the first line begins
+    """
+
+    names: list[str]
+    first: dict[str, int]
+    memory: str = ""
+    bound: dict[str, str] = field(default_factory=dict)
+
+
 def shared(
     lines: Sequence[Line],
     made: Mapping[str, ArrayType],
     returned: Mapping[str, int],
     parts: Parts,
-) -> dict[str, str]:
-    """For each array that stands in the memory of another: the name of that memory.
+) -> list[Room]:
+    """The memory that arrays need.
 
     Parameters
     ----------
@@ -60,35 +79,54 @@ def shared(
                 life = lives[name]
                 life.first = number if life.first < 0 else life.first
                 life.last, life.plain = number, life.plain and plain
-    rooms: list[list[str]] = []
-    for name in sorted(made, key=lambda name: lives[name].first):
+    vague = unknown(lines)
+    rooms: list[Room] = []
+    for name in sorted((n for n in made if lives[n].first >= 0), key=lambda name: lives[name].first):
         for room in rooms if lives[name].plain else ():
-            before = lives[room[-1]]
-            alike = made[room[-1]] == made[name] and before.plain and room[-1] not in returned
+            last = room.names[-1]
+            before = lives[last]
+            alike = made[last] == made[name] and before.plain and last not in returned
+            if name in returned and vague.intersection(room.names):
+                continue
             if alike and (
                 before.last < lives[name].first
                 or (
                     before.last == lives[name].first
-                    and _writes_where_it_read(lines[before.last], room[-1], name, parts)
+                    and _writes_where_it_read(lines[before.last], last, name, parts)
                 )
             ):
-                room.append(name)
+                room.names.append(name)
+                room.first[name] = lives[name].first
                 break
         else:
-            rooms.append([name])
-    return {
-        name: _called(room, returned) for room in rooms for name in room if name != _called(room, returned)
-    }
+            rooms.append(Room([name], {name: lives[name].first}))
+    turning = {name for line in lines for step in turned(line) for name in cycles(step)}
+    for room in rooms:
+        _call(room, returned, turning)
+    return rooms
 
 
-def _called(room: Sequence[str], returned: Mapping[str, int]) -> str:
-    """The name of the memory: the result's, if one stands there, or that of the first."""
-    return room[-1] if room[-1] in returned else room[0]
+def seen_whole(lines: Sequence[Line], parts: Parts) -> set[str]:
+    """The names of which more is asked than elements and products: another name may be an array's as well."""
+    return {name for line in lines for name, plain in _uses(line, parts) if not plain}
+
+
+def _call(room: Room, returned: Collection[str], turning: Collection[str]) -> None:
+    """Memory is called as the result that stands there, or as the first array. Where arrays change places, it is not
+    told by its own name, but by that of the array before."""
+    moves = any(name in turning for name in room.names)
+    last = room.names[-1]
+    room.memory = last if last in returned and not moves else room.names[0]
+    others = (
+        zip(room.names[1:], room.names, strict=False) if moves else ((n, room.memory) for n in room.names)
+    )
+    room.bound = {name: other for name, other in others if name != room.memory}
 
 
 def _uses(line: Line, parts: Parts) -> Iterator[tuple[str, bool]]:
     """The names that a line uses, and whether as an array whose elements or product alone are asked for."""
     statement = line.statement
+    turning = cycles(statement)
     for inner in _part_of(statement, parts) or ():
         yield from _uses(inner, parts)
         statement = ast.Pass()
@@ -100,7 +138,9 @@ def _uses(line: Line, parts: Parts) -> Iterator[tuple[str, bool]]:
             if isinstance(node, ast.Name):
                 yield (
                     node.id,
-                    id(node) in plain or (isinstance(statement, ast.Return) and _is_alone(node, statement)),
+                    node.id in turning
+                    or id(node) in plain
+                    or (isinstance(statement, ast.Return) and _is_alone(node, statement)),
                 )
     for inner in (*line.body, *line.orelse):
         yield from _uses(inner, parts)

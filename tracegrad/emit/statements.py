@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from tracegrad.emit.again import LARGE
 from tracegrad.emit.blocks import (
     Block,
     Check,
@@ -38,6 +37,7 @@ from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.logic import negated
 from tracegrad.emit.loops import assign, counting, write_loop, write_push
 from tracegrad.emit.matrices import is_strided, part_written, product_written
+from tracegrad.emit.memory import is_large
 from tracegrad.emit.names import Unused
 from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.part_products import products_of_parts
@@ -128,11 +128,13 @@ class Writer:
             name, source = node.outputs[0].name, node.inputs[0]
             if self._is_copied_by_element(name, source):
                 return self.loops.copied(name, source, node.location)
+        if isinstance(node, Compute) and node.instr.op.name == "zeros":
+            self._zeroed[node.outputs[0]] = frozenset()
+            if self._may_be_planned(node.outputs[0].type):
+                return self.loops.zeros(node.outputs[0], node.location)
         found = self.expressions.of(node)
         if isinstance(node, Compute) and node.copied:
             found = copy_of(found)
-        if isinstance(node, Compute) and node.instr.op.name == "zeros":
-            self._zeroed[node.outputs[0]] = frozenset()
         names = [v.name for v in node.makes]
         if len(names) == 1:
             if isinstance(found, ast.Name) and found.id == names[0]:
@@ -197,11 +199,13 @@ class Writer:
 
     def _is_copied_by_element(self, name: str, source: Operand) -> bool:
         """Whether a copy of this name is large: its memory may then be there before."""
-        if not self.expressions.native or self._inside or isinstance(source, Const) or source.name == name:
+        if isinstance(source, Const) or source.name == name or source.expression is not None:
             return False
-        type = source.type
-        large = -1 not in type.shape and type.size * type.dtype.itemsize >= LARGE
-        return bool(type.shape) and large and source.expression is None
+        return self._may_be_planned(source.type)
+
+    def _may_be_planned(self, type: ArrayType) -> bool:
+        """Whether an array that is made here is large, and made once."""
+        return self.expressions.native and not self._inside and is_large(type)
 
     def _copy(self, name: str, source: Operand, where: Location | None) -> Sequence[Line]:
         """A copy of an array."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracegrad.emit.blocks import Block, Choice, Move, Repeat, Value, Write
+from tracegrad.emit.blocks import Block, Choice, Compute, Move, Node, Operand, Repeat, Value, Write
 from tracegrad.emit.buffers import hoist
 from tracegrad.emit.lifetimes import Groups, live, other_name, walk
-from tracegrad.emit.memory import Memory, write_in_place
+from tracegrad.emit.memory import Memory, is_large, write_in_place
 from tracegrad.emit.reuse import reuse
 from tracegrad.ir.trace import Const
 
@@ -29,6 +29,8 @@ def measure(inputs: Sequence[Value], block: Block, native: bool) -> Groups:
         if native and loops:
             reuse(block, memory, groups)
             hoist(block, memory, groups)
+    if native:
+        _name_copies(nodes, groups)
     for node in nodes:
         if isinstance(node, Repeat):
             for value, final in zip(node.carried, node.finals, strict=True):
@@ -43,6 +45,23 @@ def measure(inputs: Sequence[Value], block: Block, native: bool) -> Groups:
                 assert isinstance(arm.nodes[-1], Move)
                 _join_moved(arm.nodes[-1], groups, set(inputs))
     return groups
+
+
+def _name_copies(nodes: Sequence[Node], groups: Groups) -> None:
+    """A large copy has another name than what it is a copy of: its memory is there before."""
+    pairs: list[tuple[Operand, Value]] = []
+    for node in nodes:
+        if isinstance(node, Compute) and node.instr.op.name == "copy":
+            pairs.append((node.inputs[0], node.outputs[0]))
+        elif isinstance(node, Write) and not node.in_place:
+            pairs.append((node.source, node.output))
+        elif isinstance(node, Repeat):
+            moved = zip(node.enter.sources, node.carried, strict=True)
+            pairs.extend((source, carried) for source, carried in moved if carried in node.copied)
+    for source, copy in pairs:
+        if isinstance(source, Value) and is_large(copy.type):
+            source.end = max(source.end, copy.start + 2)
+            groups.lengthened(source)
 
 
 def _join_moved(move: Move, groups: Groups, inputs: set[Value]) -> None:
