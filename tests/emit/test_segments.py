@@ -129,7 +129,23 @@ def written(u: Any) -> Any:
     return np.sum(a * before * np.roll(a, 1, 1))
 
 
+def runge_kutta(x: Any) -> Any:
+    """Lorenz' model of 1996: the text of one loop knows some two hundred values."""
+    for _ in range(3):
+        k1 = slope(x)
+        k2 = slope(x + 0.005 * k1)
+        k3 = slope(x + 0.005 * k2)
+        k4 = slope(x + 0.01 * k3)
+        x = x + 0.01 / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return np.sum(x**2)
+
+
+def slope(x: Any) -> Any:
+    return (np.roll(x, -1) - np.roll(x, 2)) * np.roll(x, 1) - x + 8.0
+
+
 PROGRAMS: list[Callable[[Any], Any]] = [
+    runge_kutta,
     lambda u: np.sum(five_points(u) ** 3),
     named,
     diffused,

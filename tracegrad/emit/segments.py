@@ -11,10 +11,10 @@ Index set splitting: Allen and Kennedy, Optimizing Compilers for Modern Architec
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from tracegrad.emit.printer import Line
 from tracegrad.ops.op import literal
@@ -57,12 +57,16 @@ def pieces_of(letter: str, rounds: int, inside: Sequence[Line]) -> list[Piece]:
 
 def _piece(letter: str, first: int, last: int, inside: Sequence[Line]) -> Piece:
     resolve = _Resolve(letter, first, last)
-    lines = [Line(resolve.visit(copy.deepcopy(line.statement)), line.location, line.note) for line in inside]
+    lines = [Line(resolve.visit(line.statement), line.location, line.note) for line in inside]
     return Piece(first, last, lines)
 
 
-class _Resolve(ast.NodeTransformer):
-    """Remainders become sums where these rounds do not go around an end; the index of one round is a number."""
+class _Resolve(ast.NodeVisitor):
+    """Copies in which remainders are sums where these rounds do not go around an end; the index of one round is a
+    number.
+
+    Names stay the nodes they are: they know their value, and with it the whole program.
+    """
 
     def __init__(self, letter: str, first: int, last: int) -> None:
         self.letter, self.first, self.last = letter, first, last
@@ -71,9 +75,17 @@ class _Resolve(ast.NodeTransformer):
         one = node.id == self.letter and self.last - self.first == 1
         return literal(self.first) if one else node
 
+    def generic_visit(self, node: ast.AST) -> Any:
+        return type(node)(**{field: self._copied(part) for field, part in ast.iter_fields(node)})
+
+    def _copied(self, part: Any) -> Any:
+        if isinstance(part, list):
+            return [self._copied(each) for each in part]
+        return self.visit(part) if isinstance(part, ast.AST) else part
+
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         around = _around(node, self.letter)
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         if self.last - self.first == 1:
             number = _steps(node, self.letter)
             return literal(number[1]) if number else node
