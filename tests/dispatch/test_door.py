@@ -412,8 +412,9 @@ def test_calls_are_counted_however_they_come() -> None:
     assert g.stats.calls == before + 4
 
 
-def test_the_machine_code_of_a_door_grows_as_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """References that the call gives back stay in memory: in registers, each had a value for each way out."""
+def test_the_machine_code_of_a_door_grows_less_than_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """References that the call gives back stay in memory: in registers, each had a value for each way out. What is
+    asked of an array is written once for all of a kind."""
     lengths: list[int] = []
     tidied = DoorLibrary._optimize_final_module
 
@@ -430,4 +431,4 @@ def test_the_machine_code_of_a_door_grows_as_its_arguments(monkeypatch: pytest.M
                 for found, a in zip(doubled(given), given, strict=True):
                     np.testing.assert_array_equal(found, 2.0 * a)
     assert len(lengths) == 2
-    assert lengths[1] < 4.4 * lengths[0], lengths
+    assert lengths[1] < 2.6 * lengths[0], lengths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -125,24 +126,32 @@ class Boxing(Unboxing):
         return made
 
     def _new_array(self, number: int, slot: int) -> Any:
-        """An array: a small one copied into memory of its own, a large one around the memory of the program."""
-        builder, kind, there = self.builder, self.returns[number], self._output_at(number)
+        """An array, by the function for its kind."""
+        kind = self.returns[number]
+        write = functools.partial(self._array_around, kind)
+        return self._apart(f"new.{kind}", write, self._output_at(number), self._number(slot))
+
+    def _array_around(self, kind: Any, there: Any, slot: Any) -> Any:
+        """A small one copied into memory of its own, a large one around the memory of the program."""
+        builder = self.builder
         native = Array(self.context, builder, kind, there)
         size = native.bytes()
         small = builder.icmp_signed("<=", size, self._number(COPIED))
         owned = self._there(native.meminfo)
         with builder.if_else(builder.and_(owned, builder.not_(small))) as (taken, copied):
             with taken:
-                wrapped = self._made(self._wrapped(kind, there, slot)), builder.block
+                wrapped = self._wrapped(kind, there, slot), builder.block
             with copied:
                 if kind.layout == "C":
                     sizes = cgutils.gep_inbounds(builder, there, 0, SIZES)
                     shape = builder.bitcast(sizes, WORD.as_pointer())
-                    copy = self._made(self._new_memory(slot, kind.ndim, shape))
+                    copy = self._new_memory(slot, kind.ndim, shape)
+                    self._else(self._there(copy), self.failed)
                     memory = self._load(copy, DATA, POINTER)
                     cgutils.raw_memcpy(builder, memory, builder.bitcast(native.data, POINTER), size, 1)
                 else:
-                    seen = self._made(self._wrapped(kind, there, slot))
+                    seen = self._wrapped(kind, there, slot)
+                    self._else(self._there(seen), self.failed)
                     copy = self._call_at(NEW_COPY, POINTER, seen, self._number(KEEP_ORDER, INT32))
                     self._give_back(seen)
                 made = copy, builder.block

@@ -160,7 +160,7 @@ class Code(Boxing):
         builder, call_conv = self.builder, self.context.call_conv
         kinds = [numba_type(kind, ndim) for _, _, kind, ndim in self.passage.inputs]
         given = [
-            self.cast(self.leaves[number], kind) if is_leaf else self.constant(kind, number)
+            self.cast(self.leaf(number), kind) if is_leaf else self.constant(kind, number)
             for (is_leaf, number, _, _), kind in zip(self.passage.inputs, kinds, strict=True)
         ]
         for place in self.passage.memory:
@@ -197,6 +197,8 @@ class Code(Boxing):
     def _edges(self) -> None:
         """The blocks where it ends otherwise, and what is given back."""
         builder = self.builder
+        with builder.goto_block(self.refused):
+            builder.cbranch(self._there(self.api.err_occurred()), self.failed, self.missed)
         with builder.goto_block(self.missed):
             self._call("PyErr_Clear", NOTHING)
             self._leave(MISS)

@@ -7,7 +7,7 @@ an array follow in the order of `PyArrayObject_fields`, and functions of NumPy's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.ir as ir
@@ -16,8 +16,9 @@ import numpy as np
 from numba.core import cgutils
 
 from tracegrad.compiler.arrays import MEMORY, Array
+from tracegrad.compiler.builder import Builder
 from tracegrad.compiler.c_functions import call
-from tracegrad.compiler.passage import BUILTINS, KINDS, Passage
+from tracegrad.compiler.passage import BUILTINS, KINDS, LEAVES, Passage
 
 POINTER_SIZE = 8
 HEAD = object.__basicsize__  # bytes before the first field of an object; its type comes last in them
@@ -31,6 +32,7 @@ BYTE, INT32, WORD, DOUBLE, NOTHING = (
     ir.VoidType(),
 )
 POINTER = BYTE.as_pointer()
+LEAF = ir.ArrayType(WORD, 2)  # room for a number, or for the address of an array's elements
 NULL = ir.Constant(POINTER, None)
 
 
@@ -45,14 +47,15 @@ class Machine:
 
     Attributes
     ----------
-    leaves : list of (Numba's type, value), the numbers and arrays found so far
+    leaves : list of (Numba's type, where it was put, number of its sizes in the table), the numbers and arrays found
+        so far; `found` is the memory they are put in
     rooms : the arrays that the program writes into
     outputs : where the structure stands that the program returns; its parts are loaded where they are read
     held : array of references that the call gives back at its end, and how many there are so far
     result, exit : where the answer stands, or why there is none
-    end, leaving, failed, missed : blocks
+    end, leaving, failed, missed, refused : blocks
         Where the function ends; where it leaves, for the exit in `exit`; where an error of Python's is set; where
-        something is not what the passage says.
+        something is not what the passage says; where it is one of these two.
     """
 
     def __init__(self, context: Any, builder: Any, passage: Passage, given: Sequence[Any]) -> None:
@@ -65,15 +68,16 @@ class Machine:
         )
         self.leaves: list[Any] = []
         self.rooms: list[Any] = []
-        most = self._number(_most_held(passage))
-        self.held, self.held_count = builder.alloca(POINTER, most), 0
-        cgutils.memset(builder, self.held, builder.mul(most, self._number(POINTER_SIZE)), 0)
+        held, found = map(self._number, _most(passage))
+        self.held, self.held_count = builder.alloca(POINTER, held), 0
+        cgutils.memset(builder, self.held, builder.mul(held, self._number(POINTER_SIZE)), 0)
+        self.found = builder.alloca(LEAF, found)
         self.result = self._space(POINTER)
         self.exit = self._space(POINTER)
         self.returns = numba.types.Tuple([numba_type(*output) for output in passage.outputs])
         self.outputs = builder.alloca(context.call_conv.get_return_type(self.returns).pointee)
-        self.end, self.leaving, self.failed, self.missed = (
-            builder.append_basic_block(name) for name in ("end", "leaving", "failed", "missed")
+        self.end, self.leaving, self.failed, self.missed, self.refused = (
+            builder.append_basic_block(name) for name in ("end", "leaving", "failed", "missed", "refused")
         )
 
     def _number(self, value: int, kind: Any = WORD) -> Any:
@@ -109,6 +113,28 @@ class Machine:
         """A C function whose address stands in the table."""
         kind = ir.FunctionType(result, [g.type for g in given])
         return self.builder.call(self.builder.inttoptr(self._slot(slot), kind.as_pointer()), given)
+
+    def _apart(self, name: str, write: Callable[..., Any], *given: Any) -> Any:
+        """What a function answers that `write` writes when it is first called, null where something is not as it should
+        be: one for all leaves of a kind. Written for each leaf, doors of many leaves took LLVM seconds."""
+        builder, module = self.builder, self.builder.module
+        function = module.globals.get(name)
+        if function is None:
+            kind = ir.FunctionType(POINTER, [self.table.type, *(g.type for g in given)])
+            function = ir.Function(module, kind, name)
+            function.linkage = "internal"
+            outer = self.table, self.missed, self.failed
+            self.builder = Builder(function.append_basic_block("entry"))
+            self.missed, self.failed = map(self.builder.append_basic_block, ("missed", "failed"))
+            self.table, *inner = function.args
+            self.builder.ret(write(*inner))
+            self.builder.position_at_end(self.missed)
+            self._call("PyErr_Clear", NOTHING)
+            self.builder.branch(self.failed)
+            self.builder.position_at_end(self.failed)
+            self.builder.ret(NULL)
+            self.builder, (self.table, self.missed, self.failed) = builder, outer
+        return builder.call(function, [self.table, *given])
 
     def _item(self, name: str, container: Any, number: int) -> Any:
         return self._call(name, POINTER, container, self._number(number))
@@ -213,19 +239,27 @@ class Machine:
 
     def _drop(self) -> None:
         """What the program returned is not needed any more."""
+        if any(isinstance(kind, numba.types.Array) for kind in self.returns):
+            self._apart("drop", self._dropped, self.outputs)
+
+    def _dropped(self, outputs: Any) -> Any:
         for number, kind in enumerate(self.returns):
             if isinstance(kind, numba.types.Array):
-                array = Array(self.context, self.builder, kind, self._output_at(number))
+                there = cgutils.gep_inbounds(self.builder, outputs, 0, number)
+                array = Array(self.context, self.builder, kind, there)
                 self.context.nrt.decref(self.builder, MEMORY, array.meminfo)
+        return NULL
 
 
-def _most_held(passage: Passage) -> int:
-    """How many references a call holds at most: of each array and a copy of it, of memory, of results being called."""
+def _most(passage: Passage) -> tuple[int, int]:
+    """How many references a call holds at most: of each array and a copy of it, of memory, of results being called; and
+    how many leaves it finds."""
     open_: list[Any] = [*passage.arguments, *(tree for *_, tree in passage.reads), passage.results]
-    most = 1 + len(passage.memory)
+    held, found = 1 + len(passage.memory), 0
     while open_:
         tree = open_.pop()
         if isinstance(tree, tuple):
-            most += 2 * (tree[0] == "array") + (tree[0] == "call")
+            held += 2 * (tree[0] == "array") + (tree[0] == "call")
+            found += tree[0] in LEAVES
             open_ += tree
-    return most
+    return held, found

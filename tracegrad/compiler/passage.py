@@ -47,6 +47,7 @@ from typing import Any
 ) = range(23)
 KINDS_OF = {"tuple": TUPLE, "list": LIST, "dict": DICT}
 KINDS = CELL, VARIABLE, CODE = 1, 2, 3  # in place of a name: what is looked up is no module
+LEAVES = ("array", "number_or_int", "float", "int", "scalar")  # trees of arguments without parts
 PASSAGE = "__tracegrad_passage__"  # what a module with a door calls its passage
 COPIED = 1 << 14  # bytes of a result that are copied rather than wrapped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numba
 
 from tracegrad.compiler.arrays import described
 from tracegrad.compiler.machine import (
+    BYTE,
     DATA,
     DESCR,
     DOUBLE,
@@ -39,7 +41,7 @@ class Unboxing(Machine):
             if not held:
                 self._keep(value)
                 self._hold(value)
-            self.leaves.append(self._array(value, *rest))
+            self._find(tree, value)
         elif kind in ("tuple", "list"):
             self._unless(self._is(value, KINDS_OF[kind]))
             size = self._call(f"Py{kind.title()}_Size", WORD, value)
@@ -58,7 +60,7 @@ class Unboxing(Machine):
         elif kind == "static":
             self._static(value, *rest)
         else:
-            self.leaves.append(getattr(self, f"_take_{kind}")(value, *rest))
+            self._find(tree, value)
 
     def _static(self, value: Any, slot: int, compared: bool) -> None:
         """An object that must be this one, or, where that is enough, equal to it and of its type."""
@@ -72,26 +74,65 @@ class Unboxing(Machine):
             equal = self._call("PyObject_RichCompareBool", INT32, value, found, self._number(2, INT32))
             self._unless(self._same(equal, self._number(1, INT32)))
 
-    def _take_number_or_int(self, value: Any) -> Any:
+    def _find(self, tree: Any, value: Any) -> None:
+        """One leaf. What a function finds stands in memory until the program is called: LLVM would look for a register
+        for each part of it, all the way there."""
+        place = self.builder.gep(self.found, [self._number(len(self.leaves))])
+        kind, *rest = tree
+        if kind == "float":
+            self._unless(self._is(value, FLOAT))
+            place = self._load(value, HEAD, DOUBLE)
+        elif kind == "number_or_int":
+            place = self._number_or_int(value, place)
+        else:
+            *what, slot = rest or [0]
+            room = [self._place_to_hold()] if kind == "array" else []
+            self._find_apart(kind, what, value, place, self._number(slot), *room)
+        self.leaves.append((tree, place))
+
+    def _number_or_int(self, value: Any, place: Any) -> Any:
         """A float, or an int for one."""
         builder = self.builder
-        is_float = self._is(value, FLOAT)
-        with builder.if_else(is_float, likely=True) as (as_it_is, converted):
+        with builder.if_else(self._is(value, FLOAT), likely=True) as (as_it_is, converted):
             with as_it_is:
                 found = self._load(value, HEAD, DOUBLE), builder.block
             with converted:
-                self._unless(self._is(value, INT))
-                made = self._call("PyLong_AsDouble", DOUBLE, value)
-                failed = self._call("PyErr_Occurred", POINTER)
-                self._unless(builder.not_(self._there(failed)))
-                other = made, builder.block
-        return numba.types.float64, self._either(found, other)
+                self._find_apart("whole", [], value, place)
+                other = self._load(place, 0, DOUBLE), builder.block
+        return self._either(found, other)
 
-    def _take_float(self, value: Any) -> Any:
-        self._unless(self._is(value, FLOAT))
-        return numba.types.float64, self._load(value, HEAD, DOUBLE)
+    def _find_apart(self, kind: str, what: Any, *given: Any) -> None:
+        """By the function for the kind of leaf."""
+        write = functools.partial(getattr(self, f"_find_{kind}"), *what)
+        found = self._apart(".".join(map(str, (kind, *what))), write, *given)
+        self._else(self._there(found), self.refused)
 
-    def _take_int(self, value: Any) -> Any:
+    def leaf(self, number: int) -> Any:
+        """Numba's type and the value of a leaf that was found."""
+        tree, place = self.leaves[number]
+        match tree:
+            case ("array", kind, ndim, slot) if ndim:
+                sizes = [self._slot(slot + 1 + k) for k in range(ndim)]
+                return self._native_array(kind, self._load(place, 0, POINTER), sizes)
+            case ("array" | "scalar", kind, *_):
+                return self._element(kind, place)
+            case ("int",):
+                return self._element("int64", place)
+        return numba.types.float64, place
+
+    def _put(self, value: Any, place: Any) -> Any:
+        """Put a leaf in its place; what is answered is not null."""
+        self.builder.store(value, self.builder.bitcast(place, value.type.as_pointer()))
+        return self.builder.bitcast(place, POINTER)
+
+    def _find_whole(self, value: Any, place: Any) -> Any:
+        """An int for a float."""
+        self._unless(self._is(value, INT))
+        made = self._call("PyLong_AsDouble", DOUBLE, value)
+        self._unless(self.builder.not_(self._there(self._call("PyErr_Occurred", POINTER))))
+        return self._put(made, place)
+
+    def _find_int(self, value: Any, place: Any, _: Any) -> Any:
         builder = self.builder
         self._unless(self._is(value, INT))
         overflow = self._space(INT32)
@@ -99,28 +140,29 @@ class Unboxing(Machine):
         self._unless(self._same(builder.load(overflow), self._number(0, INT32)))
         self._unless(builder.icmp_signed("<", found, self._number(INT_RANGE)))
         self._unless(builder.icmp_signed(">", found, self._number(-INT_RANGE)))
-        return numba.types.int64, found
+        return self._put(found, place)
 
-    def _take_scalar(self, value: Any, kind: str, slot: int) -> Any:
+    def _find_scalar(self, kind: str, value: Any, place: Any, slot: Any) -> Any:
         """A number of NumPy's."""
         self._unless(self._is(value, slot))
-        return self._element(kind, self.builder.gep(value, [self._number(HEAD)]))
+        return self._copied(kind, self._at(value, HEAD, BYTE), place)
 
-    def _element(self, kind: str, data: Any) -> Any:
-        wanted = numba_type(kind, None)
-        there = self.builder.bitcast(data, self.context.get_data_type(wanted).as_pointer())
-        return wanted, self.context.unpack_value(self.builder, wanted, there)
+    def _copied(self, kind: str, data: Any, place: Any) -> Any:
+        """The element at an address, in the place of a leaf."""
+        wanted, value = self._element(kind, data)
+        space = self.builder.bitcast(place, self.context.get_data_type(wanted).as_pointer())
+        self.context.pack_value(self.builder, wanted, value, space)
+        return self.builder.bitcast(place, POINTER)
 
-    def _array(self, value: Any, kind: str, ndim: int, slot: int) -> Any:
+    def _find_array(self, kind: str, ndim: int, value: Any, place: Any, slot: Any, copied: Any) -> Any:
         """An array of exactly this dtype and shape; one that is laid out otherwise is copied first."""
         builder = self.builder
         self._unless(self._is(value, NDARRAY))
         self._unless(self._same(self._load(value, NDIM, INT32), self._number(ndim, INT32)))
         shape = self._load(value, SHAPE, WORD.as_pointer())
-        sizes = [self._slot(slot + 1 + k) for k in range(ndim)]
-        for k, size in enumerate(sizes):
+        for k in range(ndim):
             found = builder.load(builder.gep(shape, [self._number(k)]))
-            self._unless(self._same(found, size))
+            self._unless(self._same(found, self._slot(builder.add(slot, self._number(1 + k)))))
         dtype = self._load(value, DESCR, POINTER)
         with self._seldom(builder.not_(self._same(dtype, self._object(slot)))):
             wanted = self._object(slot)
@@ -132,12 +174,15 @@ class Unboxing(Machine):
         with self._seldom(elsewhere):
             copy = self._call_at(NEW_COPY, POINTER, value, self._number(0, INT32))
             self._else(self._there(copy), self.failed)
-            self._hold(copy)
-            copied = self._load(copy, DATA, POINTER), builder.block
-        data = self._either((data, before), copied)
-        if not ndim:
-            return self._element(kind, data)
-        return self._native_array(kind, data, sizes)
+            builder.store(copy, copied)
+            other = self._load(copy, DATA, POINTER), builder.block
+        data = self._either((data, before), other)
+        return self._put(data, place) if ndim else self._copied(kind, data, place)
+
+    def _element(self, kind: str, data: Any) -> Any:
+        wanted = numba_type(kind, None)
+        there = self.builder.bitcast(data, self.context.get_data_type(wanted).as_pointer())
+        return wanted, self.context.unpack_value(self.builder, wanted, there)
 
     def _native_array(self, kind: str, data: Any, sizes: Sequence[Any]) -> Any:
         """Numba's array over memory that others own."""
@@ -167,7 +212,7 @@ class Unboxing(Machine):
         sizes = [self._slot(slot + 2 + k) for k in range(ndim)]
         return self._native_array(kind, self._load(array, DATA, POINTER), sizes)
 
-    def _new_memory(self, slot: int, ndim: int, shape: Any) -> Any:
+    def _new_memory(self, slot: Any, ndim: int, shape: Any) -> Any:
         """An array of its own, not filled yet, or null."""
         dtype, no_flags = self._object(slot), self._number(0, INT32)
         self._keep(dtype)
