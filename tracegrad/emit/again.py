@@ -36,6 +36,7 @@ _ONE = (
     "minimum",
     "astype",
     "square",
+    "inside",
 )
 _FAR = MOST + 1
 
@@ -146,7 +147,7 @@ class _Again:
             read == place for found, read in places_read(reader) if found is value
         ):
             return False
-        return _is_plain(reader.rest[-1:] if isinstance(reader, Write) else reader.inputs, value)
+        return _is_plain(_operands(reader), value)
 
     def _work(self, node: Compute, at: int, kept: Value | None, written: Sequence[Operand]) -> int:
         """How many operations make an element of an array again at a place of the block; many where that cannot be.
@@ -193,7 +194,7 @@ class _Again:
     # --- the change ---------------------------------------------------------------------------------------------------
 
     def _copy(self, node: Compute, readers: Sequence[Compute | Write]) -> None:
-        """Make an array again in a loop, before the first of its steps that read it; in a write, as what is written."""
+        """Make an array again in a loop, before the first of its steps that read it; in a write, where it reads."""
         at = self.places[readers[0]]
         value = node.outputs[0]
         made, copied = self._twin(node, node.inputs)
@@ -202,8 +203,7 @@ class _Again:
             copied.expression = self.expressions.of(made)
             self.nested.setdefault(at, []).append(made)
         for reader in readers:
-            old = reader.rest[-1:] if isinstance(reader, Write) else reader.inputs
-            _read_by(reader, [self._instead(x, value, copied, at) for x in old])
+            _read_by(reader, [self._instead(x, value, copied, at) for x in _operands(reader)])
         if not is_written:
             first = next(step for step in _steps(self.nodes[at]) if step in readers)
             self.nodes[at] = _with(self.nodes[at], made, first)
@@ -275,15 +275,19 @@ def _without(node: Node | None, step: Node) -> Node | None:
 # --- who reads what ---------------------------------------------------------------------------------------------------
 
 
+def _operands(reader: Compute | Write) -> Sequence[Operand]:
+    """What a step reads; of a write, its place and its value."""
+    return reader.rest if isinstance(reader, Write) else reader.inputs
+
+
 def _read_by(reader: Compute | Write, inputs: Sequence[Operand]) -> None:
-    """Let a step read other operands, or a write be given another value."""
-    before = reader.rest[-1:] if isinstance(reader, Write) else reader.inputs
-    for old, new in zip(before, inputs, strict=True):
+    """Let a step read other operands, or a write be given another place and value."""
+    for old, new in zip(_operands(reader), inputs, strict=True):
         if old is not new and isinstance(old, Value) and isinstance(new, Value):
             new.readers.append(reader)
             _leave(old, reader)
     if isinstance(reader, Write):
-        reader.rest = (*reader.rest[:-1], *inputs)
+        reader.rest = tuple(inputs)
     else:
         reader.inputs = tuple(inputs)
 

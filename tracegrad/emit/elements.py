@@ -50,7 +50,7 @@ def has_loop(instr: Instr) -> bool:
 def _has_loop(instr: Instr) -> bool:
     if scalar_step(instr) is not None or reduction_of(instr) is not None:
         return True
-    if is_gather(instr) or instr.op.name == "numbered" or is_overlay(instr):
+    if is_gather(instr) or is_search(instr) or instr.op.name == "numbered" or is_overlay(instr):
         return True
     return is_view(instr) and instr.op.name != "reshape" and not _is_row(instr)
 
@@ -107,6 +107,11 @@ def is_gather(instr: Instr) -> bool:
     return arrays and all(map(_is_known, (*instr.inputs, *instr.outputs)))
 
 
+def is_search(instr: Instr) -> bool:
+    """Whether each element says where one of the second input falls among all of the first."""
+    return instr.op.name == "searchsorted" and bool(instr.outputs[0].shape) and kernel_of(instr) is not None
+
+
 def _longer_axes(shape: Sequence[int]) -> list[int]:
     return [n for n in shape if n != 1]
 
@@ -140,7 +145,7 @@ def fills_result(instr: Instr) -> bool:
 
 def called_kernel(instr: Instr) -> tuple[Any, ...] | None:
     """The kernel that the native text calls for this step, of an element where it is a loop."""
-    if not has_loop(instr):
+    if not has_loop(instr) or is_search(instr):
         return kernel_of(instr)
     step = scalar_step(instr)
     if step is None or step.op.name in ("where", "clip") or vector_of(step) is not None:
@@ -198,6 +203,9 @@ class Elements:
             return _number_of(index, instr.outputs[0].shape)
         if is_view(instr) or is_gather(instr):
             return self.at(node.inputs[0], source_index(instr, index, self.slots(instr, node.inputs[1:])))
+        if is_search(instr):
+            row, number = node.inputs
+            return self.expressions.combine(instr, [self.expressions.read(row), self.at(number, index)])
         step = scalar_step(instr)
         assert step is not None
         inputs = [

@@ -30,7 +30,7 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
-from tracegrad.emit.elements import is_gather, is_view, source_index, split_index, spread_index
+from tracegrad.emit.elements import is_gather, is_search, is_view, source_index, split_index, spread_index
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.overlays import is_overlay, part_shape
 from tracegrad.emit.reductions import Reduction, reduction_of
@@ -164,8 +164,11 @@ def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
         yield from _read_at(node.value, axes_index(node.value.type.shape))
         return
     if isinstance(node, Write):
-        yield from ((v, None) for operand in (node.source, *node.rest[:-1]) for v in leaves(operand))
-        yield from _read_at(node.rest[-1], axes_index(item_shape(node.instr)))
+        yield from ((value, None) for value in leaves(node.source))
+        index = axes_index(item_shape(node.instr))
+        for slot in node.rest[:-1]:
+            yield from _read_at(slot, split_index(node.instr, index)[0])
+        yield from _read_at(node.rest[-1], index)
         return
     assert isinstance(node, Compute)
     if node.fills:
@@ -200,8 +203,8 @@ def _inputs_at(node: Compute, index: Sequence[ast.expr]) -> Iterable[tuple[Value
         for part in node.inputs[1:]:
             yield from _read_at(part, split_index(node.instr, index)[0])
         return
-    for operand in node.inputs:
-        if node.fills:
+    for k, operand in enumerate(node.inputs):
+        if node.fills or (is_search(node.instr) and not k):
             yield from ((value, None) for value in leaves(operand))
         else:
             yield from _read_at(operand, index)

@@ -30,7 +30,7 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.choices import as_expression, same_line
-from tracegrad.emit.elements import is_gather, is_light, is_view, scalar_step
+from tracegrad.emit.elements import is_gather, is_light, is_search, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.matrices import goes_into_place, is_flipped_matrix, is_matrix_part, seen_part
 from tracegrad.emit.names import part_of
@@ -103,6 +103,8 @@ def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expre
     reader = value.readers[0]
     if isinstance(reader, Compute) and reader.fills and reader.instr.op.name == "einsum":
         return False  # read in loops
+    if _is_searched(value, reader):
+        return False
     if isinstance(reader, Repeat) and reader.test is block:
         return value.hint is None or value.is_derivative
     if reader not in places:
@@ -220,7 +222,12 @@ def _has_elements(reader: Node, value: Value) -> bool:
     """Whether a node reads this array one element at a time."""
     if isinstance(reader, Write):
         return reader.loop and reader.source is not value
-    return isinstance(reader, Compute) and reader.loop
+    return isinstance(reader, Compute) and reader.loop and not _is_searched(value, reader)
+
+
+def _is_searched(value: Value, reader: Node) -> bool:
+    """Whether each round of a loop looks for a number among all elements of an array."""
+    return isinstance(reader, Compute) and is_search(reader.instr) and reader.inputs[0] is value
 
 
 def _fits_loops(node: Compute | Item | Either, value: Value, expressions: Expressions) -> bool:
@@ -301,6 +308,8 @@ def _is_mask(node: Compute | Item | Either, places: Places) -> bool:
 def _reads_each(reader: Node, value: Value) -> bool:
     """Whether a loop reads this array at the very elements it runs over."""
     if not isinstance(reader, Compute) or not reader.loop or is_view(reader.instr) or is_gather(reader.instr):
+        return False
+    if _is_searched(value, reader):
         return False
     if is_overlay(reader.instr):
         return True

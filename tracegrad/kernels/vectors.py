@@ -79,28 +79,18 @@ def convolved_at_few(x, y, zero, out):
 
 
 def place_in(row, number, right):
-    """How many elements of a sorted vector stand before a number; NaN stands behind all."""
-    low, high = 0, row.size
-    while low < high:
-        middle = (low + high) // 2
-        at = row[middle]
-        before = at < number or (at == at and number != number)
-        alike = at == number or (at != at and number != number)
-        if before or (right and alike):
-            low = middle + 1
+    """`np.searchsorted` of a number: how many elements of a sorted vector stand before it; NaN stands behind all.
+
+    Each step is arithmetic: nobody can foretell which way an `if` would go.
+    """
+    low, many, missing = 0, row.size, number != number
+    while many:
+        half = (many + 1) // 2
+        at = row[low + half - 1]
+        if right:
+            before = (at <= number) | missing
         else:
-            high = middle
+            before = (at < number) | (missing & (at == at))
+        low += half * before
+        many -= half
     return low
-
-
-def place_of_number(row, number, right):
-    """`np.searchsorted` of one number."""
-    return place_in(np.ascontiguousarray(row), number, right)
-
-
-def places_of(row, numbers, right, out):
-    """`np.searchsorted`."""
-    flat, sorted_row = np.ascontiguousarray(numbers).reshape(numbers.size), np.ascontiguousarray(row)
-    places = out.reshape(out.size)
-    for i in range(flat.size):
-        places[i] = place_in(sorted_row, flat[i], right)

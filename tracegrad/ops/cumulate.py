@@ -155,9 +155,7 @@ def _native_search(instr: Instr) -> Any:
     (row, numbers), right = instr.inputs, instr.params["side"] == "right"
     if -1 in (*row.shape, *numbers.shape) or any(x.dtype.kind not in "fiu" for x in instr.inputs):
         return False
-    if not numbers.shape:
-        return vectors.place_of_number, right
-    return vectors.places_of, right
+    return vectors.place_in, right
 
 
 searchsorted: Op = Op(

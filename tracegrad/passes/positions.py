@@ -15,6 +15,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ops.arithmetic import floor_divide, remainder
+from tracegrad.ops.compare import maximum, minimum
 from tracegrad.ops.families import astype
 from tracegrad.ops.index import Slot, flatnonzero, getitem, index_arrays, inside, whole
 from tracegrad.passes.rewrite import Made, Term, expression
@@ -71,9 +72,20 @@ def _until(index: Atom, made: Made) -> int | None:
     if maker.op is flatnonzero:
         return maker.inputs[0].type.size
     by = maker.inputs[-1]
+    if maker.op is minimum and isinstance(by, Const) and not by.shape and by.value >= 0:
+        return int(by.value) + 1 if _is_counted(maker.inputs[0], made) else None
     if maker.op not in (remainder, floor_divide) or not isinstance(by, Const) or by.shape or by.value <= 0:
         return None
     until, divisor = _until(maker.inputs[0], made), int(by.value)
     if until is None:
         return None
     return min(until, divisor) if maker.op is remainder else -(-until // divisor)
+
+
+def _is_counted(index: Atom, made: Made) -> bool:
+    """Whether none of the indices is negative, as they are the larger ones of themselves and a constant."""
+    maker = made.get(index) if isinstance(index, Var) else None
+    if maker is None or maker.op is not maximum:
+        return _until(index, made) is not None
+    least = maker.inputs[-1]
+    return isinstance(least, Const) and not least.shape and bool(least.value >= 0)
