@@ -54,6 +54,8 @@ def result_type(dispatcher: Any) -> Any:
         types.Array(from_dtype(dtype), len(shape), "C") if shape else from_dtype(dtype)
         for dtype, shape in results_of(_annotation(dispatcher))
     ]
+    if not kinds:
+        return types.none
     return kinds[0] if len(kinds) == 1 else types.Tuple(kinds)
 
 
@@ -97,5 +99,5 @@ def write_call(
 
 
 def _annotation(dispatcher: Any) -> str:
-    found: str = dispatcher.py_func.__annotations__["return"]
+    found: str = str(dispatcher.py_func.__annotations__["return"])
     return found

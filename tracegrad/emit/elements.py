@@ -22,6 +22,7 @@ from tracegrad.emit.expressions import (
     Expressions,
     called_vector,
     in_one_dtype,
+    is_called_out,
     kernel_of,
     vector_of,
     vector_of_numbers,
@@ -133,12 +134,14 @@ def is_blas_product(instr: Instr) -> bool:
 
 
 def fills_result(instr: Instr) -> bool:
-    """Whether a step is computed into memory that is there before: by BLAS, or by a kernel whose last parameter is
-    `out`."""
+    """Whether a step is computed into memory that is there before: by BLAS, by a kernel whose last parameter is
+    `out`, or by a function of NumPy's that takes `out`."""
     if is_blas_product(instr):
         return True
     if has_loop(instr) or len(instr.outputs) != 1 or -1 in instr.outputs[0].shape:
         return False
+    if is_called_out(instr):
+        return instr.op.takes_out(instr)
     kernel = kernel_of(instr)
     return kernel is not None and list(inspect.signature(kernel[0]).parameters)[-1] == "out"
 

@@ -5,6 +5,12 @@
     ...
         y = called_out(python_fft, (x,))
 
+    def python_rfft(x, out) -> None:
+        np.fft.rfft(x, out=out)
+    ...
+        y = np.empty(5, np.complex128)
+        called_out(python_rfft, (x, y))
+
 Such a step goes in, its call comes out, and the function it calls, in array text, is kept for the head of the module.
 Begin with `Outside.call`.
 """
@@ -14,7 +20,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from tracegrad.emit.elements import has_loop, writes_in_loop
+from tracegrad.emit.elements import fills_result, has_loop, writes_in_loop
 from tracegrad.emit.expressions import Expressions, is_called_out
 from tracegrad.emit.printer import WIDTH, print_node
 from tracegrad.ir.trace import Const, Instr, Trace, Var
@@ -39,8 +45,9 @@ class Outside:
         self.imports: dict[str, None] = {}
 
     def call(self, instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr:
-        """The call of a step's function with these operands."""
-        given = [x for a, x in zip(instr.inputs, inputs, strict=True) if not _is_written_inside(a)]
+        """The call of a step's function with these operands, and the memory of the result if the function fills it."""
+        given = [x for a, x in zip(instr.inputs, inputs, strict=False) if not _is_written_inside(a)]
+        given.extend(inputs[len(instr.inputs) :])
         name = ast.Name(id=self.name(instr), ctx=ast.Load())
         return call(called_out.__name__, name, ast.Tuple(elts=given, ctx=ast.Load()))
 
@@ -109,6 +116,12 @@ def _function(instr: Instr) -> str:
         elif instr.op.family == "called":  # the user's function may keep it
             given = ast.Call(func=ast.Attribute(given, "copy", ast.Load()), args=[], keywords=[])
         operands.append(given)
+    found = writer.combine(instr, operands)
+    if fills_result(instr):
+        assert isinstance(found, ast.Call)
+        found.keywords.append(ast.keyword(arg="out", value=ast.Name(id="out", ctx=ast.Load())))
+        filled = print_node(ast.Expr(value=found), WIDTH - 4)
+        return "\n    ".join([f"({', '.join([*parameters, 'out'])}) -> None:", *filled])
     results = ", ".join(f"{v.dtype.name}[{', '.join(map(str, v.shape))}]" for v in instr.outputs)
-    returned = print_node(ast.Return(value=writer.combine(instr, operands)), WIDTH - 4)
+    returned = print_node(ast.Return(value=found), WIDTH - 4)
     return "\n    ".join([f'({", ".join(parameters)}) -> "{results}":', *returned])

@@ -17,6 +17,7 @@ from tracegrad.emit.printer import Line
 from tracegrad.emit.turns import cycles, turned, unknown
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
+from tracegrad.kernels.outside import called_out
 from tracegrad.kernels.products import add_product, put_product
 from tracegrad.kernels.reductions import cumsum_blocks
 
@@ -174,6 +175,8 @@ def _asked_plainly(node: ast.AST) -> Iterator[ast.Name]:
 def _bases(arguments: Sequence[ast.expr]) -> Iterator[ast.Name]:
     """The arrays that these are, or are parts of."""
     for argument in arguments:
+        if isinstance(argument, ast.Tuple):
+            yield from _bases(argument.elts)
         found = argument
         while isinstance(found, ast.Attribute | ast.Subscript):
             found = found.value
@@ -293,6 +296,8 @@ class _Steps:
 def _writes_where_it_read(line: Line, old: str, new: str, parts: Parts) -> bool:
     """Whether each element of the old array is read for the last time before its place in the new one is written."""
     match line.statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=called_out.__name__))):
+            return True  # what fills an array is a function of NumPy's, which may be given the one it reads
         case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=[ast.Name(id=first), *rest])):
             return name in IN_PLACE and first == old and not any(old in _names(other) for other in rest)
     part = _part_of(line.statement, parts)

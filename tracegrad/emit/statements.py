@@ -154,8 +154,11 @@ class Writer:
         )
         if node.instr.op.name == "einsum":
             return [*lines, *products_of_parts(node, inputs, self.expressions, self.unused.letters)]
-        kernel = kernel_of(node.instr)
-        if kernel is not None:
+        if self.expressions.leaves(node):
+            result = self.expressions.name(value)
+            written = self.expressions.combine(node.instr, [*inputs, result])
+            return [*lines, Line(ast.Expr(value=written), node.location)]
+        if kernel_of(node.instr) is not None:
             written = self.expressions.combine(node.instr, inputs)
         elif any(map(is_strided, inputs)):
             self.expressions.kernels[put_product] = None

@@ -2,8 +2,8 @@
 
 Native text writes `called_out(python_fft, (x,))`, where `python_fft` is a function of the text that Python runs and
 whose annotation says what it returns: `-> "complex128[8]"`. Compiled code calls an `Outside` with arrays around its own
-memory (`compiler/outside.py`); what that answers is an array of this type which nobody else refers to. Begin with
-`Outside`.
+memory (`compiler/outside.py`); what that answers is an array of this type which nobody else refers to. A function with
+`-> None` fills the last array it is given. Begin with `Outside`.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -27,7 +27,10 @@ def called_out(function, given):
 
 
 def results_of(annotation):
-    """The dtype and the shape of each result, -1 where a size is not known: of `"float64[3, 3], int64[]"`."""
+    """The dtype and the shape of each result, -1 where a size is not known: of `"float64[3, 3], int64[]"`.
+
+    A function that fills what it is given, with `None` there, has none.
+    """
     return tuple(
         (np.dtype(name), tuple(int(n) for n in sizes.split(",") if n.strip()))
         for name, sizes in re.findall(r"(\w+)\[([^]]*)\]", annotation)
@@ -62,6 +65,8 @@ class Outside:
         before = _errors.set(_ignored)  # what `np.errstate(all="ignore")` does, in a quarter of its time
         try:
             found = self.function(*given)
+            if not self.results:
+                return None
             if len(self.results) == 1:
                 return self._own(found, self.results[0], given)
             return tuple([self._own(v, kind, given) for v, kind in zip(found, self.results, strict=True)])

@@ -16,10 +16,11 @@ import numpy as np
 
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.families import case, conj, linear, real
-from tracegrad.ops.index import getitem
+from tracegrad.ops.compare import greater, where
+from tracegrad.ops.families import case, conj, linear
+from tracegrad.ops.index import getitem, numbered
 from tracegrad.ops.op import Op, call
-from tracegrad.ops.shape import concatenate
+from tracegrad.ops.shape import concatenate, reshape
 
 Lengths = tuple[int, ...]
 OTHER_WAY = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -55,6 +56,12 @@ def _result_type(function: Callable[..., Any]) -> Callable[..., ArrayType]:
         return ArrayType(tuple(lengths.get(k, m) for k, m in enumerate(x.shape)), dtype(x.dtype))
 
     return result_type
+
+
+def _takes_out(instr: Instr) -> bool:
+    """Whether NumPy's function fills an array: over several axes it does only where no length changes."""
+    axis, x, z = instr.params["axis"], instr.inputs[0], instr.outputs[0]
+    return not isinstance(axis, tuple) or len(axis) == 1 or x.shape == z.shape
 
 
 def _keywords(instr: Instr, n: int, axis: int, usual: int) -> dict[str, Any]:
@@ -99,6 +106,7 @@ def _transform(name: str) -> Op:
         name=name,
         emit=emit,
         native=False,
+        takes_out=_takes_out,
         sample=(
             case((4,), n=(4,), axis=(0,), norm="backward"),
             case((3,), n=(5,), axis=(0,), norm="ortho"),
@@ -115,8 +123,20 @@ ifft: Op = _transform("ifft")
 
 
 def _rfft_transpose(g: Any, x: Any, n: int, axis: int, norm: str) -> Any:
-    """What is left out of the spectrum has cotangent 0, so the whole transform of what is there is the transpose."""
-    return fitted(real(fft(g, n=(n,), axis=(axis,), norm=norm)), axis, x.shape[axis])
+    """What is left out of the spectrum has cotangent 0; the real part of the whole transform is that of half the mirror
+    images, in half the time."""
+    spectrum = conj(g)
+    halved = where(_is_mirrored(g, n, axis), 0.5 * spectrum, spectrum)
+    return fitted(irfft(halved, n=n, axis=axis, norm=OTHER_WAY[norm]), axis, x.shape[axis])
+
+
+def _is_mirrored(spectrum: Any, n: int, axis: int) -> Any:
+    """Where half a spectrum stands for its mirror image, too: all but the first, and of even lengths the last."""
+    k = numbered(
+        getitem(spectrum, index=tuple(slice(None) if a == axis else 0 for a in range(spectrum.ndim)))
+    )
+    k = reshape(k, shape=(spectrum.shape[axis], *(1 for _ in range(axis + 1, spectrum.ndim))))
+    return greater(k * (n - 2 * k), 0)
 
 
 _REAL = (
@@ -139,19 +159,14 @@ rfft: Op = linear(
         ),
     ),
     native=False,
+    takes_out=_takes_out,
     sample=_REAL,
 )
 
 
 def _irfft_transpose(g: Any, x: Any, n: int, axis: int, norm: str) -> Any:
-    """All of the spectrum counts twice, but what is its own mirror image: the first, and of even lengths the last."""
-    half = n // 2 + 1
-    weights = np.full(half, 2, g.dtype)
-    weights[0] = 1
-    if n % 2 == 0:
-        weights[-1] = 1
     spectrum = conj(rfft(g, n=n, axis=axis, norm=OTHER_WAY[norm]))
-    return fitted(spectrum * _lying(weights, axis, x.ndim), axis, x.shape[axis])
+    return fitted(where(_is_mirrored(spectrum, n, axis), 2.0 * spectrum, spectrum), axis, x.shape[axis])
 
 
 def _lying(weights: Any, axis: int, ndim: int) -> Any:
@@ -173,6 +188,7 @@ irfft: Op = linear(
         ),
     ),
     native=False,
+    takes_out=_takes_out,
     sample=_REAL,
 )
 

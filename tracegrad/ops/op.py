@@ -92,6 +92,8 @@ class Op:
     vector : callable or None
         A function of the room `kernels` for one element, float64 or float32, which loops over elements call: several
         elements are computed at once. Scalar code does not: one number alone is faster in the C library.
+    takes_out : callable
+        `takes_out(instr)`: whether the array text may end with `out=`, an array of the result's type to be filled.
     view : callable or None
         Where the result may share memory with the first input: `view(x, part, *rest, **params)` is `x` after `part` was
         written into that memory; None where the result never does.
@@ -113,6 +115,7 @@ class Op:
         "result_type",
         "sample",
         "symbol",
+        "takes_out",
         "vector",
         "view",
         "vjp",
@@ -135,6 +138,7 @@ class Op:
         imports: str = "",
         native: Any = True,
         vector: Callable[..., Any] | None = None,
+        takes_out: Callable[[Instr], bool] = lambda instr: False,
         view: Callable[..., Any] | None = None,
         n_outputs: int = 1,
         family: str = "general",
@@ -159,6 +163,7 @@ class Op:
         self.imports = imports
         self.native = native
         self.vector = vector
+        self.takes_out = takes_out
         self.view = view
         self.n_outputs = n_outputs
         self.family = family
