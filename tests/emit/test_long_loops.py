@@ -129,3 +129,16 @@ def test_what_stays_in_one_loop(text: str, loops: int) -> None:
     long.numbers = dict.fromkeys("ab", np.dtype(np.float64))
     found = long.of("i", 9, ast.Constant(9), (), lines(text))
     assert (1 if found is None else len(found[-1].body)) == loops
+
+
+@pytest.mark.usefixtures("cut_everywhere")
+def test_blocks_of_a_rolled_sum_are_cut() -> None:
+    """A block that begins where an index goes around, and a part of a loop that is cut, have names of their own."""
+
+    def f(x: Any) -> Any:
+        return np.sum(np.sin(np.roll(x, 3) * x + np.roll(x, -2)) * x)
+
+    x = numbers(3000)
+    native, readable = compiled(f, x)(x), tg.value_and_grad(f, jit="python")(x)
+    np.testing.assert_allclose(native[0], readable[0], rtol=1e-12)
+    np.testing.assert_allclose(native[1], readable[1], rtol=1e-12, atol=1e-12)

@@ -77,8 +77,8 @@ def test_a_loop_that_may_read_what_it_wrote_has_two_memories(statement: str) -> 
 
 
 def test_blocks_of_a_loop_are_one_loop() -> None:
-    head = "a[0] = 1.0\nfor start in range(0, 200, 64):\n    for k in range(64):\n        "
-    text = head + "i = start {} k\n        b[i] = a[i]"
+    head = "a[0, 0] = 1.0\nfor start in range(0, 200, 64):\n    for k in range(64):\n        "
+    text = head + "i = start {} k\n        b[i, 0] = a[i, 0]"
     assert found(text.format("+")) == {"b": "a"}
     assert found(text.format("*")) == {}
 
@@ -122,6 +122,24 @@ def test_what_is_read_for_the_last_time_makes_room() -> None:
     assert found("np.dot(x, y, a)\nz = a[0:8].T\nnp.dot(x, y, b)") == {}
     assert found("np.dot(x, y, a)\nz = a.reshape(400)\nnp.dot(x, y, b)") == {}
     assert found("np.dot(x, y, a)\nz = kernel(a)\nnp.dot(x, y, b)\nz[0]") == {}
+
+
+@pytest.mark.parametrize("part", ["0", "k", "..., 0", "0, None, 0", "0, :"])
+def test_a_row_that_has_a_name_may_be_read_later(part: str) -> None:
+    assert found(f"np.dot(x, y, a)\nz = a[{part}]\nnp.dot(x, z, b)") == {}
+
+
+def test_a_row_of_a_large_array_beside_another_large_array() -> None:
+    def f(x: Any, y: Any) -> Any:
+        v = np.sort(x, axis=0)
+        row = v[0]
+        return np.sum(np.cumsum(x * y, axis=1)) + np.sum(np.sin(y @ row)) + np.sum(v * v)
+
+    x, y = numbers(100, 100), numbers(100, 100, seed=2)
+    native, readable = (tg.value_and_grad(f, (0, 1), jit=tier)(x, y) for tier in ("native", "python"))
+    np.testing.assert_allclose(native[0], readable[0], rtol=1e-12)
+    for got, want in zip(native[1], readable[1], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
 
 
 def test_a_kernel_writes_where_it_reads_if_it_is_done_there() -> None:

@@ -105,6 +105,20 @@ def test_products_of_matrices_stay_in_their_loop() -> None:
     np.testing.assert_allclose(native(x)[1], tg.grad(f, jit="python")(x), rtol=1e-12)
 
 
+def test_a_loop_whose_reverse_alone_is_of_elementwise_steps() -> None:
+    """The number written in place has no derivative: the reverse could be written out, and its stacks not."""
+
+    def f(x: Any) -> Any:
+        y = x
+        for k in range(3):
+            y = np.tanh(np.exp(-y * y))
+            y[2:4] -= 0.3 * k
+        return np.sum(y * x)
+
+    native, readable = compiled(f, LONG)(LONG), tg.value_and_grad(f, jit="python")(LONG)
+    np.testing.assert_allclose(native[1], readable[1], rtol=1e-12)
+
+
 def test_a_loop_whose_entries_are_a_result() -> None:
     def f(x: Any) -> Any:
         kept = []

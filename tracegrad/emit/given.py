@@ -84,7 +84,7 @@ def _large(lines: Sequence[Line], returned: Collection[str], parts: Parts) -> di
             made[found[0]] = found[1]
     rings = [set(cycles(step)) for line in lines for step in turned(line)]
     if rings:
-        vague = unknown(lines).intersection(returned) | seen_whole(_without(lines, made), parts)
+        vague = unknown(lines).intersection(returned) | seen_whole(_without(lines, made), parts, made)
         while lost := [ring for ring in rings if ring & made.keys() and (ring - made.keys() or ring & vague)]:
             made = {name: type for name, type in made.items() if not any(name in ring for ring in lost)}
     return made

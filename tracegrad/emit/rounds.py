@@ -171,15 +171,15 @@ class Rounds:
         pieces = pieces_of(blocks.letter, blocks.length, inside)
         lines: list[Line] = []
         for piece in pieces:
-            begin, until = start, literal(blocks.rounds)
+            turn, until = start, literal(blocks.rounds)
             if piece.first:
-                begin = self.unused.like("begin")
-                lines.append(Line(assign(begin, call("max", _name(start), literal(piece.first))), where))
+                turn = self.unused.like("turn")
+                lines.append(Line(assign(turn, call("max", _name(start), literal(piece.first))), where))
                 end = ast.BinOp(left=_name(start), op=ast.Add(), right=until)
-                until = _less(call("min", end, literal(piece.last)), begin)
+                until = _less(call("min", end, literal(piece.last)), turn)
             elif len(pieces) > 1 or blocks.length % blocks.rounds:
                 until = call("min", until, _less(literal(piece.last), start))
-            index = ast.BinOp(left=_name(begin), op=ast.Add(), right=_name(place))
+            index = ast.BinOp(left=_name(turn), op=ast.Add(), right=_name(place))
             first = Line(assign(blocks.letter, index), where)
             lines += self._loop(place, blocks.rounds, until, [first], piece.lines)
         return lines

@@ -75,7 +75,7 @@ def shared(
     """
     lives = {name: _Life() for name in made}
     for number, line in enumerate(lines):
-        for name, plain in _uses(line, parts):
+        for name, plain in _uses(line, parts, made):
             if name in lives:
                 life = lives[name]
                 life.first = number if life.first < 0 else life.first
@@ -107,9 +107,9 @@ def shared(
     return rooms
 
 
-def seen_whole(lines: Sequence[Line], parts: Parts) -> set[str]:
+def seen_whole(lines: Sequence[Line], parts: Parts, made: Mapping[str, ArrayType]) -> set[str]:
     """The names of which more is asked than elements and products: another name may be an array's as well."""
-    return {name for line in lines for name, plain in _uses(line, parts) if not plain}
+    return {name for line in lines for name, plain in _uses(line, parts, made) if not plain}
 
 
 def _call(room: Room, returned: Collection[str], turning: Collection[str]) -> None:
@@ -124,17 +124,17 @@ def _call(room: Room, returned: Collection[str], turning: Collection[str]) -> No
     room.bound = {name: other for name, other in others if name != room.memory}
 
 
-def _uses(line: Line, parts: Parts) -> Iterator[tuple[str, bool]]:
+def _uses(line: Line, parts: Parts, made: Mapping[str, ArrayType]) -> Iterator[tuple[str, bool]]:
     """The names that a line uses, and whether as an array whose elements or product alone are asked for."""
     statement = line.statement
     turning = cycles(statement)
     for inner in _part_of(statement, parts) or ():
-        yield from _uses(inner, parts)
+        yield from _uses(inner, parts, made)
         statement = ast.Pass()
     heads = [statement.iter, statement.target] if isinstance(statement, ast.For) else [statement]
     heads = [statement.test] if isinstance(statement, (ast.If, ast.While)) else heads
     for part in heads:
-        plain = {id(name) for node in ast.walk(part) for name in _asked_plainly(node)}
+        plain = {id(name) for node in ast.walk(part) for name in _asked_plainly(node, made)}
         for node in ast.walk(part):
             if isinstance(node, ast.Name):
                 yield (
@@ -144,7 +144,7 @@ def _uses(line: Line, parts: Parts) -> Iterator[tuple[str, bool]]:
                     or (isinstance(statement, ast.Return) and _is_alone(node, statement)),
                 )
     for inner in (*line.body, *line.orelse):
-        yield from _uses(inner, parts)
+        yield from _uses(inner, parts, made)
 
 
 def _part_of(statement: ast.stmt, parts: Parts) -> Sequence[Line] | None:
@@ -160,16 +160,27 @@ def _is_alone(node: ast.Name, statement: ast.Return) -> bool:
     return isinstance(statement.value, ast.Tuple) and any(e is node for e in statement.value.elts)
 
 
-def _asked_plainly(node: ast.AST) -> Iterator[ast.Name]:
+def _asked_plainly(node: ast.AST, made: Mapping[str, ArrayType]) -> Iterator[ast.Name]:
     """Arrays of which this node asks an element, or a product or a kernel's result into the memory of the last."""
     match node:
-        case ast.Subscript(value=ast.Name() as name, slice=index) if not isinstance(index, ast.Slice):
-            if not any(isinstance(part, ast.Slice) for part in ast.walk(index)):
+        case ast.Subscript(value=ast.Name() as name, slice=index):
+            if name.id in made and _is_element(index, len(made[name.id].shape)):
                 yield name
         case ast.Call(args=arguments) if _is_product(node):
             yield from _bases(arguments)
         case ast.Expr(value=ast.Call(func=ast.Name(), args=arguments)):
             yield from _bases(arguments)
+
+
+def _is_element(index: ast.expr, axes: int) -> bool:
+    """Whether there is a number for each axis: what is left of a row is a view, which may be read later."""
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return len(parts) == axes and not any(map(_is_axes, parts))
+
+
+def _is_axes(part: ast.expr) -> bool:
+    """Whether this part of an index stands for whole axes."""
+    return isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value in (None, ...))
 
 
 def _bases(arguments: Sequence[ast.expr]) -> Iterator[ast.Name]:
@@ -316,4 +327,4 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _mentioned(line: Line, names: set[str], parts: Parts) -> bool:
-    return any(name in names for name, _ in _uses(line, parts))
+    return any(name in names for name, _ in _uses(line, parts, {}))

@@ -56,7 +56,11 @@ def _rounds(step: Instr) -> int:
 
 
 def _chosen(trace: Trace) -> set[Var]:
-    """The loops to write out, by their first outputs: what one of them stacks, only others of them read."""
+    """The loops to write out, by their first outputs.
+
+    What one of them stacks, only others of them read, and of loops that stay none reads a stack, whose length is not
+    known.
+    """
     loops = {s.outputs[0]: s for s in trace.steps if isinstance(s, Instr) and _is_short(s)}
     while True:
         readers: dict[Var, list[Instr | None]] = {}
@@ -69,18 +73,28 @@ def _chosen(trace: Trace) -> set[Var]:
         for atom in trace.outputs:
             if isinstance(atom, Var):
                 readers.setdefault(atom, []).append(None)
+        stacks = {stack for step in loops.values() for stack in _stacks(step)}
         kept = {
             key: step
             for key, step in loops.items()
             if all(
                 reader is not None and _rounds(reader) == _rounds(step)
-                for stack in step.outputs[1 + step.params["carried"] :]
+                for stack in _stacks(step)
                 for reader in readers.get(stack, ())
             )
+            and all(-1 not in atom.shape or atom in stacks for atom in _sliced(step))
         }
         if len(kept) == len(loops):
             return set(kept)
         loops = kept
+
+
+def _stacks(step: Instr) -> Sequence[Var]:
+    return step.outputs[1 + step.params["carried"] :]
+
+
+def _sliced(step: Instr) -> Sequence[Atom]:
+    return step.inputs[len(step.inputs) - step.params["sliced"] :]
 
 
 def _is_short(step: Instr) -> bool:
@@ -102,12 +116,13 @@ def _written_out(
 ) -> tuple[list[Step], Sequence[Atom], list[list[Atom]]]:
     """The steps of all iterations, the final carried values, and what would have been stacked."""
     params = step.params
-    n, end = params["carried"], len(step.inputs) - params["sliced"]
+    n, sliced = params["carried"], _sliced(step)
+    end = len(step.inputs) - len(sliced)
     rounds = _rounds(step)
     carried: Sequence[Atom] = step.inputs[1 : 1 + n]
-    invariants, sliced = step.inputs[1 + n : end], step.inputs[end:]
+    invariants = step.inputs[1 + n : end]
     steps: list[Step] = []
-    stacked: list[list[Atom]] = [[Const(0)] * rounds for _ in step.outputs[1 + n :]]
+    stacked: list[list[Atom]] = [[Const(0)] * rounds for _ in _stacks(step)]
     for k in reversed(range(rounds)) if params["reverse"] else range(rounds):
         slices = []
         for place, source in enumerate(sliced):
