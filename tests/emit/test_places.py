@@ -45,6 +45,11 @@ def vector(count: int = COUNT, seed: int = 0) -> Any:
     return np.random.default_rng(seed).uniform(-1.3, 1.3, count)
 
 
+def apart(count: int) -> Any:
+    """Numbers that are not near each other."""
+    return np.random.default_rng(3).permutation(np.linspace(-1.3, 1.2, count))
+
+
 def slope(function: Callable[..., Any], x: Any, *rest: Any) -> tuple[float, Any]:
     """The derivative along a direction, by differences, and the direction."""
     v = vector(x.size, 9).reshape(x.shape)
@@ -157,3 +162,27 @@ def test_a_table_that_is_a_part_is_not_made_in_each_round() -> None:
         )
 
     check(strided, vector(200))
+
+
+def ordered(x: Any) -> Any:
+    return np.sum(np.sort(x) * x)
+
+
+def ordered_rows(x: Any) -> Any:
+    y = x.reshape(-1, 128)
+    return np.sum(np.sort(y, axis=0) * y) + np.sum(np.sort(y, axis=1) ** 2 * y)
+
+
+@pytest.mark.parametrize("function", [ordered, ordered_rows])
+@pytest.mark.parametrize("count", [128, COUNT])
+def test_the_gradient_stands_where_there_was_room_to_sort(function: Callable[..., Any], count: int) -> None:
+    text = check(function, apart(count))
+    assert ("argsort_x_room = x_bar" in text) == (function is ordered and count == COUNT)
+
+
+def test_what_is_sorted_twice_has_room_of_its_own() -> None:
+    def twice(x: Any) -> Any:
+        y = np.sort(np.tanh(x))
+        return np.sum(y * x) + np.sum(np.sort(-2.0 * x) * np.cos(y)) + np.sum(np.argsort(-x) * x)
+
+    check(twice, apart(COUNT))

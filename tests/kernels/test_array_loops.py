@@ -53,7 +53,7 @@ def test_the_order_is_the_stable_one_with_nan_last(name):
     row = SORTED[name]
     found = np.empty(row.shape, np.int64)
     kernel = sorting.argsort_floats if row.dtype == np.float64 else sorting.argsort_blocks
-    kernel(row, 1, row.size, 1, found)
+    kernel(row, 1, row.size, 1, np.empty(row.size), found)
     np.testing.assert_array_equal(found, np.argsort(row, kind="stable"))
 
 
@@ -65,7 +65,7 @@ def test_integers_are_sorted_to_the_last_bit(dtype, size):
     row[:4] = given.max, given.min, given.max, given.max - 1
     turned = 0 if dtype is np.int64 else -(2**63)
     found = np.empty(size, np.int64)
-    sorting.argsort_integers(row, 1, size, 1, turned, found)
+    sorting.argsort_integers(row, 1, size, 1, turned, np.empty(size), found)
     np.testing.assert_array_equal(found, np.argsort(row, kind="stable"))
 
 

@@ -17,6 +17,8 @@ from functools import partial
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from tracegrad.emit.blocks import Compute, Item, Operand, Value
 from tracegrad.emit.expressions import (
     Expressions,
@@ -144,6 +146,16 @@ def fills_result(instr: Instr) -> bool:
         return instr.op.takes_out(instr)
     kernel = kernel_of(instr)
     return kernel is not None and list(inspect.signature(kernel[0]).parameters)[-1] == "out"
+
+
+def room_of(instr: Instr) -> ArrayType | None:
+    """The memory that a kernel works in, beside that of its result: as many numbers as its parameter `length` says, in
+    the type that most arrays have."""
+    function, *static = kernel_of(instr) or (None,)
+    parameters = [] if function is None else list(inspect.signature(function).parameters)
+    if "room" not in parameters:
+        return None
+    return ArrayType((static[parameters.index("length") - len(instr.inputs)],), np.dtype(np.float64))
 
 
 def called_kernel(instr: Instr) -> tuple[Any, ...] | None:

@@ -31,6 +31,7 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.element_loops import ElementLoops
+from tracegrad.emit.elements import room_of
 from tracegrad.emit.expressions import Expressions, kernel_of, zeros
 from tracegrad.emit.leaving import leaving_choice
 from tracegrad.emit.lifetimes import leaves
@@ -166,6 +167,11 @@ class Writer:
         else:
             written = call("np.dot", *inputs)
         assert isinstance(written, ast.Call)
+        room = room_of(node.instr)
+        if room is not None:
+            name = self.unused.like(f"{value.name}_room")
+            lines.append(Line(assign(name, zeros(room, "np.empty")), node.location))
+            written.args.append(ast.Name(id=name, ctx=ast.Load()))
         written.args.append(self.expressions.name(value))
         return [*lines, Line(ast.Expr(value=written), node.location)]
 

@@ -3,8 +3,8 @@
 A number becomes a whole number of 64 bits, its key, in the same order: the bits of a float64 that is not negative are
 one; of a negative one they are when all but the sign are turned around. Both zeros have one key, and so have all NaN,
 the last of all. The lower half of the keys is sorted first and then, in the order found, the upper half: so a pair of
-half a key and its place is one number of 64 bits. Pairs are moved between the memory of the result and as much again.
-Begin with `argsort_floats`.
+half a key and its place is one number of 64 bits. Pairs are moved between the memory of the result and `room`, which is
+as many numbers of 64 bits, whatever their type. Begin with `argsort_floats`.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -14,25 +14,25 @@ from __future__ import annotations
 import numpy as np
 
 
-def argsort_floats(x, outer, length, inner, out):
+def argsort_floats(x, outer, length, inner, room, out):
     """The order that sorts float64 along the axis that has `length`."""
     bits = np.ascontiguousarray(x).reshape(x.size).view(np.int64)
-    sort_blocks(bits, outer, length, inner, True, 0, out)
+    sort_blocks(bits, outer, length, inner, True, 0, room, out)
 
 
-def argsort_blocks(x, outer, length, inner, out):
+def argsort_blocks(x, outer, length, inner, room, out):
     """As `argsort_floats` for numbers that are narrower."""
     flat = np.ascontiguousarray(x).reshape(x.size)
     wide = np.empty(x.size, np.float64)
     for k in range(x.size):
         wide[k] = flat[k]
-    sort_blocks(wide.view(np.int64), outer, length, inner, True, 0, out)
+    sort_blocks(wide.view(np.int64), outer, length, inner, True, 0, room, out)
 
 
-def argsort_integers(x, outer, length, inner, turned, out):
+def argsort_integers(x, outer, length, inner, turned, room, out):
     """As `argsort_floats` for integers of 64 bits; `turned` are the bits that make a key of one."""
     bits = np.ascontiguousarray(x).reshape(x.size).view(np.int64)
-    sort_blocks(bits, outer, length, inner, False, turned, out)
+    sort_blocks(bits, outer, length, inner, False, turned, room, out)
 
 
 def key_of(bits, floating, turned):
@@ -47,20 +47,22 @@ def key_of(bits, floating, turned):
     return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)  # nobody can foretell which way an `if` would go
 
 
-def sort_blocks(bits, outer, length, inner, floating, turned, out):
+def sort_blocks(bits, outer, length, inner, floating, turned, room, out):
     """The order of the keys of `bits` along the axis that has `length`."""
-    order = out.reshape(out.size)
+    order, pairs = out.reshape(out.size), room.view(np.int64)
     if length <= 100:
-        sort_short(bits, outer, length, inner, floating, turned, order)
+        sort_short(bits, outer, length, inner, floating, turned, pairs, order)
     elif inner == 1:
-        sort_long(bits, outer, length, inner, floating, turned, order.reshape((outer, length)), 1, order)
+        rows = order.reshape((outer, length))
+        sort_long(bits, outer, length, inner, floating, turned, rows, 1, pairs, order)
     else:
-        sort_long(bits, outer, length, inner, floating, turned, np.empty((1, length), np.int64), 0, order)
+        rows = np.empty((1, length), np.int64)
+        sort_long(bits, outer, length, inner, floating, turned, rows, 0, pairs, order)
 
 
-def sort_short(bits, outer, length, inner, floating, turned, order):
+def sort_short(bits, outer, length, inner, floating, turned, keys, order):
     """One key after the other is put where it belongs among those before it."""
-    keys, found = np.empty(length, np.int64), np.empty(length, np.int64)
+    found = np.empty(length, np.int64)
     for o in range(outer):
         for i in range(inner):
             start = o * length * inner + i
@@ -74,9 +76,9 @@ def sort_short(bits, outer, length, inner, floating, turned, order):
                 order[start + k * inner] = found[k]
 
 
-def sort_long(bits, outer, length, inner, floating, turned, rooms, apart, order):
+def sort_long(bits, outer, length, inner, floating, turned, rooms, apart, pairs, order):
     """By digits. A row of `rooms` has room for pairs; if they lie `apart`, each where the order comes."""
-    pairs, counts = np.empty(length, np.int64), np.empty((4, 256), np.int64)
+    counts = np.empty((4, 256), np.int64)
     for o in range(outer):
         room = rooms[o * apart]
         for i in range(inner):
