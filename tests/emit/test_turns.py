@@ -60,7 +60,9 @@ def program(seed: int) -> tuple[Trace, list[Any]]:
 def _loop(rng: random.Random, builder: Builder, pool: Sequence[Symbol]) -> list[Symbol]:
     """What a loop of 0 to 4 steps makes of 2 to 4 arrays."""
     count = rng.randrange(2, 5)
-    carried = [_step(rng, pool) if rng.random() < 0.3 else rng.choice(pool) for _ in range(count)]
+    carried = [_step(rng, pool) if rng.random() < 0.5 else rng.choice(pool) for _ in range(count)]
+    if rng.random() < 0.4:
+        carried[1] = carried[0]
     inner = Builder(builder.level + 1)
     inputs = [inner.input(t, n) for t, n in zip([COUNTER, *[MATRIX] * (count + 1)], "kabcds", strict=False)]
     made = list(inputs[1:])
@@ -68,6 +70,8 @@ def _loop(rng: random.Random, builder: Builder, pool: Sequence[Symbol]) -> list[
         made.append(_step(rng, made))
     new = [rng.choice(made[:count] if rng.random() < 0.4 else made[count:]) for _ in range(count)]
     new[rng.randrange(count)] = made[-1]
+    if rng.random() < 0.5:  # each the one before, and the last one new
+        new = [*inputs[2 : count + 1], rng.choice(made[count + 1 :])]
     params = {
         "condition": None,
         "stop": None,

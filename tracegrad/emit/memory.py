@@ -265,6 +265,11 @@ class Memory:
         place = loop.carried.index(carried)
         self.change({carried: [carried, *_given(loop.body.nodes[-1], place)]})
 
+    def owners_at_entry(self, loop: Repeat, carried: Value) -> frozenset[Value | None]:
+        """Who made the memory that a carried value starts with."""
+        (first,) = [carried] if carried in loop.copied else _given(loop.enter, loop.carried.index(carried))
+        return frozenset([carried]) if first is carried else self.owners(first)
+
     def share_at_entry(self, loop: Repeat, carried: Value) -> None:
         """As it was before `copy_at_entry`."""
         loop.copied.discard(carried)
@@ -328,7 +333,7 @@ def _moved(move: Node, found: dict[Value, list[Value | None]]) -> None:
         found.setdefault(target, []).extend(_given(move, place))
 
 
-def _given(move: Node, place: int) -> list[Value | None]:
+def _given(move: Node, place: int) -> list[Value]:
     """What one target of a move is handed."""
     assert isinstance(move, Move)
     return [_handed(move.sources[place], move.targets[place])]

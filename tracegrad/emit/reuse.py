@@ -8,7 +8,7 @@ end of each step. Where the old memory is not ours, the carried value starts as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Move, Node, Repeat, Value, Write
 from tracegrad.emit.fusion import place_made, places_read
@@ -27,7 +27,7 @@ def reuse(block: Block, memory: Memory, groups: Groups) -> None:
             if loop in loops and old.type == value.type:
                 if _take(node, members, old, loops, memory, groups):
                     break
-                if _swap(node, old, loop, loops, memory, groups):
+                if _turn(node, members, old, loop, loops, memory, groups):
                     break
 
 
@@ -82,8 +82,26 @@ def _take(
 ) -> bool:
     """Let the result of a node take the memory of the content it replaces."""
     value = node.outputs[0]
+    if other_name(value, old):
+        return False
+
+    def free() -> bool:
+        return _free(old, value, [value], loops, memory)
+
+    if not _take_name(node, members, old, groups, free):
+        return False
+    memory.change({value: [old]})
+    return True
+
+
+def _take_name(
+    node: Compute, members: Sequence[Node], old: Value, groups: Groups, free: Callable[[], bool]
+) -> bool:
+    """Let the result of a node have the name of an array that is read for the last time where it is made, if that is
+    free then."""
+    value = node.outputs[0]
     at = value.start
-    if live_at(old, at + 2) or not _read_before(node, members, old) or other_name(value, old):
+    if live_at(old, at + 2) or not _read_before(node, members, old):
         return False
     before = old.end, old.holes
     old.end = at if old.end <= at + 2 else old.end  # until then nothing else has its name
@@ -91,9 +109,8 @@ def _take(
         (at, last, limit) if first <= at + 2 <= last else (first, last, limit)
         for first, last, limit in old.holes
     ]
-    if groups.apart(old, value) and _free(old, value, [value], loops, memory):
+    if groups.apart(old, value) and free():
         groups.join(old, value)
-        memory.change({value: [old]})
         value.is_buffer = True
         return True
     old.end, old.holes = before
@@ -128,31 +145,86 @@ def _free(old: Value, new: Value, but: Sequence[Value], loops: Sequence[Repeat],
 # --- by turns ---------------------------------------------------------------------------------------------------------
 
 
-def _swap(
-    node: Compute, old: Value, loop: Repeat, loops: Sequence[Repeat], memory: Memory, groups: Groups
+def _turn(
+    node: Compute,
+    members: Sequence[Node],
+    old: Value,
+    loop: Repeat,
+    loops: Sequence[Repeat],
+    memory: Memory,
+    groups: Groups,
 ) -> bool:
-    """Let two buffers change places: the new content is written where the one before the old was."""
+    """Let arrays change places, `old, u = u, old`: the new content is written where the oldest stands that the loop
+    carries, or in a buffer beside them."""
     value, move = node.outputs[0], loop.body.nodes[-1]
     assert isinstance(move, Move)
     direct = value.block is loop.body and move.sources[loop.carried.index(old)] is value
-    if not direct or len(groups.of(value)) > 1 or len(groups.of(old)) > 1:
+    line = _line(old, loop)
+    if not direct or any(len(groups.of(v)) > 1 for v in (value, *line)):
         return False
-    if not _free(old, value, [old, value], loops, memory):
+    if not _kept_apart(line, value, loop, loops, memory):
         return False
-    if any(v not in (old, value) for v in memory.needed(value, value.start)):
-        return False
-    loop.body.nodes[-1] = swapping = Move(move.location, (*move.targets, value), (*move.sources, old))
-    for operand in move.sources:
-        if isinstance(operand, Value):
-            operand.readers = [swapping if r is move else r for r in operand.readers]
-    old.readers.append(swapping)
-    loop.buffers.append(value)
-    value.is_buffer = True
-    leave = loop.finals[loop.carried.index(old)].start
-    value.start, value.end, value.holes = loop.counter.start, leave, []
-    old.end, old.holes = max(old.end, leave), []
-    groups.lengthened(value)
-    groups.lengthened(old)
-    memory.change({value: [value, old]})
+    oldest = line[-1]
+    if len(line) > 1 and _take_name(node, members, oldest, groups, lambda: True):
+        memory.change({value: [oldest]})
+    else:
+        _make_buffer(value, oldest, loop, groups)
+        memory.change({value: [value, oldest]})
     memory.begin_again()
     return True
+
+
+def _line(first: Value, loop: Repeat) -> list[Value]:
+    """A carried value, the one that is handed its content at the end of a step, and so on."""
+    move, line = loop.body.nodes[-1], [first]
+    assert isinstance(move, Move)
+    while True:
+        after = [t for t, s in zip(move.targets, move.sources, strict=True) if s is line[-1]]
+        if len(after) != 1 or after[0] not in loop.carried or after[0] in line or after[0].type != first.type:
+            return line
+        line.append(after[0])
+
+
+def _kept_apart(
+    line: Sequence[Value], value: Value, loop: Repeat, loops: Sequence[Repeat], memory: Memory
+) -> bool:
+    """Whether the memory of each array in the line is ours and its own, and nobody else needs it when the new content
+    is made; perhaps after the loop starts with copies."""
+    but, at = [value, *line], value.start
+
+    def others(owners: Iterable[Value | None]) -> bool:
+        return any(v not in but for owner in owners for v in memory.needed(owner, at))
+
+    if len(line) == 1:
+        return _free(line[0], value, but, loops, memory) and not others([value])
+    copied, seen = [], set[Value | None]()
+    for carried in line:
+        owners = memory.owners_at_entry(loop, carried)
+        if None in owners or owners & seen or others(owners):
+            copied.append(carried)
+        seen |= owners
+    for carried in copied:
+        memory.copy_at_entry(loop, carried)
+    if not others({value, *(owner for v in line for owner in memory.owners(v))}):
+        return True
+    for carried in copied:
+        memory.share_at_entry(loop, carried)
+    return False
+
+
+def _make_buffer(value: Value, oldest: Value, loop: Repeat, groups: Groups) -> None:
+    """A buffer for new content, which is the oldest one's at the end of a step."""
+    move = loop.body.nodes[-1]
+    assert isinstance(move, Move)
+    loop.body.nodes[-1] = turning = Move(move.location, (*move.targets, value), (*move.sources, oldest))
+    for operand in move.sources:
+        if isinstance(operand, Value):
+            operand.readers = [turning if r is move else r for r in operand.readers]
+    oldest.readers.append(turning)
+    loop.buffers.append(value)
+    value.is_buffer = True
+    leave = loop.finals[loop.carried.index(oldest)].start
+    value.start, value.end, value.holes = loop.counter.start, leave, []
+    oldest.end, oldest.holes = max(oldest.end, leave), []
+    groups.lengthened(value)
+    groups.lengthened(oldest)
