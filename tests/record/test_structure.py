@@ -553,9 +553,12 @@ def test_a_long_loop_is_computed_ahead_and_recorded_once():
     assert count(made, "loop") == 2
 
 
-@pytest.mark.parametrize("writes", [False, True])
-def test_a_loop_over_large_arrays_is_computed_ahead_where_that_copies_no_more_than_python(
-    monkeypatch, writes
+@pytest.mark.parametrize(
+    ("rows", "writes", "ahead"),
+    [(100, False, True), (100, True, True), (2000, False, True), (2000, True, False)],
+)
+def test_a_loop_over_large_arrays_is_computed_ahead_where_copies_take_less_than_recording(
+    monkeypatch, rows, writes, ahead
 ):
     applied = []
     apply = Recording.apply
@@ -567,14 +570,14 @@ def test_a_loop_over_large_arrays_is_computed_ahead_where_that_copies_no_more_th
             z = np.sin(y)
             if writes:
                 z[0] = 0.5
-            y = np.reshape(z.reshape(100, 80).T * 0.5, 8000)
+            y = np.reshape(z.reshape(rows, 80).T * 0.5, rows * 80)
         return np.sum(y)
 
-    x = np.linspace(0.0, 1.0, 8000)
+    x = np.linspace(0.0, 1.0, rows * 80)
     value, bar = tg.value_and_grad(function, jit="python")(x)
-    assert (len(applied) < 60) is not writes
+    assert (len(applied) < 60) is ahead
     assert np.isclose(value, function(x))
-    step = 1e-6 * np.cos(np.arange(8000))
+    step = 1e-6 * np.cos(np.arange(rows * 80))
     slope = (function(x + step) - function(x - step)) / 2
     np.testing.assert_allclose(slope, bar @ step, rtol=1e-4, atol=1e-16)
 
@@ -699,3 +702,25 @@ def test_the_last_item_of_a_list_with_items_that_a_while_appends_to():
     for order in (3, 5, 2, 1, 3):
         wanted = 3 * x**2 if order == 1 else 2 * order * x ** (order - 1)
         np.testing.assert_allclose(gradient(x, order), wanted)
+
+
+def test_tables_filled_item_by_item_are_computed_ahead(monkeypatch):
+    applied = []
+    apply = Recording.apply
+    monkeypatch.setattr(Recording, "apply", lambda *args: (applied.append(1), apply(*args))[1])
+
+    def function(x):
+        n = len(x)
+        table = np.zeros((n + 1, n + 1))
+        for i in range(n):
+            for j in range(n):
+                left = np.maximum(table[i + 1, j], table[i, j + 1])
+                table[i + 1, j + 1] = np.maximum(table[i, j] + np.sin(3.0 * x[i] * x[j]), left)
+        return table[n, n]
+
+    x = np.cos(np.arange(100.0))
+    value, bar = tg.value_and_grad(function, jit="python")(x)
+    assert len(applied) < 10_000
+    assert value == function(x)
+    step = 1e-6 * np.cos(np.arange(100.0))
+    np.testing.assert_allclose((function(x + step) - function(x - step)) / 2, bar @ step, rtol=1e-6)

@@ -26,7 +26,9 @@ from tracegrad.record.pins import owner_of
 
 FIRST = 2  # iterations recorded before any is computed; of a loop that is known, one
 FEW = 16  # so many are left to Python in any case
-LARGE = 4096  # items of the largest array that is written into: each write makes a copy
+LARGE = (
+    1 << 17
+)  # items of the largest array that is written into: a copy for each write takes less than recording
 
 
 class Running(Handing):
@@ -204,7 +206,7 @@ def is_made(atom: Atom, steps: Sequence[Step]) -> bool:
 
 
 def _copies(step: Step) -> bool:
-    """Whether a step copies a large array to write into it, which Python would not."""
+    """Whether a step copies an array to write into it, which Python would not, and that takes longer than recording."""
     if isinstance(step, Instr) and step.op in (index_set, index_add):
         return step.outputs[0].type.size > LARGE
     return any(_copies(inner) for trace in nested(step) for inner in trace.steps)
