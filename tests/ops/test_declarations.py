@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tracegrad.ops.functions  # noqa: F401  (declares every op)
+import tracegrad.kernels
+import tracegrad.ops.functions  # declares every op
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import array_type, type_of
@@ -186,6 +188,17 @@ def test_the_kernel_means_the_same(sample):
     )
     wanted = [str(v.type) for v in instruction(sample).outputs]
     assert types(found if isinstance(found, tuple) else (found,)) == wanted
+
+
+def test_no_module_is_named_like_a_function_of_kernels():
+    """Native text binds both in one module."""
+    files = Path(tracegrad.kernels.__path__[0]).glob("*.py")
+    bodies = [ast.parse(file.read_text()).body for file in files]
+    functions = {step.name for body in bodies for step in body if isinstance(step, ast.FunctionDef)}
+    lines = "\n".join(filter(None, (op.imports for op in REGISTRY.values())))
+    names = {name.asname or name.name for line in ast.parse(lines).body for name in line.names}
+    assert "determinants" in names
+    assert not names & functions
 
 
 def test_ops_without_inputs():

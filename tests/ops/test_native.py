@@ -55,6 +55,23 @@ def test_compiled_programs_give_what_the_array_text_gives(transform, function):
     np.testing.assert_allclose(results["native"][1], results["python"][1], rtol=1e-10, atol=1e-12)
 
 
+def determinants_and_inverses(x):
+    return np.sum(np.linalg.det(x) ** 2) + np.sum(np.linalg.inv(x) ** 2)
+
+
+def test_determinants_of_stacks_and_their_gradients_are_compiled_in_one_module():
+    m = np.random.default_rng(3).normal(size=(4, 3, 3)) + 2.0 * np.eye(3)
+    made = tg.value_and_grad(determinants_and_inverses, jit="native")
+    value, bar = made(m)
+    assert made.stats.compiles == 1
+    assert np.isclose(value, determinants_and_inverses(m))
+    inverses = np.linalg.inv(m)
+    wanted = 2.0 * np.linalg.det(m)[:, None, None] ** 2 * inverses.swapaxes(1, 2) - 2.0 * (
+        inverses.swapaxes(1, 2) @ inverses @ inverses.swapaxes(1, 2)
+    )
+    np.testing.assert_allclose(bar, wanted, rtol=1e-9)
+
+
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, np.inf, -np.inf, np.nan, 7.0, 1e308, -3.0, 0.1])
 
 

@@ -261,7 +261,7 @@ def cholesky_factors(x):
     return out.reshape(x.shape)
 
 
-def determinants(x):
+def determinants_of(x):
     """`np.linalg.det` of a stack of matrices."""
     matrices = stack_of(x, x.shape, x.shape)
     out = np.empty(matrices.shape[0], x.dtype)

@@ -129,7 +129,7 @@ det: Op = Op(
     vjp=lambda g, z, x: (cast(on_matrix(g) * transposed(adjugate(x)), x.dtype),),
     jvp=lambda tangents, z, x: cast(trace_of_product(adjugate(x), tangents[0]), z.dtype),
     callee="np.linalg.det",
-    native=native_lapack(lapack.determinant, products.determinants),
+    native=native_lapack(lapack.determinant, products.determinants_of),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 """At singular matrices of more than three rows NumPy refuses the third derivative; all others are there."""
