@@ -17,7 +17,7 @@ from tracegrad.ops.families import real
 from tracegrad.ops.linalg import dot, matmul
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import logsumexp, mean, norm, std, var
-from tracegrad.ops.shape import copy
+from tracegrad.ops.shape import copy, diag
 from tracegrad.ops.symbol import Builder
 from tracegrad.passes.spell_out import spell_out
 
@@ -107,3 +107,17 @@ def test_a_real_part_that_nobody_else_reads_is_not_copied() -> None:
     builder = Builder()
     z = builder.input(array_type((5,), np.complex128), "z")
     assert names(spell_out(builder.trace([z], [copy(real(z * 2.0))]))) == ["multiply", "real"]
+
+
+def test_a_long_diagonal_is_no_matrix() -> None:
+    v, x = np.arange(-200.0, 200.0), np.random.default_rng(3).normal(size=(400, 400))
+    trace = one_step(diag, v, k=0)
+    spelled = spell_out(trace)
+    verify(spelled)
+    assert "diag" not in names(spelled)
+    np.testing.assert_array_equal(interpret(spelled, [v])[0], np.diag(v))
+    assert spell_out(one_step(diag, v, k=1)).steps[-1].op is diag  # type: ignore[union-attr]
+    builder = Builder()
+    a, b = builder.input(array_type(v.shape, v.dtype), "v"), builder.input(array_type(x.shape, x.dtype), "x")
+    trace = builder.trace([a, b], [diag(a, k=0) + b])
+    np.testing.assert_array_equal(interpret(spell_out(trace), [v, x])[0], np.diag(v) + x)

@@ -128,14 +128,17 @@ def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expre
 
 
 def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
-    """A view that loops over elements read, in native text: they read its source, at other indices.
+    """A view that loops over elements read, in native text: they read its source, at other indices; also the numbers
+    of elements.
 
     Parts of arrays that are matrices, and their transposes, may be read by products of matrices, too, which take them
     as they lie in memory.
     """
-    if not isinstance(node, Compute) or not is_view(node.instr):
+    if not isinstance(node, Compute) or not (is_view(node.instr) or _is_numbers(node)):
         return False
     source, value = node.inputs[0], node.outputs[0]
+    if _is_numbers(node):
+        return bool(value.readers) and all(r in places and _has_elements(r, value) for r in value.readers)
     flipped, part = is_flipped_matrix(node), is_matrix_part(node)
     rolled = node.instr.op.name == "roll"
     if value.hint is not None and not value.is_derivative and not (flipped or part or rolled):
@@ -207,11 +210,18 @@ def _multiplies_matrices(reader: Node) -> bool:
     return all(x.type.ndim <= 2 for x in reader.inputs)
 
 
+def _is_numbers(node: Compute) -> bool:
+    """Whether the elements are their own numbers."""
+    return node.loop and node.instr.op.name == "numbered"
+
+
 def _is_nested_view(value: Value) -> bool:
     """Whether it looks at a named array, through views alone, or is one times a number that several loops read."""
     maker = value.maker
     if not isinstance(maker, Compute):
         return False
+    if _is_numbers(maker):
+        return True
     if not is_view(maker.instr):
         return len(value.readers) > 1 and _is_scaling(maker)
     source = maker.inputs[0]

@@ -16,14 +16,14 @@ import numpy as np
 from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
 from tracegrad.ir.walk import map_control
 from tracegrad.ops.arithmetic import add, divide, multiply, subtract
-from tracegrad.ops.compare import isfinite, where
+from tracegrad.ops.compare import equal, isfinite, where
 from tracegrad.ops.cumulate import cumsum, cumsum_back
 from tracegrad.ops.elementary import exp, hypot, log, sqrt
 from tracegrad.ops.families import astype, broadcast_to, imag, real
-from tracegrad.ops.index import index_set, zeros
+from tracegrad.ops.index import index_set, numbered, zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
-from tracegrad.ops.shape import flip, reshape, transpose
+from tracegrad.ops.shape import expand_dims, flip, reshape, transpose
 from tracegrad.passes.positions import checked_arrays
 from tracegrad.passes.products import (
     contraction,
@@ -38,6 +38,7 @@ from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrit
 from tracegrad.passes.structure import identity_transpose
 
 MANY = 32  # arrays beside each other that are a loop each
+LONG = 400  # numbers on the diagonal of a matrix that is worth a thought
 
 
 def spell_out(trace: Trace) -> Trace:
@@ -151,6 +152,16 @@ def _filled(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return expression(broadcast_to, value, shape=shape)
 
 
+def _on_diagonal(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """diag(x) of many numbers -> x where the row is the column, else 0: no matrix, where loops read it"""
+    (x,), out = step.inputs, step.outputs[0]
+    if step.params["k"] or -1 in x.shape or x.shape[0] < LONG or isinstance(x, Const):
+        return None
+    number = expression(numbered, x)
+    here = expression(equal, expression(expand_dims, number, axis=(1,)), number)
+    return expression(where, here, expression(expand_dims, x, axis=(1,)), Const(out.dtype.type(0)))
+
+
 def _is_signed(value: Any) -> bool:
     """Whether a zero is -0.0."""
     return np.isrealobj(value) and bool(np.signbit(value))
@@ -200,6 +211,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "index_set": (checked_arrays,),
     "flip": (_summed_from_end,),
     "full_like": (_filled,),
+    "diag": (_on_diagonal,),
     "absolute": (_length,),
     "concatenate": (_side_by_side,),
     "stack": (_side_by_side,),
