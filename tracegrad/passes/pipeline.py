@@ -16,6 +16,7 @@ from tracegrad.passes.cse import share, share_conditions
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
+from tracegrad.passes.masks import at_their_places
 from tracegrad.passes.multiples import carry_multiplied
 from tracegrad.passes.overlays import in_falling_order, overlays
 from tracegrad.passes.parts import in_parts
@@ -101,7 +102,9 @@ def for_loops(trace: Trace) -> Trace:
     if written_out is not trace:
         trace = _optimised_exactly(written_out)
     trace = drop_unused(in_parts(carry_multiplied(trace)))
-    trace = drop_unused(overlays(share(spell_out(trace))))
+    trace = share(spell_out(trace))
+    there = at_their_places(trace)
+    trace = drop_unused(overlays(trace if there is trace else share(there)))
     return no_output_twice(drop_unused(add_products(trace)))
 
 
