@@ -28,7 +28,9 @@ from tracegrad.emit.blocks import (
     Value,
     Write,
 )
+from tracegrad.emit.elements import scalar_step
 from tracegrad.ir.trace import Const
+from tracegrad.ops.index import item_shape
 
 
 def leaves(operand: Operand) -> Iterable[Value]:
@@ -41,6 +43,28 @@ def leaves(operand: Operand) -> Iterable[Value]:
     assert operand.maker is not None
     for inner in operand.maker.reads:
         yield from leaves(inner)
+
+
+def reads_own_place(write: Write, value: Operand) -> bool:
+    """Whether a nested value has, of the array that a loop writes into, each element only where it is written."""
+    if isinstance(value, Const):
+        return True
+    maker = value.maker
+    if value is write.source or not isinstance(maker, Compute):
+        return False
+    if maker.inputs[0] is write.source and maker.instr.op.name == "getitem":
+        same = maker.instr.params["index"] == write.instr.params["index"]
+        return (
+            same and len(maker.inputs) == len(write.rest) == 1 and value.type.shape == item_shape(write.instr)
+        )
+    if scalar_step(maker.instr) is None:
+        return False
+    return all(
+        isinstance(x, Const)
+        or all(v is not write.source for v in leaves(x))
+        or (x.type.shape == value.type.shape and reads_own_place(write, x))
+        for x in maker.inputs
+    )
 
 
 class _Clock:
@@ -87,7 +111,9 @@ class _Clock:
                 self.node(inner)
         elif isinstance(node, Write):
             self.read((node.source,), at)
-            self.read(node.rest, at + 2)  # the copy has its name when these are read
+            own = node.loop and reads_own_place(node, node.rest[-1])
+            rest = [v for operand in node.rest for v in leaves(operand) if not (own and v is node.source)]
+            self.read(rest, at + 2)  # the copy has its name when these are read
             self.make((node.output,), at)
         else:
             in_loop = isinstance(node, Push) or (isinstance(node, Compute) and (node.loop or node.fills))

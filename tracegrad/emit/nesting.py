@@ -32,6 +32,7 @@ from tracegrad.emit.blocks import (
 from tracegrad.emit.choices import as_expression, same_line
 from tracegrad.emit.elements import is_gather, is_light, is_search, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.lifetimes import leaves, reads_own_place
 from tracegrad.emit.matrices import goes_into_place, is_flipped_matrix, is_matrix_part, seen_part
 from tracegrad.emit.names import part_of
 from tracegrad.emit.order import COMPARISONS, Places, passes_write
@@ -122,7 +123,7 @@ def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expre
     if passes_write(node, reader, places):
         return False
     anywhere = isinstance(node, Item) or isinstance(reader, (Check, Pack)) or _decides(value, reader)
-    if _is_term(value, reader) and is_light(expressions.of(node)):
+    if (_is_term(value, reader) or _is_made_in_place(node, reader)) and is_light(expressions.of(node)):
         return True
     return anywhere or same_line(node.location, reader.location)
 
@@ -287,6 +288,14 @@ def _is_echo(node: Compute | Item | Either, places: Places) -> bool:
 def _is_term(value: Value, reader: Node) -> bool:
     """Whether a number is added to a derivative: short terms from several lines are one statement."""
     return not value.type.shape and isinstance(reader, Compute) and part_of(value) is not None
+
+
+def _is_made_in_place(node: Compute | Item | Either, reader: Node) -> bool:
+    """Whether each element is made of the one that a loop adds it to: whatever line that is, it needs no memory."""
+    if not isinstance(reader, Write) or not reader.loop or not isinstance(node, Compute):
+        return False
+    read = any(leaf is reader.source for operand in node.reads for leaf in leaves(operand))
+    return read and reads_own_place(reader, node.outputs[0])
 
 
 def _decides(value: Value, reader: Node) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tracegrad.emit.blocks import Block, Compute, Either, Item, Node, Operand, Value, Write
-from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.lifetimes import leaves, reads_own_place
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -34,7 +34,8 @@ class Places(dict[Node, int]):
 
 
 def passes_write(node: Compute | Item | Either, reader: Node, places: Places) -> bool:
-    """Whether an array that a node reads is written between it and its reader, or by its reader element by element.
+    """Whether an array that a node reads is written between it and its reader, or by its reader element by element;
+    each element may be read where it is written.
 
     Parameters
     ----------
@@ -42,10 +43,13 @@ def passes_write(node: Compute | Item | Either, reader: Node, places: Places) ->
     places : of the block
     """
     first, last = places[node], places.get(reader, -1)
-    for operand in node.reads:
-        for array in {a for leaf in leaves(operand) for a in _arrays(leaf)}:
+    for leaf in {leaf for operand in node.reads for leaf in leaves(operand)}:
+        for array in _arrays(leaf):
             for write in places.writes.get(array, ()):
-                if first < places.get(write, -1) < last or (write is reader and write.loop):
+                if first < places.get(write, -1) < last:
+                    return True
+                own = leaf is array and reads_own_place(write, node.makes[0])
+                if write is reader and write.loop and not own:
                     return True
     return False
 

@@ -11,14 +11,14 @@ additions are put into it before (`in_falling_order`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_control, use_counts
-from tracegrad.ops.index import index_add, whole
+from tracegrad.ops.index import getitem, index_add, whole
 from tracegrad.ops.overlay import overlay
 from tracegrad.passes.added_products import is_large_product
 from tracegrad.passes.structure import is_zeros
@@ -39,6 +39,17 @@ def in_falling_order(trace: Trace) -> Trace:
     return _rewritten(trace, in_falling_order, _sorted)
 
 
+def own_parts_first(trace: Trace) -> Trace:
+    """Let what is made of a part of an array be added to that part before anything else is added to the array.
+
+    Then it is made where it is added, and needs no memory; what comes later finds the array changed.
+    """
+    made = {v: step for step in trace.steps if isinstance(step, Instr) for v in step.outputs}
+    return _rewritten(
+        trace, own_parts_first, partial(_own_first, made), lambda source: not is_zeros(source, made)
+    )
+
+
 def overlays(trace: Trace) -> Trace:
     """Let parts of one shape be added to zeros by one step, where a loop adds them in that order.
 
@@ -53,12 +64,13 @@ def _rewritten(
     trace: Trace,
     within: Callable[[Trace], Trace],
     instead: Callable[[Sequence[Instr]], Sequence[Instr] | None],
+    begins: Callable[[Var], bool] | None = None,
 ) -> Trace:
-    """The trace, and those it holds, with other steps in the place of what is added to zeros."""
+    """The trace, and those it holds, with other steps in the place of what is added to zeros, or to other arrays."""
     trace = map_control(trace, within)
     dropped: set[Step] = set()
     after: dict[Step, Sequence[Instr]] = {}
-    for chain in _chains(trace):
+    for chain in _chains(trace, begins):
         new = instead(chain)
         if new is not None:
             dropped.update(chain)
@@ -69,8 +81,8 @@ def _rewritten(
     return replace(trace, steps=tuple(kept))
 
 
-def _chains(trace: Trace) -> Iterator[list[Instr]]:
-    """The additions to fresh zeros, each to what the one before made and nobody else reads."""
+def _chains(trace: Trace, begins: Callable[[Var], bool] | None) -> Iterator[list[Instr]]:
+    """The additions to fresh zeros, or where `begins` says, each to what the one before made and nobody else reads."""
     counts = use_counts(trace)
     made = {v: step for step in trace.steps if isinstance(step, Instr) for v in step.outputs}
     open_: dict[Var, list[Instr]] = {}
@@ -79,7 +91,11 @@ def _chains(trace: Trace) -> Iterator[list[Instr]]:
             continue
         source = step.inputs[0]
         chain = open_.pop(source, None) if isinstance(source, Var) and counts[source] == 1 else None
-        if chain is None and isinstance(source, Var) and is_zeros(source, made):
+        if (
+            chain is None
+            and isinstance(source, Var)
+            and (begins(source) if begins else is_zeros(source, made))
+        ):
             chain = []
         if chain is not None:
             open_[step.outputs[0]] = [*chain, step]
@@ -117,11 +133,39 @@ def _sorted(chain: Sequence[Instr]) -> Sequence[Instr] | None:
     order = sorted(range(len(chain)), key=rank)
     if order == list(range(len(chain))):
         return None
+    return _in_order(chain, [chain[k] for k in order])
+
+
+def _in_order(chain: Sequence[Instr], order: Sequence[Instr]) -> list[Instr]:
+    """The same additions in another order."""
     source, new = chain[0].inputs[0], []
-    for k, made in zip(order, chain, strict=True):
-        new.append(replace(chain[k], inputs=(source, *chain[k].inputs[1:]), outputs=made.outputs))
+    for step, made in zip(order, chain, strict=True):
+        new.append(replace(step, inputs=(source, *step.inputs[1:]), outputs=made.outputs))
         source = made.outputs[0]
     return new
+
+
+def _own_first(made: Mapping[Var, Instr], chain: Sequence[Instr]) -> Sequence[Instr] | None:
+    array = chain[0].inputs[0]
+    own = [step for step in chain if _is_made_of_its_place(step, array, made)]
+    if not own or own == chain[: len(own)]:
+        return None
+    return _in_order(chain, [*own, *(step for step in chain if step not in own)])
+
+
+def _is_made_of_its_place(step: Instr, array: Atom, made: Mapping[Var, Instr]) -> bool:
+    """Whether each element that is added is made of the one that it is added to, and of numbers."""
+    maker = made.get(step.inputs[-1]) if isinstance(step.inputs[-1], Var) and len(step.inputs) == 2 else None
+    if maker is None or maker.op.family != "elementwise":
+        return False
+    parts = [made.get(a) for a in maker.inputs if isinstance(a, Var) and a.shape]
+    return bool(parts) and all(
+        part is not None
+        and part.op is getitem
+        and part.inputs == (array,)
+        and part.params["index"] == step.params["index"]
+        for part in parts
+    )
 
 
 # --- as one step ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
 from tracegrad.passes.masks import at_their_places
 from tracegrad.passes.multiples import carry_multiplied
-from tracegrad.passes.overlays import in_falling_order, overlays
+from tracegrad.passes.overlays import in_falling_order, overlays, own_parts_first
 from tracegrad.passes.parts import in_parts
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify, simplify_exactly
@@ -108,6 +108,11 @@ def for_loops(trace: Trace) -> Trace:
     return no_output_twice(drop_unused(add_products(trace)))
 
 
+def in_order(trace: Trace) -> Trace:
+    """The trace with additions to parts of arrays in the order in which native text needs the least memory."""
+    return own_parts_first(in_falling_order(trace))
+
+
 def plan_value(trace: Trace, once: bool = False) -> Plan:
     """A program that computes what the function computes."""
     trace = optimised(lower_branches(trace), once)
@@ -121,7 +126,7 @@ def plan_gradient(
     """Value and gradient of the scalar output `seeded[0]`; `memory`: bytes that loops may keep, None for any number."""
     trace = within(prepared(trace, once), memory)
     outputs = len(trace.outputs)
-    joint = in_falling_order(optimised(reverse_mode(trace, wrt, seeded, unit_seed=True), once))
+    joint = in_order(optimised(reverse_mode(trace, wrt, seeded, unit_seed=True), once))
     forward, backward = split(joint, outputs, 0)
     return Plan(
         "gradient",
@@ -140,7 +145,7 @@ def plan_vjp(
     The residuals outlive the call, so they have memory that neither the caller nor the results share.
     """
     trace = within(prepared(trace, once), memory)
-    joint = in_falling_order(optimised(reverse_mode(trace, wrt, seeded), once))
+    joint = in_order(optimised(reverse_mode(trace, wrt, seeded), once))
     outputs = len(trace.outputs)
     forward, backward = split(joint, outputs, len(seeded))
     return Plan(
