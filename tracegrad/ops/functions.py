@@ -35,7 +35,7 @@ from tracegrad.ops import (  # noqa: F401 (they answer, or are what passes write
 )
 from tracegrad.ops.families import conj
 from tracegrad.ops.numpy_elementwise import clip, round, where
-from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, operand, value
+from tracegrad.ops.numpy_forms import FUNCTIONS, holds_traced, is_traced, lying, operand, value
 from tracegrad.ops.numpy_fourier import FOURIER_FORMS
 from tracegrad.ops.numpy_linalg import dot, einsum, linalg_norm, matmul, trace
 from tracegrad.ops.numpy_padding import pad
@@ -151,6 +151,10 @@ def _transpose(x: Any, *axes: Any) -> Any:
     return transpose(x, _shape_of(axes) if axes else None)
 
 
+def _copy(x: Any, order: str = "C") -> Any:
+    return copy(x, order)
+
+
 def _flatten(x: Any, order: str = "C") -> Any:
     return copy(ravel(x, order=order))
 
@@ -160,7 +164,8 @@ def _clip(x: Any, min: Any = None, max: Any = None, **keywords: Any) -> Any:
 
 
 def _astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", **keywords: Any) -> Any:
-    return x if keywords.get("copy") is False and x.dtype == np.dtype(dtype) else astype(x, dtype)
+    made = astype(x, dtype, copy=keywords.get("copy", True))
+    return made if made is x or order == "K" else lying(made, order, x)
 
 
 def _compress(x: Any, condition: Any, axis: int | None = None, **keywords: Any) -> Any:
@@ -183,7 +188,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "compress": _compress,
     "conj": conj,
     "conjugate": conj,
-    "copy": copy,
+    "copy": _copy,
     "cumprod": cumprod,
     "cumsum": cumsum,
     "diagonal": diagonal,

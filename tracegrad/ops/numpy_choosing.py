@@ -26,6 +26,7 @@ from tracegrad.ops.numpy_forms import (
     is_sequence,
     is_traced,
     known,
+    lying,
     operand,
     whole,
 )
@@ -36,6 +37,7 @@ from tracegrad.ops.numpy_shape import (
     atleast_1d,
     broadcast_arrays,
     concatenate,
+    copy,
     inside,
     moveaxis,
     ravel,
@@ -61,7 +63,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     found = as_dtype(array_operand(default), dtype)
     for condition, choice in zip(conditions[::-1], list(choicelist)[::-1], strict=True):
         found = compare.where(condition, as_dtype(array_operand(choice), dtype), found)
-    return found
+    return lying(found, "C")
 
 
 @answers(np.piecewise)
@@ -153,7 +155,10 @@ def _by_axis(arr: Any, axis: int | None) -> tuple[Any, int]:
 @answers(np.delete)
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     a, axis = _by_axis(arr, axis)
-    return take(a, np.delete(np.arange(a.shape[axis]), _plain_index(obj)), axis)
+    place = _plain_index(obj)
+    found = read(a, (*(slice(None),) * axis, np.delete(np.arange(a.shape[axis]), place)))
+    by_parts = isinstance(place, slice) or (np.size(place) == 1 and np.asarray(place).dtype.kind in "iu")
+    return lying(found, "A", a) if by_parts else found
 
 
 @answers(np.insert)
@@ -171,7 +176,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
         count = len(np.arange(n)[place]) if counted else np.size(place)
     new = expand_to(new, (*a.shape[:axis], count, *a.shape[axis + 1 :]))
     order = np.insert(np.arange(n), place, n + np.arange(count))
-    return take(concatenate([a, new], axis), order, axis)
+    return lying(take(concatenate([a, new], axis), order, axis), "A", a)
 
 
 @answers(np.lib.stride_tricks.sliding_window_view)
@@ -210,7 +215,8 @@ def block(arrays: Any) -> Any:
             raise ValueError("List at arrays cannot be empty")
         depth, inner = depth + 1, inner[0]
     ndim = builtins.max(depth, builtins.max(x.ndim for x in _leaves(arrays)))
-    return _joined(arrays, depth, ndim)
+    found = _joined(arrays, depth, ndim)
+    return found if depth else copy(found, "C")
 
 
 def _leaves(arrays: Any) -> list[Any]:

@@ -22,6 +22,7 @@ from tracegrad.ops.numpy_forms import (
     deliver,
     is_traced,
     known,
+    lying,
     operand,
     plain,
     refuse_keywords,
@@ -132,11 +133,16 @@ def sinc_(x: Any) -> Any:
 
 
 @answers(np.nan_to_num)
-def nan_to_num(x: Any, *, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
-    x = operand(x)
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Any:
+    found = _finite(operand(x), nan, posinf, neginf)
+    return found if copy or not is_traced(x) or not x.ndim else deliver(found, x)
+
+
+def _finite(x: Any, nan: float, posinf: float | None, neginf: float | None) -> Any:
     if x.dtype.kind == "c":
-        parts = [nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf) for part in (real(x), imag(x))]
-        return parts[0] + parts[1] * 1j
+        return _finite(real(x), nan, posinf, neginf) + _finite(imag(x), nan, posinf, neginf) * 1j
     if x.dtype.kind != "f":
         return copy(x)
     limits = np.finfo(x.dtype)
@@ -226,7 +232,7 @@ def conj(x: Any) -> Any:
     return (
         families.conjugate(x)
         if x.dtype.kind == "c"
-        else families.cast(copy(x), ufunc_dtype(np.conjugate, x.dtype))
+        else families.cast(lying(copy(x), "K", x), ufunc_dtype(np.conjugate, x.dtype))
     )
 
 

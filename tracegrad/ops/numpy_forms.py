@@ -235,6 +235,27 @@ def _positions(function: Callable[..., Any]) -> tuple[str, ...]:
         return ()
 
 
+def lying(made: Any, order: str, like: Any = None) -> Any:
+    """A fresh result in memory as NumPy has it: a later change of its shape is a view of it or a copy, as it lies.
+
+    Parameters
+    ----------
+    made : traced array
+        Nothing else is in its memory.
+    order : "C", "F", "A" or "K"
+        "A": as `like` where that lies in Fortran's order; "K": as `like`, which has the same shape.
+    """
+    array, given = getattr(made, "value", None), getattr(like, "value", like)
+    if isinstance(array, np.ndarray) and array.ndim > 1:
+        fortran = order == "F" or (order == "A" and given.flags.fnc)
+        laid = np.empty(array.shape, array.dtype, "F" if fortran else "C")
+        laid = np.empty_like(given, array.dtype) if order == "K" else laid
+        if laid.strides != array.strides:
+            laid[...] = array
+            made.value = laid
+    return made
+
+
 def value(a: Any) -> Any:
     """Anything NumPy takes for an array: traced values, arrays and numbers as they are, lists as arrays."""
     if is_traced(a) or isinstance(a, (np.ndarray, np.generic, *WEAK)):

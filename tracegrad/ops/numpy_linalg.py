@@ -22,6 +22,7 @@ from tracegrad.ops.numpy_forms import (
     axis_tuple,
     is_sequence,
     known,
+    lying,
     operand,
     whole,
 )
@@ -201,7 +202,8 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     if not isinstance(subscripts, str):
         subscripts, operands = _as_letters(subscripts, *operands)
     arrays = [operand(x) for x in operands]
-    return contraction.einsum(*arrays, subscripts=complete_subscripts(subscripts, arrays))
+    found = contraction.einsum(*arrays, subscripts=complete_subscripts(subscripts, arrays))
+    return lying(found, "C") if len(arrays) > 2 else found
 
 
 # --- numbers of a matrix ----------------------------------------------------------------------------------------------

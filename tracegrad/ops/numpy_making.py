@@ -12,6 +12,7 @@ import numpy as np
 
 from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import WEAK
+from tracegrad.ops import shape
 from tracegrad.ops.arithmetic import divide, multiply, power
 from tracegrad.ops.compare import equal, sign
 from tracegrad.ops.elementary import log10, sqrt
@@ -24,6 +25,7 @@ from tracegrad.ops.numpy_forms import (
     common_dtype,
     is_sequence,
     known,
+    lying,
     operand,
     value,
 )
@@ -128,7 +130,8 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     found = [reshape(x, (1,) * k + (-1,) + (1,) * (n - 1 - k)) for k, x in enumerate(xi)]
     if indexing == "xy" and n > 1:
         found[:2] = [swapaxes(x, 0, 1) for x in found[:2]]
-    return tuple(found) if sparse else tuple(broadcast_arrays(*found))
+    grids = found if sparse else broadcast_arrays(*found)
+    return tuple(lying(shape.copy(grid), "C") if copy else grid for grid in grids)
 
 
 def concatenated(by: Any, key: Any) -> Any:

@@ -14,7 +14,7 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import shape as ops
 from tracegrad.ops.index import getitem
 from tracegrad.ops.linalg import matmul
-from tracegrad.ops.numpy_forms import answers, as_dtype, expand_to, is_sequence, is_traced, operand
+from tracegrad.ops.numpy_forms import answers, as_dtype, expand_to, is_sequence, is_traced, lying, operand
 from tracegrad.ops.numpy_order import median
 from tracegrad.ops.numpy_reduce import max, mean, min
 from tracegrad.ops.numpy_shape import concatenate, moveaxis, reshape, take
@@ -57,6 +57,7 @@ def pad(
             None,
             "a.astype(float)",
         )
+    given = a
     for axis, (before, after) in enumerate(widths):
         if not before and not after:
             continue
@@ -77,7 +78,7 @@ def pad(
             ends = _sides(end_values, axis, a.ndim)
             options = {"end_values": ends} if mode == "linear_ramp" else {"reflect_type": reflect_type}
             a = _mixed(a, axis, before, after, mode, options)
-    return a
+    return lying(ops.copy(a) if a is given else a, "A", given)
 
 
 def _widths(pad_width: Any, ndim: int) -> list[list[int]]:

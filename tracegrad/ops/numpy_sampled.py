@@ -32,6 +32,7 @@ from tracegrad.ops.numpy_forms import (
     as_dtype,
     axis_number,
     known,
+    lying,
     operand,
     value,
     whole,
@@ -124,7 +125,10 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         if operand(given).ndim and operand(given).shape[0] != f.shape[k]:
             raise ValueError("when 1d, distances must match the length of the corresponding dimension")
         steps.append(diff(given) if operand(given).ndim else value(given))
-    found = [as_dtype(_slopes(f, h, k, edge_order), f.dtype) for k, h in zip(axes, steps, strict=True)]
+    found = [
+        lying(as_dtype(_slopes(f, h, k, edge_order), f.dtype), "K", f)
+        for k, h in zip(axes, steps, strict=True)
+    ]
     return found[0] if len(found) == 1 else tuple(found)
 
 

@@ -25,6 +25,7 @@ from tracegrad.ops.numpy_forms import (
     expand_to,
     is_sequence,
     is_traced,
+    lying,
     number_type,
     operand,
     value,
@@ -382,7 +383,8 @@ def take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") 
     if isinstance(indices, (list, tuple)):
         indices = value(indices) if indices else np.zeros(0, np.intp)
     wanted = inside(indices, a.shape[axis], mode)
-    return items.read(a, (*(slice(None),) * axis, wanted))
+    found = items.read(a, (*(slice(None),) * axis, wanted))
+    return lying(ops.copy(found) if found.ndim and not operand(wanted).ndim else found, "C")
 
 
 @answers(np.take_along_axis)
@@ -403,7 +405,7 @@ def sort(a: Any, axis: int | None = -1) -> Any:
     if axis is None:
         a, axis = reshape(a, (-1,)), 0
     axis = axis_number(axis, a.ndim)
-    return take_along_axis(a, argsort(a, axis=axis), axis)
+    return lying(take_along_axis(a, argsort(a, axis=axis), axis), "K", a)
 
 
 @answers(np.sort_complex)
@@ -438,13 +440,16 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @answers(np.copy)
 def copy(a: Any, order: str = "K") -> Any:
-    return ops.copy(operand(a))
+    a = operand(a)
+    return lying(ops.copy(a), order, a)
 
 
 @answers(np.astype)
-def astype(x: Any, dtype: Any) -> Any:
+def astype(x: Any, dtype: Any, *, copy: bool = True) -> Any:
     x = operand(x)
-    return ops.copy(x) if x.dtype == np.dtype(dtype) else cast(x, dtype=number_type(dtype))
+    if x.dtype != np.dtype(dtype):
+        return cast(x, dtype=number_type(dtype))
+    return lying(ops.copy(x), "K", x) if copy else x
 
 
 def _like(a: Any, fill: Any, dtype: Any, shape: Any) -> Any:

@@ -241,7 +241,7 @@ class StandIns:
             return self.fresh(make(shape, fill_value, dtype, order, **rest))
         value = self.recording.as_array(fill_value)
         repeated = FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape)
-        return self._as_memory(FUNCTIONS[np.copy](repeated))
+        return self._as_memory(FUNCTIONS[np.copy](repeated, "C"))
 
     def full_like(self, array: Any, fill_value: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
         plain = self.plain(array) if is_traced(array) else np.asarray(array)
@@ -251,7 +251,9 @@ class StandIns:
         if not _any_traced(data):
             return self.fresh(np.array(data, dtype, copy=copy, **rest))
         made = self._as_dtype(self.recording.as_array(data), dtype)
-        made = FUNCTIONS[np.copy](made) if copy is True else made
+        order = rest.get("order") or "K"
+        if copy is True:
+            made = FUNCTIONS[np.copy](made, "C" if order == "K" and not is_traced(data) else order)
         missing = rest.get("ndmin", 0) - made.ndim
         return made.reshape((1,) * missing + made.shape) if missing > 0 else self._as_memory(made)
 
@@ -274,15 +276,23 @@ class StandIns:
                 traced = self.recording.wrap(
                     np.asarray(traced.value)[()], traced.atom, False, traced.requires_grad
                 )
-            return self._as_dtype(traced, dtype)
-        return self._as_dtype(self.recording.as_array(data), dtype)
+            return self._in_order(self._as_dtype(traced, dtype), order)
+        return self._in_order(self._as_dtype(self.recording.as_array(data), dtype), order)
 
     def contiguous(self, data: Any, dtype: Any = None, **rest: Any) -> Any:
-        """The array itself where it lies in C order, else a copy."""
-        made = self.asarray(data, dtype)
-        if not is_traced(made) or not made.shape:
-            return made if not is_traced(made) else made.reshape(1)
-        found = made if made.value.flags.c_contiguous else FUNCTIONS[np.copy](made)
+        made = self.asarray(data, dtype, "C")
+        return made.reshape(1) if is_traced(made) and not made.shape else made
+
+    def fortran(self, data: Any, dtype: Any = None, **rest: Any) -> Any:
+        made = self.asarray(data, dtype, "F")
+        return made.reshape(1) if is_traced(made) and not made.shape else made
+
+    def _in_order(self, made: Any, order: Any) -> Any:
+        """The array itself where it lies in an order, "C" or "F", else a copy."""
+        if not is_traced(made) or not made.shape or order not in ("C", "F"):
+            return made
+        lies = made.value.flags.c_contiguous if order == "C" else made.value.flags.f_contiguous
+        found = made if lies else FUNCTIONS[np.copy](made, order)
         self.recording.reshaped(made.value, found.value)
         return found
 
@@ -325,7 +335,7 @@ class StandIns:
         if not _any_traced(args):
             return kind(*args)
         x, *imag = args
-        return astype(self.asarray(x + imag[0] * 1j if imag else x), dtype=np.dtype(kind))
+        return cast(self.asarray(x + imag[0] * 1j if imag else x), np.dtype(kind))
 
     def frompyfunc(self, *args: Any, **keywords: Any) -> Any:
         raise LeakError(
@@ -369,6 +379,7 @@ _BY_FUNCTION: dict[Any, str] = {
     np.asarray: "asarray",
     np.asanyarray: "asarray",
     np.ascontiguousarray: "contiguous",
+    np.asfortranarray: "fortran",
     np.asarray_chkfinite: "asarray",
     np.frompyfunc: "frompyfunc",
 }
