@@ -14,12 +14,13 @@ from tracegrad.ir.verify import verify
 from tracegrad.ops.contraction import einsum
 from tracegrad.ops.elementary import exp
 from tracegrad.ops.families import broadcast_to
+from tracegrad.ops.index import index_add, read, zeros_like
 from tracegrad.ops.linalg import dot, matmul, outer
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import copy, reshape, transpose
 from tracegrad.ops.symbol import Builder
-from tracegrad.passes.pipeline import for_loops
+from tracegrad.passes.pipeline import for_loops, optimised
 from tracegrad.passes.spell_out import spell_out
 
 
@@ -135,9 +136,79 @@ LARGE = [
     ("bij,bkj->bik", (3, 10, 30), (3, 20, 30), ["einsum"]),
     ("abij,abjk->abik", (3, 2, 10, 30), (3, 2, 30, 20), ["einsum"]),
     ("ij,j->i", (200, 300), (300,), ["matmul"]),
-    ("ij,ijk->k", (20, 30), (20, 30, 10), ["reshape", "reshape", "matmul"]),
+    ("ij,ijk->k", (20, 30), (20, 30, 20), ["reshape", "reshape", "matmul"]),
+    ("ijk,k->ij", (20, 30, 20), (20,), ["reshape", "matmul", "reshape"]),
     ("ikl,jkl->ij", (20, 5, 6), (25, 5, 6), ["reshape", "reshape", "transpose", "matmul"]),
 ]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("subscripts", "left", "right"),
+    [
+        ("bij,bj->bi", (30, 20, 25), (30, 25)),
+        ("bij,bi->bj", (30, 20, 25), (30, 20)),
+        ("bi,bij->bj", (30, 20), (30, 20, 25)),
+        ("bij,bi->bj", (300, 4, 25), (300, 4)),
+        ("bij,ib->jb", (30, 20, 25), (20, 30)),
+        ("abij,abj->bai", (5, 6, 20, 25), (5, 6, 25)),
+        ("abij,aj->abi", (5, 6, 20, 25), (5, 25)),
+        ("bi,bi->b", (300, 20), (300, 20)),
+        ("bij,bij->", (30, 20, 25), (30, 20, 25)),
+        ("bij,bj->", (30, 20, 25), (30, 25)),
+        ("bij,j->bi", (3000, 2, 3), (3,)),
+        ("bi,bj->bij", (30, 20), (30, 25)),
+        ("bi,bj->jib", (30, 20), (30, 25)),
+        ("bi,cj->bjic", (1, 20), (30, 25)),
+    ],
+)
+def test_stacks_of_matrices_times_vectors_are_loops_over_elements(
+    subscripts: str, left: Any, right: Any, dtype: Any
+) -> None:
+    found = spelled(einsum, left, right, subscripts=subscripts, dtype=dtype)
+    assert "multiply" in found and not {"einsum", "matmul"}.intersection(found)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((30, 20, 25), (30, 25, 1)),
+        ((30, 1, 20), (30, 20, 25)),
+        ((30, 20, 1), (30, 1, 25)),
+        ((30, 20, 25), (25, 1)),
+        ((20,), (30, 20, 25)),
+        ((6, 1, 20, 25), (6, 5, 25, 1)),
+        ((2000, 3), (3, 1)),
+        ((1, 2000), (2000, 3)),
+        ((2000, 1), (1, 3)),
+        ((1, 2000), (2000, 1)),
+    ],
+)
+def test_so_are_columns_and_rows(left: Any, right: Any) -> None:
+    found = spelled(matmul, left, right)
+    assert found.count("matmul") == (1 if right == (25, 1) else 0)
+
+
+def test_large_columns_and_rows_are_vectors() -> None:
+    assert spelled(matmul, (300, 400), (400, 1)) == ["reshape", "matmul", "reshape"]
+    assert spelled(matmul, (1, 300), (300, 400)) == ["reshape", "matmul", "reshape"]
+
+
+@pytest.mark.parametrize("shape", [(200,), (200, 1), (1, 200)], ids=str)
+@pytest.mark.parametrize("index", [(slice(None), None), (None, Ellipsis), (Ellipsis, None)], ids=str)
+def test_new_axes_are_no_parts(index: Any, shape: Any) -> None:
+    builder = Builder()
+    x = builder.input(array_type(shape, np.float64), "x")
+    seen = read(x, index)
+    column = read(seen, (Ellipsis, 0)) if seen.shape[-1] == 1 else seen
+    back = index_add(zeros_like(x), seen, index=index)
+    trace = builder.trace([x], [exp(column), back])
+    written = for_loops(optimised(trace))
+    verify(written)
+    assert not {"getitem", "index_add"}.intersection(names(written))
+    value = np.random.default_rng(0).uniform(-1, 1, shape)
+    for found, wanted in zip(interpret(written, [value]), interpret(trace, [value]), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize(("subscripts", "left", "right", "wanted"), LARGE, ids=[case[0] for case in LARGE])

@@ -22,6 +22,7 @@ from tracegrad.compiler.outlook import Outlook, integer, made_shape, nodes_of
 
 WIDTH = 4  # float64 in a register
 LONGEST = 32  # rounds of such a loop, and of those inside
+SUMMED = 16  # rounds from which on LLVM is better at sums that may be added in any order
 WEIGHTS: dict[type, int] = {ast.Div: 4}  # what takes longer than an addition
 CALLED = 12  # what a function takes, in additions
 SPREAD = 4  # what an access takes whose elements do not lie side by side
@@ -139,6 +140,9 @@ class _Search:
         gathered: set[str] = set()
         gain = 3 * body.work
         written = {name for name, uses in body.uses.items() if any(use.kind != "read" for use in uses)}
+        sums = any(use.kind == "any order" for uses in body.uses.values() for use in uses)
+        if sums and rounds > SUMMED and not body.counters:
+            raise _Unfit
         if counter in body.uses or counter in body.counters or not written.isdisjoint(body.places):
             raise _Unfit
         if not body.counters.isdisjoint(body.uses):

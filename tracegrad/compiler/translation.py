@@ -20,7 +20,7 @@ from numba.core import cgutils, types
 
 from tracegrad.compiler.arrays import copy, count, fill, part_type
 from tracegrad.compiler.builder import WORD, prune, whole
-from tracegrad.compiler.lanes import rounds_of
+from tracegrad.compiler.lanes import SUMMED, rounds_of
 from tracegrad.compiler.outlook import filled, integer
 from tracegrad.compiler.piece_code import PieceCode
 from tracegrad.compiler.pieces import Piece
@@ -253,16 +253,27 @@ class Translation(PieceCode):
             back = builder.cbranch(builder.icmp_signed(symbol, after, stop), body, end)
         else:
             back = builder.branch(test)
-        if _stays_rolled(rounds, _rounds_inside(node.body)):
-            back.set_metadata("llvm.loop", self._rolled())
+        is_sum = self._is_sum(rounds, node.body)
+        if is_sum or _stays_rolled(rounds, _rounds_inside(node.body)):
+            back.set_metadata("llvm.loop", self._rolled(2 ** min(rounds // 32, 2) if is_sum else 1))
         builder.position_at_end(end)
 
-    def _rolled(self) -> Any:
-        """What tells LLVM not to write a loop out; it names the loop by beginning with itself."""
+    def _is_sum(self, rounds: int, body: Sequence[ast.stmt]) -> bool:
+        """Whether a loop adds terms in any order, of which LLVM takes several at once if it is not written out."""
+        calls = (s.value.func for s in body if isinstance(s, ast.Assign) and isinstance(s.value, ast.Call))
+        return SUMMED < rounds <= OUT_OF_REACH and any(
+            isinstance(f, ast.Name) and f.id in self.module.any_order for f in calls
+        )
+
+    def _rolled(self, together: int) -> Any:
+        """What tells LLVM not to write a loop out, and how many vectors to take; it names the loop by beginning
+        with itself."""
         module = self.module.code
-        said = module.add_metadata(["llvm.loop.unroll.disable"])
-        which = ir.MDValue(module, [said], name=str(len(module.metadata)))
-        which.operands = (which, said)
+        said = [module.add_metadata(["llvm.loop.unroll.disable"])]
+        if together > 1:
+            said.append(module.add_metadata(["llvm.loop.interleave.count", ir.IntType(32)(together)]))
+        which = ir.MDValue(module, said, name=str(len(module.metadata)))
+        which.operands = (which, *said)
         return which
 
     def _body(self, statements: Sequence[ast.stmt], start: Any, loop: Loop) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from tracegrad.ir.trace import Instr, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.arithmetic import multiply
-from tracegrad.ops.contraction import CALLED, Products, as_products, einsum
+from tracegrad.ops.contraction import CALLED, SIDE, Products, as_products, einsum
 from tracegrad.ops.cumulate import cumsum_back
 from tracegrad.ops.families import broadcast_to, imag, real
 from tracegrad.ops.linalg import dot, matmul
@@ -43,12 +43,11 @@ def matrices(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
         return None
     if x.type.ndim == 1 and y.type.ndim == 1:
         return expression(sum_, expression(multiply, x, y), axis=(0,), keepdims=False)
-    if max(x.type.ndim, y.type.ndim) > 2 and min(x.type.ndim, y.type.ndim) > 1:
-        terms = [
-            _STACKS[len(_STACKS) + 2 - a.type.ndim :] + last
-            for a, last in zip((x, y), ("xy", "yz"), strict=True)
-        ]
-        output = max(terms, key=len)[:-2] + "xz"
+    if max(x.type.ndim, y.type.ndim) > 2 or (x.type.ndim == y.type.ndim and 1 in (*x.shape, *y.shape)):
+        stacks = [_STACKS[len(_STACKS) - max(a.type.ndim - 2, 0) :] for a in (x, y)]
+        sides = ["xy"[-x.type.ndim :], "yz"[: y.type.ndim]]
+        output = max(stacks, key=len) + sides[0][:-1] + sides[1][1:]
+        terms = [stack + side for stack, side in zip(stacks, sides, strict=True)]
         found = _of_parts(step.inputs, terms, output, step, made)
         if found is not None:
             return found
@@ -90,6 +89,8 @@ def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     while (inner := made.get(source)) is not None and counts[source] <= 1 and -1 not in source.shape:
         of_several = inner.op is einsum and len(inner.inputs) > 1
         if of_several or inner.op in (matmul, dot, broadcast_to, cumsum_back):
+            return x
+        if inner.op is sum_ and inner.params["axis"]:
             return x
         if inner.op.family == "elementwise" and not inner.op.view:
             return x
@@ -352,24 +353,73 @@ def _products(given: Sequence[tuple[Any, str]], output: str, step: Instr) -> Ter
         sizes[pair[0]] *= sizes.pop(pair[1])
         arrays = [term.replace(pair, pair[0]) for term in arrays]
     together = arrays, sizes, _found(arrays, sizes, dtype)
-    arrays, sizes, found = max(apart, together, key=_work)
-    if found is None or any(x.dtype != dtype for x, _ in given):
+    if any(x.dtype != dtype for x, _ in given):
         return None
-    left, right, wanted = (tuple(sizes[a] for a in term) for term in arrays)
-    x, y = (
-        a if tuple(a.shape) == known else expression(reshape, a, shape=known)
-        for (a, _), known in zip(given, (left, right), strict=True)
-    )
-    if found.loops or found.summed:
-        made = expression(einsum, x, y, subscripts=_subscripts(arrays))
+    operands = [x for x, _ in given]
+    arrays, sizes, found = max(apart, together, key=_work)
+    if found is not None:
+        x, y = (_of_shape(x, [sizes[a] for a in term]) for x, term in zip(operands, arrays, strict=False))
+        if found.loops or found.summed:
+            made: Term | None = expression(einsum, x, y, subscripts=_subscripts(arrays))
+        else:
+            if found.swapped:
+                x, y, arrays = y, x, [*arrays[1::-1], arrays[2]]
+            x = x if arrays[0][0] == found.rows else expression(transpose, x, axes=(1, 0))
+            y = y if arrays[1][0] == found.length else expression(transpose, y, axes=(1, 0))
+            made = expression(matmul, x, y)
     else:
-        if found.swapped:
-            x, y, arrays = y, x, arrays[1::-1]
-        x = x if arrays[0][0] == found.rows else expression(transpose, x, axes=(1, 0))
-        y = y if arrays[1][0] == found.length else expression(transpose, y, axes=(1, 0))
-        made = expression(matmul, x, y)
+        arrays, sizes, _ = together
+        made = _matrix_and_vector(operands, arrays, sizes)
+        if made is None:
+            arrays, sizes, _ = apart
+            made = _each_once(operands, arrays, sizes)
+    if made is None:
+        return None
     shape = tuple(step.outputs[0].shape)
-    return made if wanted == shape else expression(reshape, made, shape=shape)
+    return made if tuple(sizes[a] for a in arrays[2]) == shape else expression(reshape, made, shape=shape)
+
+
+def _matrix_and_vector(
+    operands: Sequence[Any], arrays: Sequence[str], sizes: Mapping[str, int]
+) -> Term | None:
+    """A product of one matrix that is not slim and one vector, which BLAS takes from either side."""
+    order = sorted(range(2), key=lambda k: -len(arrays[k]))
+    matrix, vector = (_of_shape(operands[k], [sizes[a] for a in arrays[k]]) for k in order)
+    left, right = (arrays[k] for k in order)
+    if len(left) != 2 or len(right) != 1 or sorted(right + arrays[2]) != sorted(left):
+        return None
+    if min(sizes.values()) < SIDE or math.prod(sizes.values()) <= CALLED:
+        return None
+    return expression(matmul, matrix, vector) if left[1] == right else expression(matmul, vector, matrix)
+
+
+def _each_once(operands: Sequence[Any], arrays: Sequence[str], sizes: Mapping[str, int]) -> Term | None:
+    """Products of elements where each element of the larger operand, or of the result, is in one of them: stacks of
+    matrices times vectors. The larger array is read as it lies, unless sums are so short that they need no loop."""
+    output, order = arrays[2], max(arrays, key=len)
+    if not order or not set("".join(arrays)) <= set(order):
+        return None
+    summed = [a for a in order if a not in output]
+    if math.prod(sizes[a] for a in summed) <= TINY:
+        order = "".join([*output, *summed])
+    factors = []
+    for x, term in zip(operands, arrays, strict=False):
+        found = _of_shape(x, [sizes[a] for a in term])
+        letters = [a for a in order if a in term]
+        if letters != list(term):
+            found = expression(transpose, found, axes=tuple(map(term.index, letters)))
+        missing = tuple(k for k, a in enumerate(order) if a not in term)
+        factors.append(expression(expand_dims, found, axis=missing) if missing else found)
+    made: Term = expression(multiply, *factors)
+    if summed:
+        made = expression(sum_, made, axis=tuple(map(order.index, summed)), keepdims=False)
+    left = [a for a in order if a in output]
+    return made if left == list(output) else expression(transpose, made, axes=tuple(map(left.index, output)))
+
+
+def _of_shape(x: Any, shape: Sequence[int]) -> Any:
+    """An operand under these sizes."""
+    return x if list(x.shape) == list(shape) else expression(reshape, x, shape=tuple(shape))
 
 
 def _subscripts(arrays: Sequence[str]) -> str:

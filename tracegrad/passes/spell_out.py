@@ -20,7 +20,7 @@ from tracegrad.ops.compare import equal, isfinite, where
 from tracegrad.ops.cumulate import cumsum, cumsum_back
 from tracegrad.ops.elementary import exp, hypot, log, sqrt
 from tracegrad.ops.families import astype, broadcast_to, imag, real
-from tracegrad.ops.index import index_set, numbered, zeros
+from tracegrad.ops.index import index_set, item_shape, numbered, whole, zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
 from tracegrad.ops.shape import expand_dims, flip, reshape, transpose
@@ -35,7 +35,7 @@ from tracegrad.passes.products import (
     turned_products,
 )
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, expression, rewrite
-from tracegrad.passes.structure import identity_transpose
+from tracegrad.passes.structure import identity_transpose, same_again
 
 MANY = 32  # arrays beside each other that are a loop each
 LONG = 400  # numbers on the diagonal of a matrix that is worth a thought
@@ -167,6 +167,40 @@ def _is_signed(value: Any) -> bool:
     return np.isrealobj(value) and bool(np.signbit(value))
 
 
+def _everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """x[:, None] -> expand_dims(x), x[:, 0] of one column -> reshape(x): products and loops see through them"""
+    if not _is_everything(step):
+        return None
+    x, out = step.inputs[0], step.outputs[0]
+    axes = tuple(k for k, part in enumerate(whole(step.params["index"], x.type.ndim)) if part is None)
+    if len(axes) + x.type.ndim == out.type.ndim:
+        return expression(expand_dims, x, axis=axes)
+    return expression(reshape, x, shape=tuple(out.shape))
+
+
+def _to_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """zeros with g added at [:, None] -> reshape(g)"""
+    array, g = step.inputs[0], step.inputs[-1]
+    maker = made.get(array) if isinstance(array, Var) else None
+    if maker is None or maker.op is not zeros or not _is_everything(step) or g.dtype != array.dtype:
+        return None
+    return expression(reshape, g, shape=tuple(array.shape)) if tuple(g.shape) == item_shape(step) else None
+
+
+def _is_everything(step: Instr) -> bool:
+    """Whether an index names all elements in their order, and does something to axes of one element."""
+    index, shape = whole(step.params["index"], step.inputs[0].type.ndim), step.inputs[0].shape
+    parts = [part for part in index if part is not None]
+    return (
+        -1 not in shape
+        and any(part != slice(None) for part in index)
+        and all(
+            part == slice(None) or (type(part) is int and n == 1)
+            for part, n in zip(parts, shape, strict=True)
+        )
+    )
+
+
 def _length(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """absolute(z) of complex numbers -> hypot(real(z), imag(z)), of which loops compute several at once"""
     (z,) = step.inputs
@@ -196,6 +230,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "mean": _reduction(_mean),
     "sum": (_sum_of_turned, summed_products),
     "sum_to": (summed_products,),
+    "reshape": (same_again,),
     "transpose": (identity_transpose, turned_products, turned_product),
     "norm": _reduction(_norm),
     "var": _reduction(_variance),
@@ -206,8 +241,8 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "outer": (outer_products,),
     "einsum": (contraction,),
     "copy": (needless_copy,),
-    "getitem": (checked_arrays,),
-    "index_add": (checked_arrays,),
+    "getitem": (checked_arrays, _everything),
+    "index_add": (checked_arrays, _to_everything),
     "index_set": (checked_arrays,),
     "flip": (_summed_from_end,),
     "full_like": (_filled,),
