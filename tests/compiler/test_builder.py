@@ -62,11 +62,32 @@ def test_parts_of_a_structure_are_what_was_put_in(builder: Builder) -> None:
     row = builder.extract_value(made, 1)  # put together of several: this one is written
     again = builder.insert_value(made, row, [1])
     assert builder.extract_value(builder.extract_value(again, 1), 0) is builder.extract_value(row, 0)
+    builder.store(row, builder.alloca(row.type))
     builder.ret(k)
-    prune(builder.function)  # the last structure is read by nobody, those before it by `row`
+    prune(
+        builder.function
+    )  # the last structure is read by nobody, nor the part of `row`, those before them by `row`
     assert [type(i).__name__ for i in builder.function.blocks[0].instructions] == [
         *["InsertValue"] * 3,
-        *["ExtractValue"] * 2,
+        "ExtractValue",
+        "AllocaInstr",
+        "StoreInstr",
+        "Ret",
+    ]
+
+
+def test_a_pointer_under_another_type_is_no_instruction(builder: Builder) -> None:
+    place = builder.alloca(WORD)
+    seen = builder.bitcast(place, ir.DoubleType().as_pointer())
+    assert seen.type.pointee == ir.DoubleType() and seen.get_reference() == place.get_reference()
+    unread = builder.load(seen)
+    builder.store(ir.DoubleType()(1.0), seen)
+    builder.ret(builder.function.args[0])
+    assert unread in builder.function.blocks[0].instructions
+    prune(builder.function)
+    assert [type(i).__name__ for i in builder.function.blocks[0].instructions] == [
+        "AllocaInstr",
+        "StoreInstr",
         "Ret",
     ]
 

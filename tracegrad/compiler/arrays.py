@@ -57,9 +57,11 @@ class Array:
 
     def sizes(self) -> list[Any]:
         """How long each axis is."""
-        if self.known is not None:
-            return [WORD(n) for n in self.known]
-        return [self._part(SHAPE, k) for k in range(self.type.ndim)]
+        return [self.size(k) for k in range(self.type.ndim)]
+
+    def size(self, axis: int) -> Any:
+        """How long an axis is."""
+        return self._part(SHAPE, axis) if self.known is None else WORD(self.known[axis])
 
     def strides(self) -> list[Any]:
         """Bytes between neighbours along each axis."""
@@ -86,19 +88,18 @@ class Array:
     def from_end(self, axis: int, index: Any) -> Any:
         """An index that may be negative, counted from the start."""
         builder = self.builder
-        from_end = builder.add(index, self.sizes()[axis])
+        from_end = builder.add(index, self.size(axis))
         return builder.select(builder.icmp_signed("<", index, WORD(0)), from_end, index)
 
     def element(self, indices: Sequence[Any]) -> Any:
         """The address of the element at these indices; of the first one of a part, if they are fewer than axes."""
         builder, data = self.builder, self.data
         if self.type.layout == "C":
-            sizes = self.sizes()
             offset = indices[0]
-            for index, size in zip(indices[1:], sizes[1:], strict=False):
-                offset = builder.add(builder.mul(offset, size, flags=("nsw",)), index, flags=("nsw",))
-            for size in sizes[len(indices) :]:
-                offset = builder.mul(offset, size, flags=("nsw",))
+            for axis in range(1, self.type.ndim):
+                offset = builder.mul(offset, self.size(axis), flags=("nsw",))
+                if axis < len(indices):
+                    offset = builder.add(offset, indices[axis], flags=("nsw",))
             return builder.gep(data, [offset], inbounds=True)
         offset = WORD(0)
         for index, stride in zip(indices, self.strides(), strict=False):
@@ -190,6 +191,14 @@ def turned_type(type: Any) -> Any:
     """The type of a transposed array."""
     layout: Any = type.layout if type.ndim < 2 else {"C": "F", "F": "C"}.get(type.layout, "A")
     return types.Array(type.dtype, type.ndim, layout)
+
+
+def parts_of(type: Any, shape: tuple[int, ...] | None) -> tuple[tuple[int, ...], ...]:
+    """The parts that make up a description, a word each; the rest follows from them, and from sizes the text says."""
+    axes = range(type.ndim)
+    sizes = [(SHAPE, k) for k in axes if shape is None]
+    strides = [(STRIDES, k) for k in axes if type.layout != "C"]
+    return ((MEMINFO,), (DATA,), *sizes, *strides)
 
 
 def described(

@@ -26,6 +26,15 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
+class Seen(ir.CastInstr):
+    """A pointer under another type. To LLVM one pointer is like another, so this is no instruction: it stands in no
+    block, and is referred to as what it is of."""
+
+    def _get_reference(self) -> str:
+        found: str = self.operands[0].get_reference()
+        return found
+
+
 class Builder(ir.IRBuilder):
     """LLVM's own, that knows some results; what was computed in a block is not computed in it again."""
 
@@ -95,6 +104,8 @@ class Builder(ir.IRBuilder):
     def bitcast(self, value: Any, typ: Any, name: str = "") -> Any:
         if value.type == typ:
             return value
+        if value.type.is_pointer and typ.is_pointer:
+            return Seen(self.block, "bitcast", value, typ)
         return self._once(("bits", value, str(typ)), lambda: super(Builder, self).bitcast(value, typ, name))
 
     def extract_value(self, agg: Any, idx: Any, name: str = "") -> Any:
@@ -130,30 +141,28 @@ class Builder(ir.IRBuilder):
         self.position_at_end(end)
 
 
+PURE = (ir.InsertValue, ir.ExtractValue, ir.LoadInstr, ir.GEPInstr, ir.CastInstr, Seen, ir.Instruction)
+"""What only makes a value; arithmetic is the last."""
+
+
 def prune(function: Any) -> None:
-    """Leave out structures that nobody reads: an array was described as a whole, and only its parts were used."""
+    """Leave out what nobody reads: an array was described as a whole, and only its parts were used."""
     open_: list[Any] = []
-    structures = False
     for block in function.blocks:
         for step in block.instructions:
-            kind = type(step)
-            if kind is ir.InsertValue:
-                structures = True
-                continue
-            open_ += step.operands
-            if kind is ir.PhiInstr:
-                open_ += [value for value, _ in step.incomings]
-    if not structures:
-        return
+            if type(step) not in PURE:
+                open_ += step.operands
+                if type(step) is ir.PhiInstr:
+                    open_ += [value for value, _ in step.incomings]
     read = set()
     while open_:
         value = open_.pop()
-        if type(value) is ir.InsertValue and id(value) not in read:
+        if type(value) in PURE and id(value) not in read:
             read.add(id(value))
             open_ += value.operands
     for block in function.blocks:
         block.instructions[:] = [
-            step for step in block.instructions if type(step) is not ir.InsertValue or id(step) in read
+            step for step in block.instructions if type(step) not in PURE or id(step) in read
         ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from tracegrad.compiler.arrays import MEMINFO, MEMORY, count
+from tracegrad.compiler.arrays import MEMINFO, MEMORY, WORD, count
 from tracegrad.compiler.builder import Builder
 from tracegrad.compiler.outlook import Outlook, look_ahead
 from tracegrad.compiler.values import (
@@ -126,15 +126,25 @@ class Numbers:
         if variable.is_settled:
             variable.code = code
             if variable.shared:
-                self.builder.store(code, variable.place)
+                self._share(variable, code)
             elif variable.counted:
                 self.builder.store(self.builder.extract_value(code, MEMINFO), variable.place)
         else:
             self.builder.store(code, variable.place)
 
+    def _share(self, variable: Variable, code: Any) -> None:
+        """Have a value stand where other pieces of the function see it."""
+        builder = self.builder
+        if not variable.parts:
+            builder.store(code, variable.place)
+        for number, path in enumerate(variable.parts):
+            part = builder.extract_value(code, path)
+            place = builder.gep(variable.place, [WORD(number)], inbounds=True)
+            builder.store(part, builder.bitcast(place, part.type.as_pointer()))
+
     def _drop(self, variable: Variable) -> None:
         """Give back what a name holds."""
-        kept = MEMORY if variable.is_settled and not variable.shared else variable.type
+        kept = MEMORY if variable.parts or (variable.is_settled and not variable.shared) else variable.type
         count(self.context, self.builder, kept, self.builder.load(variable.place), False)
 
     def _hold(self, value: Value, code: Any) -> None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
 
-from tracegrad.compiler.arrays import DATA, WORD
+from tracegrad.compiler.arrays import DATA, MEMINFO, SHAPE, STRIDES, WORD, described, parts_of
 from tracegrad.compiler.builder import Builder, prune
 from tracegrad.compiler.lane_code import NUMBER, LaneCode
 from tracegrad.compiler.lanes import find_lanes, sharing
@@ -32,7 +33,7 @@ WRITTEN = ("code", "builder", "variables", "copied", "loops", "leaving", "failin
 
 @dataclass(slots=True)
 class Slot:
-    """Where in the frame something stands."""
+    """Where in the frame something stands: all of it from a place on, or the parts that make up an array."""
 
     type: Any
     kind: Any
@@ -40,6 +41,7 @@ class Slot:
     counted: bool
     stays: bool
     order: tuple[int, ...] | None
+    parts: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(slots=True)
@@ -94,13 +96,16 @@ class PieceCode(LaneCode):
         start = frame.size.constant
         if stays:
             start += -start % LINE
-        frame.size.constant = start - (-self.context.get_abi_sizeof(kind) // 8)
         counted = not stays and name in self.outlook.rebound and holds_references(self.context, type)
         slot = Slot(type, kind, start, counted, stays, self.orders.get(name) if stays else None)
+        if isinstance(type, types.Array) and not stays and name in self.outlook.settled - self.cut.around:
+            slot.parts = parts_of(type, self.outlook.shapes.get(name))
+            slot.kind = kind.elements[MEMINFO]
+        frame.size.constant = start + (len(slot.parts) or -(-self.context.get_abi_sizeof(kind) // 8))
         frame.slots[name] = slot
         if counted:
             with frame.builder.goto_entry_block():
-                frame.builder.store(kind(None), self._in_frame(frame.builder, frame.room, slot))
+                frame.builder.store(slot.kind(None), self._in_frame(frame.builder, frame.room, slot))
         return self._bring(name, slot, True)
 
     def _in_frame(self, builder: Any, room: Any, slot: Slot) -> Any:
@@ -118,6 +123,8 @@ class PieceCode(LaneCode):
             place = self._in_frame(builder, room, slot)
             if slot.stays:
                 place = place if handed is None else handed
+            elif slot.parts and is_piece and not new:
+                code = self._array_of(slot, place, shape, handed)
             elif settled and not new:
                 code = builder.load(place)
                 if handed is not None:
@@ -127,8 +134,25 @@ class PieceCode(LaneCode):
                 place = builder.alloca(slot.kind)
                 builder.store(builder.load(self.copied[name]), place)
         found = Variable(slot.type, place, counted, settled, slot.stays, shape, slot.order, code, True)
+        found.parts = slot.parts
         self.variables[name] = found
         return found
+
+    def _array_of(self, slot: Slot, place: Any, shape: tuple[int, ...] | None, handed: Any) -> Any:
+        """The description of an array whose parts stand in the frame."""
+        builder, kind = self.builder, self.context.get_value_type(slot.type)
+        there = {}
+        for number, path in enumerate(slot.parts):
+            part = kind.elements[path[0]]
+            part = part.element if len(path) > 1 else part
+            there[path] = builder.load(
+                builder.bitcast(builder.gep(place, [WORD(number)], inbounds=True), part.as_pointer())
+            )
+        axes = range(slot.type.ndim)
+        sizes = [there[SHAPE, k] if shape is None else WORD(shape[k]) for k in axes]
+        strides = None if slot.type.ndim and slot.type.layout == "C" else [there[STRIDES, k] for k in axes]
+        data = there[(DATA,)] if handed is None else handed
+        return described(self.context, builder, slot.type, data, sizes, strides, there[(MEMINFO,)])
 
     def drop_all(self) -> None:
         """Give back what the names of this function hold; what stands in the frame is not a piece's."""
@@ -144,7 +168,8 @@ class PieceCode(LaneCode):
         for statement in piece.body:
             self._make_room(statement)
         seen = [name for name in piece.names if name in self.frame.slots]
-        handed = {n: p for n in seen if (p := self._address(n, seen)) is not None}
+        uses = Counter(self.memory.get(name, name) for name in seen)
+        handed = {n: p for n in seen if (p := self._address(n, uses)) is not None}
         outer = {name: getattr(self, name) for name in WRITTEN}
         kinds = [self.code.args[0].type, self.code.args[1].type, NUMBER.as_pointer()]
         kind = ir.FunctionType(STATUS, [*kinds, *(p.type for p in handed.values())])
@@ -180,15 +205,16 @@ class PieceCode(LaneCode):
                     kind = types.Array(dtype, len(self.outlook.shapes[name]), "C")
                     self._variable(name, kind, stays=True)
 
-    def _address(self, name: str, seen: Iterable[str]) -> Any:
-        """Where the elements of an array stand, if a piece reaches them by this name alone."""
+    def _address(self, name: str, uses: Mapping[str, int]) -> Any:
+        """Where the elements of an array stand, if a piece reaches them by this name alone; `uses` says how many of its
+        names have some memory."""
         slot = self.frame.slots[name]
         if slot.stays:
-            return self._in_frame(self.builder, self.frame.room, slot)
+            with self.builder.goto_entry_block():  # once for all pieces
+                return self._in_frame(self.builder, self.frame.room, slot)
         if not isinstance(slot.type, types.Array) or name in self.outlook.rebound:
             return None
-        memory = self.memory.get(name, name)
-        if any(other != name and self.memory.get(other, other) == memory for other in seen):
+        if uses[self.memory.get(name, name)] > 1:
             return None
         return self.builder.extract_value(self.frame.given[name], DATA)
 

@@ -64,7 +64,7 @@ class Translation(PieceCode):
                 continue
             if variable.counted:
                 count(self.context, builder, variable.type, code, True)
-            builder.store(code, variable.place)
+            self._share(variable, code)
         self.block(self.cut.body)
         if not builder.block.is_terminated:
             if self.returns not in (None, types.none):

@@ -71,6 +71,7 @@ class Variable:
     order : the axes of an array on the stack, as they lie in memory
     code : the value of a name that is settled
     shared : whether other pieces of the function see it, where it stands
+    parts : of an array that is shared, the parts of its description that stand there one after the other
     """
 
     type: Any
@@ -82,6 +83,7 @@ class Variable:
     order: tuple[int, ...] | None = None
     code: Any = None
     shared: bool = False
+    parts: tuple[tuple[int, ...], ...] = ()
 
 
 class Module:
@@ -188,8 +190,9 @@ class OnStack(Array):
         """How many elements lie before the one at these indices."""
         builder, offset = self.builder, indices[self.order[0]]
         for axis in self.order[1:]:
-            size = self.sizes()[axis]
-            offset = builder.add(builder.mul(offset, size, flags=("nsw",)), indices[axis], flags=("nsw",))
+            offset = builder.add(
+                builder.mul(offset, self.size(axis), flags=("nsw",)), indices[axis], flags=("nsw",)
+            )
         return offset
 
     def element(self, indices: Sequence[Any]) -> Any:
