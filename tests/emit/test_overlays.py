@@ -59,6 +59,17 @@ def blurred(x: Any) -> Any:
     return np.sum((x[1:-1, 1:-1] - inner) ** 2)
 
 
+def within_rows(x: Any) -> Any:
+    rows = x[:-2] * x[1:-1] + np.sin(x[2:])
+    shorter = x[1:-1, 1:-2] * x[2:, 2:-1] - x[1:-1, :-3] ** 2
+    return np.sum(rows[:, 1:-2] * shorter) + np.sum(x[:-2, 3:] ** 3)
+
+
+def within_planes(x: Any) -> Any:
+    planes = (x[1:] + 2.0 * x[:-1]) ** 2
+    return np.sum(planes[:, :, 1:] * x[1:, :, :-1]) + np.sum(planes * x[:-1])
+
+
 def far_apart(x: Any) -> Any:
     return np.sum(x[7:] * x[:-7]) + np.sum(x[7:] ** 2)
 
@@ -91,6 +102,11 @@ FUNCTIONS: list[tuple[Function, tuple[int, ...]]] = [
     (nine_points, (3, 9)),
     (nine_points, (9, 4)),
     (blurred, (7, 10)),
+    (blurred, (3, 3)),
+    (within_rows, (8, 9)),
+    (within_rows, (3, 4)),
+    (within_planes, (4, 3, 5)),
+    (within_planes, (2, 1, 2)),
     (far_apart, (30,)),
     (heated, (12,)),
     (edges_of_a_cube, (4, 5, 6)),
@@ -180,7 +196,11 @@ def test_parts_far_from_each_other_stay_loops_of_their_own() -> None:
 
 
 def test_rows_of_a_sum_live_as_long_as_a_round() -> None:
-    assert "inner_bar = np.empty(60)" in text_of(blurred, 50, 60)
+    text = text_of(blurred, 50, 60)
+    assert "inner_bar = np.empty(60)" in text
+    assert (
+        len(re.findall(r"np\.(?:empty|zeros)\(\(", text)) == 1
+    )  # the gradient; what is added to rows is none
 
 
 def test_the_loop_is_vectorised() -> None:

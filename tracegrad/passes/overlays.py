@@ -6,7 +6,8 @@
 
 This is for native text, where the loop that makes the parts adds them, too (`overlays`). Such a loop comes to the
 additions in an order of its own: for each element first what begins last. So that every text adds in this order, the
-additions are put into it before (`in_falling_order`).
+additions are put into it before (`in_falling_order`). What lies in the rows of one of the parts, and is shorter, is
+added to that one first, so that nothing is left to be added when the rows are made.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from itertools import groupby
 
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_control, use_counts
-from tracegrad.ops.index import getitem, index_add, whole
+from tracegrad.ops.arithmetic import add
+from tracegrad.ops.index import getitem, index_add, whole, zeros
 from tracegrad.ops.overlay import overlay
 from tracegrad.passes.added_products import is_large_product
 from tracegrad.passes.structure import is_zeros
@@ -36,7 +38,7 @@ class _Part:
 
 def in_falling_order(trace: Trace) -> Trace:
     """Let parts of one shape be added to zeros from the one that begins last to the one that begins first."""
-    return _rewritten(trace, in_falling_order, _sorted)
+    return _rewritten(trace, in_falling_order, partial(_sorted, _large_products(trace)))
 
 
 def own_parts_first(trace: Trace) -> Trace:
@@ -55,9 +57,13 @@ def overlays(trace: Trace) -> Trace:
 
     Large products stay: they are written where they are wanted without a loop (`added_products`).
     """
+    return _rewritten(trace, overlays, partial(_overlaid, _large_products(trace)))
+
+
+def _large_products(trace: Trace) -> Collection[Atom]:
+    """Those that are read once."""
     counts = use_counts(trace)
-    products = {v for step in trace.steps if is_large_product(step) for v in step.outputs if counts[v] == 1}
-    return _rewritten(trace, overlays, partial(_overlaid, products))
+    return {v for step in trace.steps if is_large_product(step) for v in step.outputs if counts[v] == 1}
 
 
 def _rewritten(
@@ -120,7 +126,7 @@ def _part(step: Instr) -> _Part | None:
 # --- in order ---------------------------------------------------------------------------------------------------------
 
 
-def _sorted(chain: Sequence[Instr]) -> Sequence[Instr] | None:
+def _sorted(products: Collection[Atom], chain: Sequence[Instr]) -> Sequence[Instr] | None:
     parts = [_part(step) for step in chain]
     shapes = list(dict.fromkeys(part.shape for part in parts if part is not None))
 
@@ -131,18 +137,55 @@ def _sorted(chain: Sequence[Instr]) -> Sequence[Instr] | None:
         return shapes.index(part.shape), tuple(-first for first in part.start)
 
     order = sorted(range(len(chain)), key=rank)
+    values = [step.inputs[-1] for step in chain]
+    new: list[Instr] = []
+    alike = [(k, part) for k in order if (part := parts[k]) is not None and part.shape == shapes[0]]
+    for k in list(order) if not any(value in products for value in values) else ():
+        part = parts[k]
+        around = None if part is None else _rows_around(part, alike)
+        if part is not None and around is not None:
+            of, rows = around
+            new.extend(_in_rows(chain[k], part, values[of], rows))
+            values[of] = new[-1].outputs[0]
+            order.remove(k)
     if order == list(range(len(chain))):
         return None
-    return _in_order(chain, [chain[k] for k in order])
+    steps = [replace(chain[k], inputs=(*chain[k].inputs[:-1], values[k])) for k in order]
+    return [*new, *_in_order(chain, steps)]
 
 
 def _in_order(chain: Sequence[Instr], order: Sequence[Instr]) -> list[Instr]:
-    """The same additions in another order."""
+    """The same additions, or fewer, in another order."""
     source, new = chain[0].inputs[0], []
-    for step, made in zip(order, chain, strict=True):
+    for step, made in zip(order, chain[-len(order) :], strict=True):
         new.append(replace(step, inputs=(source, *step.inputs[1:]), outputs=made.outputs))
         source = made.outputs[0]
     return new
+
+
+def _rows_around(part: _Part, alike: Sequence[tuple[int, _Part]]) -> tuple[int, _Part] | None:
+    """Which of the parts of one shape has the rows that a shorter part lies in, where others begin in other rows."""
+    if len({rows.start[:-1] for _, rows in alike}) < 2 or part.shape == alike[0][1].shape:
+        return None
+    for k, rows in alike:
+        here = part.shape[:-1] == rows.shape[:-1] and part.start[:-1] == rows.start[:-1]
+        first = part.start[-1] - rows.start[-1]
+        if here and 0 <= first <= rows.shape[-1] - part.shape[-1]:
+            return k, rows
+    return None
+
+
+def _in_rows(step: Instr, part: _Part, value: Atom, rows: _Part) -> Sequence[Instr]:
+    """What a step adds, among zeros, added to the value of longer rows."""
+    empty, among, total = (Var(value.type) for _ in range(3))
+    first = part.start[-1] - rows.start[-1]
+    index = (*[slice(None)] * (len(part.shape) - 1), slice(first, first + part.shape[-1]))
+    shape = {"shape": tuple(value.shape), "dtype": value.dtype}
+    return (
+        Instr(zeros, (), (empty,), shape, step.location),
+        Instr(index_add, (empty, step.inputs[-1]), (among,), {"index": index}, step.location),
+        Instr(add, (value, among), (total,), {}, step.location),
+    )
 
 
 def _own_first(made: Mapping[Var, Instr], chain: Sequence[Instr]) -> Sequence[Instr] | None:
