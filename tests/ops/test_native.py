@@ -72,6 +72,24 @@ def test_determinants_of_stacks_and_their_gradients_are_compiled_in_one_module()
     np.testing.assert_allclose(bar, wanted, rtol=1e-9)
 
 
+def powers(x):
+    return np.sum(np.stack([x**k for k in range(5)], axis=1) @ np.array([1.0, -2.0, 0.5, 3.0, 0.25]))
+
+
+def test_the_derivative_of_powers_in_a_short_loop_is_made_of_powers_by_numbers():
+    x = np.linspace(-2.0, 2.0, 101)
+    made = tg.value_and_grad(powers, jit="native")
+    value, bar = made(x)
+    assert np.isclose(value, powers(x))
+    np.testing.assert_allclose(bar, x**3 + 9.0 * x**2 + x - 2.0, atol=1e-13)
+    assert "x[i] ** 3" in made.native_source
+
+
+def test_mixed_derivatives_of_a_power_at_an_exponent_of_0():
+    found = tg.hessian(lambda v: v[0] ** v[1])(np.array([2.0, 0.0]))
+    np.testing.assert_allclose(found, [[0.0, 0.5], [0.5, np.log(2.0) ** 2]], rtol=1e-14, atol=1e-16)
+
+
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, np.inf, -np.inf, np.nan, 7.0, 1e308, -3.0, 0.1])
 
 

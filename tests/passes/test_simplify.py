@@ -69,6 +69,7 @@ ALGEBRA = [
     ("a = multiply(v, -2.0); b = subtract(w, a); b", "_1 = multiply(2.0, v); b = add(w, _1); b"),
     ("a = where(p, v, v); a", "v"),
     ("a = where(True, v, w); b = where(False, v, w); a, b", "v, w"),
+    ("a = where(False, v, 2.0); b = power(w, a); b", "b = power(w, 2.0); b"),
     ("a = where(p, v, 0.0); b = where(p, 0.0, w); c = add(a, b); c", "c = where(p, v, w); c"),
     ("q = logical_not(p); r = logical_not(q); r", "p"),
 ]
@@ -86,7 +87,7 @@ STRUCTURE = [
     ("z = zeros_like(v); a = add(z, w); b = add(w, z); a, b", "w, w"),
     (
         "z = zeros_like(v); a = subtract(z, w); b = subtract(w, z); a, b",
-        "z = zeros(shape=(3,), dtype=f8); a = subtract(z, w); a, w",
+        "a = subtract(0.0, w); a, w",
     ),
     (
         "a = sum_to(v, shape=(3,)); b = reshape(v, shape=(3,)); c = broadcast_to(v, shape=(3,)); a, b, c",

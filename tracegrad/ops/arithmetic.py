@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.kernels import powers
-from tracegrad.ops.compare import equal, greater, logical_and, sign, trunc, where
+from tracegrad.ops.compare import equal, greater, sign, trunc, where
 from tracegrad.ops.elementary import log
 from tracegrad.ops.families import anywhere, away_from_zero, cast, constant_of, elementwise, positive
 from tracegrad.ops.op import Op
@@ -26,7 +26,10 @@ def _partial_of_base(z: Any, x: Any, y: Any) -> Any:
     """For x**-1.5 and its kind from the power itself, -1.5 z / x: a division instead of another power."""
     n = constant_of(y)
     if n is None:
-        return y * x ** where(logical_and(equal(y, 0), equal(x, 0)), 1.0, y - 1)
+        less = (
+            y - 1
+        )  # the outer choice asks for `y` alone: where a pass finds `y` out, a power by a number is left
+        return y * x ** where(equal(y, 0), where(equal(x, 0), 1.0, less), less)
     if np.ndim(n):
         return y * x ** np.where(n == 0, 0, n - 1).astype(n.dtype)
     if n == 0:

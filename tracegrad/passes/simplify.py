@@ -18,6 +18,7 @@ from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, positive_, subtract
 from tracegrad.ops.compare import logical_not, where
+from tracegrad.ops.families import broadcast_to
 from tracegrad.ops.op import Op
 from tracegrad.passes.arms import condition_known
 from tracegrad.passes.items import ITEMS
@@ -108,8 +109,15 @@ def _scaled_inside(c: Const, d: Const, u: Var, x: Atom) -> Term | None:
     return None if quotient is None else expression(multiply, quotient, x)
 
 
-def _chosen(c: Const, x: Atom, y: Atom) -> Term:
-    return strong(x if c.value else y, x.type)
+def _chosen(c: Const, x: Atom, y: Atom) -> Term | None:
+    """where(True, x, y) -> x, in the dtype and the shape that both have together"""
+    (type,) = where.result_types((c, x, y), {})
+    chosen = x if c.value else y
+    if isinstance(chosen, Const) and not chosen.shape:
+        chosen = Const(type.dtype.type(chosen.value))
+    if chosen.type.dtype != type.dtype:
+        return None
+    return chosen if chosen.shape == type.shape else expression(broadcast_to, chosen, shape=type.shape)
 
 
 EXACT: tuple[tuple[Any, Any], ...] = (

@@ -211,8 +211,9 @@ def unrepeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """broadcast_to(x) * y -> x * y, where y has the whole shape already; and so where x got leading dimensions of 1"""
     for place_of, atom in enumerate(step.inputs):
         inner = made.get(atom) if isinstance(atom, Var) else None
-        if inner is not None and _is_repeat(inner):
-            inputs = (*step.inputs[:place_of], inner.inputs[0], *step.inputs[place_of + 1 :])
+        if inner is not None and (inner.op is zeros or _is_repeat(inner)):
+            repeated = Const(atom.type.dtype.type(0)) if inner.op is zeros else inner.inputs[0]
+            inputs = (*step.inputs[:place_of], repeated, *step.inputs[place_of + 1 :])
             if _keeps_types(step, inputs):
                 return expression(step.op, *inputs, **step.params)
     return None
