@@ -9,15 +9,19 @@ Begin with `run_inline`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from tracegrad import tree
 from tracegrad.config import config
 from tracegrad.dispatch.results import cotangent_leaves, value_tree
 from tracegrad.dispatch.signature import Call
 from tracegrad.ir.interpret import interpret
-from tracegrad.ir.trace import Trace
+from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import is_weak
+from tracegrad.ops.index import zeros
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.pipeline import optimised, prepared, within
 from tracegrad.passes.residuals import split
@@ -46,10 +50,10 @@ def run_inline(
     budgeted = within(trace, memory or config.loop_memory)
     joint = optimised(reverse_mode(budgeted, wrt, seeded, unit_seed=mode == "gradient"))
     if mode == "gradient":
-        results = interpret(joint, values)
+        results = _recorded(joint, values)
         return value_tree(captured, results[:count]), list(results[count:])
     forward, backward = split(joint, count, len(seeded))
-    results = interpret(forward, values)
+    results = _recorded(forward, values)
     return value_tree(captured, results[:count]), _pullback(captured, backward, results[count:], seeded)
 
 
@@ -57,9 +61,25 @@ def _pullback(
     captured: Captured, backward: Trace, residuals: Sequence[Any], seeded: Sequence[int]
 ) -> Callable[[Any], list[Any]]:
     def pull(cotangent: Any) -> list[Any]:
-        return list(interpret(backward, [*residuals, *cotangent_leaves(captured, seeded, cotangent)]))
+        return list(_recorded(backward, [*residuals, *cotangent_leaves(captured, seeded, cotangent)]))
 
     return pull
+
+
+def _recorded(trace: Trace, values: Sequence[Any]) -> tuple[Any, ...]:
+    """The outputs of a trace, whose zeros are a step for whoever records: as arrays they would be constants, of which
+    nobody knows that they are 0."""
+    session = outer_session()
+    fresh = [step for step in trace.steps if isinstance(step, Instr) and step.op is zeros]
+    if session is None or not fresh or not any(_is_recorded_by(session.recording, v) for v in values):
+        return interpret(trace, values)
+    inputs = (*trace.inputs, *(step.outputs[0] for step in fresh))
+    rest = replace(trace, inputs=inputs, steps=tuple(step for step in trace.steps if step not in fresh))
+    return interpret(rest, [*values, *(session.recording.zeros(np.zeros(**s.params)) for s in fresh)])
+
+
+def _is_recorded_by(recording: Any, value: Any) -> bool:
+    return getattr(value, "recorder", None) is recording
 
 
 def push_inline(captured: Captured, call: Call, tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -68,7 +88,7 @@ def push_inline(captured: Captured, call: Call, tangents: Sequence[Any]) -> tupl
     where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
     wrt = [where[place] for _, places in call.groups for place in places]
     joint = optimised(forward_mode(prepared(captured.trace), wrt))
-    results = interpret(joint, [*values, *tangents])
+    results = _recorded(joint, [*values, *tangents])
     count = len(captured.trace.outputs)
     return value_tree(captured, results[:count]), value_tree(captured, results[count:])
 

@@ -18,6 +18,7 @@ from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
 from tracegrad.passes.masks import at_their_places
 from tracegrad.passes.multiples import carry_multiplied
+from tracegrad.passes.multiplied_parts import multiply_parts
 from tracegrad.passes.overlays import in_falling_order, overlays, own_parts_first
 from tracegrad.passes.parts import in_parts
 from tracegrad.passes.residuals import split
@@ -104,7 +105,7 @@ def for_loops(trace: Trace) -> Trace:
     trace = drop_unused(in_parts(carry_multiplied(trace)))
     trace = share(spell_out(trace))
     there = at_their_places(trace)
-    trace = drop_unused(overlays(trace if there is trace else share(there)))
+    trace = drop_unused(multiply_parts(overlays(trace if there is trace else share(there))))
     return no_output_twice(drop_unused(add_products(trace)))
 
 
