@@ -231,7 +231,7 @@ PROGRAMS: dict[str, Program] = {
     "pad": Program(lambda x: np.sum(np.pad(x, 1) ** 2), 1),
     "written": Program(written, 1),
     "gather": Program(lambda x, i: np.sum(x[i] * x), 1, make=picked),
-    "add.at": Program(added_at, 2, "what is added up", picked),
+    "add.at": Program(added_at, 1, make=picked),
     "interp": Program(
         lambda x: np.sum(np.interp(x, np.linspace(-1, 1, 17), np.linspace(-1, 1, 17) ** 2)),
         1,
