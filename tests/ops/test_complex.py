@@ -9,7 +9,8 @@ import warnings
 import numpy as np
 import pytest
 
-import tracegrad.ops.functions  # noqa: F401  (declares every op)
+import tracegrad as tg
+import tracegrad.ops.functions
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.types import type_of
 from tracegrad.ops.op import REGISTRY
@@ -123,6 +124,14 @@ def test_elementary_functions_keep_to_their_branch_in_every_quadrant(name):
     (found,) = interpret(jvp_trace(sample), (QUADRANTS, *along))
     (wanted,) = differences(value_trace(sample), [QUADRANTS], along)
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("function", [np.tanh, np.expm1, np.sinh, np.tan, np.log1p, np.arctan, np.sqrt])
+def test_compiled_functions_keep_their_digits_near_0_and_far_away(function):
+    z = np.array([1e-20 + 1e-20j, 1e-10 - 1e-5j, 1e-5 + 1e-10j, 30 + 1j, -400 + 2j, 1 + 400j, -3 - 4j])
+    found = tg.jit(lambda z: function(z) * 2.0, jit="native")(z)
+    wanted = function(z) * 2.0
+    assert np.all(np.abs(found - wanted) <= 1e-13 * np.abs(wanted))
 
 
 def test_most_ops_compute_with_complex_numbers():

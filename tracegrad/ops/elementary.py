@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ir.trace import Instr
 from tracegrad.kernels import arcs, exponential, logarithm, powers, trigonometric
 from tracegrad.ops.compare import absolute, equal, less, maximum, where
 from tracegrad.ops.families import above_one, away_from_zero, constant_of, elementwise, positive, unit
@@ -18,7 +19,14 @@ from tracegrad.ops.op import Op
 
 exp: Op = elementwise(np.exp, lambda z, x: z, vector=exponential.exp)
 exp2: Op = elementwise(np.exp2, lambda z, x: z * math.log(2), vector=exponential.exp2)
-expm1: Op = elementwise(np.expm1, lambda z, x: z + 1, vector=exponential.expm1)
+
+
+def _of_real_numbers(instr: Instr) -> bool:
+    """Of complex numbers Numba's lose digits near 0 (expm1) or overflow on the way (tanh): those NumPy computes."""
+    return instr.outputs[0].dtype.kind != "c"
+
+
+expm1: Op = elementwise(np.expm1, lambda z, x: z + 1, vector=exponential.expm1, native=_of_real_numbers)
 log: Op = elementwise(np.log, lambda z, x: 1 / x, domain=positive, vector=logarithm.log)
 log2: Op = elementwise(np.log2, lambda z, x: 1 / (x * math.log(2)), domain=positive, vector=logarithm.log2)
 log10: Op = elementwise(
@@ -91,7 +99,7 @@ arctan2: Op = elementwise(
 
 sinh: Op = elementwise(np.sinh, lambda z, x: cosh(x), vector=exponential.sinh)
 cosh: Op = elementwise(np.cosh, lambda z, x: sinh(x), vector=exponential.cosh)
-tanh: Op = elementwise(np.tanh, lambda z, x: 1 - z * z, vector=exponential.tanh)
+tanh: Op = elementwise(np.tanh, lambda z, x: 1 - z * z, vector=exponential.tanh, native=_of_real_numbers)
 arcsinh: Op = elementwise(np.arcsinh, lambda z, x: 1 / sqrt(x * x + 1), vector=logarithm.arcsinh)
 arccosh: Op = elementwise(
     np.arccosh,
