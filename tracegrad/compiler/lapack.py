@@ -32,6 +32,11 @@ def _factored(matrix: Array, pivots: Array) -> list[Any]:
     return [n, n, matrix, n, pivots]
 
 
+def _inverted(matrix: Array, pivots: Array) -> list[Any]:
+    n = matrix.sizes()[0]
+    return [n, matrix, n, pivots]
+
+
 def _rooted(matrix: Array) -> list[Any]:
     """The lower triangle is the upper one in Fortran's order."""
     n = matrix.sizes()[0]
@@ -64,6 +69,7 @@ def _multiplied(matrix: Array, sizes: Array) -> list[Any]:
 _CALLS: dict[Callable[..., Any], tuple[str, Callable[..., list[Any]]]] = {
     kernels.solved_in_place: ("numba_xgesv", _solved),
     kernels.factored_in_place: ("numba_xxgetrf", _factored),
+    kernels.inverted_in_place: ("numba_ez_xxgetri", _inverted),
     kernels.rooted_in_place: ("numba_xxpotrf", _rooted),
     kernels.diagonalised_in_place: ("numba_ez_xxxevd", _diagonalised("L")),
     kernels.diagonalised_from_above: ("numba_ez_xxxevd", _diagonalised("U")),

@@ -6,18 +6,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracegrad.kernels.lapack import determinant, flipped, inverse, product, singular_vectors
+from tracegrad.kernels.lapack import (
+    determinant,
+    determinant_of_factors,
+    factored_in_place,
+    flipped,
+    inverse,
+    inverted_in_place,
+    product,
+    singular_vectors,
+)
 
 
 def adjugate(x):
     """det(x) inv(x); of a singular matrix from its singular values."""
-    det, n = determinant(x), x.shape[0]
-    if det != 0:
-        out = inverse(x)
-        for i in range(n):
-            for j in range(n):
-                out[i, j] *= det
-        return out
+    n = x.shape[0]
+    turned, pivots = flipped(x), np.empty(n, np.int32)
+    if factored_in_place(turned, pivots) == 0:
+        det = determinant_of_factors(turned, pivots)
+        if det != 0 and inverted_in_place(turned, pivots) == 0:
+            for i in range(n):
+                for j in range(n):
+                    turned[i, j] *= det
+            return flipped(turned)
     u, s, vh = singular_vectors(x)
     turn = determinant(u) * determinant(vh)
     left, right = adjoint(vh), adjoint(u)

@@ -77,6 +77,21 @@ def factored_in_place(turned, pivots):
     return found
 
 
+def inverted_in_place(turned, pivots):
+    """What `factored_in_place` leaves of a matrix that is not singular becomes its inverse, transposed, too; 0 then."""
+    factors = turned.T
+    try:
+        upper = np.linalg.inv(np.triu(factors))
+        found = upper @ np.linalg.inv(np.tril(factors, -1) + np.eye(len(pivots), dtype=turned.dtype))
+    except np.linalg.LinAlgError:
+        return 1
+    for k in range(len(pivots) - 1, -1, -1):
+        p = pivots[k] - 1
+        found[:, [k, p]] = found[:, [p, k]]
+    turned[...] = found.T
+    return 0
+
+
 def rooted_in_place(x):
     """The lower triangle becomes the Cholesky factor of the matrix it is part of; 0 where there is one."""
     try:
@@ -142,6 +157,7 @@ LAPACK = (
     substituted_downward,
     substituted_upward,
     factored_in_place,
+    inverted_in_place,
     rooted_in_place,
     diagonalised_in_place,
     diagonalised_from_above,
@@ -214,11 +230,17 @@ def determinant(x):
     turned, pivots = flipped(x), np.empty(x.shape[0], np.int32)
     found = np.zeros(1, x.dtype)
     if factored_in_place(turned, pivots) == 0:
-        found[0] = 1
-        for k in range(x.shape[0]):
-            found[0] *= turned[k, k]
-            if pivots[k] != k + 1:
-                found[0] = -found[0]
+        found[0] = determinant_of_factors(turned, pivots)
+    return found[0]
+
+
+def determinant_of_factors(turned, pivots):
+    """The determinant of the matrix that `factored_in_place` took apart."""
+    found = np.ones(1, turned.dtype)
+    for k in range(turned.shape[0]):
+        found[0] *= turned[k, k]
+        if pivots[k] != k + 1:
+            found[0] = -found[0]
     return found[0]
 
 
