@@ -267,7 +267,7 @@ PROGRAMS: dict[str, Program] = {
         lambda x: np.sin(x) * np.exp(x), 2, "value and tangent, no gradient", squares(2), way="jvp"
     ),
     "jvp of diffusion": Program(
-        diffused, 4, "value and tangent of a step, and of the one before", squares(2), way="jvp"
+        diffused, 3, "value and tangent, and one of them of the step before", squares(2), way="jvp"
     ),
     "1000 steps": Program(
         steered, BUDGET, f"as told, {BUDGET} arrays", memory=BUDGET, make=lambda: (square(0)[:100],)

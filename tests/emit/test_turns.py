@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,9 +20,11 @@ import tracegrad as tg
 from tests.drawing import bits
 from tests.emit.test_planned import everything_large
 from tests.emit.test_programs import run_alone
+from tests.emit.test_sharing import lines
 from tests.passes.random_traces import COUNTER
 from tracegrad.ad.loop import loop
 from tracegrad.emit.module import emit_native
+from tracegrad.emit.turns import after, cycles
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
 from tracegrad.ir.trace import Trace
@@ -220,3 +223,70 @@ def test_results_stay_as_they_are(function: Callable[..., Any], steps: int, side
     for k, (_, gradient, same) in enumerate(kept):
         np.testing.assert_array_equal(gradient, same)
         assert not any(np.shares_memory(gradient, other) for x, g, _ in kept[:k] for other in (x, g))
+
+
+# --- how much memory, and where a result is
+
+
+def diffused(x: Any) -> Any:
+    for _ in range(5):
+        x = 0.5 * x + 0.25 * np.roll(x, 1, axis=0)
+    return np.sum(x * x)
+
+
+def waved(x: Any) -> Any:
+    old = x
+    for _ in range(5):
+        old, x = x, 0.5 * x - old + 0.25 * np.roll(x, 1, axis=0)
+    return np.sum(x * x)
+
+
+def damped(x: Any) -> Any:
+    old = x
+    for _ in range(4):
+        old, x = x, 1.5 * x - 0.75 * old + 0.25 * np.roll(x, 1, axis=0)
+    return np.sum(x * x)
+
+
+def of_three_steps(x: Any) -> Any:
+    oldest, old = x, x
+    for _ in range(4):
+        oldest, old, x = old, x, x - 0.5 * oldest + 0.25 * np.roll(x, 1, axis=0)
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize(
+    ("function", "arrays"), [(diffused, 2), (waved, 2), (damped, 2), (of_three_steps, 4)]
+)
+def test_arrays_that_are_needed(function: Callable[[Any], Any], arrays: int) -> None:
+    run = tg.value_and_grad(function, jit="native")
+    run(np.zeros((150, 150)))
+    (head,) = re.findall(rf"def {function.__name__}_value_and_grad\((.*?)\)", run.native_source, re.DOTALL)
+    assert head.count(",") == arrays
+    assert "np.empty((" not in run.native_source and ".copy()" not in run.native_source
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("for _ in range({}):\n    u, v = v, u", {0: "uv", 1: "vu", 2: "uv", 7: "vu"}),
+        ("for k in range({}, -1, -1):\n    u, v, w = v, w, u", {0: "vwu", 1: "wuv", 2: "uvw", -1: "uvw"}),
+        ("for _ in range({}):\n    u, v, k = v, u, k + 1", {3: "vu"}),
+        ("for _ in range({}):\n    if u[0] > v[0]:\n        break\n    u, v = v, u", {3: ""}),
+        ("for _ in range({}):\n    if u[0] > v[0]:\n        u, v = v, u", {3: ""}),
+        ("for _ in range(n + {}):\n    u, v = v, u", {3: ""}),
+        ("for _ in range({}):\n    for _ in range(3):\n        u, v = v, u", {3: ""}),
+        ("for _ in range({}):\n    u, v = v, u\n    u, v = v, u", {3: ""}),
+        ("while n < {}:\n    u, v = v, u", {3: ""}),
+    ],
+)
+def test_where_arrays_are_after_a_loop(text: str, places: dict[int, str]) -> None:
+    for count, wanted in places.items():
+        (loop,) = lines(text.format(count))
+        assert after(loop) == (dict(zip("uvw", wanted, strict=False)) if wanted else None)
+
+
+@pytest.mark.parametrize("text", ["u, v = v, v", "u, v = v + 1, u", "u, v = w, u", "u, v = f(u, v)", "u = v"])
+def test_what_is_no_change_of_places(text: str) -> None:
+    (line,) = lines(text)
+    assert cycles(line.statement) == {}

@@ -34,6 +34,7 @@ from tracegrad.emit.elements import is_gather, is_light, is_search, is_view, sca
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.lifetimes import leaves, reads_own_place
 from tracegrad.emit.matrices import goes_into_place, is_flipped_matrix, is_matrix_part, seen_part
+from tracegrad.emit.memory import is_large
 from tracegrad.emit.names import part_of
 from tracegrad.emit.order import COMPARISONS, Places, passes_write
 from tracegrad.emit.overlays import is_overlay
@@ -45,7 +46,6 @@ NESTED = 60  # characters of an expression inside another
 WHOLE = 76  # characters of an expression on its own line
 SHORT = 14  # characters of what is rather written twice than named
 DEPTH = 5
-LARGE = 1 << 16  # bytes of an array that is rather multiplied again than kept
 MOST_ROLLED = 16  # ways in which loops read an array around its ends: each is another piece of these loops
 _QUICK = ("multiply", "add", "subtract", "negative")
 
@@ -173,12 +173,14 @@ def _is_scaled(node: Compute | Item | Either, places: Places) -> bool:
         return False
     if isinstance(source, Const) or source.expression is not None or source.type != value.type:
         return False
-    if len(value.readers) < 2 or value.type.size * value.type.dtype.itemsize < LARGE:
+    if not is_large(value.type) or any(passes_write(node, reader, places) for reader in value.readers):
         return False
-    if any(passes_write(node, reader, places) for reader in value.readers):
-        return False
-    rolled = any(isinstance(r, Compute) and r.instr.op.name == "roll" for r in value.readers)
-    return rolled and all(r in places and _has_elements(r, value) for r in value.readers)
+    return _is_rolled(value) and all(r in places and _has_elements(r, value) for r in value.readers)
+
+
+def _is_rolled(value: Value) -> bool:
+    """Whether loops read it around its ends."""
+    return any(isinstance(r, Compute) and r.instr.op.name == "roll" for r in value.readers)
 
 
 def _is_scaling(node: Compute) -> bool:
@@ -224,7 +226,7 @@ def _is_nested_view(value: Value) -> bool:
     if _is_numbers(maker):
         return True
     if not is_view(maker.instr):
-        return len(value.readers) > 1 and _is_scaling(maker)
+        return (len(value.readers) > 1 or _is_rolled(value)) and _is_scaling(maker)
     source = maker.inputs[0]
     return not isinstance(source, Value) or source.expression is None or _is_nested_view(source)
 
