@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tracegrad.kernels.arithmetic import added
+from tracegrad.kernels.decompositions import adjugate
 from tracegrad.kernels.lapack import cholesky_factor, determinant, inverse, log_determinant, solution
 
 
@@ -249,6 +250,15 @@ def inverses(x):
     out = np.empty(matrices.shape, x.dtype)
     for k in range(matrices.shape[0]):
         out[k] = inverse(matrices[k])
+    return out.reshape(x.shape)
+
+
+def adjugates(x):
+    """The adjugates of a stack of matrices."""
+    matrices = stack_of(x, x.shape, x.shape)
+    out = np.empty(matrices.shape, x.dtype)
+    for k in range(matrices.shape[0]):
+        out[k] = adjugate(matrices[k])
     return out.reshape(x.shape)
 
 

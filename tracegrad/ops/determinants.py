@@ -118,7 +118,7 @@ adjugate: Op = Op(
     jvp=lambda tangents, z, x: cast(adjugate_change(x, tangents[0]), z.dtype),
     callee="determinants.adjugate_of",
     imports=_IMPORTS,
-    native=native_lapack(decompositions.adjugate, None),
+    native=native_lapack(decompositions.adjugate, products.adjugates),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
