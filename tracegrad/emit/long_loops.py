@@ -13,6 +13,7 @@ Loop fission and scalar expansion: Allen and Kennedy, Optimizing Compilers for M
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,11 +118,9 @@ class LongLoops:
         kept: dict[str, tuple[str, int]] = {}
         rooms: dict[Any, list[str]] = {}
         for name, uses in names.items():
-            if (
-                not uses.is_array
-                and uses.writes
-                and _part(cuts, uses.reads[-1:]) > _part(cuts, uses.writes[:1])
-            ):
+            if uses.is_array or not uses.writes or not uses.reads:
+                continue
+            if _part(cuts, uses.reads[-1]) > _part(cuts, uses.writes[0]):
                 rooms.setdefault(self.numbers[name], []).append(name)
         lines: list[Line] = []
         for dtype, members in rooms.items():
@@ -135,21 +134,20 @@ class LongLoops:
         if rounds % size or not isinstance(until, ast.Constant):
             left = ast.BinOp(left=until, op=ast.Sub(), right=_name(begin))
             count = call("min", count, left)
+        brought: list[list[Line]] = [[] for _ in range(len(cuts) + 1)]
+        handed_on: list[list[Line]] = [[] for _ in range(len(cuts) + 1)]
+        for name, (array, k) in kept.items():
+            uses, at = names[name], [literal(k), _name(place)]
+            made = _part(cuts, uses.writes[0])
+            for part in {_part(cuts, r) for r in uses.reads} - {made}:
+                brought[part].append(Line(assign(name, subscript(_name(array), at)), where))
+            item = subscript(_name(array), at, store=True)
+            handed_on[made].append(Line(ast.Assign(targets=[item], value=_name(name)), where))
         loops: list[Line] = []
         own = ast.BinOp(left=_name(begin), op=ast.Add(), right=_name(place))
         for part, (first, last) in enumerate(zip([0, *cuts], [*cuts, len(inside)], strict=True)):
-            body = [Line(assign(letter, own), where), *index]
-            for name, (array, k) in kept.items():
-                uses = names[name]
-                at = subscript(_name(array), [literal(k), _name(place)])
-                if any(first <= r < last for r in uses.reads) and not first <= uses.writes[0] < last:
-                    body.append(Line(assign(name, at), where))
-            body += inside[first:last]
-            for name, (array, k) in kept.items():
-                if _part(cuts, names[name].writes) == part:
-                    at = subscript(_name(array), [literal(k), _name(place)], store=True)
-                    body.append(Line(ast.Assign(targets=[at], value=_name(name)), where))
-            loops.append(_for_each(place, [count], body))
+            body = [Line(assign(letter, own), where), *index, *brought[part], *inside[first:last]]
+            loops.append(_for_each(place, [count], [*body, *handed_on[part]]))
         return [*lines, _for_each(begin, [literal(0), until, literal(size)], loops)]
 
 
@@ -196,15 +194,17 @@ def _cuts(sizes: Sequence[int], open_: Sequence[bool], changes: Sequence[int]) -
     found: list[int] = []
     for k in range(1, parts):
         middle, reach = total * k // parts, total // (4 * parts)
-        near = [p for p in range(1, len(sizes)) if open_[p] and abs(before[p] - middle) <= reach]
+        first = max(1, bisect_left(before, middle - reach))
+        last = min(len(sizes), bisect_right(before, middle + reach))
+        near = [p for p in range(first, last) if open_[p]]
         if near:
             found.append(min(near, key=lambda p: (alive[p], p)))
     return found
 
 
-def _part(cuts: Sequence[int], statements: Sequence[int]) -> int:
-    """The part that a statement is in; -1 where there is none."""
-    return sum(cut <= statements[0] for cut in cuts) if statements else -1
+def _part(cuts: Sequence[int], statement: int) -> int:
+    """The part that a statement is in."""
+    return bisect_right(cuts, statement)
 
 
 def _for_each(name: str, limits: Sequence[ast.expr], inside: Sequence[Line]) -> Line:
