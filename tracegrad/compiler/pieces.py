@@ -55,14 +55,15 @@ class _Cutter:
         self.around: set[str] = set()
         self.inherited: set[str] = set()  # names of which a piece reads what it did not bind
         self.pieces = 0
+        self.weights: dict[ast.stmt, int] = {}
 
     def block(self, statements: Sequence[ast.stmt], again: bool) -> list[ast.stmt]:
         """The statements of a block, which run `again` and again or once."""
         found: list[ast.stmt] = []
-        open_: list[tuple[ast.stmt, list[ast.AST]]] = []
+        open_: list[ast.stmt] = []
         size = 0
         for statement in statements:
-            nodes, weight = nodes_of(statement), weigh(statement)
+            weight = self.weigh(statement)
             jumps = _jumps(statement)
             if jumps or size + weight > PIECE:
                 self.close(open_, size, found, again)
@@ -70,25 +71,22 @@ class _Cutter:
             if weight > PIECE and self.may_open(statement):
                 found.append(self.opened(statement, again))
             elif jumps:
-                self.see(_names(nodes), 0, again)
+                self.see(_names(nodes_of(statement)), 0, again)
                 found.append(statement)
             else:
-                open_.append((statement, nodes))
+                open_.append(statement)
                 size += weight
         self.close(open_, size, found, again)
         return found
 
-    def close(
-        self, open_: Sequence[tuple[ast.stmt, list[ast.AST]]], size: int, found: list[ast.stmt], again: bool
-    ) -> None:
+    def close(self, body: list[ast.stmt], size: int, found: list[ast.stmt], again: bool) -> None:
         """Make a piece of statements, unless they are short."""
-        if not open_:
+        if not body:
             return
         names: dict[str, bool] = {}
-        for _, nodes in open_:
-            for name, binds in _names(nodes).items():
+        for statement in body:
+            for name, binds in _names(nodes_of(statement)).items():
                 names[name] = names.get(name, False) or binds
-        body = [statement for statement, _ in open_]
         if size > SHORT:
             self.pieces += 1
             self.see(names, self.pieces, again)
@@ -119,6 +117,16 @@ class _Cutter:
             setattr(opened, part, self.block(getattr(statement, part), again))
         return opened
 
+    def weigh(self, statement: ast.stmt) -> int:
+        """How much LLVM has to do for a statement beyond what grows with its length: the nodes of its innermost
+        loops."""
+        if statement not in self.weights:
+            inside = [s for part in ("body", "orelse") for s in getattr(statement, part, ())]
+            found = sum(map(self.weigh, inside))
+            innermost = isinstance(statement, ast.For) and not found
+            self.weights[statement] = len(nodes_of(statement)) if innermost else found
+        return self.weights[statement]
+
     def may_open(self, statement: ast.stmt) -> bool:
         """Whether calls inside of it cost nothing much: not where LLVM would do several rounds at once."""
         if isinstance(statement, ast.For):
@@ -128,19 +136,12 @@ class _Cutter:
 
 def cut(function: ast.FunctionDef, whole: Mapping[ast.For, Any]) -> Cut:
     """Cut a function, if it is long; `whole` are loops that stay as they are."""
-    if sum(weigh(s) for s in function.body) <= LONG:
-        return Cut(function.body)
     cutter = _Cutter(whole, [a.arg for a in function.args.args])
+    if sum(map(cutter.weigh, function.body)) <= LONG:
+        return Cut(function.body)
     body = cutter.block(function.body, False)
     shared = cutter.several & (cutter.inherited | cutter.around)
     return Cut(body, frozenset(shared), frozenset(cutter.around))
-
-
-def weigh(statement: ast.stmt) -> int:
-    """How much LLVM has to do for a statement beyond what grows with its length: the nodes of its innermost loops."""
-    inside = [s for part in ("body", "orelse") for s in getattr(statement, part, ())]
-    found = sum(map(weigh, inside))
-    return len(nodes_of(statement)) if isinstance(statement, ast.For) and not found else found
 
 
 def _names(nodes: Sequence[ast.AST]) -> dict[str, bool]:
