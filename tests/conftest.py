@@ -5,9 +5,11 @@ Set up here, before anything imports tracegrad: the test processes inherit the d
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -36,6 +38,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def refresh_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are rewritten instead of compared."""
     return bool(request.config.getoption("--refresh-golden"))
+
+
+class _Reports(logging.Handler):
+    """What is said of errors of tracegrad's own, which cost a program and not the answer."""
+
+    def __init__(self, bug: str) -> None:
+        super().__init__()
+        self.bug = bug
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.bug in record.getMessage():
+            self.said.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def reports_of_bugs() -> Iterator[list[str]]:
+    """A test in which a program could not be made fails, though it was answered; one that means it clears the list."""
+    from tracegrad.errors import BUG  # imported where the cache directory is set
+
+    reports = _Reports(BUG)
+    logging.getLogger("tracegrad").addHandler(reports)
+    yield reports.said
+    logging.getLogger("tracegrad").removeHandler(reports)
+    assert not reports.said
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -6,9 +6,13 @@ exception, so that `except ValueError` keeps working for people who never heard 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 _WHERE = "  where: "
+_LINE = "\n"
+BUG = "a bug in tracegrad, please report it"
+"""What a warning says where an error of ours cost a program, and not the answer."""
 
 
 class TracegradError(Exception):
@@ -44,6 +48,15 @@ def add_line(error: BaseException, where: Any) -> None:
     """Note the user's line on an error of somebody else's, once."""
     if where is not None and not any(n.startswith(_WHERE) for n in getattr(error, "__notes__", ())):
         error.add_note(f"{_WHERE}{where}\n             {where.text}")
+
+
+def told(error: Exception) -> str:
+    """An error that nobody meant to raise, with the line of ours that did: what a report of a bug needs."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    where = "" if at is None else f" at {os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}"
+    return f"{type(error).__name__}{where}: {str(error).partition(_LINE)[0]}"
 
 
 class NotScalarError(TracegradError, ValueError):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
+from tracegrad.compiler import direct
 
 FLOATS = [
     0.0,
@@ -100,6 +101,13 @@ def of_one(x, y):
 )
 def test_floats(function, dtypes):
     compare(function, *pairs(FLOATS, *dtypes.split()))
+
+
+def test_an_inverse_at_zero_is_infinite_where_numbas_own_passes_compile_it(monkeypatch):
+    """Their `x ** -1` raises; the call was answered otherwise, and nobody was told."""
+    monkeypatch.setattr(direct, "functions_of", lambda text: {})
+    for dtype in ("f4", "f8"):
+        compare(lambda x: (x**-1, x * 0.5), np.array([0.0, -0.0, 2.0, np.inf, 7.0], dtype))
 
 
 def of_whole(x, y):

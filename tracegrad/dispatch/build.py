@@ -15,10 +15,12 @@ import numpy as np
 
 from tracegrad import collector
 from tracegrad.compiler.by_address import MOST_WORDS, Program, words_of
+from tracegrad.compiler.disk_cache import say_once
 from tracegrad.compiler.numba_backend import compile_native, entry_point, machine_code, prepare, was_loaded
 from tracegrad.compiler.pool import take
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
+from tracegrad.errors import BUG, told
 from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Guard, Instr, Trace
 from tracegrad.ir.types import ArrayType
@@ -241,21 +243,26 @@ class Built:
         return self.native_seconds is not None and self.native_seconds > RELEASED
 
     def native_source(self) -> Source | None:
-        """The text for Numba; None, with `reasons` set, where an op has no native form."""
+        """The text for Numba; None, with `reasons` set, where an op has no native form, or our own code fails."""
         if self.native_text is None and self.reasons is None:
-            if self.mode == "vjp":
-                assert self.plan.backward is not None
-                halves = pipeline.for_loops(self.plan.forward), pipeline.for_loops(self.plan.backward)
-                made = emission.emit_native("vjp", *halves, contract=self.contract)
-            else:
-                made = emission.emit_native(
-                    self.plan.kind, pipeline.for_loops(self.plan.joint), contract=self.contract
-                )
+            plan = self.plan  # no tier goes on without it
+            try:
+                made = self._emitted(plan)
+            except Exception as error:  # the python tier goes on, as where Numba fails
+                made = [f"{BUG} ({told(error)})"]
+                say_once(made[0], f"there is no native program of `{self.trace.name}`, by {made[0]}")
             if isinstance(made, Source):
                 self.native_text = made
             else:
                 self.reasons = list(made)
         return self.native_text
+
+    def _emitted(self, plan: pipeline.Plan) -> Source | Sequence[str]:
+        if self.mode == "vjp":
+            assert plan.backward is not None
+            halves = pipeline.for_loops(plan.forward), pipeline.for_loops(plan.backward)
+            return emission.emit_native("vjp", *halves, contract=self.contract)
+        return emission.emit_native(plan.kind, pipeline.for_loops(plan.joint), contract=self.contract)
 
     @collector.paused()
     def compile(self) -> bool:

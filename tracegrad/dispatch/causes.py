@@ -22,8 +22,8 @@ from tracegrad.ir.walk import all_steps
 from tracegrad.tensor.captured import Captured, Leaf
 from tracegrad.tensor.reads import MISSING, Argument, Read, follow
 
-Failed = tuple[Path, int | Read]
-"""A path that was tried, and the number of the guard where it was left or the read that no longer holds."""
+Failed = tuple[Path, int | Read | str]
+"""A path that was tried, and the number of the guard where it was left, the read that no longer holds, or an error."""
 
 
 def causes(failed: Sequence[Failed], captured: Captured, leaves: Sequence[Leaf], call: int) -> list[Event]:
@@ -33,6 +33,8 @@ def causes(failed: Sequence[Failed], captured: Captured, leaves: Sequence[Leaf],
         if isinstance(what, Read):
             name, old, new = _read(what, leaves)
             event = Event("changed", f"{name} was {old}, is {new}", call, None, old, new, path.born + 1)
+        elif isinstance(what, str):
+            event = Event("failure", f"its program raised {what}", call, program=path.born + 1)
         else:
             event = _guard(path, path.built.guards[what], captured, call)
         found.setdefault((event.kind, event.text, event.where), event)

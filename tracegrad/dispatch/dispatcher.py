@@ -44,7 +44,7 @@ from tracegrad.dispatch.tiers import (
     wants_native,
 )
 from tracegrad.dispatch.tree import Path, TraceTree
-from tracegrad.errors import REFUSALS, ArgumentError
+from tracegrad.errors import REFUSALS, ArgumentError, told
 from tracegrad.ir.interpret import interpret
 from tracegrad.later import later
 from tracegrad.record.frames import user_location
@@ -259,6 +259,7 @@ class Dispatcher(Keeping, Copied):
                     if path.maker is None and not isinstance(error, REFUSALS):
                         raise
                     put_back(saved)
+                    failed.append((path, told(error)))
                     return MISS  # the capture raises it, in NumPy's words and with the user's line
                 if flat[0] == FITS:
                     _link(left, path)
@@ -332,10 +333,10 @@ class Dispatcher(Keeping, Copied):
         inputs.extend(call.tangents)
         try:
             flat = self._run(path, inputs)
-        except REFUSALS:
-            return self._on_tape(
-                captured, call, places, seeded
-            )  # it raises too, with the user's line, or knows better
+        except Exception as error:
+            found = self._on_tape(captured, call, places, seeded)  # it raises too, with the user's line
+            self.log.failed(error, self._calls)
+            return found
         if flat[0] != FITS:
             # The program disagrees with its own capture in the last bit of a condition: the capture is the truth.
             return self._on_tape(captured, call, places, seeded)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from tracegrad.errors import BUG, told
 from tracegrad.ir.location import Location
 
 logger = logging.getLogger("tracegrad")
@@ -38,7 +39,8 @@ class Event:
         Why a call was captured: "side exit" (a condition went another way), "changed" (something outside is not
         what it was), "arguments" (of other types). What was done: "capture" (a new program), "merge" (the capture
         joined a program), "compile", "numpy" (a program that Numba does not compile), "load" (programs, or the machine
-        code of one, from the disk cache), "not kept" there, "tape", "signatures".
+        code of one, from the disk cache), "not kept" there, "tape", "signatures",
+        "failure" (a program raised an error, and the answer came in another way).
     text : str
     call : int
         Which call of the function it was, from 1.
@@ -95,6 +97,11 @@ class Log:
         self._said.add(event.text)
         self._keep(event)
         logger.warning("`%s` %s", self.name, event.text, extra=self._for(event))
+
+    def failed(self, error: Exception, call: int) -> None:
+        """A program could not be made, or raised what the user's function does not; another way gave the answer."""
+        said = f"is computed without its program, which fails by {BUG} ({told(error)})."
+        self.warn(Event("failure", said, call))
 
     def _keep(self, event: Event) -> None:
         self.events.append(event)

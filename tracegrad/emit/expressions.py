@@ -189,11 +189,18 @@ class Expressions:
             inputs = in_one_dtype(instr, inputs)
         elif instr.op.name == "power" and instr.inputs[0].type.dtype == np.bool_:
             return call("np.power", *inputs)  # the operator takes a square, of another dtype
-        found = _negated(instr, inputs) or instr.op.emit(inputs, instr)
+        found = _negated(instr, inputs) or self._inverted(instr, inputs) or instr.op.emit(inputs, instr)
         found = found if _widens_integers(instr) else _tidy(found)
         if self.native and instr.op.name == "sign":
             found = self._sign(found, inputs[0], instr.outputs[0].type.dtype)
         return self.cast(found, instr) if self.native else found
+
+    def _inverted(self, instr: Instr, inputs: Sequence[ast.expr]) -> ast.expr | None:
+        """x**-1 as a quotient: compiled by Numba's own passes, that power raises at zero."""
+        if not self.native or whole_exponent(instr) != -1:
+            return None
+        one = self.constant(instr.outputs[0].type.dtype.type(1))
+        return ast.BinOp(left=one, op=ast.Div(), right=inputs[0])
 
     def _sign(self, found: ast.expr, x: ast.expr, dtype: np.dtype[Any]) -> ast.expr:
         """NumPy's sign where Numba's is another: of -0.0, and of large numbers without sign."""
@@ -274,7 +281,8 @@ class Expressions:
         if instr.op.name in ("astype", "getitem", "zeros_like", "copy"):
             return found
         same = all(a.type.dtype == type.dtype or is_weak(getattr(a, "value", None)) for a in instr.inputs)
-        if instr.op.family in ("elementwise", "bilinear") and same and type.dtype.kind in "fc":
+        keeps = instr.op.family in ("elementwise", "bilinear") or instr.op.name == "concatenate"
+        if keeps and same and type.dtype.kind in "fc":
             return found
         return _converted(found, type.dtype, bool(type.shape))
 
