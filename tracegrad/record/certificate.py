@@ -176,8 +176,13 @@ def statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 def assigned_names(nodes: Iterable[ast.AST]) -> list[str]:
     """Local names stored or deleted in these nodes, in order of appearance."""
+    return names_stored_by(statements(nodes))
+
+
+def names_stored_by(nodes: Iterable[ast.AST]) -> list[str]:
+    """Local names stored or deleted by these nodes themselves, without those below."""
     names: dict[str, None] = {}
-    for node in statements(nodes):
+    for node in nodes:
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             names[node.id] = None
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -24,7 +24,7 @@ from tracegrad.record.certificate import (
     FLAG,
     MARKS,
     Form,
-    assigned_names,
+    names_stored_by,
     statements,
     unfit_choice,
     written_objects,
@@ -391,8 +391,9 @@ def bound_names(node: Any) -> set[str]:
     args = node.args
     every = (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
     body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    outside = {n for s in statements(body) if isinstance(s, (ast.Global, ast.Nonlocal)) for n in s.names}
-    return {a.arg for a in every if a is not None}.union(assigned_names(body)) - outside
+    seen = list(statements(body))
+    outside = {n for s in seen if isinstance(s, (ast.Global, ast.Nonlocal)) for n in s.names}
+    return {a.arg for a in every if a is not None}.union(names_stored_by(seen)) - outside
 
 
 def owner_class(code: types.CodeType) -> str | None:

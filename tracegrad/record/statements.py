@@ -57,8 +57,9 @@ class Statements(Comprehensions):
         body, names = node.body, bound_names(node)
         if not generator:
             node.body = body = self._with_exits(body, outside)
-        dropped = names - bound_names(node)  # only code that never runs stores them: they stay local
-        scope = Scope(names | bound_names(node), given_away, generator, Liveness(body), outside)
+        left = bound_names(node)
+        dropped = names - left  # only code that never runs stores them: they stay local
+        scope = Scope(names | left, given_away, generator, Liveness(body), outside)
         made = self._within(scope, lambda: self._block(body))
         shared = sorted(n for d in declared if isinstance(d, ast.Nonlocal) for n in d.names)
         for d in declared:
