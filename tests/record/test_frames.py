@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 
+from tracegrad.record import frames
 from tracegrad.record.frames import is_internal, user_location
 
 
@@ -53,3 +54,23 @@ def test_a_thread_has_its_own_stack():
     thread.start()
     thread.join()
     assert found[0].function == "<lambda>"
+
+
+def test_lines_of_long_functions():
+    """More of them than tables are kept, each asked in a round and again: the lines are those of the text."""
+    count = 600
+    text = ["def long():", *(f"    found.append((1 +\n        {k} and where()))" for k in range(count))]
+    expected = [2 * k + 3 for k in range(count)]
+    made = []
+    for number in range(frames.TABLES + 2):
+        names = {"found": [], "where": user_location}
+        exec(compile("\n".join(text), f"long_{number}.py", "exec"), names)
+        assert len(names["long"].__code__.co_linetable) > frames.LONG
+        made.append(names)
+    for _ in range(2):
+        for number, names in enumerate(made):
+            names["found"].clear()
+            names["long"]()
+            assert {where.file for where in names["found"]} == {f"long_{number}.py"}
+            assert [where.line for where in names["found"]] == expected
+    assert len(frames._tables) <= frames.TABLES

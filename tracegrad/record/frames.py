@@ -10,7 +10,8 @@ import functools
 import opcode
 import os
 import sys
-from types import FrameType
+from types import CodeType, FrameType
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,13 @@ _DEMO = os.path.join(_PACKAGE, "demo.py")  # the only file of ours with function
 
 _STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
 
+LONG = 1 << 11  # bytes of the table that says which instruction stands in which line
+UNIT = 2  # bytes of an instruction, of which the tables are
+TABLES = 16  # of long functions that are kept
+
 _internal: dict[str, bool] = {}
 _locations: dict[tuple[str, int, str], Location] = {}
+_tables: dict[int, tuple[CodeType, list[Any]]] = {}  # by identity: a hash of long code takes long
 
 
 def is_internal(file: str) -> bool:
@@ -70,11 +76,24 @@ def user_location() -> Location | None:
     if frame is None:
         return None
     code = frame.f_code
-    key = (code.co_filename, frame.f_lineno, code.co_name)
+    line = frame.f_lineno if len(code.co_linetable) < LONG else _line(code, frame.f_lasti)
+    key = (code.co_filename, line, code.co_name)
     found = _locations.get(key)
     if found is None:
         found = _locations[key] = Location(*key)
     return found
+
+
+def _line(code: CodeType, instruction: int) -> Any:
+    """The line of an instruction. Python goes through its table from the beginning each time, which for all lines of
+    a long function is the square of their number."""
+    found = _tables.get(id(code))
+    if found is None:
+        lines = [line for start, end, line in code.co_lines() for _ in range(start, end, UNIT)]
+        if len(_tables) >= TABLES:
+            _tables.clear()
+        found = _tables[id(code)] = code, lines
+    return found[1][instruction // UNIT]
 
 
 def stores_an_item() -> bool:
