@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import tracegrad as tg
 
@@ -64,6 +65,10 @@ FUNCTIONS = [
     lambda a: np.tile(a, 1),
     lambda a: np.roll(a, 0),
     lambda a: np.concatenate([a]),
+    lambda a: np.require(a, requirements="F"),
+    lambda a: np.require(a, None, ["C", "W"]),
+    lambda a: np.require(a, float, ["O", "A"]),
+    lambda a: np.median(a, axis=0, keepdims=True),
 ]
 
 A = np.random.default_rng(0).uniform(-1.0, 1.0, (4, 3))
@@ -86,3 +91,77 @@ def test_writes_show_where_numpy_shows_them(function):
     for a in (A, np.asfortranarray(A), A[::-1]):
         for got, want in zip(tg.jit(written, jit="python")(a), written(a), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def shown_after_a_write(x):
+    b = x * 1.0
+    windows = sliding_window_view(b, 2)
+    later = windows[1:]
+    b[0] = 7.0
+    b[2] *= 3.0
+    return windows * 1.0, later * windows[:-1]
+
+
+def shown_in_rows(x):
+    b = x.reshape(2, 3) * 1.0
+    windows = sliding_window_view(b, (2, 2))
+    along = sliding_window_view(b.T, 2, axis=1)
+    b[1, 1] = 7.0
+    return windows * 1.0, along * 2.0
+
+
+def written_between_the_steps_of_a_loop(x):
+    b, total = x * 1.0, 0.0
+    windows, same = sliding_window_view(b, 3), np.broadcast_to(b, b.shape)
+    for k in range(4):
+        b[k] = total
+        total = total + np.sum(windows[k] ** 2) * 0.1 + same[k + 1]
+    return total, same * 1.0
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize(
+    "function", [shown_after_a_write, shown_in_rows, written_between_the_steps_of_a_loop]
+)
+def test_windows_are_views(function, jit):
+    x = np.linspace(0.3, 1.7, 6)
+    for got, want in zip(tg.jit(function, jit=jit)(x), function(x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-14)
+
+    def loss(x):
+        one, other = function(x)
+        return np.sum(one * one) + np.sum(np.sin(other))
+
+    differences = [(loss(x + step) - loss(x - step)) / 2e-6 for step in 1e-6 * np.eye(6)]
+    np.testing.assert_allclose(tg.grad(loss, jit=jit)(x), differences, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda b: sliding_window_view(b, 2),
+        lambda b: np.broadcast_to(b, b.shape),
+        lambda b: b.imag,
+        lambda b: np.imag(b),
+    ],
+    ids=range(4),
+)
+def test_what_numpy_lets_nobody_write_into_is_refused(view):
+    def written(x):
+        b = x * 1.0
+        view(b)[0] = 7.0
+        return b
+
+    for function in (written, tg.jit(written)):
+        with pytest.raises(ValueError, match="read-only"):
+            function(np.ones(4))
+
+
+def test_windows_that_may_be_written_into_are_refused():
+    def written(x):
+        b = x * 1.0
+        sliding_window_view(b, 2, writeable=True)[0] = 7.0
+        return b
+
+    with pytest.raises(ValueError, match="read-only"):
+        tg.jit(written)(np.ones(4))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -183,7 +184,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 def windows(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
-    """All windows of this shape, as axes behind those of their places."""
+    """All windows of this shape, as axes behind those of their places: a view, into which nobody may write."""
+    given = x
     x, lengths = operand(x), whole(window_shape)
     axes = tuple(range(x.ndim)) if axis is None else tuple(axis_number(k, x.ndim) for k in whole(axis))
     if len(lengths) != len(axes):
@@ -196,7 +198,24 @@ def windows(
         if length < 0 or count < 1:
             raise ValueError("window shape cannot be larger than input array shape")
         x = moveaxis(take(x, np.arange(count)[:, None] + np.arange(length), axis), axis + 1, -1)
+    remember = getattr(getattr(given, "recorder", None), "remember_view", None)
+    if remember is not None and x is not given:
+        x.value = np.lib.stride_tricks.sliding_window_view(given.value, lengths, axes)
+        remember(x, (given,), _Windows(lengths, axes), {})
     return x
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """These windows of an array, as those who follow views know them: a function that computes the view again."""
+
+    lengths: tuple[int, ...]
+    axes: tuple[int, ...]
+    name: str = "sliding_window_view"
+    view: None = None
+
+    def __call__(self, x: Any) -> Any:
+        return windows(x, self.lengths, self.axes)
 
 
 @answers(np.resize)

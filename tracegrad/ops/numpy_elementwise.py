@@ -224,7 +224,12 @@ def real(val: Any) -> Any:
 @answers(np.imag)
 def imag(val: Any) -> Any:
     val = operand(val)
-    return families.imag(val) if val.dtype.kind == "c" else zeros_like(val)
+    if val.dtype.kind == "c":
+        return families.imag(val)
+    found = zeros_like(val)
+    if isinstance(getattr(found, "value", found), np.ndarray):
+        getattr(found, "value", found).flags.writeable = False
+    return found
 
 
 def conj(x: Any) -> Any:

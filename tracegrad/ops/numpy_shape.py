@@ -150,7 +150,11 @@ def broadcast_to(array: Any, shape: Any) -> Any:
     a, lengths = operand(array), whole(shape)
     if np.broadcast_shapes(a.shape, lengths) != lengths:
         raise ValueError(f"cannot broadcast an array of shape {a.shape} to shape {lengths}")
-    return expand_to(a, lengths)
+    found = expand_to(a, lengths)
+    if found is a and isinstance(getattr(a, "value", None), np.ndarray):
+        found = a[...]
+        found.value = np.broadcast_to(found.value, lengths)  # a view that nobody may write into
+    return found
 
 
 @answers(np.broadcast_arrays)

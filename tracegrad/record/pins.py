@@ -21,9 +21,11 @@ from tracegrad.ir.trace import Atom, Guard, Var
 
 
 def memory_of(array: Any) -> Any:
-    """The array whose memory this one looks at."""
-    while isinstance(array, np.ndarray) and isinstance(array.base, np.ndarray):
-        array = array.base
+    """The array whose memory this one looks at; NumPy's `as_strided` puts an object between the two."""
+    base: Any = getattr(array, "base", None)
+    while isinstance(base, np.ndarray) or isinstance(getattr(base, "base", None), np.ndarray):
+        array = base if isinstance(base, np.ndarray) else base.base
+        base = array.base
     return array
 
 

@@ -156,7 +156,7 @@ class ArrayProtocol(Operators):
     @property
     def imag(self) -> Any:
         """The imaginary part: a view, as in NumPy."""
-        return families.imag(self) if self.dtype.kind == "c" else self * 0
+        return FUNCTIONS[np.imag](self)
 
     @imag.setter
     def imag(self, value: Any) -> None:

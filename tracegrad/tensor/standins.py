@@ -287,6 +287,20 @@ class StandIns:
         made = self.asarray(data, dtype, "F")
         return made.reshape(1) if is_traced(made) and not made.shape else made
 
+    def require(self, a: Any, dtype: Any = None, requirements: Any = None, **rest: Any) -> Any:
+        """An array that lies as it is required to: the given one, or a copy."""
+        if not _any_traced(a):
+            return np.require(a, dtype, requirements, **rest)
+        asked = "".join(dict.fromkeys(str(r)[0].upper() for r in requirements or ()))
+        if unknown := set(asked) - set("CFAWOE"):
+            raise KeyError(unknown.pop())
+        if "C" in asked and "F" in asked:
+            raise ValueError('Cannot specify both "C" and "F" order')
+        order = next((o for o in asked if o in "CF"), None)
+        made = self.asarray(a, dtype, order)
+        lies = not is_traced(made) or all(made.value.flags[r] for r in asked if r in "AWO")
+        return made if lies else FUNCTIONS[np.copy](made, order or "A")
+
     def _in_order(self, made: Any, order: Any) -> Any:
         """The array itself where it lies in an order, "C" or "F", else a copy."""
         if not is_traced(made) or not made.shape or order not in ("C", "F"):
@@ -380,6 +394,7 @@ _BY_FUNCTION: dict[Any, str] = {
     np.asanyarray: "asarray",
     np.ascontiguousarray: "contiguous",
     np.asfortranarray: "fortran",
+    np.require: "require",
     np.asarray_chkfinite: "asarray",
     np.frompyfunc: "frompyfunc",
 }
