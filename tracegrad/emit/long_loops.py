@@ -73,10 +73,11 @@ class LongLoops:
         """
         if not all(isinstance(line.statement, ast.Assign | ast.AugAssign) for line in inside):
             return None
-        sizes = [sum(1 for _ in ast.walk(line.statement)) for line in inside]
+        nodes = [list(ast.walk(line.statement)) for line in inside]
+        sizes = [len(found) for found in nodes]
         if sum(sizes) <= LONG:
             return None
-        names = _names(inside)
+        names = _names(inside, nodes)
         own = {letter, *(n for line in index for n in _stored(line.statement))}
         open_ = [True] * len(inside)
         alive = [0] * (len(inside) + 1)
@@ -158,12 +159,12 @@ def _indices(place: str) -> set[str]:
     return {p.id for p in parts if isinstance(p, ast.Name)}
 
 
-def _names(inside: Sequence[Line]) -> dict[str, _Name]:
-    """The names in statements."""
+def _names(inside: Sequence[Line], nodes: Sequence[Sequence[ast.AST]]) -> dict[str, _Name]:
+    """The names in statements, whose nodes are given."""
     found: dict[str, _Name] = {}
-    for number, line in enumerate(inside):
+    for number, (line, below) in enumerate(zip(inside, nodes, strict=True)):
         arrays: dict[int, ast.Subscript] = {}
-        for node in ast.walk(line.statement):
+        for node in below:
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
                 arrays[id(node.value)] = node
             elif isinstance(node, ast.Name):

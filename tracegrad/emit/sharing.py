@@ -134,8 +134,9 @@ def _uses(line: Line, parts: Parts, made: Mapping[str, ArrayType]) -> Iterator[t
     heads = [statement.iter, statement.target] if isinstance(statement, ast.For) else [statement]
     heads = [statement.test] if isinstance(statement, (ast.If, ast.While)) else heads
     for part in heads:
-        plain = {id(name) for node in ast.walk(part) for name in _asked_plainly(node, made)}
-        for node in ast.walk(part):
+        nodes = list(ast.walk(part))
+        plain = {id(name) for node in nodes for name in _asked_plainly(node, made)}
+        for node in nodes:
             if isinstance(node, ast.Name):
                 yield (
                     node.id,
