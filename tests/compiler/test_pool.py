@@ -13,6 +13,7 @@ import pytest
 import tracegrad as tg
 from tracegrad.compiler.pool import ALIKE, forget, remembered, take
 from tracegrad.config import config
+from tracegrad.extend import defvjp, primitive
 
 FLOAT = np.dtype(np.float64)
 SHAPE = (100, 200)
@@ -198,3 +199,75 @@ def test_every_transform_of_a_large_program(mode: str) -> None:
         found, expected = ((f if isinstance(f, tuple) else (f, {"y": f})) for f in (found, expected))
         np.testing.assert_allclose(found[0], expected[0], rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(found[1]["y"], expected[1]["y"], rtol=1e-12, atol=1e-15)
+
+
+def test_an_error_amid_a_call_leaves_nothing_behind() -> None:
+    """A primitive that raises while the program works in planned memory: later results, and those kept, are right."""
+    fails = False
+
+    @primitive
+    def doubled(u: Any) -> Any:
+        if fails:
+            raise RuntimeError("the user's own")
+        return u * 2.0
+
+    defvjp(doubled, lambda z, u: lambda g: g * 2.0)
+
+    def loss(x: Any, y: Any, double: Any = doubled) -> Any:
+        u = np.tanh(x) * y
+        for _ in range(3):
+            u = np.roll(u, 1) * 0.5 + u * y
+        v = double(u)
+        w = np.roll(v, 2) + v * x
+        return np.sum(w * w)
+
+    x, y = np.random.default_rng(0).normal(size=(2, 20_000))
+    want, slopes = tg.value_and_grad(lambda x, y: loss(x, y, lambda u: u * 2.0), (0, 1), jit="python")(x, y)
+    native, kept = tg.value_and_grad(loss, (0, 1), jit="native"), []
+    for k in range(9):
+        fails = k % 3 == 1
+        if fails:
+            with pytest.raises(RuntimeError, match="the user's own"):
+                native(x, y)
+        else:
+            kept.append(native(x, y))
+    for value, gradients in kept:
+        assert value == pytest.approx(want, rel=1e-12)
+        for found, known in zip(gradients, slopes, strict=True):
+            np.testing.assert_allclose(found, known, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["overlap", "same", "reversed", "unaligned", "read only", "all one element"])
+def test_arguments_may_lie_as_they_like(kind: str) -> None:
+    """A program that works in planned memory, and overwrites what it made, leaves the arguments alone."""
+
+    def loss(x: Any, y: Any) -> Any:
+        u = x * 1.0
+        for _ in range(3):
+            u = np.roll(u, 1) * 0.5 + np.tanh(y) * u
+        return np.sum(u * u)
+
+    n = 20_000
+    base = np.random.default_rng(0).normal(size=2 * n)
+    x, y = base[:n], base[100 : n + 100]
+    if kind == "same":
+        y = x
+    elif kind == "reversed":
+        y = x[::-1]
+    elif kind == "unaligned":
+        x = np.zeros(8 * n + 1, np.uint8)[1:].view(np.float64)
+        x[:] = base[:n]
+    elif kind == "read only":
+        x = x.copy()
+        x.flags.writeable = False
+    elif kind == "all one element":
+        x = np.broadcast_to(np.float64(2.0), n)
+    before = base.copy(), x.copy()
+    found = tg.value_and_grad(loss, (0, 1), jit="native")
+    value, gradients = [found(x, y) for _ in range(3)][-1]
+    want, slopes = tg.value_and_grad(loss, (0, 1), jit="python")(x.copy(), y.copy())
+    assert value == pytest.approx(want, rel=1e-12)
+    for one, other in zip(gradients, slopes, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(base, before[0])
+    np.testing.assert_array_equal(x, before[1])
