@@ -187,7 +187,7 @@ def _mirror(module: Any, pointer: Any) -> Any:
 
 
 def subroutine(builder: Any, name: str) -> Any:
-    """The address of a function of BLAS that Numba has no name for; null where there is none."""
+    """The address of a function of BLAS or LAPACK that Numba has no name for; null where there is none."""
     blas_names.know()
     symbol = f"tracegrad_{name}"
     place = builder.module.globals.get(symbol)

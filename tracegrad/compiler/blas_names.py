@@ -1,4 +1,4 @@
-"""Functions of SciPy's BLAS that Numba does not know, by name: machine code asks for their addresses as it runs.
+"""Functions of SciPy's BLAS and LAPACK that Numba has no name for: machine code asks for their addresses as it runs.
 
 Nothing goes in; after `know`, machine code finds a function under `FINDER` that takes a name and gives an address. So a
 program that was kept need not load SciPy before it calls BLAS.
@@ -27,6 +27,8 @@ def know() -> None:
 @ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
 def _address_of(name: bytes) -> int:
     """Zero where there is no such function, or one with longer whole numbers than machine code gives it."""
-    capsule = capsules.capsules("scipy.linalg.cython_blas").get(name.decode())
-    known = capsule is not None and _SUBROUTINE.fullmatch(capsules.described(capsule))
-    return capsules.address(capsule) if known else 0
+    for module in ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack"):
+        capsule = capsules.capsules(module).get(name.decode())
+        if capsule is not None and _SUBROUTINE.fullmatch(capsules.described(capsule)):
+            return capsules.address(capsule)
+    return 0

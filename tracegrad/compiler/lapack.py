@@ -88,6 +88,8 @@ def register() -> None:
     _register(kernels.product_in_place, _product)
     _register(kernels.substituted_downward, _substituted("U"))
     _register(kernels.substituted_upward, _substituted("L"))
+    _register(kernels.substituted_in_place, _by_factors("N"))
+    _register(kernels.substituted_across, _by_factors("T"))
 
 
 def _caller(name: str, arguments: Callable[..., list[Any]]) -> Callable[..., Any]:
@@ -130,13 +132,32 @@ def _substituted(triangle: str) -> Callable[..., Any]:
         letters = [cgutils.alloca_once_value(builder, BYTE(ord(c))) for c in f"R{triangle}NN"]
         one = cgutils.alloca_once_value(builder, context.get_constant(dtype, 1.0))
         given = [*letters, count, side, one, matrix.data, side, columns.data, count]
-        kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
-        is_known = cgutils.is_not_null(builder, function)
-        with builder.if_then(is_known):
-            builder.call(builder.bitcast(function, kind.as_pointer()), given)
-        return builder.select(is_known, WORD(0), WORD(1))
+        return _called_if_known(builder, function, given)
 
     return written
+
+
+def _by_factors(letter: str) -> Callable[..., Any]:
+    def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+        matrix, pivots, rows = _arrays(context, builder, sig, args)
+        function = subroutine(builder, KINDS[matrix.type.dtype] + "getrs")
+        sizes = matrix.sizes()[0], rows.sizes()[0] if rows.type.ndim == 2 else WORD(1)
+        side, count = (cgutils.alloca_once_value(builder, builder.trunc(n, STATUS)) for n in sizes)
+        way, info = (cgutils.alloca_once_value(builder, x) for x in (BYTE(ord(letter)), STATUS(0)))
+        return _called_if_known(
+            builder, function, [way, side, count, matrix.data, side, pivots.data, rows.data, side, info]
+        )
+
+    return written
+
+
+def _called_if_known(builder: Any, function: Any, given: Sequence[Any]) -> Any:
+    """0 where there was such a function, which then was called."""
+    kind = ir.FunctionType(ir.VoidType(), [g.type for g in given])
+    is_known = cgutils.is_not_null(builder, function)
+    with builder.if_then(is_known):
+        builder.call(builder.bitcast(function, kind.as_pointer()), given)
+    return builder.select(is_known, WORD(0), WORD(1))
 
 
 def _arrays(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> list[Array]:

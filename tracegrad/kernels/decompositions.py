@@ -8,8 +8,8 @@ import numpy as np
 
 from tracegrad.kernels.lapack import (
     determinant,
-    determinant_of_factors,
-    factored_in_place,
+    determinant_by_factors,
+    factors,
     flipped,
     inverse,
     inverted_in_place,
@@ -20,15 +20,20 @@ from tracegrad.kernels.lapack import (
 
 def adjugate(x):
     """det(x) inv(x); of a singular matrix from its singular values."""
+    turned, pivots = factors(x)
+    return adjugate_by_factors(turned, pivots, x)
+
+
+def adjugate_by_factors(turned, pivots, x):
+    """The same where `factors` took the matrix apart."""
     n = x.shape[0]
-    turned, pivots = flipped(x), np.empty(n, np.int32)
-    if factored_in_place(turned, pivots) == 0:
-        det = determinant_of_factors(turned, pivots)
-        if det != 0 and inverted_in_place(turned, pivots) == 0:
-            for i in range(n):
-                for j in range(n):
-                    turned[i, j] *= det
-            return flipped(turned)
+    det = determinant_by_factors(turned, pivots)
+    out = turned.copy()
+    if det != 0 and inverted_in_place(out, pivots) == 0:
+        for i in range(n):
+            for j in range(n):
+                out[i, j] *= det
+        return flipped(out)
     u, s, vh = singular_vectors(x)
     turn = determinant(u) * determinant(vh)
     left, right = adjoint(vh), adjoint(u)

@@ -82,13 +82,25 @@ def inverted_in_place(turned, pivots):
     factors = turned.T
     try:
         upper = np.linalg.inv(np.triu(factors))
-        found = upper @ np.linalg.inv(np.tril(factors, -1) + np.eye(len(pivots), dtype=turned.dtype))
+        found = upper @ np.linalg.inv(np.tril(factors, -1) + np.eye(len(turned), dtype=turned.dtype))
     except np.linalg.LinAlgError:
         return 1
-    for k in range(len(pivots) - 1, -1, -1):
+    for k in range(len(turned) - 1, -1, -1):
         p = pivots[k] - 1
         found[:, [k, p]] = found[:, [p, k]]
     turned[...] = found.T
+    return 0
+
+
+def substituted_in_place(turned, pivots, rows):
+    """Each row becomes the solution for it, of what `factored_in_place` took apart; 0 where LAPACK is known."""
+    substitute(turned, pivots, rows, 0)
+    return 0
+
+
+def substituted_across(turned, pivots, rows):
+    """The same of the transposed matrix."""
+    substitute(turned, pivots, rows, 1)
     return 0
 
 
@@ -158,6 +170,8 @@ LAPACK = (
     substituted_upward,
     factored_in_place,
     inverted_in_place,
+    substituted_in_place,
+    substituted_across,
     rooted_in_place,
     diagonalised_in_place,
     diagonalised_from_above,
@@ -225,18 +239,78 @@ def inverse(x):
     return np.ascontiguousarray(rows.T)
 
 
+def factors(x):
+    """The triangular factors of a matrix, transposed, and its pivots, then 0 where it is regular."""
+    n = x.shape[0]
+    turned, pivots = flipped(x), np.empty(n + 1, np.int32)
+    pivots[n] = factored_in_place(turned, pivots)
+    return turned, pivots
+
+
+def refuse_pivots(pivots):
+    """The factors of a singular matrix solve nothing."""
+    if pivots[-1] != 0:
+        raise Singular(pivots[-1])
+
+
+def substitute(turned, pivots, rows, across):
+    """What LAPACK does with factors, for each row: of the matrix, or the transposed one."""
+    n = turned.shape[0]
+    lines = rows.reshape((rows.size // n, n))
+    for i in range(lines.shape[0]):
+        line = lines[i]
+        if across:
+            for k in range(n):
+                for j in range(k):
+                    line[k] -= turned[k, j] * line[j]
+                line[k] /= turned[k, k]
+            for k in range(n - 1, -1, -1):
+                for j in range(k + 1, n):
+                    line[k] -= turned[k, j] * line[j]
+        for step in range(n):
+            k = n - 1 - step if across else step
+            p = pivots[k] - 1
+            line[k], line[p] = line[p], line[k]
+        if not across:
+            for k in range(n):
+                for j in range(k + 1, n):
+                    line[j] -= turned[k, j] * line[k]
+            for k in range(n - 1, -1, -1):
+                line[k] /= turned[k, k]
+                for j in range(k):
+                    line[j] -= turned[k, j] * line[k]
+
+
+def solution_by_factors(turned, pivots, b, across):
+    """`np.linalg.solve` of the matrix that `factors` took apart, or of the transposed one."""
+    refuse_pivots(pivots)
+    rows = b.T.copy()
+    info = substituted_across(turned, pivots, rows) if across else substituted_in_place(turned, pivots, rows)
+    if info != 0:
+        substitute(turned, pivots, rows, across)
+    return np.ascontiguousarray(rows.T)
+
+
+def inverse_by_factors(turned, pivots):
+    """`np.linalg.inv` of it."""
+    rows = np.zeros(turned.shape, turned.dtype)
+    for k in range(turned.shape[0]):
+        rows[k, k] = 1
+    return solution_by_factors(turned, pivots, rows, 0)
+
+
 def determinant(x):
     """`np.linalg.det`."""
-    turned, pivots = flipped(x), np.empty(x.shape[0], np.int32)
-    found = np.zeros(1, x.dtype)
-    if factored_in_place(turned, pivots) == 0:
-        found[0] = determinant_of_factors(turned, pivots)
-    return found[0]
+    turned, pivots = factors(x)
+    return determinant_by_factors(turned, pivots)
 
 
-def determinant_of_factors(turned, pivots):
-    """The determinant of the matrix that `factored_in_place` took apart."""
-    found = np.ones(1, turned.dtype)
+def determinant_by_factors(turned, pivots):
+    """The determinant of the matrix that `factors` took apart."""
+    found = np.zeros(1, turned.dtype)
+    if pivots[-1] != 0:
+        return found[0]
+    found[0] = 1
     for k in range(turned.shape[0]):
         found[0] *= turned[k, k]
         if pivots[k] != k + 1:
@@ -246,12 +320,17 @@ def determinant_of_factors(turned, pivots):
 
 def log_determinant(x):
     """`np.linalg.slogdet`."""
-    turned, pivots = flipped(x), np.empty(x.shape[0], np.int32)
-    found = np.zeros(2, x.dtype)
-    if factored_in_place(turned, pivots) != 0:
+    turned, pivots = factors(x)
+    return log_determinant_by_factors(turned, pivots)
+
+
+def log_determinant_by_factors(turned, pivots):
+    """`np.linalg.slogdet` of the matrix that `factors` took apart."""
+    found = np.zeros(2, turned.dtype)
+    if pivots[-1] != 0:
         return found[0], np.log(found[0])
     found[0] = 1
-    for k in range(x.shape[0]):
+    for k in range(turned.shape[0]):
         if (turned[k, k] < 0) != (pivots[k] != k + 1):
             found[0] = -found[0]
         found[1] += np.log(np.abs(turned[k, k]))

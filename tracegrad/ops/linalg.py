@@ -201,7 +201,7 @@ def float_dtype(*inputs: Any) -> np.dtype[Any]:
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
-def _solve_type(a: Any, b: Any) -> ArrayType:
+def solve_type(a: Any, b: Any) -> ArrayType:
     check_square(a)
     dtype = float_dtype(a, b)
     if (b.shape[-1] if b.ndim == 1 else b.shape[-2]) != a.shape[-1]:
@@ -263,7 +263,7 @@ def native_lapack(one: Any, many: Any) -> Any:
 solve: Op = Op(
     "solve",
     np.linalg.solve,
-    result_type=_solve_type,
+    result_type=solve_type,
     **_solve_rules(lambda a, b: solve(a, b), lambda a, b: solve(a, b)),
     callee="np.linalg.solve",
     native=native_lapack(lapack.solution, kernels.solutions),
@@ -283,7 +283,7 @@ def _triangular(name: str, one: Any, keep: Callable[..., Any], other: Callable[.
     made: Op = Op(
         name,
         np.linalg.solve,
-        result_type=_solve_type,
+        result_type=solve_type,
         **_solve_rules(lambda a, b: made(a, b), other),
         callee="np.linalg.solve",
         native=native_lapack(one, kernels.solutions),
@@ -333,7 +333,7 @@ def trace_of_product(x: Any, y: Any) -> Any:
     return sum_(x * transposed(y), axis=(x.ndim - 2, x.ndim - 1), keepdims=False)
 
 
-def _slogdet_type(x: Any) -> tuple[ArrayType, ArrayType]:
+def slogdet_type(x: Any) -> tuple[ArrayType, ArrayType]:
     sign = scalar_type(x)
     return sign, ArrayType(sign.shape, real_dtype(sign.dtype))
 
@@ -356,7 +356,7 @@ def _slogdet_jvp(tangents: Any, z: Any, x: Any) -> tuple[Any, Any]:
 slogdet: Op = Op(
     "slogdet",
     lambda x: tuple(np.linalg.slogdet(x)),
-    result_type=_slogdet_type,
+    result_type=slogdet_type,
     vjp=_slogdet_vjp,
     jvp=_slogdet_jvp,
     callee="np.linalg.slogdet",

@@ -14,6 +14,7 @@ from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.checkpoint import checkpointed
 from tracegrad.passes.cse import share, share_conditions
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
+from tracegrad.passes.factor_once import factor_once
 from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
 from tracegrad.passes.masks import at_their_places
@@ -103,7 +104,7 @@ def for_loops(trace: Trace) -> Trace:
     if written_out is not trace:
         trace = _optimised_exactly(written_out)
     trace = drop_unused(in_parts(carry_multiplied(trace)))
-    trace = share(spell_out(trace))
+    trace = factor_once(share(spell_out(trace)))
     there = at_their_places(trace)
     trace = drop_unused(multiply_parts(overlays(trace if there is trace else share(there))))
     return no_output_twice(drop_unused(add_products(trace)))

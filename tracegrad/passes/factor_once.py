@@ -1,0 +1,104 @@
+"""Matrices that several steps solve, invert or take the determinant of: their factors are found once.
+
+    z = solve(a, b); g = solve(transpose(a), z)
+    ->  f, p = factors(a); z = solution_by_factors(f, p, b); g = solution_by_factors(f, p, z, across=True)
+
+Of single matrices, for the native text: a trace comes in, and one of the same values up to rounding goes out. Where a
+matrix is singular the step raises that raised before. Begin with `factor_once`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
+from tracegrad.ir.walk import map_control
+from tracegrad.ops.determinants import adjugate, det
+from tracegrad.ops.factors import (
+    adjugate_by_factors,
+    det_by_factors,
+    factors,
+    inverse_by_factors,
+    slogdet_by_factors,
+    solution_by_factors,
+)
+from tracegrad.ops.linalg import inv, slogdet, solve
+from tracegrad.ops.op import Op
+from tracegrad.ops.shape import transpose
+from tracegrad.passes.cse import share
+
+_BY_FACTORS = {
+    solve: solution_by_factors,
+    inv: inverse_by_factors,
+    det: det_by_factors,
+    slogdet: slogdet_by_factors,
+    adjugate: adjugate_by_factors,
+}
+
+
+def factor_once(trace: Trace) -> Trace:
+    """Find the factors of each matrix once, in the trace and, separately, in each trace it holds."""
+    trace = map_control(trace, factor_once)
+    made: dict[Var, Instr] = {}
+    counts: Counter[Atom] = Counter()
+    for step in trace.steps:
+        if isinstance(step, Instr):
+            made.update(dict.fromkeys(step.outputs, step))
+            if _has_factors(step):
+                counts[_upright(step.inputs[0], made)[0]] += 1
+    if not counts or max(counts.values()) == 1:
+        return trace
+    found: dict[Atom, Instr] = {}
+    steps: list[Step] = []
+    for step in trace.steps:
+        if isinstance(step, Instr) and _has_factors(step):
+            matrix, is_turned = _upright(step.inputs[0], made)
+            if counts[matrix] > 1:
+                if matrix not in found:
+                    found[matrix] = _step(factors, step.inputs[:1], step)
+                    steps.append(found[matrix])
+                across = is_turned != _upright(found[matrix].inputs[0], made)[1]
+                steps.extend(_by_factors(step, found[matrix], across))
+                continue
+        steps.append(step)
+    return share(replace(trace, steps=tuple(steps)))
+
+
+def _has_factors(step: Instr) -> bool:
+    """Whether a step is computed by LAPACK of the factors of one matrix."""
+    if step.op not in _BY_FACTORS or any(isinstance(a, Const) or -1 in a.shape for a in step.inputs):
+        return False
+    return all(a.type.ndim <= 2 for a in step.inputs) and isinstance(step.op.native(step), tuple)
+
+
+def _upright(matrix: Atom, made: Mapping[Var, Instr]) -> tuple[Atom, bool]:
+    """What was transposed an even or, then True, an odd number of times."""
+    is_turned = False
+    while isinstance(matrix, Var) and (maker := made.get(matrix)) is not None and _turns(maker):
+        (matrix,), is_turned = maker.inputs, not is_turned
+    return matrix, is_turned
+
+
+def _turns(step: Instr) -> bool:
+    return step.op is transpose and step.params["axes"] == (1, 0)
+
+
+def _by_factors(step: Instr, of: Instr, across: bool) -> tuple[Instr, ...]:
+    """A step by the factors of its matrix or, `across`, of the transposed one."""
+    op, rest = _BY_FACTORS[step.op], step.inputs[1:]
+    if step.op is solve:
+        return (replace(step, op=op, inputs=(*of.outputs, *rest), params={"across": across}),)
+    inputs = (*of.outputs, *of.inputs) if step.op is adjugate else of.outputs
+    if step.op not in (inv, adjugate) or not across:
+        return (replace(step, op=op, inputs=inputs),)
+    inner = _step(op, inputs, step)
+    return inner, replace(step, op=transpose, inputs=inner.outputs, params={"axes": (1, 0)})
+
+
+def _step(op: Op, inputs: tuple[Atom, ...], of: Instr) -> Instr:
+    """A step that another needs, of the same line."""
+    types = op.result_type(*inputs)
+    outputs = tuple(Var(t) for t in (types if isinstance(types, tuple) else (types,)))
+    return Instr(op, inputs, outputs, {}, of.location)
