@@ -52,7 +52,7 @@ def reads_own_place(write: Write, value: Operand) -> bool:
     maker = value.maker
     if value is write.source or not isinstance(maker, Compute):
         return False
-    if maker.inputs[0] is write.source and maker.instr.op.name == "getitem":
+    if maker.instr.op.name == "getitem" and maker.inputs[0] is write.source:
         same = maker.instr.params["index"] == write.instr.params["index"]
         return (
             same and len(maker.inputs) == len(write.rest) == 1 and value.type.shape == item_shape(write.instr)
