@@ -7,7 +7,7 @@ import pytest
 
 import tracegrad as tg
 from tracegrad.kernels import lapack
-from tracegrad.ops.factors import factors
+from tracegrad.ops.factored import factors
 
 
 def solved_and_measured(a, b):

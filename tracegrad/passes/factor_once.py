@@ -16,7 +16,7 @@ from dataclasses import replace
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_control
 from tracegrad.ops.determinants import adjugate, det
-from tracegrad.ops.factors import (
+from tracegrad.ops.factored import (
     adjugate_by_factors,
     det_by_factors,
     factors,

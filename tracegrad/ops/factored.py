@@ -22,13 +22,18 @@ _FACTORS = lapack.factors(_MATRIX)
 
 
 def _declared(name: str, kernel: Any, result_type: Callable[..., Any], **rest: Any) -> Op:
+    def evaluate(*inputs: Any, **params: Any) -> Any:
+        if any(map(np.iscomplexobj, inputs)):
+            raise TypeError(f"{name} is of real matrices alone")
+        return kernel(*inputs, *params.values())
+
     return Op(
         name,
-        lambda *inputs, **params: kernel(*inputs, *params.values()),
+        evaluate,
         result_type=result_type,
         why="stands for a step of which the derivative was taken.",
-        callee=f"factors.{name}",
-        imports="from tracegrad.ops import factors",
+        callee=f"factored.{name}",
+        imports="from tracegrad.ops import factored",
         native=lambda instr: (kernel, *map(int, instr.params.values())),
         **rest,
     )
