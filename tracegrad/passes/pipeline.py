@@ -98,7 +98,9 @@ def within(trace: Trace, memory: int | None) -> Trace:
 def for_loops(trace: Trace) -> Trace:
     """The same program as the native text writes it: what can be a loop over elements is made of such steps.
 
-    No step rounds in another way than in the array text, which keeps the loops that are written out here.
+    What is made element by element rounds as in the array text, which keeps the loops that are written out here. Sums
+    may round in another way: of what masks pick, of parts over each other, of products; and so may what is computed of
+    the factors of a matrix.
     """
     written_out = unroll(trace)
     if written_out is not trace:
