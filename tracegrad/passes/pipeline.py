@@ -19,7 +19,6 @@ from tracegrad.passes.fold import fold
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
 from tracegrad.passes.masks import at_their_places
 from tracegrad.passes.multiples import carry_multiplied
-from tracegrad.passes.multiplied_parts import multiply_parts
 from tracegrad.passes.overlays import in_falling_order, overlays, own_parts_first
 from tracegrad.passes.parts import in_parts
 from tracegrad.passes.residuals import split
@@ -99,8 +98,8 @@ def for_loops(trace: Trace) -> Trace:
     """The same program as the native text writes it: what can be a loop over elements is made of such steps.
 
     What is made element by element rounds as in the array text, which keeps the loops that are written out here. Sums
-    may round in another way: of what masks pick, of parts over each other, of products; and so may what is computed of
-    the factors of a matrix.
+    may round in another way, of what masks pick and of products, and so may what is computed of the factors of a
+    matrix.
     """
     written_out = unroll(trace)
     if written_out is not trace:
@@ -108,7 +107,7 @@ def for_loops(trace: Trace) -> Trace:
     trace = drop_unused(in_parts(carry_multiplied(trace)))
     trace = factor_once(share(spell_out(trace)))
     there = at_their_places(trace)
-    trace = drop_unused(multiply_parts(overlays(trace if there is trace else share(there))))
+    trace = drop_unused(overlays(trace if there is trace else share(there)))
     return no_output_twice(drop_unused(add_products(trace)))
 
 
