@@ -183,8 +183,8 @@ class Column(ExtensionArray):
         found = plain(self.data)
         return found if dtype is None else found.astype(dtype)
 
-    def to_numpy(self, dtype: Any = None, copy: bool = False, na_value: Any = None) -> Any:
-        return self.__array__(dtype)
+    def to_numpy(self, *args: Any, **keywords: Any) -> Any:
+        return as_asked(plain(self.data), *args, **keywords)
 
     def _values_for_factorize(self) -> tuple[Any, Any]:
         return plain(self.data), np.nan
@@ -315,6 +315,14 @@ def plain(values: Any) -> Any:
             "take the values, `.to_numpy()`, and compute with NumPy; or pandas' own methods for whole columns "
             "(arithmetic, sum, mean, std, dot, shift, fillna, ...)",
         ) from error
+
+
+def as_asked(values: Any, dtype: Any = None, copy: bool = False, na_value: Any = None) -> Any:
+    """An array as `to_numpy` was asked for it."""
+    if na_value is not None and values.dtype.kind in "fc":
+        values = np.where(np.isnan(values), na_value, values)
+    values = values if dtype is None else values.astype(dtype)
+    return values.copy() if copy else values
 
 
 def reduced(data: Any, name: str, skipna: bool, axis: int | None, **options: Any) -> Any:

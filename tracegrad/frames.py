@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from tracegrad.columns import COMPARISONS, OPERATORS, Column, reduced
+from tracegrad.columns import COMPARISONS, OPERATORS, Column, as_asked, reduced
 from tracegrad.errors import InPlaceError, UnsupportedError
 from tracegrad.labels import is_number, is_traced
 
@@ -83,12 +83,10 @@ class Series(_Borrowed, pandas.Series):
     def values(self) -> Any:
         return self.array.data if isinstance(self.array, Column) else super().values
 
-    def to_numpy(self, dtype: Any = None, copy: bool = False, na_value: Any = None, **rest: Any) -> Any:
+    def to_numpy(self, *args: Any, **keywords: Any) -> Any:
         if not isinstance(self.array, Column):
-            return super().to_numpy(dtype, copy, **rest)
-        found = self.array.data
-        found = found if dtype is None else found.astype(dtype)
-        return found.copy() if copy else found
+            return super().to_numpy(*args, **keywords)
+        return as_asked(self.array.data, *args, **keywords)
 
     def tolist(self) -> Any:
         return list(self.values)
@@ -118,16 +116,15 @@ class Series(_Borrowed, pandas.Series):
 
     def cov(self, other: Any, min_periods: Any = None, ddof: int = 1) -> Any:
         x, y = self._paired(other)
+        if _are_few(x, min_periods):
+            return np.nan
         return np.sum((x - np.mean(x)) * (y - np.mean(y))) / (x.shape[0] - ddof)
 
     def corr(self, other: Any, method: str = "pearson", min_periods: Any = None) -> Any:
-        if method != "pearson":
-            raise UnsupportedError(
-                f"`corr` is recorded for method='pearson', not {method!r}.",
-                None,
-                "compute it with .to_numpy()",
-            )
+        _only_pearson(method)
         x, y = self._paired(other)
+        if _are_few(x, min_periods):
+            return np.nan
         x, y = x - np.mean(x), y - np.mean(y)
         return np.sum(x * y) / np.sqrt(np.sum(x * x) * np.sum(y * y))
 
@@ -182,13 +179,13 @@ class DataFrame(_Borrowed, pandas.DataFrame):
             return matrix if places == list(range(matrix.shape[1])) else matrix[:, places]
         return np.stack([c.data for c in columns], axis=1)
 
-    def to_numpy(self, dtype: Any = None, copy: bool = False, na_value: Any = None) -> Any:
+    def to_numpy(self, *args: Any, **keywords: Any) -> Any:
         found = self.matrix()
         if found is None:
             parts = [whole(c) for _, c in self.items()]
             kinds = {p.dtype.kind for p in parts}
             if not any(map(is_traced, parts)):
-                return super().to_numpy(dtype, copy)
+                return super().to_numpy(*args, **keywords)
             if not all(is_number(p.dtype) for p in parts) or "b" in kinds:
                 raise UnsupportedError(
                     "a frame with columns that are no numbers has no array of numbers.",
@@ -196,8 +193,7 @@ class DataFrame(_Borrowed, pandas.DataFrame):
                     'choose columns, `df[["a", "b"]].to_numpy()`',
                 )
             found = np.stack([p.astype(np.result_type(*(q.dtype for q in parts))) for p in parts], axis=1)
-        found = found if dtype is None else found.astype(dtype)
-        return found.copy() if copy else found
+        return as_asked(found, *args, **keywords)
 
     @property
     def values(self) -> Any:
@@ -245,10 +241,17 @@ class DataFrame(_Borrowed, pandas.DataFrame):
         return series(np.stack(rows), self.index)
 
     def cov(self, min_periods: Any = None, ddof: int = 1, numeric_only: bool = False) -> Any:
-        return frame(np.cov(self._complete("cov"), rowvar=False, ddof=ddof), self.columns, self.columns)
+        matrix = self._complete("cov")
+        if _are_few(matrix, min_periods):
+            return pandas.DataFrame(np.nan, self.columns, self.columns)
+        return frame(np.cov(matrix, rowvar=False, ddof=ddof), self.columns, self.columns)
 
     def corr(self, method: str = "pearson", min_periods: int = 1, numeric_only: bool = False) -> Any:
-        return frame(np.corrcoef(self._complete("corr"), rowvar=False), self.columns, self.columns)
+        _only_pearson(method)
+        matrix = self._complete("corr")
+        if _are_few(matrix, min_periods):
+            return pandas.DataFrame(np.nan, self.columns, self.columns)
+        return frame(np.corrcoef(matrix, rowvar=False), self.columns, self.columns)
 
     def _complete(self, name: str) -> Any:
         matrix = self.matrix()
@@ -273,6 +276,18 @@ class DataFrame(_Borrowed, pandas.DataFrame):
         if isinstance(other, (int, float, complex)) or is_traced(other) or type(other) is np.ndarray:
             return other if np.ndim(other) == 0 or np.shape(other) == self.shape else None
         return None
+
+
+def _only_pearson(method: Any) -> None:
+    if method != "pearson":
+        raise UnsupportedError(
+            f"`corr` is recorded for method='pearson', not {method!r}.", None, "compute it with .to_numpy()"
+        )
+
+
+def _are_few(values: Any, min_periods: Any) -> bool:
+    """Whether there are fewer observations than a moment is asked to have."""
+    return min_periods is not None and values.shape[0] < min_periods
 
 
 def series(values: Any, index: Any, name: Any = None) -> Any:

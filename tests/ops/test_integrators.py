@@ -39,6 +39,13 @@ CALLS = {
         1.4,
         0.8,
     ),
+    "quad of complex numbers": (
+        lambda k: sum(
+            np.imag(scipy.integrate.quad(lambda x, c: np.exp(1j * x) * c, 0, 1, (c,), complex_func=True)[0])
+            for c in (k, 2.0)
+        ),
+        0.7,
+    ),
     "quad of arguments": (
         lambda k: scipy.integrate.quad(lambda x, k: 1 / (k + x**2), 0, 3, args=(k,))[0],
         0.1,

@@ -63,6 +63,7 @@ CALLS = {
     "of values make_interp_spline": (lambda y, p: ip.make_interp_spline(X, y)(p), YY, P),
     "of coefficients BSpline": (lambda c, p: ip.BSpline(B_SPLINE.t, c, 3)(p), Y, P),
     "of values interp1d": (lambda x, y, p: ip.interp1d(x, y)(p), X, Y, P),
+    "of values interp1d unordered": (lambda y, p: ip.interp1d(X[::-1], y, axis=0)(p), YY, P),
     "of values interp1d quadratic": (lambda y, p: ip.interp1d(X, y, kind="quadratic")(p), Y, P + 0.05),
     "of values grid": (lambda v, p: ip.RegularGridInterpolator(GRID, v)(p), V, XI),
 }

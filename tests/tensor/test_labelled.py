@@ -146,6 +146,8 @@ def of_products(s: Any) -> Any:
         + (s * FRAME["u"]).sum()
         + s.cov(FRAME.v**2)
         + s.corr(FRAME.u**2)
+        + np.nan_to_num(s.cov(FRAME.v, min_periods=9), nan=5.0)
+        + np.nan_to_num(s.corr(FRAME.v, min_periods=9), nan=5.0)
     )
 
 
@@ -156,6 +158,8 @@ def of_missing(s: Any) -> Any:
         (gaps * s).sum() * (gaps * s).mean()
         + (gaps + s).count()
         + (gaps * s).fillna(s**2).sum()
+        + (gaps * s).to_numpy(na_value=7.0).prod()
+        + s.where(gaps.notna()).to_frame().to_numpy(na_value=7.0).prod()
         + kept.prod()
     )
 
@@ -233,6 +237,8 @@ def frame_moments(d: Any) -> Any:
         + d.agg("std").sum()
         + d.max(axis=1).sum()
         + d.var().sum()
+        + d.corr(min_periods=9).fillna(1.0).sum().sum()
+        + d.cov(min_periods=9).fillna(1.0).sum().sum()
     )
 
 
@@ -512,6 +518,7 @@ def test_what_pandas_computes_with_plain_numbers_is_refused() -> None:
         lambda d: d.rolling(2).mean().sum().sum(),
         lambda d: d.u.ewm(span=2).mean().sum(),
         lambda d: d.u.kurt(),
+        lambda d: d.corr(method="spearman").sum().sum(),
         lambda d: d.u.nlargest(2).sum(),
         lambda d: d.describe().sum().sum(),
     ):

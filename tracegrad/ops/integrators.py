@@ -262,7 +262,7 @@ def quad(
         else a + 1.0
     )
     if not holds_traced([a, b, args, at(inside)]):
-        return _scipy().quad(func, a, b, args, full_output, epsabs, epsrel, limit)
+        return _scipy().quad(func, a, b, args, full_output, epsabs, epsrel, limit, complex_func=complex_func)
     if below or above:
         at, a, b = _mapped(at, a, b)
     pieces = [(a, b, *_kronrod(at, a, b))]

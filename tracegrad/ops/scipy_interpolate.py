@@ -24,10 +24,10 @@ from tracegrad.ops.numpy_forms import is_traced, operand
 from tracegrad.ops.numpy_linalg import tensordot
 from tracegrad.ops.numpy_order import searchsorted
 from tracegrad.ops.numpy_reduce import any as any_of
-from tracegrad.ops.numpy_reduce import cumsum
+from tracegrad.ops.numpy_reduce import argsort, cumsum
 from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_sampled import real
-from tracegrad.ops.numpy_shape import astype, concatenate, diff, moveaxis, reshape, stack
+from tracegrad.ops.numpy_shape import astype, concatenate, diff, moveaxis, reshape, stack, take
 from tracegrad.ops.scipy_forms import SCIPY_FORMS, under
 
 
@@ -395,6 +395,9 @@ def interp1d(
 ) -> Interpolant:
     x, y = operand(x), operand(y)
     axis = axis % y.ndim
+    if not assume_sorted and x.ndim == 1 and any_of(x[1:] < x[:-1]):
+        order = argsort(x)
+        x, y = take(x, order), take(y, order, axis)
     fill = None if isinstance(fill_value, str) else _pair(fill_value)
     strict = bounds_error if bounds_error is not None else fill is not None and _is_default(fill_value)
     return Interpolant(_kind_of(kind, x, y, axis), x[0], x[-1], strict, fill)

@@ -33,16 +33,6 @@ from tracegrad.record.certificate import FLAG, MARKS, Form
 from tracegrad.record.statements import Statements
 from tracegrad.record.straight import Straight
 
-_SCOPES = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.Lambda,
-    ast.ListComp,
-    ast.SetComp,
-    ast.DictComp,
-    ast.GeneratorExp,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Marked:

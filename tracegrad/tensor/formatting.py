@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-PRECISION, THRESHOLD, EDGE, LINE = 4, 1000, 3, 80
+THRESHOLD, EDGE, LINE = 1000, 3, 80
 
 Form = Callable[[Any], str]
 Array = np.ndarray[Any, Any]
