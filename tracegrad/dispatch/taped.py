@@ -16,6 +16,7 @@ from tracegrad.ad.evaluate import Evaluated, Evaluator, in_type
 from tracegrad.ad.reverse import pull_back
 from tracegrad.dispatch.signature import Call
 from tracegrad.ir.trace import Const, Instr, Trace, Var
+from tracegrad.ir.walk import has_control
 from tracegrad.tensor.capture import Taped, run_taped
 from tracegrad.tensor.captured import Captured
 
@@ -69,7 +70,7 @@ def replayed(
     wrt : places of the differentiated inputs
     seeded : places of the differentiated outputs
     """
-    if any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps):
+    if has_control(trace):
         return None
     evaluator = Evaluator()
     values = {v: Evaluated(x, evaluator) for v, x in zip(trace.inputs, inputs, strict=True)}

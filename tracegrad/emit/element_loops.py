@@ -38,7 +38,7 @@ from tracegrad.emit.rounds import (
     nothing,
     rounds_of,
 )
-from tracegrad.emit.row_products import SUMS, RowProducts, rows_of
+from tracegrad.emit.visit_products import SUMS, VisitProducts, rows_of
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
@@ -127,7 +127,7 @@ class ElementLoops:
             around: Around = nothing
             if isinstance(nest, Visit):
                 columns = rows.columns if rows.shared else None
-                made, around = RowProducts(self.expressions, self.unused, self.rounds).around(
+                made, around = VisitProducts(self.expressions, self.unused, self.rounds).around(
                     nest, rows.rounds, columns
                 )
                 before[0].extend(made)
@@ -356,7 +356,7 @@ class ElementLoops:
         result, shape = node.outputs[0], part_shape(node.instr)
         dtype = result.type.dtype
         zero = self.expressions.constant(dtype.type(0), ArrayType((), dtype))
-        self._zeros(result, zero, loop, rows, where, fills_all(node.instr))
+        self._zeros(result, loop, rows, where, fills_all(node.instr))
         rows.apart = False  # a round adds to the next rows, and hands on
         index = self.elements.indices(shape)
         lines = overlay_lines(
@@ -373,28 +373,19 @@ class ElementLoops:
         loop.inside.extend(Line(statement, node.location) for statement in lines.inside)
         loop.after[outside].extend(Line(statement, node.location) for statement in lines.after)
 
-    def _zeros(
-        self, result: Value, zero: ast.expr, loop: _Loop, rows: _Rows, where: Location | None, empty: bool
-    ) -> None:
+    def _zeros(self, result: Value, loop: _Loop, rows: _Rows, where: Location | None, empty: bool) -> None:
         """Memory for a sum, with zeros in it unless all of it is set."""
         if empty or result.is_buffer or result.dropped:
             self._make_room(result, loop, rows, where)
         else:
             loop.before[0].append(Line(assign(result.name, zeros(result.memory)), where))
         if not empty and (result.is_buffer or result.dropped):
-            loop.before[result.dropped].extend(self._clear(result, zero, where))
-
-    def _clear(self, result: Value, zero: ast.expr, where: Location | None) -> Sequence[Line]:
-        """All elements become zero."""
-        index = self.elements.indices(result.type.shape)
-        clear = Line(ast.Assign(targets=[self._stored(result, index)], value=zero), where)
-        return self.rounds.each(result.type.shape, [clear], result.dropped)
+            loop.before[result.dropped].extend(self.rounds.zeroed(result, where))
 
     def zeros(self, array: Value, where: Location | None) -> list[Line]:
         """An array of zeros."""
         made = Line(assign(array.name, zeros(array.type, "np.empty")), where)
-        zero = self.expressions.constant(array.type.dtype.type(0), ArrayType((), array.type.dtype))
-        return [made, *self._clear(array, zero, where)]
+        return [made, *self.rounds.zeroed(array, where)]
 
     def copied(self, name: str, array: Operand, where: Location | None) -> list[Line]:
         """The elements of an array in another, made anew."""

@@ -190,10 +190,7 @@ class Elements:
 
     def indices(self, shape: Sequence[int]) -> list[ast.expr]:
         """One index for each axis, 0 where it has one element."""
-        return [
-            literal(0) if n == 1 else ast.Name(id=letter, ctx=ast.Load())
-            for n, letter in zip(shape, self.letters, strict=False)
-        ]
+        return index_of(shape, self.letters)
 
     def at(self, operand: Operand, index: Sequence[ast.expr]) -> ast.expr:
         """The element of an operand at an index of a shape it broadcasts to."""
@@ -258,6 +255,12 @@ def subscript(array: ast.expr, index: Sequence[ast.expr], store: bool = False) -
     """`array[i, j]`."""
     key = index[0] if len(index) == 1 else ast.Tuple(elts=list(index), ctx=ast.Load())
     return ast.Subscript(value=array, slice=key, ctx=ast.Store() if store else ast.Load())
+
+
+def index_of(shape: Sequence[int], letters: Sequence[str]) -> list[ast.expr]:
+    """An index by these letters, 0 along an axis with one element."""
+    names = zip(shape, letters, strict=False)
+    return [literal(0) if n == 1 else ast.Name(id=letter, ctx=ast.Load()) for n, letter in names]
 
 
 def spread_index(shape: Sequence[int], index: Sequence[ast.expr]) -> list[ast.expr]:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tracegrad.emit.elements import subscript
+from tracegrad.emit.blocks import Value
+from tracegrad.emit.elements import index_of, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.long_loops import LongLoops
 from tracegrad.emit.loops import assign
@@ -184,6 +185,14 @@ class Rounds:
             lines += self._loop(place, blocks.rounds, until, [first], piece.lines)
         return lines
 
+    def zeroed(self, array: Value, where: Any) -> Sequence[Line]:
+        """All elements of an array that has its memory become zero."""
+        type = array.type
+        index = index_of(type.shape, self.unused.letters)[array.dropped :]
+        place = subscript(_name(array.name), index, store=True)
+        zero = self.expressions.constant(type.dtype.type(0), type)
+        return self.each(type.shape, [Line(ast.Assign(targets=[place], value=zero), where)], array.dropped)
+
     def cleared(self, parts: Sequence[Part], where: Any) -> list[Line]:
         """Parts before anything is gathered in them."""
         return [Line(assign(p.name, p.reduction.start(self.expressions, p.dtype)), where) for p in parts]
@@ -257,10 +266,7 @@ class Rounds:
 
     def _joined_columns(self, columns: Columns, block: str, where: Any) -> Sequence[Line]:
         shape = columns.type.shape
-        index = [
-            literal(0) if n == 1 else _name(letter)
-            for n, letter in zip(shape, self.unused.letters[1:], strict=False)
-        ]
+        index = index_of(shape, self.unused.letters[1:])
         place = subscript(_name(columns.result), index, store=True)
         part = subscript(_name(columns.name), [_name(block), *index])
         joined = columns.reduction.join(self.expressions, place, part)

@@ -30,7 +30,7 @@ from tracegrad.emit.fusion import loop_shape, place_made, places_read
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.matrices import is_flipped_matrix
 from tracegrad.emit.nests import as_nest
-from tracegrad.emit.row_products import SUMS, rows_of
+from tracegrad.emit.visit_products import SUMS, rows_of
 
 LARGE = 2**16  # elements of a matrix that has left the nearest caches when it is read again
 FEW = 4  # blocks that are worth it, and sums

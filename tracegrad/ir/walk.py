@@ -57,6 +57,11 @@ def map_control(trace: Trace, change: Callable[[Trace], Trace]) -> Trace:
     return replace(trace, steps=steps) if changed else trace
 
 
+def has_control(trace: Trace) -> bool:
+    """Whether there are loops or branches among the steps."""
+    return any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps)
+
+
 def all_steps(trace: Trace) -> Iterator[Step]:
     """Every step, depth first: a step, then those of the traces it holds."""
     for step in trace.steps:

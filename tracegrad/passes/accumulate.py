@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
-from tracegrad.ir.walk import map_nested, use_counts
+from tracegrad.ir.walk import has_control, map_control, use_counts
 from tracegrad.ops.arithmetic import add
 from tracegrad.ops.index import index_add
 from tracegrad.passes.structure import is_zeros
@@ -24,13 +24,10 @@ from tracegrad.passes.structure import is_zeros
 
 def accumulate(trace: Trace) -> Trace:
     """Let arrays that start as zeros, are only added to and are then added to another start as that one."""
-    if not any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps):
+    if not has_control(trace):
         return trace
-    steps: list[Step] = [
-        map_nested(step, accumulate) if isinstance(step, Instr) and step.op.family == "control" else step
-        for step in trace.steps
-    ]
-    changed = any(a is not b for a, b in zip(steps, trace.steps, strict=True))
+    trace = map_control(trace, accumulate)
+    steps: list[Step] = list(trace.steps)
     counts = use_counts(trace)
     made = {v: step for step in steps if isinstance(step, Instr) for v in step.outputs}
     places = {v: k for k, step in enumerate(steps) for v in step.outputs}
@@ -55,9 +52,8 @@ def accumulate(trace: Trace) -> Trace:
             if isinstance(total, Var):
                 counts[total] += counts[step.outputs[0]] - 1
             dropped.add(k)
-            changed = True
             break
-    if not changed:
+    if not dropped:
         return trace
     kept = tuple(substitute(step, stands) for k, step in enumerate(steps) if k not in dropped)
     return replace(trace, steps=kept, outputs=tuple(substituted(a, stands) for a in trace.outputs))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
-from tracegrad.ir.walk import map_nested, use_counts
+from tracegrad.ir.walk import map_control, use_counts
 from tracegrad.passes.rewrite import place_all
 
 # --- the condition ----------------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def settle_sums(trace: Trace) -> Trace:
     steps: list[Step] = list(trace.steps)
     branches = {v: k for k, step in enumerate(steps) if _is_branch(step) for v in step.outputs}
     if not branches:
-        return _inside(trace)
+        return map_control(trace, settle_sums)
     counts = use_counts(trace)
     known = dict.fromkeys(trace.inputs, -1)
     known.update((v, k) for k, step in enumerate(steps) for v in step.outputs)
@@ -66,13 +66,7 @@ def settle_sums(trace: Trace) -> Trace:
                 gone.add(k)
                 break
     kept = tuple(step for k, step in enumerate(steps) if k not in gone)
-    return _inside(replace(trace, steps=kept) if gone else trace)
-
-
-def _inside(trace: Trace) -> Trace:
-    steps = tuple(map_nested(step, settle_sums) if isinstance(step, Instr) else step for step in trace.steps)
-    same = all(a is b for a, b in zip(steps, trace.steps, strict=True))
-    return trace if same else replace(trace, steps=steps)
+    return map_control(replace(trace, steps=kept) if gone else trace, settle_sums)
 
 
 def _is_branch(step: Step) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
-from tracegrad.ir.walk import map_nested
+from tracegrad.ir.walk import has_control, map_nested
 from tracegrad.ops.compare import greater, logical_and
 from tracegrad.ops.families import sum_to
 from tracegrad.ops.shape import copy, reshape
@@ -29,7 +29,7 @@ def lower_branches(trace: Trace) -> Trace:
     Afterwards each branch has two arms and each loop a body, in the trace and in the traces it holds. The guard
     has the location of the branch or loop.
     """
-    if not any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps):
+    if not has_control(trace):
         return trace
     stands: dict[Var, Atom] = {}
     steps: list[Step] = []

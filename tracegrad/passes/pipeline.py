@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracegrad.ir.dce import drop_unused
-from tracegrad.ir.trace import Instr, Trace
+from tracegrad.ir.trace import Trace
 from tracegrad.ir.verify import verify
+from tracegrad.ir.walk import has_control
 from tracegrad.passes.accumulate import accumulate
 from tracegrad.passes.added_products import add_products
 from tracegrad.passes.arms import settle_sums
@@ -85,8 +86,7 @@ def prepared(trace: Trace, once: bool = False) -> Trace:
     is would be stacked.
     """
     trace = lower_branches(trace)
-    has_control = any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps)
-    return optimised(trace) if has_control and not once else share_conditions(trace)
+    return optimised(trace) if has_control(trace) and not once else share_conditions(trace)
 
 
 def within(trace: Trace, memory: int | None) -> Trace:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Guard, Instr, Step, Trace, Var
-from tracegrad.ir.walk import map_nested
+from tracegrad.ir.walk import has_control, map_nested
 from tracegrad.ops.arithmetic import add, divide, multiply, positive_, subtract
 from tracegrad.ops.compare import logical_not, where
 from tracegrad.ops.families import broadcast_to
@@ -205,7 +205,7 @@ def _of_tables(op: Op, *tables: Sequence[tuple[str, Rule]]) -> Iterator[Rule]:
 
 def _settle_control(trace: Trace, inside: Callable[[Trace], Trace]) -> Trace:
     """Nested traces simplified, constants and unchanging carried values moved into them; in one forward walk."""
-    if not any(isinstance(step, Instr) and step.op.family == "control" for step in trace.steps):
+    if not has_control(trace):
         return trace
     stands: dict[Var, Atom] = {}
     steps: list[Step] = []

@@ -1,7 +1,7 @@
 """Products with some rows of a matrix at a time, as statements before and after the loop over those rows.
 
 A `Visit` goes in, the lines around a block of rows come out: `np.dot(x[start:start + 128], w, z[start:start + 128])`
-before, `g += np.dot(r[start:start + 128], x[start:start + 128])` after. Begin with `RowProducts.around`.
+before, `g += np.dot(r[start:start + 128], x[start:start + 128])` after. Begin with `VisitProducts.around`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 
 from tracegrad.emit.blocks import Compute, Visit
-from tracegrad.emit.elements import Elements, subscript
+from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign
 from tracegrad.emit.names import Unused
@@ -28,7 +28,7 @@ def rows_of(width: int) -> int:
     return max(16, min(MOST, ROOM // max(width, 1)) // 16 * 16)
 
 
-class RowProducts:
+class VisitProducts:
     """Writes products with rows in one function.
 
     Parameters
@@ -81,10 +81,7 @@ class RowProducts:
         result, where = product.outputs[0], product.location
         if not result.is_buffer:
             return [Line(assign(result.name, zeros(result.type)), where)]
-        index = Elements(self.expressions, self.unused.letters).indices(result.type.shape)
-        place = subscript(ast.Name(id=result.name, ctx=ast.Load()), index, store=True)
-        none = self.expressions.constant(result.type.dtype.type(0), result.type)
-        return [*self.rounds.each(result.type.shape, [Line(ast.Assign(targets=[place], value=none), where)])]
+        return [*self.rounds.zeroed(result, where)]
 
     def _operands(self, product: Compute) -> list[ast.expr]:
         return [self.expressions.operand(x, k, product.instr) for k, x in enumerate(product.inputs)]
