@@ -101,7 +101,7 @@ def _numbers(
     if not stand_ins.any_traced((*args, *keywords.values())):
         return function(*args, **keywords)
     found = ours(*(stand_ins.asarray(a) for a in args), **keywords)
-    return tuple(map(stand_ins.weak, found)) if isinstance(found, tuple) else stand_ins.weak(found)
+    return tuple(x.item() for x in found) if isinstance(found, tuple) else found.item()
 
 
 def _rules_of_its_own(
@@ -134,7 +134,7 @@ def _bisect(
         return function(a, x, lo, hi, **keywords)
     if lo < 0:
         raise ValueError("lo must be non-negative")
-    return stand_ins.weak(FUNCTIONS[np.searchsorted](stand_ins.asarray(a[lo:hi]), x, side) + lo)
+    return (FUNCTIONS[np.searchsorted](stand_ins.asarray(a[lo:hi]), x, side) + lo).item()
 
 
 def _mean(data: Any) -> Any:

@@ -121,28 +121,22 @@ class StandIns:
             if not self._fits(result):
                 return int(self.recording.text(result))
             result = astype(result, dtype=np.dtype(np.int64))
-        return self.weak(result)
-
-    def weak(self, traced: Any) -> Any:
-        """The same value as a Python number."""
-        traced = _as_double(traced)
-        data = traced.value.item() if hasattr(traced.value, "item") else traced.value
-        return self.recording.wrap(data, traced.atom, True, traced.requires_grad)
+        return result.item()
 
     def math_log(self, x: Any, base: Any = None) -> Any:
         if not _any_traced((x, base)):
             return math.log(x) if base is None else math.log(x, base)
         x, base = _as_double(x), _as_double(base)
-        return self.weak(e.log(x) if base is None else e.log(x) / e.log(base))
+        return (e.log(x) if base is None else e.log(x) / e.log(base)).item()
 
     def math_erf(self, x: Any) -> Any:
-        return self.weak(special.erf(_as_double(x))) if is_traced(x) else math.erf(x)
+        return special.erf(_as_double(x)).item() if is_traced(x) else math.erf(x)
 
     def math_erfc(self, x: Any) -> Any:
-        return self.weak(special.erfc(_as_double(x))) if is_traced(x) else math.erfc(x)
+        return special.erfc(_as_double(x)).item() if is_traced(x) else math.erfc(x)
 
     def math_lgamma(self, x: Any) -> Any:
-        return self.weak(special.gammaln(_as_double(x))) if is_traced(x) else math.lgamma(x)
+        return special.gammaln(_as_double(x)).item() if is_traced(x) else math.lgamma(x)
 
     def as_float(self, x: Any = 0.0) -> Any:
         if not is_traced(x):
@@ -150,16 +144,14 @@ class StandIns:
         x = self.recording.traced(x)
         if x.ndim or x.dtype.kind == "c":
             float(x.value)  # NumPy refuses it
-        return self.recording.number(
-            x if x.dtype == np.float64 else astype(x, dtype=np.dtype(np.float64)), "item"
-        )
+        return (x if x.dtype == np.float64 else astype(x, dtype=np.dtype(np.float64))).item()
 
     def as_complex(self, real: Any = 0.0, imag: Any = 0.0) -> Any:
         if not _any_traced((real, imag)):
             return complex(real) if type(imag) is float and imag == 0.0 else complex(real, imag)
         complex(*map(self.values, (real, imag)))  # NumPy refuses arrays
         number = real + imag * 1j if is_traced(imag) or imag != 0 else real
-        return self.weak(astype(self.asarray(number), dtype=np.dtype(np.complex128)))
+        return astype(self.asarray(number), dtype=np.dtype(np.complex128)).item()
 
     def as_int(self, x: Any = 0, *base: Any) -> Any:
         if not is_traced(x):
@@ -169,9 +161,7 @@ class StandIns:
             int(x.value, *base)  # NaN, infinities and whole arrays are refused as Python refuses them
         if not self._fits(x):
             return int(self.recording.text(x))
-        return self.recording.number(
-            x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64)), "item"
-        )
+        return (x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64))).item()
 
     def _fits(self, x: Any) -> bool:
         """Whether a number is one of int64's, with a guard: NaN and infinities of a later call leave the program."""
@@ -339,7 +329,7 @@ class StandIns:
     def fsum(self, items: Any) -> Any:
         items = list(items)
         return (
-            self.weak(FUNCTIONS[np.sum](_as_double(self.recording.as_array(items))))
+            FUNCTIONS[np.sum](_as_double(self.recording.as_array(items))).item()
             if _any_traced(items)
             else math.fsum(items)
         )

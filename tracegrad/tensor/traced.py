@@ -79,9 +79,7 @@ class TracedArray(ArrayProtocol):
         ArrayProtocol.imag.fset(self, value)  # type: ignore[attr-defined]
 
     def _as_weak(self, part: Any) -> Any:
-        if not self.weak or part.weak:
-            return part
-        return self.recorder.wrap(np.asarray(part.value).item(), part.atom, True, part.requires_grad)
+        return part.item() if self.weak else part
 
     @property
     def T(self) -> Any:
@@ -293,12 +291,4 @@ def strong(result: Any) -> Any:
 
 def weak(result: Any) -> Any:
     """The Python number that a traced number stands for: the opposite of `strong`."""
-    if isinstance(result, TracedArray) and not result.weak:
-        return TracedArray(
-            np.asarray(result.value).item(),
-            recorder=result.recorder,
-            atom=result.atom,
-            weak=True,
-            requires_grad=result.requires_grad,
-        )
-    return result
+    return result.item() if isinstance(result, TracedArray) else result
