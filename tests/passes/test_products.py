@@ -276,6 +276,46 @@ def test_three_operands_are_contracted_in_the_cheapest_order() -> None:
     assert between.shape == (5, 2)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128, np.int64], ids=str)
+@pytest.mark.parametrize(
+    ("subscripts", "shapes"),
+    [
+        ("ij,jk,kl,l->i", ((3, 4), (4, 5), (5, 6), (6,))),
+        ("ij,jk,kl,li->", ((3, 4), (4, 5), (5, 6), (6, 3))),
+        ("i,i,jk->j", ((3,), (3,), (4, 5))),
+        ("ij,ij,kl,mk->lm", ((3, 4), (3, 4), (2, 5), (6, 2))),
+        ("i,j,ij,jk,ik->k", ((3,), (4,), (3, 4), (4, 5), (3, 5))),
+        ("ab,bc,cd,de,ef,fg,gh,hi,ij,jk->ka", ((2, 2),) * 10),
+    ],
+)
+def test_more_operands_are_multiplied_two_by_two(
+    subscripts: str, shapes: tuple[tuple[int, ...], ...], dtype: type
+) -> None:
+    generator = np.random.default_rng(0)
+    turn = 1 + 0.5j if dtype is np.complex128 else 1
+    operands = [(generator.uniform(-9, 9, shape) * turn).astype(dtype) for shape in shapes]
+    trace = one_step(einsum, *operands, subscripts=subscripts)
+    found = spell_out(trace)
+    several = [step for step in found.steps if isinstance(step, Instr) and len(step.inputs) > 2]
+    assert not several
+    wanted = np.einsum(subscripts, *operands)
+    tolerance = 1e-5 if dtype is np.float32 else 1e-13
+    (value,) = interpret(found, operands)
+    assert value.dtype == wanted.dtype
+    np.testing.assert_allclose(value, wanted, rtol=tolerance, atol=tolerance * np.max(np.abs(wanted)))
+
+
+def test_a_product_of_many_takes_the_fewest_multiplications() -> None:
+    shapes = ((80, 81), (81, 82), (82, 83), (83,))
+    written = spell_out(one_step(einsum, *(np.ones(s) for s in shapes), subscripts="ij,jk,kl,l->i"))
+    assert names(written) == ["matmul"] * 3
+    assert [step.outputs[0].shape for step in written.steps if isinstance(step, Instr)] == [
+        (82,),
+        (81,),
+        (80,),
+    ]
+
+
 def test_a_product_that_nobody_else_reads_is_not_copied() -> None:
     builder = Builder()
     x = builder.input(ArrayType((20, 30), np.dtype(np.float64)), "x")

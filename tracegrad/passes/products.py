@@ -22,6 +22,7 @@ from tracegrad.ops.families import broadcast_to, imag, real
 from tracegrad.ops.linalg import dot, matmul
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import expand_dims, reshape, transpose
+from tracegrad.passes.pairs import in_pairs
 from tracegrad.passes.rewrite import Expression, Made, Term, expression
 
 _STACKS = "abcdefghijklmnopqrstuvw"  # letters for the axes of a stack
@@ -31,9 +32,13 @@ FEW = 128  # elements whose sum is a loop along any axis
 
 def _is_real(step: Instr) -> bool:
     """Arrays of one dtype of floats, of known sizes."""
-    kinds = {a.dtype for a in step.inputs}
+    return _is_of_one_dtype(step) and step.outputs[0].dtype.kind == "f"
+
+
+def _is_of_one_dtype(step: Instr) -> bool:
+    """Arrays of one dtype, of known sizes."""
     arrays = all(a.shape and -1 not in a.shape for a in step.inputs)
-    return arrays and len(kinds) == 1 and step.outputs[0].dtype.kind == "f"
+    return arrays and len({a.dtype for a in step.inputs}) == 1
 
 
 def matrices(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -107,12 +112,14 @@ def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """einsum of one -> its sum, transposed; of two -> elements, or matmul of them as matrices, where the letters allow;
-    of three, two and then one"""
+    of more -> of two and two"""
     inputs, _, output = step.params["subscripts"].partition("->")
     terms = inputs.split(",")
-    if not _is_real(step) or any(not a.type.size for a in step.inputs):
+    if not (
+        _is_real(step) or (len(terms) > 2 and _is_of_one_dtype(step) and step.inputs[0].dtype.kind != "b")
+    ):
         return None
-    if any(len(set(term)) != len(term) for term in terms):
+    if any(not a.type.size for a in step.inputs) or any(len(set(term)) != len(term) for term in terms):
         return None
     sizes: dict[str, int] = {}
     for term, x in zip(terms, step.inputs, strict=True):
@@ -121,10 +128,8 @@ def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
                 return None
     if len(terms) == 1:
         return _summed_and_turned(step.inputs[0], terms[0], output)
-    if len(terms) == 3:
-        return _in_two_steps(step.inputs, terms, output, sizes)
-    if len(terms) != 2:
-        return None
+    if len(terms) > 2:
+        return in_pairs(step.inputs, terms, output, sizes)
     found = _as_elements(step.inputs, terms, output, sizes)
     if found is None:
         found = _of_parts(step.inputs, terms, output, step, made)
@@ -151,24 +156,6 @@ def _summed_and_turned(x: Any, term: str, output: str) -> Term:
             sum_, x, axis=tuple(k for k, a in enumerate(term) if a not in output), keepdims=False
         )
     return expression(transpose, found, axes=tuple(map(left.index, output)))
-
-
-def _in_two_steps(
-    operands: Sequence[Any], terms: Sequence[str], output: str, sizes: Mapping[str, int]
-) -> Term:
-    """The pair whose product is cheapest, all told, and then the third; the first such pair."""
-
-    def work(*letters: str) -> int:
-        return math.prod(sizes[letter] for letter in set("".join(letters)))
-
-    def between(i: int, j: int, k: int) -> str:
-        return "".join(a for a in dict.fromkeys(terms[i] + terms[j]) if a in output + terms[k])
-
-    orders = [(0, 1, 2), (0, 2, 1), (1, 2, 0)]
-    i, j, k = min(orders, key=lambda o: work(terms[o[0]], terms[o[1]]) + work(between(*o), terms[o[2]]))
-    kept = between(i, j, k)
-    pair = expression(einsum, operands[i], operands[j], subscripts=f"{terms[i]},{terms[j]}->{kept}")
-    return expression(einsum, pair, operands[k], subscripts=f"{kept},{terms[k]}->{output}")
 
 
 def _as_elements(
