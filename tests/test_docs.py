@@ -1,6 +1,6 @@
-"""What the README and the page on control flow show is what happens; the page of functions lists what is known.
+"""What README and the pages show is what happens; the pages of functions and options list what is known.
 
-`--refresh-golden` writes the page of functions, and what the examples print, anew.
+`--refresh-golden` writes the pages of functions and of options, and what the examples print, anew.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 from tests.ops import table
+from tracegrad.config import _OPTIONS as OPTIONS
+from tracegrad.config import number_of_bytes
 from tracegrad.dispatch.solvers import SOLVERS
 from tracegrad.ops.functions import METHODS, SCIPY_FUNCTIONS
 from tracegrad.ops.op import REGISTRY
@@ -54,7 +56,7 @@ def examples(page: str) -> list[tuple[str, str]]:
     )
 
 
-EXAMPLES = ("control_flow.md", "from_hips_autograd.md")
+EXAMPLES = ("containers.md", "control_flow.md", "from_hips_autograd.md")
 
 
 @pytest.mark.parametrize(("page", "number"), [(p, k) for p in EXAMPLES for k in range(len(examples(p)))])
@@ -88,6 +90,25 @@ def test_the_picture_of_paths_is_well_formed_and_knows_both_modes() -> None:
     assert picture.tag.endswith("svg") and "viewBox" in picture.attrib
     assert "prefers-color-scheme: dark" in text and "<title" in text
     assert "![" in (ROOT / "docs" / "control_flow.md").read_text(encoding="utf-8")
+
+
+def _size(number: int | None) -> str | None:
+    """A number of bytes as a person writes it."""
+    return None if number is None else f"{number // 10**6}MB"
+
+
+def test_the_page_of_options_lists_them_all(refresh_golden: bool) -> None:
+    page = ROOT / "docs" / "options.md"
+    text = page.read_text(encoding="utf-8")
+    head, rule = "| option | default | environment | meaning |", "|---|---|---|---|"
+    rows = [
+        f"| `{option}` | `{_size(default) if check is number_of_bytes else default!r}` | `{variable}` | {meaning} |"
+        for option, (default, check, variable, meaning) in OPTIONS.items()
+    ]
+    made = text.split(head)[0] + "\n".join([head, rule, *rows]) + "\n"
+    if refresh_golden:
+        page.write_text(made, encoding="utf-8")
+    assert refresh_golden or text == made
 
 
 def wrapped(names: Iterable[str]) -> str:
