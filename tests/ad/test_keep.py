@@ -69,6 +69,28 @@ def inner_loop(k: Any, s: Any, w: Any) -> Any:
     return t + s
 
 
+def swept(k: Any, u: Any, w: Any) -> Any:
+    """Each item is written again at each step, of itself and the one before it."""
+
+    def cell(j: Any, u: Any, w: Any) -> Any:
+        return index_set(u, j + 1, exp(-exp(w * item(u, j) * item(u, j + 1))), index=INDEX)
+
+    return while_(None, cell, {"u": u}, w, limit=4)[0]
+
+
+def three_deep(k: Any, s: Any, w: Any) -> Any:
+    def middle(j: Any, s: Any, w: Any) -> Any:
+        (t,) = while_(None, lambda i, t, w: exp(sin(t * w)), {"t": s}, w, limit=2)
+        return if_(t > 0.2, lambda t, w: exp(t - w), lambda t, w: t * t, "t", t, w) + s
+
+    return 0.1 * while_(None, middle, {"s": s}, w, limit=3)[0]
+
+
+def inner_loop_of_any_length(k: Any, s: Any, w: Any) -> Any:
+    (t,) = while_(None, lambda j, t, w: exp(sin(t)) * w, {"t": s}, w, limit=k + 1)
+    return 0.1 * t + s
+
+
 def chosen(k: Any, s: Any, w: Any) -> Any:
     return if_(s > 0.5, lambda s, w: s * s * w, lambda s, w: s + 0.1 * w, "s", s, w)
 
@@ -90,6 +112,9 @@ BODIES: dict[str, tuple[Callable[..., Any], dict[str, Any], list[str]]] = {
     "recurrence in two arrays": (filled_twice, {"u": VECTOR, "v": VECTOR}, ["f8[]", "f8[]"]),
     "norm": (lambda k, x, w: x / sqrt(dot(x, x) + w * w), {"x": VECTOR}, ["f8[5]"]),
     "loop in a loop": (inner_loop, {"s": SCALAR}, ["f8[]"]),
+    "loop in a loop that writes items": (swept, {"u": VECTOR}, ["f8[4]"] * 4),
+    "loops three deep": (three_deep, {"s": SCALAR}, ["f8[3,2]", "f8[3,2]", "f8[3]"]),
+    "inner loop of any length": (inner_loop_of_any_length, {"s": SCALAR}, ["f8[]"]),
     "branch in a loop": (chosen, {"s": SCALAR}, ["f8[]"]),
 }
 

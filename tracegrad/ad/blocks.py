@@ -11,7 +11,7 @@ from typing import Any
 
 from tracegrad.ad.activity import active_variables
 from tracegrad.ad.reverse import pull_back
-from tracegrad.ir.trace import Instr, Trace, Var
+from tracegrad.ir.trace import Const, Instr, Trace, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import map_nested, without_guards
 from tracegrad.ops.families import cast
@@ -43,9 +43,15 @@ class Loop:
         )
 
 
-def stack_type(type: ArrayType) -> ArrayType:
+def steps_of(limit: Any, params: Mapping[str, Any]) -> int:
+    """How many steps a loop with this limit makes, `UNKNOWN` where only a run tells."""
+    leaves = params["condition"] is not None or params["stop"] is not None
+    return UNKNOWN if leaves or not isinstance(limit, Const) else int(limit.value)
+
+
+def stack_type(type: ArrayType, steps: int) -> ArrayType:
     """The type of a stack of values of this type."""
-    return ArrayType((UNKNOWN, *type.shape), type.dtype)
+    return ArrayType((steps, *type.shape), type.dtype)
 
 
 def inline(
@@ -77,17 +83,24 @@ def results_of(trace: Trace, values: Mapping[Any, Symbol], builder: Builder) -> 
     return [values[a] if isinstance(a, Var) else builder.symbol(a) for a in trace.outputs]
 
 
-def stack_more(builder: Builder, made: Var, kept: Sequence[Var]) -> list[Symbol]:
-    """Let a loop that was written already, the maker of `made`, stack more values of its body; returns their stacks."""
+def stack_more(builder: Builder, made: Var, kept: Sequence[Var], inner: Mapping[Var, Instr]) -> list[Symbol]:
+    """Let a loop that was written already, the maker of `made`, stack more values of its body; returns their stacks.
+
+    `inner` has the loops of its body that leave more behind themselves for that, by their first results.
+    """
     place = builder.place(made)
     step = builder.steps[place]
     assert isinstance(step, Instr)
     n, body = step.params["carried"], step.params["body"]
     there = dict(zip(body.outputs[n:], step.outputs[1 + n :], strict=True))
+    length = steps_of(step.inputs[0], step.params)
     fresh = {
-        v: Var(stack_type(v.type), f"{v.name}_stack" if v.name else None) for v in kept if v not in there
+        v: Var(stack_type(v.type, length), f"{v.name}_stack" if v.name else None)
+        for v in kept
+        if v not in there
     }
-    params = {**step.params, "body": replace(body, outputs=(*body.outputs, *fresh))}
+    steps = tuple(inner.get(s.outputs[0], s) if isinstance(s, Instr) else s for s in body.steps)
+    params = {**step.params, "body": replace(body, steps=steps, outputs=(*body.outputs, *fresh))}
     builder.steps[place] = replace(step, params=params, outputs=(*step.outputs, *fresh.values()))
     return [builder.symbol(there[v] if v in there else fresh[v]) for v in kept]
 

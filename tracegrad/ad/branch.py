@@ -14,6 +14,7 @@ from tracegrad.ad.forward import push_forward
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Var
 from tracegrad.ir.types import ArrayType
+from tracegrad.ir.walk import without_guards
 from tracegrad.ops.op import Op
 from tracegrad.ops.symbol import Builder
 
@@ -38,7 +39,7 @@ def _branch_vjp(
         builder = Builder(outer.level + 1)
         inputs = [builder.input(v.type, v.name) for v in arm.inputs]
         bars = [None if x is None else builder.input(x.type, name_of(x)) for x in g]
-        values = inline(builder, arm, inputs)
+        values = inline(builder, arm, inputs, guards=True)
         found = pull(
             builder, arm, values, bars, [a for a, flag in zip(arm.inputs, active[1:], strict=True) if flag]
         )
@@ -49,12 +50,16 @@ def _branch_vjp(
     if not wanted:
         return (None,) * (1 + len(operands))
     arms_bar = tuple(
-        builder.trace(
-            [*inputs, *bars],
-            [
-                zero_of(builder, operands[i].type) if found[i] is None else typed(found[i], operands[i].type)
-                for i in wanted
-            ],
+        without_guards(
+            builder.trace(
+                [*inputs, *bars],
+                [
+                    zero_of(builder, operands[i].type)
+                    if found[i] is None
+                    else typed(found[i], operands[i].type)
+                    for i in wanted
+                ],
+            )
         )
         for builder, inputs, bars, found in pulled
     )

@@ -10,13 +10,14 @@ derivative of a loop is a loop, so the sweep differentiates its own result, to a
 
 Reverse of a loop, the idea: the forward loop stacks the carried values it had at the entry of each step; the reverse
 loop reads them backwards, repeats the step's primal computation and pulls the cotangents back through it. What turns
-out not to be needed (all of it, for a linear body) is dropped by `ir/dce.py`. Begin with `_loop_vjp`.
+out not to be needed (all of it, for a linear body) is dropped by `ir/dce.py`. The stacks of a loop in the body are
+values of a step like any other, if their length is known, and may be stacked themselves. Begin with `_loop_vjp`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from tracegrad.ad.blocks import (
     results_of,
     stack_more,
     stack_type,
+    steps_of,
     typed,
     write,
     zero_of,
@@ -38,8 +40,9 @@ from tracegrad.ad.blocks import (
 from tracegrad.ad.forward import push_forward
 from tracegrad.ad.keep import with_stacks
 from tracegrad.ir.interpret import interpret
-from tracegrad.ir.trace import Trace, Var
+from tracegrad.ir.trace import Instr, Trace, Var
 from tracegrad.ir.types import ArrayType
+from tracegrad.ir.walk import without_guards
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import reshape
 from tracegrad.ops.symbol import Builder
@@ -73,11 +76,11 @@ def _evaluate_loop(*inputs: Any, **params: Any) -> Any:
 
 def _loop_types(*inputs: Any, **params: Any) -> tuple[ArrayType, ...]:
     body, n = params["body"], params["carried"]
-    carried = Loop.of(inputs, params).carried
+    carried, steps = Loop.of(inputs, params).carried, steps_of(inputs[0], params)
     return (
         ArrayType((), np.dtype(np.int64)),
         *(c.type for c in carried),
-        *(stack_type(atom.type) for atom in (body.outputs[n:] if body is not None else ())),
+        *(stack_type(atom.type, steps) for atom in (body.outputs[n:] if body is not None else ())),
     )
 
 
@@ -133,7 +136,7 @@ def _pulled(
         for bar, a in zip(g[1 + n :], body.outputs[n:], strict=True)
     ]
     sums = {j: bar_of(v) for j, v in enumerate(body.inputs[1 + n : 1 + n + m]) if flags[1 + n + j]}
-    values = inline(builder, body, primals)
+    values = inline(builder, body, primals, guards=True)
     bars = {body.inputs[1 + n + j]: s for j, s in sums.items()}
     active = [v for v, flag in zip(body.inputs, flags, strict=True) if flag]
     found = pull(builder, body, values, [*carried_bars, *slice_bars], active, bars)
@@ -169,17 +172,21 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     slice_bars = [b for b in pulled.slice_bars if b is not None]
     primals = [pulled.values[v] for v in body.inputs]
     own = Loop.of(primals, params)
+    inner, more = _stacks_inside(body, pulled)
+    repeated = builder.trace(
+        [own.limit, *carried_bars, *own.invariants, *own.sliced, *slice_bars, *own.carried],
+        [*map(bar_after, carried), *(bar_after(of_body.sliced[k]) for k in sliced_out)],
+    )
     reverse_body, kept = with_stacks(
-        builder.trace(
-            [own.limit, *carried_bars, *own.invariants, *own.sliced, *slice_bars, *own.carried],
-            [*map(bar_after, carried), *(bar_after(of_body.sliced[k]) for k in sliced_out)],
-        ),
-        {s.atom: v for v, s in pulled.values.items() if isinstance(s.atom, Var)},
+        without_guards(repeated),
+        {**{s.atom: v for v, s in pulled.values.items() if isinstance(s.atom, Var)}, **more},
         [s.atom for s in own.carried],
         [s.atom for s in own.invariants],
         body.outputs[n:],
     )
-    sliced = [*parts.sliced, *(b for b in g[1 + n :] if b is not None), *stack_more(outer, z[0].atom, kept)]
+    asked = {first: step for first, step in inner.items() if not set(kept).isdisjoint(step.outputs)}
+    stacks = stack_more(outer, z[0].atom, kept, asked)
+    sliced = [*parts.sliced, *(b for b in g[1 + n :] if b is not None), *stacks]
     initial = [
         zero_of(outer, v.type) if bar is None else typed(bar, v.type)
         for v, bar in zip(carried, [*(g[1 + i] for i in moving), *(None for _ in summed)], strict=True)
@@ -204,6 +211,28 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     for place, result in zip(places, results[1:], strict=True):
         out[place] = _as_long_as(inputs[place], result)
     return tuple(out)
+
+
+def _stacks_inside(body: Trace, pulled: _Pulled) -> tuple[dict[Var, Instr], dict[Var, Var]]:
+    """What the loops of a body leave behind for the reverse of the body.
+
+    Returns
+    -------
+    dict of Var to Instr
+        By their first results: the loops of `body` that are asked for more stacks, with these.
+    dict of Var to Var
+        For each such stack where the body is computed again: the one in `body`.
+    """
+    inner, more = {}, {}
+    for step in body.steps:
+        if isinstance(step, Instr) and step.op is loop:
+            again = pulled.builder.steps[pulled.builder.place(pulled.values[step.outputs[0]].atom)]
+            assert isinstance(again, Instr)
+            stacks = {v: Var(v.type, v.name) for v in again.outputs[len(step.outputs) :]}
+            outputs = (*step.outputs, *stacks.values())
+            inner[step.outputs[0]] = replace(again, inputs=step.inputs, outputs=outputs)
+            more.update(stacks)
+    return inner, more
 
 
 def _as_long_as(x: Any, x_bar: Any) -> Any:

@@ -85,7 +85,15 @@ def _check_instr(step: Instr) -> None:
         types = step.op.result_types(step.inputs, step.params)
     except Exception as error:
         raise _broken(f"the op refuses its inputs ({error})", step) from error
-    _check_types([v.type for v in step.outputs], types, "results", step)
+    found = [v.type for v in step.outputs]
+    if step.op.name == "loop":
+        types = [*map(_as_said, types, found), *types[len(found) :]]
+    _check_types(found, types, "results", step)
+
+
+def _as_said(known: ArrayType, said: ArrayType) -> ArrayType:
+    """The type of a loop's result; how long a stack is need not be said."""
+    return ArrayType((-1, *known.shape[1:]), known.dtype) if said.shape[:1] == (-1,) else known
 
 
 def _is_frozen(value: Any) -> bool:

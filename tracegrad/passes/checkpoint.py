@@ -4,10 +4,10 @@
       x = f(k, x)   becomes    loop(min(m, n - j * m), x):
                                  x = f(j * m + k, x)
 
-The reverse rule does the rest: an outer step cannot keep the stacks of its inner loop, so it keeps the carried values
-at its entry, a checkpoint, and the reverse runs the inner loop again with its stacks. Memory for n steps is that of
-n / m checkpoints and of m steps; deeper nests need still less, down to the logarithm of n, and one more run of the body
-for each level.
+The reverse rule does the rest: an outer step cannot keep the stacks of an inner loop whose limit is no constant, so it
+keeps the carried values at its entry, a checkpoint, and the reverse runs the inner loop again with its stacks. Memory
+for n steps is that of n / m checkpoints and of m steps; deeper nests need still less, down to the logarithm of n, and
+one more run of the body for each level.
 
 Where the number of steps is not known, the first steps stay as they are, as many as fit: a short loop pays nothing.
 What comes after them is cut in two levels, and what those cannot hold in as many as it takes.
@@ -73,12 +73,13 @@ def checkpointed(trace: Trace, memory: int) -> Trace:
             steps.append(step)
             continue
         assert isinstance(step, Instr)
-        share = memory // many
+        share, size = memory // many, kept[before]
         if any(map(_holds_loops, (s for inner in nested(step) for s in inner.steps))):
             share //= 2 if step.op.name == "loop" else 1
             inside = share
-            step = map_nested(step, lambda inner, inside=inside: checkpointed(inner, inside))  # type: ignore[misc]
-        parts = _plan(step, kept[before], share) if step.op.name == "loop" else []
+            cut = map_nested(step, lambda inner, inside=inside: checkpointed(inner, inside))  # type: ignore[misc]
+            step, size = cut, size if cut is step else _kept(cut)
+        parts = _plan(step, size, share) if step.op.name == "loop" else []
         if not parts or step.params["sliced"] or len(step.outputs) > 1 + step.params["carried"]:
             steps.append(step)
             continue
