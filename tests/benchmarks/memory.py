@@ -82,7 +82,11 @@ def one_vector() -> tuple[Any, ...]:
 
 def picked() -> tuple[Any, ...]:
     """A vector, and as many places of it, with repeats."""
-    return vector(0), np.random.default_rng(1).integers(0, SIDE * SIDE, SIDE * SIDE)
+    return vector(0), places(SIDE * SIDE, SIDE * SIDE)
+
+
+def places(count: int, length: int) -> Any:
+    return np.random.default_rng(1).integers(0, length, count)
 
 
 def of_layers() -> tuple[Any, ...]:
@@ -124,6 +128,19 @@ def softmax(x: Any) -> Any:
 def logsumexp(x: Any) -> Any:
     top = np.max(x, axis=1, keepdims=True)
     return np.sum(np.log(np.sum(np.exp(x - top), axis=1, keepdims=True)) + top)
+
+
+def log_likelihood(x: Any, labels: Any) -> Any:
+    top = np.max(x, axis=1, keepdims=True)
+    logs = x - top - np.log(np.sum(np.exp(x - top), axis=1, keepdims=True))
+    return -np.mean(logs[np.arange(len(labels)), labels])
+
+
+def mixture(x: Any, means: Any, widths: Any) -> Any:
+    z = (x[:, None] - means) / widths
+    logs = -0.5 * z * z - np.log(widths)
+    top = np.max(logs, axis=1, keepdims=True)
+    return np.sum(np.log(np.sum(np.exp(logs - top), axis=1)) + top[:, 0])
 
 
 def normed(x: Any, axis: int) -> Any:
@@ -218,6 +235,10 @@ PROGRAMS: dict[str, Program] = {
     "transposed": Program(lambda x: np.sum(np.tanh(x.T) * x), 1),
     "softmax": Program(softmax, 1),
     "logsumexp": Program(logsumexp, 1),
+    "labels": Program(log_likelihood, 1, make=lambda: (square(0), places(SIDE, SIDE))),
+    "mixture": Program(
+        mixture, 1, make=lambda: (vector(0), np.linspace(-1, 1, 8), np.linspace(1, 2, 8)), wrt=3
+    ),
     "layer norm": Program(layer_norm, 1),
     "batch norm": Program(batch_norm, 1),
     "cumsum": Program(lambda x: np.sum(np.cumsum(x) ** 2), 1, make=one_vector),

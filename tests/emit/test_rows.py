@@ -30,6 +30,12 @@ def logs_of_sums(x: Any) -> Any:
     return np.sum(logsumexp(x, axis=1) ** 2)
 
 
+def one_column_apart(x: Any) -> Any:
+    """What is kept with its axis is read without it."""
+    top = np.max(x, axis=1, keepdims=True)
+    return np.sum((np.log(np.sum(np.exp(x - top), axis=1)) + top[:, 0]) ** 2)
+
+
 def layer_norm(x: Any) -> Any:
     scale = np.sqrt(x[0])
     y = scale * (x - np.mean(x, axis=1, keepdims=True)) / np.std(x, axis=1, keepdims=True) + x[-1]
@@ -49,7 +55,16 @@ def rows_and_columns(x: Any) -> Any:
     return np.sum(np.sum(y, axis=0) ** 2) + np.sum(y * x)
 
 
-PROGRAMS = [softmax, log_softmax, logs_of_sums, layer_norm, row_beside_vector, least, rows_and_columns]
+PROGRAMS = [
+    softmax,
+    log_softmax,
+    logs_of_sums,
+    one_column_apart,
+    layer_norm,
+    row_beside_vector,
+    least,
+    rows_and_columns,
+]
 
 
 def both(function: Callable[..., Any], x: Any) -> tuple[Any, Any]:
@@ -75,7 +90,7 @@ def test_single_precision(function: Callable[..., Any]) -> None:
     both(function, numbers(30, 200, dtype=np.float32))
 
 
-@pytest.mark.parametrize("function", [softmax, log_softmax, logs_of_sums])
+@pytest.mark.parametrize("function", [softmax, log_softmax, logs_of_sums, one_column_apart])
 def test_one_loop_over_the_rows(function: Callable[..., Any]) -> None:
     native, _ = both(function, numbers(40, 200))
     assert len(re.findall(r"in range\(40\)|in range\(0, 40", native.native_source)) <= 1

@@ -24,6 +24,7 @@ from tracegrad.ops.index import index_set, item_shape, numbered, whole, zeros
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
 from tracegrad.ops.shape import expand_dims, flip, reshape, transpose
+from tracegrad.passes.picks import picked_first, sum_of_added
 from tracegrad.passes.positions import checked_arrays
 from tracegrad.passes.products import (
     contraction,
@@ -179,12 +180,21 @@ def _everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 
 def _to_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """zeros with g added at [:, None] -> reshape(g)"""
+    """zeros with g added at [:, None] -> reshape(g); x of one column with g added at [:, 0] -> x + reshape(g), where
+    x is made: a loop over rows need not end before it"""
     array, g = step.inputs[0], step.inputs[-1]
     maker = made.get(array) if isinstance(array, Var) else None
-    if maker is None or maker.op is not zeros or not _is_everything(step) or g.dtype != array.dtype:
+    if maker is None or not _is_everything(step) or g.dtype != array.dtype:
         return None
-    return expression(reshape, g, shape=tuple(array.shape)) if tuple(g.shape) == item_shape(step) else None
+    repeated = made.get(g) if isinstance(g, Var) else None
+    if maker.op is not zeros and repeated is not None and repeated.op is broadcast_to:
+        g = repeated.inputs[0]
+    if maker.op is not zeros and not g.shape:
+        return expression(add, array, g)
+    if tuple(g.shape) != item_shape(step):
+        return None
+    placed = expression(reshape, g, shape=tuple(array.shape))
+    return placed if maker.op is zeros else expression(add, array, placed)
 
 
 def _is_everything(step: Instr) -> bool:
@@ -228,8 +238,8 @@ def _side_by_side(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 
 _RULES: dict[str, tuple[Rule, ...]] = {
     "mean": _reduction(_mean),
-    "sum": (_sum_of_turned, summed_products),
-    "sum_to": (summed_products,),
+    "sum": (_sum_of_turned, sum_of_added, summed_products),
+    "sum_to": (sum_of_added, summed_products),
     "reshape": (same_again,),
     "transpose": (identity_transpose, turned_products, turned_product),
     "norm": _reduction(_norm),
@@ -241,7 +251,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "outer": (outer_products,),
     "einsum": (contraction,),
     "copy": (needless_copy,),
-    "getitem": (checked_arrays, _everything),
+    "getitem": (checked_arrays, _everything, picked_first),
     "index_add": (checked_arrays, _to_everything),
     "index_set": (checked_arrays,),
     "flip": (_summed_from_end,),
