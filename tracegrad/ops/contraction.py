@@ -65,8 +65,9 @@ def _einsum_bar(k: int, g: Any, terms: Sequence[str], output: str, operands: Seq
         found = g if found is None else g * found
     if kept and kept != wanted:
         found = expand_dims(found, axis=tuple(i for i, letter in enumerate(wanted) if letter not in there))
-    if kept != wanted:
-        found = broadcast_to(found, shape=tuple(sizes[letter] for letter in wanted))
+    full = tuple(sizes[letter] for letter in wanted)
+    if found.shape != full:  # what only `k` has, or the others have with a length of one
+        found = broadcast_to(found, shape=full)
     own = dict(zip(terms[k], x.shape, strict=True))
     if found.shape != tuple(own[letter] for letter in wanted):
         found = sum_to(found, shape=tuple(own[letter] for letter in wanted))
@@ -250,6 +251,8 @@ einsum: Op = Op(
         case((2, 3), (3, 2), (2, 2), subscripts="ij,jk,ki->"),
         case((2,), (2,), (3,), subscripts="i,i,j->j"),
         case((1, 3), (2, 3), subscripts="ij,ij->ij"),
+        case((3,), (4, 1), subscripts="i,ai->a"),
+        case((2, 1), (2, 3), (1, 3), subscripts="ij,ij,ij->"),
     ),
 )
 """Multilinear; `subscripts` is complete: letters alone, and `->`."""

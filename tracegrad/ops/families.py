@@ -314,6 +314,13 @@ def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     return x.sum(axis=axes).reshape(shape) if axes else x
 
 
+def _summed_type(x: Any, shape: tuple[int, ...]) -> ArrayType:
+    own = x.shape[len(x.shape) - len(shape) :]
+    if len(shape) > len(x.shape) or any(n not in (1, m) for n, m in zip(shape, own, strict=True)):
+        raise ValueError(f"an array of shape {x.shape} is no broadcast one of shape {shape}")
+    return ArrayType(tuple(shape), x.dtype)
+
+
 def _emit_sum_to(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
     shape, given = instr.params["shape"], instr.inputs[0].shape
     lead = len(given) - len(shape)
@@ -361,7 +368,7 @@ def _shape(shape: tuple[int, ...]) -> ast.expr:
 sum_to: Op = linear(
     _sum_to,
     transpose=lambda g, x, shape: broadcast_to(g, shape=x.shape),
-    result_type=lambda x, shape: ArrayType(tuple(shape), x.dtype),
+    result_type=_summed_type,
     name="sum_to",
     emit=_emit_sum_to,
     native=_native_sum_to,
