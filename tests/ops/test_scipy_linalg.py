@@ -33,6 +33,8 @@ CALLS = {
     "solve sym lower": (lambda a, b: la.solve(symmetric(a), b, assume_a="sym", lower=True), A, V),
     "solve transposed": (lambda a, b: la.solve(a, b, transposed=True), A, V),
     "inv det": (lambda a: la.inv(a) * la.det(a), A),
+    "inv sym lower": (lambda a: la.inv(a + 3 * np.eye(3), assume_a="sym", lower=True), A),
+    "inv upper": (lambda a: la.inv(a + 3 * np.eye(3), assume_a="upper triangular"), A),
     "pinv": (lambda a: la.pinv(a), T),
     "norm": (lambda a: la.norm(a), A),
     "lstsq": (lambda a, b: la.lstsq(a, b)[0], T, W),
@@ -96,6 +98,14 @@ def test_bases_and_bad_input_are_refused():
                 tg.grad(lambda a, name=name: np.sum(getattr(la, name)(a)))(A)
         with pytest.raises(UnsupportedError, match="raw"):
             tg.grad(lambda a: np.sum(la.qr(a, mode="raw")[1]))(A)
+        for unknown in (
+            lambda a: la.eigvalsh(symmetric(a), np.eye(3), type=2),
+            lambda a: la.eigvalsh(symmetric(a), subset_by_value=[0.0, 1.0]),
+            lambda a: la.solve_circulant(a, V, caxis=0),
+            lambda a: la.solve_circulant(a[0], V, "lstsq"),
+        ):
+            with pytest.raises(UnsupportedError, match="is recorded"):
+                tg.grad(lambda a, unknown=unknown: np.sum(unknown(a)))(A)
         for function, wanted in (
             (lambda a: la.solve_banded((1, 1), a, W[:3]), ValueError),
             (lambda a: la.solve_banded((2, 1), a, W), ValueError),

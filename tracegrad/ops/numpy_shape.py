@@ -456,31 +456,33 @@ def astype(x: Any, dtype: Any, *, copy: bool = True) -> Any:
     return lying(ops.copy(x), "K", x) if copy else x
 
 
-def _like(a: Any, fill: Any, dtype: Any, shape: Any) -> Any:
-    a = operand(a)
+def _like(a: Any, fill: Any, dtype: Any, order: str, shape: Any) -> Any:
+    a = given = operand(a)
     dtype = np.dtype(a.dtype if dtype is None else dtype)
     if shape is not None and whole(shape) != a.shape:
         a = expand_to(reshape(items.getitem(reshape(a, (-1,)), index=(0,)), ()), whole(shape))
     if type(fill) is int and not fill and dtype == a.dtype:  # not -0.0
-        return items.zeros_like(a)
-    return items.full_like(a, fill, dtype=dtype)
+        made = items.zeros_like(a)
+    else:
+        made = items.full_like(a, fill, dtype=dtype)
+    return made if order == "K" else lying(made, order, given)
 
 
 @answers(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, *, shape: Any = None) -> Any:
-    return _like(a, 0, dtype, shape)
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", *, shape: Any = None) -> Any:
+    return _like(a, 0, dtype, order, shape)
 
 
 @answers(np.empty_like)
-def empty_like(prototype: Any, dtype: Any = None, *, shape: Any = None) -> Any:
-    return _like(prototype, 0, dtype, shape)
+def empty_like(prototype: Any, dtype: Any = None, order: str = "K", *, shape: Any = None) -> Any:
+    return _like(prototype, 0, dtype, order, shape)
 
 
 @answers(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, *, shape: Any = None) -> Any:
-    return _like(a, 1, dtype, shape)
+def ones_like(a: Any, dtype: Any = None, order: str = "K", *, shape: Any = None) -> Any:
+    return _like(a, 1, dtype, order, shape)
 
 
 @answers(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
-    return _like(a, fill_value, dtype, shape)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", *, shape: Any = None) -> Any:
+    return _like(a, fill_value, dtype, order, shape)

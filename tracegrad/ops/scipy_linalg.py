@@ -46,6 +46,10 @@ def _mirrored(a: Any, lower: bool) -> Any:
     return part + swapaxes(rest, -1, -2)
 
 
+_OF_ONE_TRIANGLE = ("sym", "symmetric", "pos", "positive definite", "her", "hermitian")
+"""What may be assumed of a matrix so that one of its triangles is read."""
+
+
 @under("scipy.linalg.solve")
 def solve(
     a: Any,
@@ -58,12 +62,28 @@ def solve(
     transposed: bool = False,
 ) -> Any:
     a, b = _finite(a, check_finite), _finite(b, check_finite)
-    short = {"sym": "symmetric", "pos": "positive definite", "her": "hermitian"}
-    if short.get(str(assume_a), assume_a) in ("symmetric", "positive definite", "hermitian"):
+    if assume_a in _OF_ONE_TRIANGLE:
         a = _mirrored(a, lower)
     elif assume_a in ("lower triangular", "upper triangular"):
         return solve_triangular(a, b, int(transposed), assume_a == "lower triangular", check_finite=False)
     return solved(swapaxes(a, -1, -2) if transposed else a, b)
+
+
+@under("scipy.linalg.inv")
+def inverse(
+    a: Any,
+    overwrite_a: bool = False,
+    check_finite: bool = True,
+    *,
+    assume_a: str | None = None,
+    lower: bool = False,
+) -> Any:
+    a = _finite(a, check_finite)
+    if assume_a in _OF_ONE_TRIANGLE:
+        a = _mirrored(a, lower)
+    elif assume_a in ("lower triangular", "upper triangular"):
+        a = tril(a) if assume_a == "lower triangular" else triu(a)
+    return inv(a)
 
 
 under("scipy._lib.array_api_compat.numpy.linalg.solve")(lambda x1, x2: solved(x1, x2))
@@ -93,9 +113,6 @@ under("scipy.linalg.norm")(
     lambda a, ord=None, axis=None, keepdims=False, check_finite=True: linalg_norm(
         _finite(a, check_finite), ord, axis, keepdims
     )
-)
-under("scipy.linalg.inv")(
-    lambda a, overwrite_a=False, check_finite=True, **options: inv(_finite(a, check_finite))
 )
 under("scipy.linalg.det")(lambda a, overwrite_a=False, check_finite=True: det(_finite(a, check_finite)))
 
@@ -254,23 +271,8 @@ def eigh(
 
 
 @under("scipy.linalg.eigvalsh")
-def eigvalsh(
-    a: Any,
-    b: Any = None,
-    *,
-    lower: bool = True,
-    subset_by_index: Any = None,
-    check_finite: bool = True,
-    **options: Any,
-) -> Any:
-    return eigh(
-        a,
-        b,
-        lower=lower,
-        eigvals_only=True,
-        subset_by_index=subset_by_index,
-        check_finite=check_finite,
-    )
+def eigvalsh(a: Any, b: Any = None, **options: Any) -> Any:
+    return eigh(a, b, eigvals_only=True, **options)
 
 
 @under("scipy.linalg.polar")
@@ -475,7 +477,21 @@ def matmul_toeplitz(c_or_cr: Any, x: Any, check_finite: bool = False, workers: A
 
 
 @under("scipy.linalg.solve_circulant")
-def solve_circulant(c: Any, b: Any, *options: Any, **more: Any) -> Any:
+def solve_circulant(
+    c: Any,
+    b: Any,
+    singular: str = "raise",
+    tol: Any = None,
+    caxis: int = -1,
+    baxis: int = 0,
+    outaxis: int = 0,
+) -> Any:
+    if (singular, tol, caxis, baxis, outaxis) != ("raise", None, -1, 0, 0):
+        raise UnsupportedError(
+            "`scipy.linalg.solve_circulant` is recorded for `c` and `b` alone.",
+            None,
+            "use np.moveaxis before and after, and scipy.linalg.lstsq of a singular scipy.linalg.circulant(c)",
+        )
     return solved(circulant(real(c)), real(b))
 
 

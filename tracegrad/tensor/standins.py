@@ -231,11 +231,21 @@ class StandIns:
             return self.fresh(make(shape, fill_value, dtype, order, **rest))
         value = self.recording.as_array(fill_value)
         repeated = FUNCTIONS[np.broadcast_to](self._as_dtype(value, dtype), np.empty(shape).shape)
-        return self._as_memory(FUNCTIONS[np.copy](repeated, "C"))
+        return self._as_memory(FUNCTIONS[np.copy](repeated, order))
 
-    def full_like(self, array: Any, fill_value: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Any:
+    def full_like(
+        self,
+        array: Any,
+        fill_value: Any,
+        dtype: Any = None,
+        order: str = "K",
+        subok: bool = True,
+        shape: Any = None,
+    ) -> Any:
         plain = self.plain(array) if is_traced(array) else np.asarray(array)
-        return self.full(plain.shape, fill_value, dtype or plain.dtype)
+        make: Any = np.empty_like
+        like = make(plain, dtype, order, shape=None if shape is None else _plain_shape(shape))
+        return self.full(like.shape, fill_value, like.dtype, "F" if like.flags.fnc else "C")
 
     def array(self, data: Any, dtype: Any = None, *, copy: Any = True, **rest: Any) -> Any:
         if not _any_traced(data):
