@@ -477,16 +477,8 @@ def matmul_toeplitz(c_or_cr: Any, x: Any, check_finite: bool = False, workers: A
 
 
 @under("scipy.linalg.solve_circulant")
-def solve_circulant(
-    c: Any,
-    b: Any,
-    singular: str = "raise",
-    tol: Any = None,
-    caxis: int = -1,
-    baxis: int = 0,
-    outaxis: int = 0,
-) -> Any:
-    if (singular, tol, caxis, baxis, outaxis) != ("raise", None, -1, 0, 0):
+def solve_circulant(c: Any, b: Any, singular: str = "raise", *axes: Any, **options: Any) -> Any:
+    if singular != "raise" or axes or options:
         raise UnsupportedError(
             "`scipy.linalg.solve_circulant` is recorded for `c` and `b` alone.",
             None,
