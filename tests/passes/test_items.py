@@ -107,9 +107,16 @@ RULES = [
         "b = index_set(v, x, index=(1,)); c = getitem(b, index=(2,)); b, c",
         "b = index_set(v, x, index=(1,)); c = getitem(v, index=(2,)); b, c",
     ),
+    (
+        "z = zeros_like(v); a = index_add(z, x, index=(0,)); b = index_add(a, y, index=(1,)); "
+        "c = index_add(b, x, index=(2,)); d = getitem(c, index=(1,)); c, d",
+        "z = zeros(shape=(3,), dtype=f8); a = index_add(z, x, index=(0,)); b = index_add(a, y, index=(1,)); "
+        "c = index_add(b, x, index=(2,)); c, y",
+    ),
 ]
 
 STAYS = [
+    "a = index_add(v, x, index=(0,)); b = index_add(a, y, index=(1,)); c = getitem(b, index=(1,)); b, c",
     "a = negative(v); b = index_set(a, x, index=(1,)); c = getitem(b, index=(2,)); b, c",
     "s = sum_to(m, shape=(2, 1)); b = getitem(s, index=(slice(None, None, None), 0)); b, s",
     "b = index_add(w, x, index=(None,)); b",

@@ -74,6 +74,19 @@ def normed(x: Any, y: Any) -> Any:
     return np.linalg.norm(np.concatenate([x, y], axis=1)) * np.mean(np.vstack([x, y]) ** 2)
 
 
+def multiplied(x: Any, y: Any) -> Any:
+    """Matrices of few long columns or rows, times vectors from either side."""
+    a, b = x.ravel(), y.ravel()
+    v = np.stack([a, b * b, np.sin(a)], axis=1)
+    w = np.stack([b, a * b])
+    return np.sum((v @ y[0, :3] - b) ** 2) + np.sum((w @ a) ** 2) + np.sum((y[1, :2] @ w) ** 2) + (b @ v)[1]
+
+
+def multiplied_by_numbers(x: Any, y: Any) -> Any:
+    powers = np.stack([x.ravel() ** k for k in range(4)], axis=1)
+    return np.sum((powers @ np.array([0.5, -1.0, 2.0, 0.1]) - y.ravel()) ** 2)
+
+
 def read_again(x: Any, y: Any) -> Any:
     z = np.concatenate([x, 2.0 * y])
     n = x.shape[0]
@@ -102,6 +115,8 @@ PROGRAMS: list[Callable[[Any, Any], Any]] = [
     padded,
     padded_with_numbers,
     normed,
+    multiplied,
+    multiplied_by_numbers,
     read_again,
     grown_in_a_loop,
 ]
@@ -184,6 +199,19 @@ def test_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_large_arrays_are_not_put_together(f: Callable[[Any, Any], Any]) -> None:
     source = written_by(f, numbers(100, 100), numbers(100, 100))
     assert not any(word in source for word in ("concatenate", "padded", "zeros", "copy"))
+
+
+def test_a_matrix_of_large_columns_is_not_made() -> None:
+    def f(x: Any, c: Any) -> Any:
+        return np.sum((np.stack([x**k for k in range(6)], axis=1) @ c - np.sin(x)) ** 2)
+
+    x, c = numbers(10_000), numbers(6)
+    source = written_by(f, x, c)
+    assert not any(word in source for word in ("stack", "zeros", "np.dot", "copy"))
+    assert source.count("range(min(1024") == 1
+    found, wanted = (tg.grad(f, (0, 1), jit=jit)(x, c) for jit in ("native", "python"))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-9)
 
 
 def test_small_arrays_stay_as_they_are() -> None:

@@ -131,6 +131,22 @@ def test_a_loop_whose_entries_are_a_result() -> None:
     np.testing.assert_allclose(native(LONG), f(LONG), rtol=1e-14)
 
 
+def test_what_the_iterations_made_is_read_as_an_array() -> None:
+    def f(x: Any) -> Any:
+        kept, total = [], 0.0
+        for k in range(5):
+            x = np.sqrt(x + 1.0 + k)
+            kept.append(x)
+        for y in kept:
+            total = total + np.sum(y * y)
+        return total + np.sum(np.cumsum(np.stack(kept), axis=0) ** 2)
+
+    native = compiled(f, LONG)
+    (value, bar), (wanted, wanted_bar) = native(LONG), tg.value_and_grad(f, jit="python")(LONG)
+    np.testing.assert_allclose(value, wanted, rtol=1e-13)
+    np.testing.assert_allclose(bar, wanted_bar, rtol=1e-12)
+
+
 def test_a_branch_without_results_stays() -> None:
     def checked(x: Any, limit: float) -> Any:
         if x[0] > 1:

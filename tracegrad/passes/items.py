@@ -194,7 +194,7 @@ def read_after_write(step: Instr, made: Made, counts: Counter[Var]) -> Term | No
         if writer is None:
             break
         if place is not None and place == _place(writer):
-            if writer.op is index_set or is_zeros(writer.inputs[0], made):
+            if writer.op is index_set or _is_zero_at(writer.inputs[0], writer, made):
                 return writer.inputs[-1]
             break
         written = writer.params["index"]
@@ -206,6 +206,20 @@ def read_after_write(step: Instr, made: Made, counts: Counter[Var]) -> Term | No
         return None
     there = array not in made or _made_by(array, made, zeros, stack, broadcast_to) is not None
     return expression(getitem, array, index=index) if there and array is not step.inputs[0] else None
+
+
+def _is_zero_at(array: Atom, writer: Instr, made: Made) -> bool:
+    """Whether an array is zeros with nothing written into what `writer` writes next."""
+    index, static = writer.params["index"], _is_static(writer.params["index"])
+    for _ in range(_LONG):
+        before = _made_by(array, made, index_set, index_add)
+        if before is None:
+            return is_zeros(array, made)
+        written = before.params["index"]
+        if not static or not _is_static(written) or not _apart(index, written, array.shape):
+            return False
+        array = before.inputs[0]
+    return False
 
 
 def read_of_stack(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:

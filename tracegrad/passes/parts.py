@@ -2,9 +2,10 @@
 
 For native text alone: `np.sum(np.concatenate([x, y]) ** 2)` needs no array but x and y, and the reverse, which takes
 the parts out again, none at all. Elementwise steps are done before parts are put together (`concatenate`, `stack`), or
-before an array gets its border (`pad`); sums over the parts are added; what is read of one part alone is read there.
-Each element is computed once, as it was. Small arrays stay as they are: one loop is faster than several. A trace comes
-in, and one with the same meaning goes out. Begin with `in_parts`.
+before an array gets its border (`pad`); sums over the parts are added; products of a vector and a matrix of large
+vectors are sums of those, or sums of products with them; what is read of one part alone is read there. Each element is
+computed once, as it was, but for such products. Small arrays stay as they are: one loop is faster than several. A trace
+comes in, and one with the same meaning goes out. Begin with `in_parts`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tracegrad.ir.walk import map_control
 from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.elementary import sqrt
 from tracegrad.ops.index import getitem, whole
+from tracegrad.ops.linalg import outer
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import concatenate, pad, stack
@@ -31,6 +33,7 @@ from tracegrad.passes.rewrite import Heads, Made, Rule, Term, evaluate_constant,
 
 LARGE = 2**13  # elements of the smallest part
 MANY = 4  # parts
+COLUMNS = 16  # parts of a matrix that is multiplied by a vector
 _JOINS = (concatenate, stack, pad)
 
 
@@ -44,14 +47,14 @@ def in_parts(trace: Trace) -> Trace:
 
 def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
     if not any(head in _JOINS for head in heads):
-        return ()
+        return (_read_of_outer,) if op is getitem and outer in heads else ()
     return (_joined_later, _bordered_later) if op.family == "elementwise" else _RULES.get(op.name, ())
 
 
-def _join(atom: Atom, made: Made, *ops: Op) -> Instr | None:
+def _join(atom: Atom, made: Made, *ops: Op, many: int = MANY) -> Instr | None:
     """The step that put an array together of few large parts of its dtype."""
     maker = made.get(atom) if isinstance(atom, Var) else None
-    if maker is None or maker.op not in ops or len(maker.inputs) > MANY or -1 in atom.shape:
+    if maker is None or maker.op not in ops or len(maker.inputs) > many or -1 in atom.shape:
         return None
     parts = maker.inputs
     if any(p.dtype != atom.dtype or -1 in p.shape or p.type.size < LARGE for p in parts):
@@ -180,6 +183,24 @@ def _norm_of_parts(step: Instr, made: Made, counts: Counter[Var]) -> Term | None
     return expression(sqrt, expression(sum_, expression(multiply, x, x), **step.params))
 
 
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+def _product_of_parts(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """stack(x, y, axis=1) @ v -> x * v[0] + y * v[1]; stack(x, y) @ v -> stack(sum(x * v), sum(y * v)); so v @ stack"""
+    matrix, vector = step.inputs if step.inputs[0].type.ndim == 2 else reversed(step.inputs)
+    join = _join(matrix, made, stack, many=COLUMNS)
+    if join is None or matrix.type.ndim != 2 or vector.type.ndim != 1 or matrix.dtype.kind != "f":
+        return None
+    if vector.dtype != matrix.dtype:
+        return None
+    if join.params["axis"] == (matrix is step.inputs[0]):
+        items = [expression(getitem, vector, index=(k,)) for k in range(len(join.inputs))]
+        return reduce(_plus, [expression(multiply, *pair) for pair in zip(join.inputs, items, strict=True)])
+    products = [expression(multiply, part, vector) for part in join.inputs]
+    return expression(stack, *(expression(sum_, p, axis=(0,), keepdims=False) for p in products), axis=0)
+
+
 # --- what is read again -----------------------------------------------------------------------------------------------
 
 
@@ -208,6 +229,21 @@ def _read_of_part(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return _read(x, places)
 
 
+def _read_of_outer(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """outer(x, y)[:, k] -> x * y[k], and so for a row: the reverse of a product with stacked vectors"""
+    source, index = step.inputs[0], step.params["index"]
+    maker = made.get(source) if isinstance(source, Var) else None
+    if maker is None or maker.op is not outer or None in index or source.type.size < LARGE:
+        return None
+    x, y = maker.inputs
+    row, column = whole(index, 2)
+    if type(column) is int and row == slice(None):
+        return expression(multiply, x, expression(getitem, y, index=(column,)))
+    if type(row) is int and column == slice(None):
+        return expression(multiply, expression(getitem, x, index=(row,)), y)
+    return None
+
+
 def _read(x: Atom, index: Sequence[Any]) -> Term:
     everything = all(p == slice(0, n) for p, n in zip(index, x.shape, strict=True) if p != slice(None))
     return x if everything else expression(getitem, x, index=tuple(index))
@@ -230,5 +266,6 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "sum": (_sum_of_parts,),
     "mean": (_mean_of_parts,),
     "norm": (_norm_of_parts,),
+    "matmul": (_product_of_parts,),
     "getitem": (read_of_stack, _read_of_part),
 }

@@ -14,7 +14,9 @@ import numpy as np
 
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
+from tracegrad.ir.types import ArrayType
 from tracegrad.ops.index import getitem
+from tracegrad.ops.shape import stack
 from tracegrad.passes.rewrite import inlined
 
 ROUNDS = 16  # iterations at most
@@ -26,11 +28,13 @@ _SUMS = ("sum", "sum_to", "broadcast_to", "expand_dims", "reshape", "astype", "g
 def unroll(trace: Trace) -> Trace:
     """Write out the loops over elementwise steps of arrays that are not small.
 
-    What such a loop stacks, and another one takes slice by slice, goes there directly. Preserves every value.
+    What such a loop stacks, and another one takes slice by slice, goes there directly; others read it as an array put
+    together of what the iterations made. Preserves every value.
     """
     chosen = _chosen(trace)
     if not chosen:
         return trace
+    read = _read_whole(trace)
     stands: dict[Var, Atom] = {}
     entries: dict[Var, list[Atom]] = {}
     steps: list[Step] = []
@@ -45,6 +49,10 @@ def unroll(trace: Trace) -> Trace:
         stands[step.outputs[0]] = Const(np.int64(_rounds(step)))
         stands.update(zip(step.outputs[1 : 1 + n], finals, strict=True))
         entries.update(zip(step.outputs[1 + n :], stacked, strict=True))
+        for whole in (v for v in _stacks(step) if v in read):
+            array = Var(ArrayType((_rounds(step), *whole.shape[1:]), whole.type.dtype), whole.name)
+            steps.append(Instr(stack, tuple(entries[whole]), (array,), {"axis": 0}, step.location))
+            stands[whole] = array
     outputs = tuple(substituted(a, stands) for a in trace.outputs)
     return replace(trace, steps=tuple(steps), outputs=outputs)
 
@@ -58,35 +66,37 @@ def _rounds(step: Instr) -> int:
 def _chosen(trace: Trace) -> set[Var]:
     """The loops to write out, by their first outputs.
 
-    What one of them stacks, only others of them read, and of loops that stay none reads a stack, whose length is not
-    known.
+    What one of them stacks, no loop that stays takes slice by slice, and they take no slices of stacks whose length is
+    not known but each other's.
     """
-    loops = {s.outputs[0]: s for s in trace.steps if isinstance(s, Instr) and _is_short(s)}
+    everyone = [step for step in trace.steps if isinstance(step, Instr) and step.op.name == "loop"]
+    loops = {step.outputs[0]: step for step in everyone if _is_short(step)}
     while True:
-        readers: dict[Var, list[Instr | None]] = {}
-        for step in trace.steps:
-            instr = step if isinstance(step, Instr) and step.outputs and step.outputs[0] in loops else None
-            end = len(step.inputs) - (instr.params["sliced"] if instr is not None else 0)
-            for k, atom in enumerate(step.inputs):
-                if isinstance(atom, Var):
-                    readers.setdefault(atom, []).append(instr if k >= end else None)
-        for atom in trace.outputs:
-            if isinstance(atom, Var):
-                readers.setdefault(atom, []).append(None)
-        stacks = {stack for step in loops.values() for stack in _stacks(step)}
+        rounds = {stack: _rounds(step) for step in loops.values() for stack in _stacks(step)}
+        wrong = {
+            source
+            for step in everyone
+            for source in _sliced(step)
+            if source in rounds and (step.outputs[0] not in loops or rounds[source] != _rounds(step))
+        }
         kept = {
             key: step
             for key, step in loops.items()
-            if all(
-                reader is not None and _rounds(reader) == _rounds(step)
-                for stack in _stacks(step)
-                for reader in readers.get(stack, ())
-            )
-            and all(-1 not in atom.shape or atom in stacks for atom in _sliced(step))
+            if wrong.isdisjoint((*_stacks(step), *_sliced(step)))
+            and all(-1 not in source.shape or source in rounds for source in _sliced(step))
         }
         if len(kept) == len(loops):
             return set(kept)
         loops = kept
+
+
+def _read_whole(trace: Trace) -> set[Atom]:
+    """What is read by others than loops that take it slice by slice."""
+    read: set[Atom] = set(trace.outputs)
+    for step in trace.steps:
+        sliced = len(_sliced(step)) if isinstance(step, Instr) and step.op.name == "loop" else 0
+        read.update(step.inputs[: len(step.inputs) - sliced])
+    return read
 
 
 def _stacks(step: Instr) -> Sequence[Var]:
@@ -136,6 +146,6 @@ def _written_out(
         inner, outputs = inlined(params["body"], (Const(np.int64(k)), *carried, *invariants, *slices))
         steps.extend(inner)
         carried = outputs[:n]
-        for stack, value in zip(stacked, outputs[n:], strict=True):
-            stack[k] = value
+        for made, value in zip(stacked, outputs[n:], strict=True):
+            made[k] = value
     return steps, carried, stacked
