@@ -317,6 +317,32 @@ def test_translation_grows_with_the_text_and_no_faster(monkeypatch: pytest.Monke
     assert outlook_work(800) <= 2 * 801  # each name once, and once more when the one before it is known
 
 
+def test_products_of_known_sizes_are_not_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLVM copies them to their calls, where it knows how many rounds each loop has."""
+    from tracegrad.compiler import direct
+
+    def flow(w: Any, v: Any, x: Any) -> Any:
+        for _ in range(20):
+            x = x + 0.05 * (np.tanh(x @ w) @ v)
+        return np.sum(x * x)
+
+    lines: list[int] = []
+    optimise = direct.Library._optimize_final_module
+    monkeypatch.setattr(
+        direct.Library,
+        "_optimize_final_module",
+        lambda self: (optimise(self), lines.append(str(self._final_module).count("\n")))[0],
+    )
+    numbers = np.random.default_rng(0).normal
+    w, v, x = numbers(size=(2, 16)), numbers(size=(16, 2)), numbers(size=(5, 2))
+    found = tg.value_and_grad(flow, (0, 1), jit="native")(w, v, x)
+    wanted = tg.value_and_grad(flow, (0, 1), jit="python")(w, v, x)
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-12)
+    for gradient, expected in zip(found[1], wanted[1], strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-10)
+    assert 500 < max(lines) < 5000, lines
+
+
 def test_functions_of_numbers_are_no_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numba writes each as a loop of one round, and LLVM takes the square of the number of loops."""
     from tracegrad.compiler import direct

@@ -338,8 +338,11 @@ class Translation(PieceCode):
 
 
 def _stays_rolled(rounds: int, inside: float) -> bool:
-    """Whether LLVM would write so much out that a compile takes seconds: rows of ten, each a loop over elements."""
-    return rounds > 0 and rounds * inside > WRITTEN_OUT and (inside > 1 or rounds <= OUT_OF_REACH)
+    """Whether LLVM would write so much out that a compile takes seconds: rows of ten, each a loop over elements. Rounds
+    that are not known here, it knows where it copies a product of matrices to its call."""
+    if not rounds:
+        return inside > 1
+    return rounds * inside > WRITTEN_OUT and (inside > 1 or rounds <= OUT_OF_REACH)
 
 
 def _rounds_inside(body: Sequence[ast.stmt]) -> float:

@@ -227,6 +227,8 @@ class _Steps:
 
     def take(self, line: Line, loops: tuple[str, ...], made_of: Indices) -> Indices:
         """Go through a line; returns what the names of indices are made of after it."""
+        if not self.fits or len(self.indices) > 1:  # it is decided
+            return made_of
         statement = line.statement
         self.number += 1
         if isinstance(statement, ast.For):
