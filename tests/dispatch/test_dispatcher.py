@@ -351,3 +351,21 @@ def test_a_ravel_that_is_a_copy_in_one_layout_is_none_in_another() -> None:
     assert value == 5 + 9 + 25 and bar.tolist() == [5.0, 6.0, 10.0] and x[0] == 1.0
     with pytest.raises(InPlaceError, match="caller"):
         gradient(x[::2].copy())
+
+
+def test_two_layouts_that_are_both_not_the_usual_one_have_their_own_programs() -> None:
+    def written(x: Any) -> Any:
+        y = x * 1.0  # in Fortran's order where `x` is, and in C's where `x` is turned round
+        y.reshape(-1)[::2] = 0.5
+        return (y * y).sum()
+
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    gradient = tg.value_and_grad(written, jit="python")
+    for given in (x, np.asfortranarray(x), x[::-1], x[:, ::-1], np.asfortranarray(x)[:, ::-1]):
+        value, bar = gradient(given)
+        y = given * 1.0
+        kept = np.ones(y.shape)
+        if y.flags.c_contiguous:
+            kept.reshape(-1)[::2] = 0.0
+        assert value == written(given.copy(order="K"))
+        np.testing.assert_array_equal(bar, 2 * y * kept)

@@ -227,7 +227,7 @@ def _captured(
 
 
 def _layout(source: Any, leaves: Sequence[Leaf]) -> Iterator[Read]:
-    """The guard on how an array from outside lies in memory."""
+    """The guards on how an array from outside lies in memory: in C's order, or else by which steps."""
     if isinstance(source, int):
         root: Any = Argument(source)
         path: tuple[Any, ...] = ()
@@ -239,6 +239,8 @@ def _layout(source: Any, leaves: Sequence[Leaf]) -> Iterator[Read]:
     if isinstance(value, np.ndarray) and (value.ndim > 1 or not value.flags.c_contiguous):
         place = (*path, ("attr", "flags"), ("attr", "c_contiguous"))
         yield Read(root, place, "value", value.flags.c_contiguous)
+        if not value.flags.c_contiguous:
+            yield Read(root, (*path, ("attr", "strides")), "value", value.strides)
 
 
 def _results(
