@@ -35,6 +35,7 @@ class Value:
         False  # an array of which only one element at a time is needed: written as a number, see `fusion`
     )
     dropped: int = 0  # so many leading axes it does not have, as it lives inside of the loops over them
+    window: Window | None = None  # the rows it has at a time, where it is not kept whole, see `slides`
     pushed: Any = None  # of a stack without a name: what is pushed onto it
     is_buffer: bool = False  # an array that has its memory from before the loop, see `buffers`
     depth: int = 0
@@ -55,7 +56,17 @@ class Value:
     @property
     def memory(self) -> ArrayType:
         """What is stored of it at a time."""
+        if self.window is not None:
+            return ArrayType((self.window.rows, *self.type.shape[1:]), self.type.dtype)
         return ArrayType(self.type.shape[self.dropped :], self.type.dtype) if self.dropped else self.type
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows of an array that are there while a block of rows is done: so many, from `first` rows after its start."""
+
+    first: int
+    rows: int
 
 
 Operand: TypeAlias = Value | Const
@@ -174,6 +185,34 @@ class Visit(Nest):
     before: list[Compute]
     after: list[Compute]
     width: int  # elements of a row of the matrix
+
+
+@dataclass(eq=False)
+class Ahead(Fused):
+    """A loop that makes the rows of a block, and those around it that are read there.
+
+    Attributes
+    ----------
+    first, last : int
+        How far the rows begin after the start of a block, and end after its end.
+    length : int
+        Of the axis.
+    wraps : bool
+        Whether the rows before the first are the last ones.
+    """
+
+    first: int
+    last: int
+    length: int
+    wraps: bool
+
+
+@dataclass(eq=False)
+class Slide(Nest):
+    """A loop over rows in blocks, with the loops that make the rows it reads before each block; see `slides`."""
+
+    ahead: list[Ahead]
+    rounds: int  # rows of a block
 
 
 @dataclass(eq=False)

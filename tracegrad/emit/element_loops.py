@@ -14,11 +14,11 @@ import ast
 import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
-from tracegrad.emit.blocks import Compute, Fused, Nest, Node, Operand, Push, Value, Visit, Write
+from tracegrad.emit.blocks import Ahead, Compute, Fused, Nest, Node, Operand, Push, Slide, Value, Visit, Write
 from tracegrad.emit.elements import Elements, item_index, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.loops import assign, make_room
@@ -39,6 +39,7 @@ from tracegrad.emit.rounds import (
     rounds_of,
 )
 from tracegrad.emit.visit_products import SUMS, VisitProducts, rows_of
+from tracegrad.emit.windows import Windows
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
@@ -115,6 +116,8 @@ class ElementLoops:
         """Loops inside of one over the axes they have in common."""
         rows = _Rows(growing, nest.axis)
         inside, before, after = self._inside(nest, rows)
+        if isinstance(nest, Slide):
+            inside = [*(line for loop in nest.ahead for line in self._ahead(loop, rows)), *inside]
         rows.rounds, rows.shared = self._blocks(nest, rows, inside)
         letter = self.unused.letters[nest.axis]
         if not rows.rounds:
@@ -131,6 +134,10 @@ class ElementLoops:
                     nest, rows.rounds, columns
                 )
                 before[0].extend(made)
+            if isinstance(nest, Slide):
+                windows = Windows(nest, self.unused, self.rounds, deepest)
+                blocks = replace(blocks, near=windows.own)
+                around = windows.around([self._ahead(loop, rows) for loop in nest.ahead])
             if rows.shared:
                 lines = self.rounds.in_threads(blocks, inside, rows.parts, rows.columns, rows.rooms, around)
                 return [*_in_order(before), *lines, *_in_order(after)]
@@ -141,6 +148,11 @@ class ElementLoops:
         if loop.parts:
             return self.rounds.in_blocks(loop.shape, loop.inside, loop.parts, loop.depth)
         return self.rounds.each(loop.shape, loop.inside, loop.depth)
+
+    def _ahead(self, loop: Ahead, rows: _Rows) -> Sequence[Line]:
+        """What makes one row ahead of a block."""
+        made = self._loop(loop.nodes, 1, rows)
+        return self.rounds.each(made.shape, made.inside, 1)
 
     def _inside(self, nest: Nest, rows: _Rows) -> tuple[list[Line], Lines, Lines]:
         """What stands in one round of a nest, and what stands before and after all rounds, inside so many loops."""
@@ -172,7 +184,10 @@ class ElementLoops:
         gathered = [r for r in map(_reduction, nest.nodes) if r is not None and nest.axis in r.longer]
         columns = [math.prod(r.shape[k] for k in r.kept) for r in gathered if r.kept]
         large = max(sizes) >= 16 * BLOCK and sum(sizes) >= LARGE
-        if large and rows.apart and checked.__name__ not in free_names(lines):
+        shared = large and rows.apart and checked.__name__ not in free_names(lines)
+        if isinstance(nest, Slide):
+            return nest.rounds, shared and not columns
+        if shared:
             most = min(nest.length, MOST_BLOCKS)
             if columns:
                 most = min(most, nest.length // ROWS, SUMS // sum(columns))
@@ -227,7 +242,7 @@ class ElementLoops:
             rows.apart = rows.apart and not result.dropped
             return
         line = Line(assign(result.name, zeros(result.memory, "np.empty")), where)
-        (rows.rooms if result.dropped else loop.before[0]).append(line)
+        (rows.rooms if result.dropped or result.window else loop.before[0]).append(line)
 
     def _store(self, node: Compute) -> ast.stmt:
         """One element of the result."""

@@ -30,6 +30,7 @@ from tracegrad.emit.nests import contract, nest_loops
 from tracegrad.emit.outside import Outside, leaves, little_else, steps_called
 from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
+from tracegrad.emit.slides import slide
 from tracegrad.emit.statements import Writer
 from tracegrad.emit.variables import measure
 from tracegrad.emit.visits import visit_rows
@@ -205,6 +206,7 @@ class _Function:
             fuse(self.block)
             nest_loops(self.block)
             make_again(self.inputs, self.block, self.expressions)
+            slide(self.block)
             contract(self.block)
             visit_rows(self.block)
             nodes = list(walk(self.block))

@@ -17,7 +17,19 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TypeAlias
 
-from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Nest, Node, Push, Repeat, Value, steps_of
+from tracegrad.emit.blocks import (
+    Block,
+    Choice,
+    Compute,
+    Fused,
+    Nest,
+    Node,
+    Push,
+    Repeat,
+    Slide,
+    Value,
+    steps_of,
+)
 from tracegrad.emit.elements import is_view
 from tracegrad.emit.fusion import (
     axes_index,
@@ -224,7 +236,7 @@ def contract(block: Block) -> None:
     """What one loop alone reads is a number there, or has the memory of a row; in a block, and in the blocks in it."""
     for node in walk(block):
         if isinstance(node, Nest):
-            for part in _innermost(node):
+            for part in (*_innermost(node), *(node.ahead if isinstance(node, Slide) else ())):
                 contract_loop(part)
             _contract(node)
         elif isinstance(node, Fused):
@@ -246,7 +258,13 @@ def _contract(nest: Nest) -> None:
     for step in nest.nodes:
         for value in step.makes:
             readers = list(reading_statements(value))
-            if value.inner or not value.type.shape or not readers or not steps.issuperset(readers):
+            if (
+                value.inner
+                or value.window
+                or not value.type.shape
+                or not readers
+                or not steps.issuperset(readers)
+            ):
                 continue
             value.dropped = nest.axis + 1
             value.inner = all(n == 1 for n in value.memory.shape)

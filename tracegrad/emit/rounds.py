@@ -63,6 +63,8 @@ class Blocks:
         What the first index of a block is called.
     deepest : int
         So many letters have other loops.
+    near : Near or None
+        Where rows of other arrays are there for a block alone: how its lines are written.
     """
 
     length: int
@@ -70,6 +72,7 @@ class Blocks:
     letter: str
     start: str
     deepest: int
+    near: Near | None = None
 
     @property
     def count(self) -> int:
@@ -84,6 +87,9 @@ class Share:
     parameters: list[str]
     lines: list[Line]
 
+
+Near: TypeAlias = Callable[[str, Sequence[Line]], Sequence[Line]]
+"""The rounds of a block, from the name of its first index and the lines of one."""
 
 Around: TypeAlias = Callable[[str, str | None], tuple[Sequence[Line], Sequence[Line]]]
 """What stands before and after the rounds of a block, from the names of its first index and, in threads, its number."""
@@ -123,14 +129,14 @@ class Rounds:
         """The lines for each index of one axis."""
         pieces = pieces_of(letter, n, inside)
         if len(pieces) == 1:
-            return self._loop(letter, n, literal(n), (), pieces[0].lines)
+            return self.counted(letter, n, literal(n), (), pieces[0].lines)
         lines: list[Line] = []
         for piece in pieces:
             limits = [literal(piece.first), literal(piece.last)][not piece.first :]
             lines += piece.lines if piece.is_one else [for_each(letter, limits, piece.lines)]
         return lines
 
-    def _loop(
+    def counted(
         self, letter: str, rounds: int, until: ast.expr, index: Sequence[Line], inside: Sequence[Line]
     ) -> Sequence[Line]:
         """A loop whose rounds, `rounds` at most, begin with other indices; several, where it is long."""
@@ -168,6 +174,8 @@ class Rounds:
 
         An index is a start and what is counted from there: so the compiler knows that it is not negative.
         """
+        if blocks.near is not None:
+            return blocks.near(start, inside)
         where, place = inside[0].location, self.unused.letters[blocks.deepest]
         pieces = pieces_of(blocks.letter, blocks.length, inside)
         lines: list[Line] = []
@@ -182,7 +190,7 @@ class Rounds:
                 until = call("min", until, _less(literal(piece.last), start))
             index = ast.BinOp(left=_name(turn), op=ast.Add(), right=_name(place))
             first = Line(assign(blocks.letter, index), where)
-            lines += self._loop(place, blocks.rounds, until, [first], piece.lines)
+            lines += self.counted(place, blocks.rounds, until, [first], piece.lines)
         return lines
 
     def zeroed(self, array: Value, where: Any) -> Sequence[Line]:

@@ -14,7 +14,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracegrad.emit.printer import Line
 from tracegrad.ops.op import literal
@@ -42,7 +42,7 @@ def pieces_of(letter: str, rounds: int, inside: Sequence[Line]) -> list[Piece]:
     whole = [Piece(0, rounds, inside)]
     if any(line.statement is None or line.body for line in inside):
         return whole
-    around = [found for line in inside for n in ast.walk(line.statement) if (found := _around(n, letter))]
+    around = [found for line in inside for n in ast.walk(line.statement) if (found := around_end(n, letter))]
     if not around:
         return whole
     breaks = {b for numbers in around for b in _breaks(*numbers, rounds)}
@@ -84,10 +84,10 @@ class _Resolve(ast.NodeVisitor):
         return self.visit(part) if isinstance(part, ast.AST) else part
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        around = _around(node, self.letter)
+        around = around_end(node, self.letter)
         node = self.generic_visit(node)
         if self.last - self.first == 1:
-            number = _steps(node, self.letter)
+            number = steps_along(node, self.letter)
             return literal(number[1]) if number else node
         if around is None:
             return node
@@ -104,16 +104,34 @@ def _breaks(step: int, start: int, length: int, rounds: int) -> Iterable[int]:
         yield -(-left // step) if step > 0 else left // step + 1
 
 
-def _around(node: ast.AST, letter: str) -> tuple[int, int, int] | None:
+def around_end(node: ast.AST, letter: str) -> tuple[int, int, int] | None:
     """`(step * letter + start) % length` as its numbers."""
     match node:
         case ast.BinOp(left=left, op=ast.Mod(), right=ast.Constant(value=int(length))) if length > 0:
-            steps = _steps(left, letter)
+            steps = steps_along(left, letter)
             return (*steps, length) if steps and steps[0] else None
     return None
 
 
-def _steps(node: ast.expr, letter: str) -> tuple[int, int] | None:
+class Offset(NamedTuple):
+    """How far from an index another one is, and whether it goes around an end."""
+
+    by: int
+    wraps: bool
+
+
+def offset_along(node: ast.expr, letter: str) -> Offset | None:
+    """How far an index is from `letter`: `letter + 3`, or around an end."""
+    around = around_end(node, letter)
+    if around is not None:
+        step, start, length = around
+        by = start % length
+        return Offset(by - length if 2 * by > length else by, True) if step == 1 else None
+    steps = steps_along(node, letter)
+    return Offset(steps[1], False) if steps is not None and steps[0] == 1 else None
+
+
+def steps_along(node: ast.expr, letter: str) -> tuple[int, int] | None:
     """`step * letter + start` as its numbers."""
     match node:
         case ast.Name(id=name) if name == letter:
@@ -121,7 +139,7 @@ def _steps(node: ast.expr, letter: str) -> tuple[int, int] | None:
         case ast.Constant(value=value) if type(value) is int:
             return 0, value
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Mod() as op, right=right):
-            one, other = _steps(left, letter), _steps(right, letter)
+            one, other = steps_along(left, letter), steps_along(right, letter)
             if one is None or other is None:
                 return None
             match op:

@@ -21,6 +21,7 @@ from tracegrad.emit.blocks import (
     Push,
     Repeat,
     Return,
+    Slide,
     Value,
     Visit,
     Write,
@@ -59,7 +60,7 @@ def _visit(nodes: Sequence[Node], at: int) -> Visit | None:
     node = nodes[at]
     steps = steps_of(node)
     shape = loop_shape(steps[0])
-    if not shape or any(isinstance(step, Push) for step in steps):
+    if not shape or isinstance(node, Slide) or any(isinstance(step, Push) for step in steps):
         return None
     rows = shape[0]
     before = [p for p in _products(reversed(nodes[:at])) if _makes_rows(p, rows)]
