@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import scipy.fft
 
 import tracegrad as tg
 
@@ -133,6 +134,17 @@ def test_second_derivatives(function, n, tier):
     found = (slope_at(x + 1e-5 * v) - slope_at(x - 1e-5 * v)) / 2e-5
     made = tg.grad(lambda x: np.sum(tg.grad(function)(x) * v), jit=tier)
     np.testing.assert_allclose(made(x), found, rtol=1e-5, atol=1e-6 * np.max(np.abs(found)))
+
+
+@pytest.mark.parametrize("name", ["fft", "rfft2", "dct", "idstn"])
+def test_how_scipy_computes_a_transform_is_its_own_business(name):
+    transform, x = getattr(scipy.fft, name), rng.normal(size=(3, 4))
+    plain = tg.value_and_grad(lambda x: np.sum(np.abs(transform(x)) ** 3), jit="python")(x)
+    told = tg.value_and_grad(
+        lambda x: np.sum(np.abs(transform(x, workers=1, overwrite_x=False)) ** 3), jit="python"
+    )
+    assert told(x)[0] == pytest.approx(np.sum(np.abs(transform(x)) ** 3))
+    np.testing.assert_array_equal(told(x)[1], plain[1])
 
 
 def single(x):

@@ -54,6 +54,10 @@ CALLS = {
         lambda k: scipy.integrate.quad(lambda x: np.exp(-k * x * x), -np.inf, np.inf)[0],
         0.7,
     ),
+    "quad to a traced infinity": (
+        lambda k: scipy.integrate.quad(lambda x: np.exp(-k * x * x), k - np.inf, k + np.inf)[0],
+        0.7,
+    ),
     "quad from infinity": (
         lambda k, b: scipy.integrate.quad(lambda x: np.exp(k * x), -np.inf, b)[0],
         0.7,

@@ -62,6 +62,16 @@ CALLS = {
     "of values hermite": (lambda x, y, d: ip.CubicHermiteSpline(x, y, d)(P), X, Y, Y[::-1].copy()),
     "of values make_interp_spline": (lambda y, p: ip.make_interp_spline(X, y)(p), YY, P),
     "of coefficients BSpline": (lambda c, p: ip.BSpline(B_SPLINE.t, c, 3)(p), Y, P),
+    "of coefficients BSpline periodic": (
+        lambda c, p: ip.BSpline(np.arange(10.0), c, 3, extrapolate="periodic")(3 * p),
+        Y,
+        P,
+    ),
+    "of coefficients BSpline nowhere else": (
+        lambda c: np.nan_to_num(ip.BSpline(np.arange(10.0), c, 3, extrapolate=False)(np.arange(0.1, 9))),
+        Y,
+    ),
+    "of coefficients splev": (lambda c: ip.splev(np.arange(0.1, 9), (np.arange(10.0), c, 3), ext=3), Y),
     "of values interp1d": (lambda x, y, p: ip.interp1d(x, y)(p), X, Y, P),
     "of values interp1d unordered": (lambda y, p: ip.interp1d(X[::-1], y, axis=0)(p), YY, P),
     "of values interp1d quadratic": (lambda y, p: ip.interp1d(X, y, kind="quadratic")(p), Y, P + 0.05),

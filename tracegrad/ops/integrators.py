@@ -249,7 +249,7 @@ def quad(
                 "split the integral",
             )
     args = args if isinstance(args, tuple) else (args,)
-
+    a, b = map(_limit, (a, b))
     at: Callable[[Any], Any] = lambda x: func(x, *args)  # noqa: E731 (it is replaced where a limit is infinite)
     below, above = (not is_traced(end) and math.isinf(end) for end in (a, b))
     inside = (
@@ -281,6 +281,13 @@ def quad(
     total = sum((p[2] for p in pieces[1:]), start=pieces[0][2])
     error = sum((p[3] for p in pieces[1:]), start=pieces[0][3])
     return (total, error, {}) if full_output else (total, error)
+
+
+def _limit(end: Any) -> Any:
+    """A limit of an integral; one that is infinite as a plain number, on which nothing depends."""
+    if is_traced(end) and absolute(operand(end)) == math.inf:
+        return math.inf if end > 0 else -math.inf
+    return end
 
 
 def _mapped(function: Callable[[Any], Any], a: Any, b: Any) -> tuple[Callable[[Any], Any], float, float]:

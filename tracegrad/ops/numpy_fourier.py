@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,10 +26,20 @@ def under(numpy_function: Any) -> Callable[[Callable[..., Any]], Callable[..., A
 
     def decorate(ours: Callable[..., Any]) -> Callable[..., Any]:
         checked = answers(numpy_function)(ours)
-        FOURIER_FORMS[f"scipy.fft.{numpy_function.__name__}"] = checked
+        FOURIER_FORMS[f"scipy.fft.{numpy_function.__name__}"] = _at_any_speed(checked)
         return checked
 
     return decorate
+
+
+def _at_any_speed(ours: Callable[..., Any]) -> Callable[..., Any]:
+    """With SciPy's keywords that say how to compute a transform, and not which."""
+
+    @functools.wraps(ours)
+    def answer(x: Any, *args: Any, overwrite_x: bool = False, workers: Any = None, **keywords: Any) -> Any:
+        return ours(x, *args, **keywords)
+
+    return answer
 
 
 def _norm(norm: Any) -> str:
@@ -210,7 +221,8 @@ def _trigonometric(op: Op, inverse: bool, several: bool) -> None:
             )
         return transform(x, type, lengths, places, norm)
 
-    FOURIER_FORMS[f"scipy.fft.{name}"] = answers(name=f"scipy.fft.{name}")(all_axes if several else one)
+    ours = answers(name=f"scipy.fft.{name}")(all_axes if several else one)
+    FOURIER_FORMS[f"scipy.fft.{name}"] = _at_any_speed(ours)
 
 
 for _op in (fourier.dct, fourier.dst):

@@ -273,11 +273,14 @@ def akima(x: Any, y: Any, axis: int = 0, *, method: str = "akima", extrapolate: 
 
 
 def _from_basis(t: Any, c: Any, k: int, extrapolate: Any, axis: int = 0) -> Pieces:
-    """A B-spline as pieces: SciPy's pieces of each basis function, times the coefficients."""
+    """A B-spline as pieces: SciPy's pieces of each basis function, times the coefficients.
+
+    The first and last `k` knots lie outside of where it is defined, and give no pieces.
+    """
     count = len(t) - k - 1
     pieces = [_scipy().PPoly.from_spline((t, np.pad(unit, (0, k + 1)), k)) for unit in np.eye(count)]
     basis, breaks = np.stack([p.c for p in pieces], -1), pieces[0].x
-    keep = np.flatnonzero(np.diff(breaks) > 0)
+    keep = k + np.flatnonzero(np.diff(breaks[k : count + 1]) > 0)
     c = moveaxis(c, axis, 0)[:count]
     found = tensordot(basis[:, keep], c, 1)
     return Pieces(found, np.append(breaks[keep], breaks[keep[-1] + 1]), extrapolate, axis)
@@ -398,17 +401,14 @@ def interp1d(
     if not assume_sorted and x.ndim == 1 and any_of(x[1:] < x[:-1]):
         order = argsort(x)
         x, y = take(x, order), take(y, order, axis)
-    fill = None if isinstance(fill_value, str) else _pair(fill_value)
+    both = fill_value if isinstance(fill_value, tuple) else (fill_value, fill_value)
+    fill = None if isinstance(fill_value, str) else both
     strict = bounds_error if bounds_error is not None else fill is not None and _is_default(fill_value)
     return Interpolant(_kind_of(kind, x, y, axis), x[0], x[-1], strict, fill)
 
 
 def _is_default(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
-
-
-def _pair(value: Any) -> tuple[Any, Any]:
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def _of_interp1d(self: Any, x: Any) -> Any:
