@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tracegrad.kernels import lapack
+from tracegrad.kernels import lapack, stacks
 from tracegrad.ops.factored import factors
 
 
@@ -155,3 +155,93 @@ def test_the_array_text_and_other_matrices_have_no_factors():
     once(a, b)
     assert factorizations(once) == 0
     assert factors.vjp is None
+
+
+# --- stacks -----------------------------------------------------------------------------------------------------------
+
+
+def solved(a, b):
+    return np.sum(np.linalg.solve(a, b) ** 2)
+
+
+def measured_and_inverted(a, b):
+    sizes = np.linalg.slogdet(a)[1]
+    inverses = np.swapaxes(np.linalg.inv(a), -1, -2)
+    return (
+        np.sum(sizes**2)
+        + np.sum(np.sin(inverses))
+        + np.sum(np.linalg.det(np.swapaxes(a, -1, -2))) * np.sum(b)
+    )
+
+
+def of_roots(a, b):
+    roots = np.linalg.cholesky(a @ np.swapaxes(a, -1, -2))
+    return np.sum(np.sin(np.linalg.solve(roots, b))) + np.sum(np.linalg.slogdet(roots)[1])
+
+
+SHAPES = [
+    (solved, (3, 1, 4, 4), (2, 4, 3), np.float64),
+    (solved, (4, 4), (5, 4, 3), np.float64),
+    (solved, (5, 4, 4), (4,), np.float32),
+    (measured_and_inverted, (2, 3, 4, 4), (1,), np.float64),
+    (of_roots, (3, 9, 9), (3, 9, 1), np.float64),
+]
+
+
+def stacks_drawn(a, b):
+    generator = np.random.default_rng(0)
+    near = generator.uniform(-1, 1, a) + np.roll(2 * np.eye(a[-1]), 1, 0)
+    return near, generator.uniform(0.5, 1, b)
+
+
+@pytest.mark.parametrize(("function", "a", "b", "dtype"), SHAPES)
+def test_stacks_are_factored_once(function, a, b, dtype):
+    given = [x.astype(dtype) for x in stacks_drawn(a, b)]
+    made, plain = native(function), tg.value_and_grad(function, (0, 1), jit="python")
+    value, bars = made(*given)
+    tolerance = 1e-9 if dtype is np.float64 else 2e-2
+    np.testing.assert_allclose(value, function(*given), rtol=tolerance)
+    for bar, expected in zip(bars, plain(*given)[1], strict=True):
+        assert bar.dtype == dtype
+        np.testing.assert_allclose(bar, expected, rtol=tolerance, atol=tolerance * np.max(np.abs(expected)))
+    if function is not of_roots:
+        text = made.native_source.rpartition("\ndef ")[2]
+        assert text.count(" = factors_of(") + text.count(" = factors(") == 1
+        assert "solutions(" not in text and "inverses(" not in text
+
+
+def test_derivatives_of_stacks_agree_with_differences():
+    a, b = stacks_drawn((3, 1, 4, 4), (2, 4, 3))
+    along, step = np.random.default_rng(1).uniform(-1, 1, a.shape), 1e-6
+    for function in (solved, of_roots):
+        ends = [function(a + s * along, b) for s in (step, -step)]
+        slope = np.sum(native(function)(a, b)[1][0] * along)
+        np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), rtol=1e-4)
+
+
+def test_one_singular_matrix_of_a_stack_raises_what_numpy_raises():
+    a, b = stacks_drawn((5, 4, 4), (5, 4, 1))
+    made = native(solved)
+    made(a, b)
+    a[3] = 1.0
+    with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+        made(a, b)
+    once = tg.jit(lambda a: np.linalg.cholesky(a), jit="native")
+    once(a[:2] @ a[:2].swapaxes(1, 2))
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        once(-a)
+
+
+def test_python_says_what_is_done_with_the_factors_of_stacks():
+    a, b = stacks_drawn((3, 1, 4, 4), (2, 4, 3))
+    turned, pivots = stacks.factors_of(a)
+    shapes = ((3, 1, 4, 4), (2, 4, 3), (3, 2, 4, 4), (3, 2, 4, 3), (3, 2, 4, 3))
+    for across, matrices in ((0, a), (1, a.swapaxes(-1, -2))):
+        found = stacks.solutions_by_factors(turned, pivots, b, across, *shapes)
+        np.testing.assert_allclose(found, np.linalg.solve(matrices, b), rtol=1e-9)
+    np.testing.assert_allclose(
+        stacks.solutions_downward(np.tril(a), b, *shapes), np.linalg.solve(np.tril(a), b)
+    )
+    np.testing.assert_allclose(
+        stacks.solutions_upward(np.triu(a), b, *shapes), np.linalg.solve(np.triu(a), b)
+    )

@@ -283,12 +283,17 @@ def substitute(turned, pivots, rows, across):
 
 def solution_by_factors(turned, pivots, b, across):
     """`np.linalg.solve` of the matrix that `factors` took apart, or of the transposed one."""
-    refuse_pivots(pivots)
     rows = b.T.copy()
+    solve_rows(turned, pivots, rows, across)
+    return np.ascontiguousarray(rows.T)
+
+
+def solve_rows(turned, pivots, rows, across):
+    """The same where each row is a right side, and becomes its solution."""
+    refuse_pivots(pivots)
     info = substituted_across(turned, pivots, rows) if across else substituted_in_place(turned, pivots, rows)
     if info != 0:
         substitute(turned, pivots, rows, across)
-    return np.ascontiguousarray(rows.T)
 
 
 def inverse_by_factors(turned, pivots):
@@ -340,13 +345,18 @@ def log_determinant_by_factors(turned, pivots):
 def cholesky_factor(x):
     """`np.linalg.cholesky`."""
     out = x.copy()
-    info = rooted_in_place(out)
+    make_root(out)
+    return out
+
+
+def make_root(x):
+    """A matrix becomes its Cholesky factor."""
+    info = rooted_in_place(x)
     if info != 0:
         raise NotPositive(info)
     for i in range(x.shape[0]):
         for j in range(i + 1, x.shape[0]):
-            out[i, j] = 0
-    return out
+            x[i, j] = 0
 
 
 def eigenvectors(x):

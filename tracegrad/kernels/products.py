@@ -11,8 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from tracegrad.kernels.arithmetic import added
-from tracegrad.kernels.decompositions import adjugate
-from tracegrad.kernels.lapack import cholesky_factor, determinant, inverse, log_determinant, solution
 
 
 def dot_vectors(x, y, zero):
@@ -232,58 +230,3 @@ def sum_of_diagonal(x, offset, zero):
         i += 1
         j += 1
     return total
-
-
-def solutions(a, b, a_grown, b_grown, a_full, b_full, shape):
-    """`np.linalg.solve` for stacks of matrices, shapes as for `batched_product`."""
-    matrices = stack_of(a, a_grown, a_full)
-    right = stack_of(b, b_grown, b_full)
-    out = np.empty(right.shape, right.dtype)
-    for k in range(matrices.shape[0]):
-        out[k] = solution(matrices[k], right[k])
-    return out.reshape(shape)
-
-
-def inverses(x):
-    """`np.linalg.inv` of a stack of matrices."""
-    matrices = stack_of(x, x.shape, x.shape)
-    out = np.empty(matrices.shape, x.dtype)
-    for k in range(matrices.shape[0]):
-        out[k] = inverse(matrices[k])
-    return out.reshape(x.shape)
-
-
-def adjugates(x):
-    """The adjugates of a stack of matrices."""
-    matrices = stack_of(x, x.shape, x.shape)
-    out = np.empty(matrices.shape, x.dtype)
-    for k in range(matrices.shape[0]):
-        out[k] = adjugate(matrices[k])
-    return out.reshape(x.shape)
-
-
-def cholesky_factors(x):
-    """`np.linalg.cholesky` of a stack of matrices."""
-    matrices = stack_of(x, x.shape, x.shape)
-    out = np.empty(matrices.shape, x.dtype)
-    for k in range(matrices.shape[0]):
-        out[k] = cholesky_factor(matrices[k])
-    return out.reshape(x.shape)
-
-
-def determinants_of(x):
-    """`np.linalg.det` of a stack of matrices."""
-    matrices = stack_of(x, x.shape, x.shape)
-    out = np.empty(matrices.shape[0], x.dtype)
-    for k in range(matrices.shape[0]):
-        out[k] = determinant(matrices[k])
-    return out.reshape(x.shape[:-2])
-
-
-def log_determinants(x):
-    """`np.linalg.slogdet` of a stack of matrices."""
-    matrices = stack_of(x, x.shape, x.shape)
-    signs, logs = np.empty(matrices.shape[0], x.dtype), np.empty(matrices.shape[0], x.dtype)
-    for k in range(matrices.shape[0]):
-        signs[k], logs[k] = log_determinant(matrices[k])
-    return signs.reshape(x.shape[:-2]), logs.reshape(x.shape[:-2])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.ir.types import ArrayType
-from tracegrad.kernels import decompositions, lapack, products
+from tracegrad.kernels import decompositions, lapack, stacks
 from tracegrad.ops.families import case, cast
 from tracegrad.ops.linalg import (
     check_square,
@@ -118,7 +118,7 @@ adjugate: Op = Op(
     jvp=lambda tangents, z, x: cast(adjugate_change(x, tangents[0]), z.dtype),
     callee="determinants.adjugate_of",
     imports=_IMPORTS,
-    native=native_lapack(decompositions.adjugate, products.adjugates),
+    native=native_lapack(decompositions.adjugate, stacks.adjugates),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
@@ -129,7 +129,7 @@ det: Op = Op(
     vjp=lambda g, z, x: (cast(on_matrix(g) * transposed(adjugate(x)), x.dtype),),
     jvp=lambda tangents, z, x: cast(trace_of_product(adjugate(x), tangents[0]), z.dtype),
     callee="np.linalg.det",
-    native=native_lapack(lapack.determinant, products.determinants_of),
+    native=native_lapack(lapack.determinant, stacks.determinants_of),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 """At singular matrices of more than three rows NumPy refuses the third derivative; all others are there."""

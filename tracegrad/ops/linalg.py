@@ -13,7 +13,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
-from tracegrad.kernels import lapack
+from tracegrad.kernels import lapack, stacks
 from tracegrad.kernels import products as kernels
 from tracegrad.ops.contraction import CALLED
 from tracegrad.ops.families import (
@@ -81,7 +81,7 @@ def _fitted(bar: Any, grown: Any, x: Any) -> Any:
     return reshape(bar, shape=x.shape) if bar.shape != x.shape else bar
 
 
-def _stacks(x: Any, y: Any) -> tuple[tuple[int, ...], ...]:
+def shapes_in_stacks(x: Any, y: Any) -> tuple[tuple[int, ...], ...]:
     """The shapes of `x` and `y` as matrices, and those with the batch that both share."""
     x_grown = tuple(x.shape) if x.ndim > 1 else (1, *x.shape)
     y_grown = tuple(y.shape) if y.ndim > 1 else (*y.shape, 1)
@@ -91,7 +91,7 @@ def _stacks(x: Any, y: Any) -> tuple[tuple[int, ...], ...]:
 
 def _native_stack(x: Any, y: Any, out: Any) -> tuple[Any, ...]:
     """A product of stacks: each with its own matrices or one for all, or any broadcast of them."""
-    x_grown, y_grown, x_full, y_full = _stacks(x, y)
+    x_grown, y_grown, x_full, y_full = shapes_in_stacks(x, y)
     zero, shape = out.dtype.type(0), tuple(out.shape)
     counts = [math.prod(grown[:-2]) for grown in (x_grown, y_grown)]
     if any(n not in (1, math.prod(x_full[:-2])) for n in counts):
@@ -255,7 +255,7 @@ def native_lapack(one: Any, many: Any) -> Any:
             return False
         if len(instr.inputs) == 1:
             return (many,)
-        return (many, *_stacks(*instr.inputs), tuple(instr.outputs[0].shape))
+        return (many, *shapes_in_stacks(*instr.inputs), tuple(instr.outputs[0].shape))
 
     return native
 
@@ -266,7 +266,7 @@ solve: Op = Op(
     result_type=solve_type,
     **_solve_rules(lambda a, b: solve(a, b), lambda a, b: solve(a, b)),
     callee="np.linalg.solve",
-    native=native_lapack(lapack.solution, kernels.solutions),
+    native=native_lapack(lapack.solution, stacks.solutions),
     sample=(
         case(regular(3, 3), (3,)),
         case(regular(3, 3), (3, 2)),
@@ -278,7 +278,7 @@ solve: Op = Op(
 )
 
 
-def _triangular(name: str, one: Any, keep: Callable[..., Any], other: Callable[..., Any]) -> Op:
+def _triangular(name: str, one: Any, many: Any, keep: Callable[..., Any], other: Callable[..., Any]) -> Op:
     """`solve` of matrices that have zeros on one side of the diagonal, which compiled code does not look at."""
     made: Op = Op(
         name,
@@ -286,7 +286,7 @@ def _triangular(name: str, one: Any, keep: Callable[..., Any], other: Callable[.
         result_type=solve_type,
         **_solve_rules(lambda a, b: made(a, b), other),
         callee="np.linalg.solve",
-        native=native_lapack(one, kernels.solutions),
+        native=native_lapack(one, many),
         sample=tuple(
             case(lambda generator, shape=shape: keep(regular(*shape)(generator)), right)
             for shape, right in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 2)))
@@ -296,9 +296,15 @@ def _triangular(name: str, one: Any, keep: Callable[..., Any], other: Callable[.
 
 
 solve_lower: Op = _triangular(
-    "solve_lower", lapack.solution_downward, np.tril, lambda a, b: solve_upper(a, b)
+    "solve_lower",
+    lapack.solution_downward,
+    stacks.solutions_downward,
+    np.tril,
+    lambda a, b: solve_upper(a, b),
 )
-solve_upper: Op = _triangular("solve_upper", lapack.solution_upward, np.triu, lambda a, b: solve_lower(a, b))
+solve_upper: Op = _triangular(
+    "solve_upper", lapack.solution_upward, stacks.solutions_upward, np.triu, lambda a, b: solve_lower(a, b)
+)
 
 
 def _square_type(x: Any) -> ArrayType:
@@ -313,7 +319,7 @@ inv: Op = Op(
     vjp=lambda g, z, x: (cast(-(transposed(z) @ g @ transposed(z)), x.dtype),),
     jvp=lambda tangents, z, x: cast(-(z @ tangents[0] @ z), z.dtype),
     callee="np.linalg.inv",
-    native=native_lapack(lapack.inverse, kernels.inverses),
+    native=native_lapack(lapack.inverse, stacks.inverses),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
@@ -361,7 +367,7 @@ slogdet: Op = Op(
     jvp=_slogdet_jvp,
     callee="np.linalg.slogdet",
     n_outputs=2,
-    native=native_lapack(lapack.log_determinant, kernels.log_determinants),
+    native=native_lapack(lapack.log_determinant, stacks.log_determinants),
     sample=(case(regular(3, 3)), case(regular(2, 2, 2))),
 )
 
@@ -412,7 +418,7 @@ cholesky: Op = Op(
     vjp=_cholesky_vjp,
     jvp=_cholesky_jvp,
     callee="np.linalg.cholesky",
-    native=native_lapack(lapack.cholesky_factor, kernels.cholesky_factors),
+    native=native_lapack(lapack.cholesky_factor, stacks.cholesky_factors),
     sample=(case(definite(3, 3)), case(definite(2, 2, 2))),
 )
 """NumPy reads the lower triangle alone, so the derivative with respect to what is above the diagonal is 0."""

@@ -3,7 +3,7 @@
     z = solve(a, b); g = solve(transpose(a), z)
     ->  f, p = factors(a); z = solution_by_factors(f, p, b); g = solution_by_factors(f, p, z, across=True)
 
-Of single matrices, for the native text: a trace comes in, and one of the same values up to rounding goes out. Where a
+For the native text: a trace comes in, and one of the same values up to rounding goes out. Where a
 matrix is singular the step raises that raised before. Begin with `factor_once`.
 """
 
@@ -67,10 +67,10 @@ def factor_once(trace: Trace) -> Trace:
 
 
 def _has_factors(step: Instr) -> bool:
-    """Whether a step is computed by LAPACK of the factors of one matrix."""
+    """Whether a step is computed by LAPACK of the factors of a matrix, or of a stack of them."""
     if step.op not in _BY_FACTORS or any(isinstance(a, Const) or -1 in a.shape for a in step.inputs):
         return False
-    return all(a.type.ndim <= 2 for a in step.inputs) and isinstance(step.op.native(step), tuple)
+    return isinstance(step.op.native(step), tuple)
 
 
 def _upright(matrix: Atom, made: Mapping[Var, Instr]) -> tuple[Atom, bool]:
@@ -82,7 +82,12 @@ def _upright(matrix: Atom, made: Mapping[Var, Instr]) -> tuple[Atom, bool]:
 
 
 def _turns(step: Instr) -> bool:
-    return step.op is transpose and step.params["axes"] == (1, 0)
+    return step.op is transpose and step.params["axes"] == _turned_axes(step.inputs[0])
+
+
+def _turned_axes(x: Atom) -> tuple[int, ...]:
+    *lead, rows, columns = range(x.type.ndim)
+    return (*lead, columns, rows)
 
 
 def _by_factors(step: Instr, of: Instr, across: bool) -> tuple[Instr, ...]:
@@ -94,7 +99,9 @@ def _by_factors(step: Instr, of: Instr, across: bool) -> tuple[Instr, ...]:
     if step.op not in (inv, adjugate) or not across:
         return (replace(step, op=op, inputs=inputs),)
     inner = _step(op, inputs, step)
-    return inner, replace(step, op=transpose, inputs=inner.outputs, params={"axes": (1, 0)})
+    return inner, replace(
+        step, op=transpose, inputs=inner.outputs, params={"axes": _turned_axes(inner.outputs[0])}
+    )
 
 
 def _step(op: Op, inputs: tuple[Atom, ...], of: Instr) -> Instr:
