@@ -142,3 +142,10 @@ def test_blocks_of_a_rolled_sum_are_cut() -> None:
     native, readable = compiled(f, x)(x), tg.value_and_grad(f, jit="python")(x)
     np.testing.assert_allclose(native[0], readable[0], rtol=1e-12)
     np.testing.assert_allclose(native[1], readable[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.usefixtures("cut_everywhere")
+def test_a_loop_without_rounds_is_not_cut() -> None:
+    long = long_loops.LongLoops(Unused("f", (), (), ()))
+    long.numbers = dict.fromkeys("ab", np.dtype(np.float64))
+    assert long.of("i", 0, ast.Constant(0), (), lines("a = x[i]\nb = 2 * a\ny[i] = b")) is None

@@ -37,6 +37,7 @@ def written_with_leading_axes(x):
     all_of[...] = np.sin(x).reshape(1, 1, 3)
     out[1:] = np.exp(x)[None, None, :2]
     out[:1] += x[None, 2:][0]
+    out[1, ...] = x[None, :1] * out[0]
     return (out**2 * all_of).sum()
 
 

@@ -71,7 +71,7 @@ class LongLoops:
         index : statements that each round begins with, which make other indices of its own
         inside : the others
         """
-        if not all(isinstance(line.statement, ast.Assign | ast.AugAssign) for line in inside):
+        if not rounds or not all(isinstance(line.statement, ast.Assign | ast.AugAssign) for line in inside):
             return None
         nodes = [list(ast.walk(line.statement)) for line in inside]
         sizes = [len(found) for found in nodes]

@@ -139,10 +139,14 @@ def read(x: Any, key: Any) -> Any:
 
 
 def without_leading(part: Any, x: np.ndarray[Any, Any], key: Any) -> Any:
-    """What `x[key] = part` writes: NumPy leaves out dimensions in front that `x[key]` lacks and that have length 1."""
+    """What `x[key] = part` writes: NumPy leaves out dimensions in front that `x[key]` lacks and that have length 1.
+
+    Where `x[key]` is a number, NumPy has its own mind about an array: that is refused by NumPy.
+    """
     shape = getattr(part, "shape", ())
-    extra = len(shape) - np.ndim(x[key]) if shape[:1] == (1,) else 0
-    dropped = 0 < extra < len(shape) and shape[:extra] == (1,) * extra
+    there = x[key] if shape[:1] == (1,) else part
+    extra = len(shape) - np.ndim(there)
+    dropped = extra > 0 and isinstance(there, np.ndarray) and shape[:extra] == (1,) * extra
     return getitem(part, index=(0,) * extra) if dropped else part
 
 
