@@ -233,6 +233,7 @@ PROGRAMS: dict[str, Program] = {
     "blur": Program(blurred, 1),
     "rolled": Program(lambda x: np.sum(rolled(x) ** 2), 1),
     "transposed": Program(lambda x: np.sum(np.tanh(x.T) * x), 1),
+    "symmetric": Program(lambda x: np.sum(np.tanh((x + x.T) / 2) ** 2), 1),
     "softmax": Program(softmax, 1),
     "logsumexp": Program(logsumexp, 1),
     "labels": Program(log_likelihood, 1, make=lambda: (square(0), places(SIDE, SIDE))),

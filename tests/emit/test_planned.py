@@ -20,7 +20,7 @@ from tests.emit.test_programs import run_alone
 from tests.emit.test_random import agree, check_native_text
 from tests.passes.random_traces import COUNTER, traces
 from tracegrad.ad.loop import loop
-from tracegrad.emit import memory
+from tracegrad.emit import memory, mirrors
 from tracegrad.emit.module import emit_native
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
@@ -53,6 +53,8 @@ PLACES = (
 def everything_large() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "LARGE", 1)
+        patch.setattr(mirrors, "LEAST", 1)
+        patch.setattr(mirrors, "SIDE", 2)
         yield
 
 

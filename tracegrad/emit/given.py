@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tracegrad.emit.memory import is_large
+from tracegrad.emit.mirrors import in_tiles, tiles
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import Share
 from tracegrad.emit.sharing import Parts, Room, seen_whole, shared
@@ -27,6 +28,7 @@ from tracegrad.emit.turns import after, cycles, turned, unknown
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
+from tracegrad.ops.op import call, literal
 
 RESULT = 1 << 12  # bytes of a result that is written where the caller wants it; a smaller one is copied there
 
@@ -50,12 +52,18 @@ def give(
     where = {found[0]: line.location for line in lines if (found := _made(line.statement))}
     lines = _without(lines, made)
     rooms = shared(lines, made, returned, texts)
+    tiled = {}
+    for room in rooms:
+        for number in room.tiled:
+            tiled[number], parts = _by_tiles(lines[number], parts, made[room.names[0]], _names(lines))
     outputs = _outputs(lines, rooms, returned)
     entered = defaultdict(list)
     for room in rooms:
         for name, other in room.bound.items():
             entered[room.first[name]].append(Line(_named(name, other), where[name]))
-    kept = [line for number, same in enumerate(lines) for line in (*entered[number], same)]
+    kept = [
+        line for number, same in enumerate(lines) for line in (*entered[number], *tiled.get(number, [same]))
+    ]
     given = [room.memory for room in rooms]
     for statement in _statements(kept):
         match statement:
@@ -93,6 +101,26 @@ def _large(lines: Sequence[Line], returned: Collection[str], parts: Parts) -> di
 def _without(lines: Sequence[Line], made: Collection[str]) -> list[Line]:
     """Without the statements that make these arrays."""
     return [line for line in lines if (_made(line.statement) or ("",))[0] not in made]
+
+
+def _by_tiles(
+    line: Line, parts: Sequence[Share], type: ArrayType, taken: Collection[str]
+) -> tuple[list[Line], list[Share]]:
+    """A loop that goes by tiles instead; where threads share it, they share the rows of tiles."""
+    match line.statement:
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Name(id=in_threads.__name__), args=[_, ast.Name(id=name) as function, given]
+            )
+        ):
+            part = next(part for part in parts if part.name == name)
+            *before, loop = part.lines
+            there = in_tiles(loop, type, {*_names(part.lines), *part.parameters})
+            tiled = replace(part, lines=[*before, *there])
+            shared_by = call(in_threads.__name__, literal(tiles(type.shape[0])[0]), function, given)
+            parts = [tiled if other is part else other for other in parts]
+            return [replace(line, statement=ast.Expr(value=shared_by))], parts
+    return in_tiles(line, type, taken), list(parts)
 
 
 def _outputs(lines: Sequence[Line], rooms: Sequence[Room], returned: Mapping[str, int]) -> dict[str, int]:

@@ -13,6 +13,7 @@ import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tracegrad.emit.mirrors import is_mirrored
 from tracegrad.emit.printer import Line
 from tracegrad.emit.turns import cycles, turned, unknown
 from tracegrad.ir.types import ArrayType
@@ -40,7 +41,7 @@ class _Life:
     plain: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class Room:
     """Memory in which arrays stand one after the other.
 
@@ -50,12 +51,14 @@ class Room:
     first : for each name, the number of the first line that uses it
     memory : what the memory is called
     bound : for each other name, which one had the memory before, under that name, when the first line begins
+    tiled : the numbers of the lines that can only write where they read if they go by tiles (`mirrors`)
     """
 
     names: list[str]
     first: dict[str, int]
     memory: str = ""
     bound: dict[str, str] = field(default_factory=dict)
+    tiled: set[int] = field(default_factory=set)
 
 
 def shared(
@@ -83,24 +86,27 @@ def shared(
     vague = unknown(lines)
     rooms: list[Room] = []
     for name in sorted((n for n in made if lives[n].first >= 0), key=lambda name: lives[name].first):
-        for room in rooms if lives[name].plain else ():
-            last = room.names[-1]
-            before = lives[last]
-            alike = made[last] == made[name] and before.plain and last not in returned
-            if name in returned and vague.intersection(room.names):
-                continue
-            if alike and (
-                before.last < lives[name].first
-                or (
-                    before.last == lives[name].first
-                    and _writes_where_it_read(lines[before.last], last, name, parts)
-                )
-            ):
-                room.names.append(name)
-                room.first[name] = lives[name].first
-                break
-        else:
-            rooms.append(Room([name], {name: lives[name].first}))
+        first = lives[name].first
+        ends = {
+            room: lives[last]
+            for room in (rooms if lives[name].plain else ())
+            if made[last := room.names[-1]] == made[name]
+            and last not in returned
+            and not (name in returned and vague.intersection(room.names))
+        }
+        here = [room for room, life in ends.items() if life.plain and life.last == first]
+        there = [r for r in here if _writes_where_it_read(lines[first], r.names[-1], name, parts)]
+        free = (r for r, life in ends.items() if life.plain and (life.last < first or r in there))
+        room = next(free, None)
+        if room is None:
+            tiled = (r for r in here if _may_in_tiles(lines[first], r.names[-1], name, parts))
+            room = next(tiled, None)
+            if room is None:
+                rooms.append(room := Room([], {}))
+            else:
+                room.tiled.add(first)
+        room.names.append(name)
+        room.first[name] = first
     turning = {name for line in lines for step in turned(line) for name in cycles(step)}
     for room in rooms:
         _call(room, returned, turning)
@@ -323,6 +329,14 @@ def _writes_where_it_read(line: Line, old: str, new: str, parts: Parts) -> bool:
     steps = _Steps(old, new, shared=part is not None)
     steps.take(loop, (), {})
     return steps.fits and len(steps.indices) == 1 and steps.last_read <= steps.first_write
+
+
+def _may_in_tiles(line: Line, old: str, new: str, parts: Parts) -> bool:
+    """Whether each element of the old array is read with its mirror image alone."""
+    part = _part_of(line.statement, parts)
+    *before, loop = part or [line]
+    apart = not any(_mentioned(other, {old, new}, parts) for other in before)
+    return apart and is_mirrored(loop, old, new)
 
 
 def _names(node: ast.AST) -> set[str]:
