@@ -209,9 +209,15 @@ class Ahead(Fused):
 
 @dataclass(eq=False)
 class Slide(Nest):
-    """A loop over rows in blocks, with the loops that make the rows it reads before each block; see `slides`."""
+    """A loop over rows in blocks, before each block the loops that make rows it reads, and after it the one that reads
+    rows it makes; see `slides`.
+
+    `length` is how many rows the blocks go over; the loop itself may have fewer, `own`.
+    """
 
     ahead: list[Ahead]
+    behind: Nest | None
+    own: int
     rounds: int  # rows of a block
 
 

@@ -137,7 +137,13 @@ class ElementLoops:
             if isinstance(nest, Slide):
                 windows = Windows(nest, self.unused, self.rounds, deepest)
                 blocks = replace(blocks, near=windows.own)
-                around = windows.around([self._ahead(loop, rows) for loop in nest.ahead])
+                ahead = [self._ahead(loop, rows) for loop in nest.ahead]
+                behind: list[Line] = []
+                if nest.behind is not None:
+                    behind, first, last = self._inside(nest.behind, rows)
+                    before[0].extend(_in_order(first))
+                    after[0].extend(_in_order(last))
+                around = windows.around(ahead, behind)
             if rows.shared:
                 lines = self.rounds.in_threads(blocks, inside, rows.parts, rows.columns, rows.rooms, around)
                 return [*_in_order(before), *lines, *_in_order(after)]
@@ -390,6 +396,9 @@ class ElementLoops:
 
     def _zeros(self, result: Value, loop: _Loop, rows: _Rows, where: Location | None, empty: bool) -> None:
         """Memory for a sum, with zeros in it unless all of it is set."""
+        if result.window:
+            rows.rooms.append(Line(assign(result.name, zeros(result.memory)), where))
+            return
         if empty or result.is_buffer or result.dropped:
             self._make_room(result, loop, rows, where)
         else:

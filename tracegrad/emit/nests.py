@@ -236,7 +236,7 @@ def contract(block: Block) -> None:
     """What one loop alone reads is a number there, or has the memory of a row; in a block, and in the blocks in it."""
     for node in walk(block):
         if isinstance(node, Nest):
-            for part in (*_innermost(node), *(node.ahead if isinstance(node, Slide) else ())):
+            for part in _innermost(node):
                 contract_loop(part)
             _contract(node)
         elif isinstance(node, Fused):
@@ -246,7 +246,8 @@ def contract(block: Block) -> None:
 def _innermost(node: Node) -> Iterable[Fused]:
     """The loops inside of which there are none."""
     if isinstance(node, Nest):
-        for part in node.parts:
+        around = (*node.ahead, *([node.behind] if node.behind else [])) if isinstance(node, Slide) else ()
+        for part in (*node.parts, *around):
             yield from _innermost(part)
     elif isinstance(node, Fused):
         yield node

@@ -4,7 +4,8 @@ Blocks with fused and nested loops go in. Where one loop makes an array element 
 nearby, `d[i + 1] - d[i]`, both become one loop over blocks of rows: for each block, first the rows that it reads are
 made, those around it among them, in a small array that stays in the cache (`Window`), then the block is done. Some rows
 are made twice, with the same digits; so each block stands for itself, and threads may share them. What else the first
-loop does, as to gather a sum, is done with the second. Begin with `slide`.
+loop does, as to gather a sum, is done with the second. Where a loop adds parts to rows further on, and another reads
+these sums, that one follows: it does a block of rows after they are all added. Begin with `slide`.
 
 Overlapped tiling: Ragan-Kelley et al., "Halide", PLDI 2013; Krishnamoorthy et al., "Effective automatic
 parallelization of stencil computations", PLDI 2007.
@@ -32,6 +33,7 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.fusion import Place, loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
+from tracegrad.emit.overlays import is_overlay, part_shape
 from tracegrad.emit.rounds import BLOCK
 from tracegrad.emit.segments import Offset, offset_along
 
@@ -61,8 +63,12 @@ def slide(block: Block) -> None:
     """Let the loops of a function's outermost block make what later ones read nearby as these go."""
     homes = {step: node for node in block.nodes if _is_loop(node) for step in steps_of(node)}
     for node in reversed(block.nodes):
-        if homes.get(steps_of(node)[0]) is node and any(_reads_nearby(step) for step in steps_of(node)):
+        if homes.get(steps_of(node)[0]) is not node:
+            continue
+        if any(_reads_nearby(step) for step in steps_of(node)):
             _slide_into(block, node, homes)
+        if node in block.nodes:
+            _follow(block, node, homes)
 
 
 def _reads_nearby(step: Node) -> bool:
@@ -192,7 +198,8 @@ def _as_slide(nodes: Sequence[Node], node: Node, group: _Group) -> Slide | None:
     if isinstance(node, Nest):
         parts = [*([Fused(None, list(group.before))] if group.before else []), *node.parts]
     ahead = loops[:0:-1]
-    return Slide(None, [s for loop in (*ahead, own) for s in loop.nodes], 0, shape[0], parts, ahead, rounds)
+    nodes_in_order = [step for loop in (*ahead, own) for step in loop.nodes]
+    return Slide(None, nodes_in_order, 0, shape[0], parts, ahead, None, shape[0], rounds)
 
 
 def _made_ahead(made: Sequence[Compute], readers: Sequence[Ahead]) -> Ahead | None:
@@ -213,3 +220,65 @@ def _made_ahead(made: Sequence[Compute], readers: Sequence[Ahead]) -> Ahead | No
                 reach.append((loop.first + read.by, loop.last + read.by, loop.wraps or read.wraps))
     firsts, lasts, wraps = zip(*reach, strict=True)
     return Ahead(None, list(made), min(firsts), max(lasts), length, any(wraps))
+
+
+# --- behind a loop that adds to rows ----------------------------------------------------------------------------------
+
+
+def _follow(block: Block, node: Node, homes: dict[Node, Node]) -> None:
+    """Let a loop read the rows of sums of parts as soon as the loop that adds these is done with them."""
+    reads = [read for step in steps_of(node) for read in places_read(step)]
+    sums = {v: v.maker for v, _ in reads if v.maker in homes and _is_done_by_rows(v)}
+    for other in {homes[maker] for maker in sums.values() if maker is not None}.difference([node]):
+        found = {v for v, _ in reads if v.maker in steps_of(other)}
+        slid = _as_followed(block.nodes, other, node, found) if found <= sums.keys() else None
+        if slid is not None:
+            block.nodes = slid
+            for step in (*steps_of(other), *steps_of(node)):
+                del homes[step]
+            return
+
+
+def _is_done_by_rows(value: Value) -> bool:
+    """Whether it is a large sum of parts, each row of which is there after the round of the row."""
+    if not isinstance(value.maker, Compute) or not is_overlay(value.maker.instr) or value.type.size < LARGE:
+        return False
+    instr = value.maker.instr
+    rows, starts = part_shape(instr)[0], [start[0] for start in instr.params["starts"]]
+    return (
+        math.prod(part_shape(instr)[:-1]) > 1
+        and not min(starts)
+        and rows + max(starts) == value.type.shape[0]
+    )
+
+
+def _as_followed(nodes: Sequence[Node], other: Node, node: Node, sums: set[Value]) -> list[Node] | None:
+    """The nodes with a loop behind the one that makes some sums; None where something else needs these, or more."""
+    members = steps_of(node)
+    shape = loop_shape(members[0])
+    assert shape is not None
+    if not isinstance(other, Nest) or any(len(v.type.shape) < 2 or v.type.shape[0] != shape[0] for v in sums):
+        return None
+    if any(reader not in members for v in sums for reader in reading_statements(v)):
+        return None
+    reads = [read for step in members for read in places_read(step)]
+    if any(_read_of(v, place) != Offset(0, False) for v, place in reads if v in sums):
+        return None
+    at, until = nodes.index(other), nodes.index(node)
+    after = _after(nodes[at + 1 : until], {v for step in steps_of(other) for v in step.makes} - sums)
+    if after is None or any(v in after[1] for v, _ in reads):
+        return None
+    rounds = max(
+        ROWS, BLOCK // max(math.prod((loop_shape(s) or ())[1:]) for s in (*steps_of(other), *members))
+    )
+    begun = {v: v.type.shape[0] - other.length for v in sums}
+    if PARTS * (rounds + max(begun.values())) > shape[0] or max(begun.values()) > rounds:
+        return None
+    for value, rows in begun.items():
+        value.window = Window(0, rounds + rows)
+    parts: list[Node] = list(node.parts) if isinstance(node, Nest) else [Fused(None, list(members))]
+    behind = Nest(None, list(members), 0, shape[0], parts)
+    both = [*steps_of(other), *members]
+    slid = Slide(None, both, 0, shape[0], list(other.parts), [], behind, other.length, rounds)
+    stay = [n for n in nodes[at + 1 : until] if n not in after[0]]
+    return [*nodes[:at], *stay, slid, *after[0], *nodes[until + 1 :]]

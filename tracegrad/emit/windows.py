@@ -9,15 +9,18 @@ each over rows that are neighbours. Begin with `Windows.around`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tracegrad.emit.blocks import Ahead, Slide, Window
+from tracegrad.emit.blocks import Ahead, Compute, Slide, Window
+from tracegrad.emit.elements import subscript
 from tracegrad.emit.loops import assign
 from tracegrad.emit.names import Unused
+from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import Around, Rounds
 from tracegrad.emit.segments import offset_along, pieces_of
+from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import call, literal
 
 
@@ -42,8 +45,7 @@ class Windows:
         self.near, self.place, self.row = unused.letters[deepest : deepest + 3]
         self.windows = {
             value.name: value.window
-            for loop in slide.ahead
-            for step in loop.nodes
+            for step in slide.nodes
             for value in step.makes
             if value.window is not None
         }
@@ -51,17 +53,43 @@ class Windows:
     def own(self, start: str, inside: Sequence[Line]) -> Sequence[Line]:
         """The rounds of a block itself."""
         found = _Near(self.windows, self.letter, self.letter, self.near, 0)
-        loop = Ahead(None, [], 0, 0, self.slide.length, False)
+        loop = Ahead(None, [], 0, 0, self.slide.own, False)
         return self._rows(loop, self.letter, start, found.lines(inside))
 
-    def around(self, inside: Sequence[Sequence[Line]]) -> Around:
-        """What stands before each block: `inside` are the lines of one round of each loop ahead."""
+    def around(self, ahead: Sequence[Sequence[Line]], behind: Sequence[Line]) -> Around:
+        """What stands before and after each block, from the lines of one round of each loop ahead and behind."""
 
         def around(start: str, block: str | None) -> tuple[list[Line], list[Line]]:
-            loops = zip(self.slide.ahead, inside, strict=True)
-            return [line for loop, lines in loops for line in self._ahead(loop, start, lines)], []
+            loops = zip(self.slide.ahead, ahead, strict=True)
+            first = [line for loop, lines in loops for line in self._ahead(loop, start, lines)]
+            if self.slide.behind is None:
+                return first, []
+            after = Ahead(None, [], 0, 0, self.slide.length, False)
+            return [*self._moved_on(behind[0]), *first], [*self._ahead(after, start, behind)]
 
         return around
+
+    def _moved_on(self, near: Line) -> Iterator[Line]:
+        """Rows that the block before has begun become the first, and all others zeros."""
+        for step in self.slide.nodes:
+            if not isinstance(step, Compute) or not is_overlay(step.instr):
+                continue
+            value = step.outputs[0]
+            if value.window is None:
+                continue
+            begun = value.window.rows - self.slide.rounds
+            index = [
+                literal(0) if n == 1 else _name(letter)
+                for n, letter in zip(value.type.shape[1:], self.unused.letters[1:], strict=False)
+            ]
+            array, row = _name(value.name), _name(self.near)
+            old = subscript(array, [_plus(row, self.slide.rounds), *index])
+            zero = self.rounds.expressions.constant(value.type.dtype.type(0), ArrayType((), value.type.dtype))
+            for first, rows, found in ((0, begun, old), (begun, self.slide.rounds, zero)):
+                place = subscript(array, [_plus(row, first), *index], store=True)
+                stored = Line(ast.Assign(targets=[place], value=found), near.location)
+                inner = self.rounds.each((1, *value.type.shape[1:]), [stored])
+                yield from self.rounds.counted(self.near, rows, literal(rows), (), inner)
 
     def _ahead(self, loop: Ahead, start: str, inside: Sequence[Line]) -> Sequence[Line]:
         """The rounds that make rows for a block."""
