@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SMALL = 1 << 11  # bytes of an array that lives on the stack
-ALL_SMALL = 1 << 15  # bytes of all of them
+ALL_SMALL = 1 << 16  # bytes of all of them
 
 PARTS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Name: (),
