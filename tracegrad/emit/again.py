@@ -138,15 +138,20 @@ class _Again:
         return loops
 
     def _reads_each(self, reader: Compute | Write, node: Compute) -> bool:
-        """Whether a loop of the same shape, in this block, reads each element of an array where it runs over it."""
+        """Whether a loop of the same shape, in this block, reads each element of an array where it runs over it, or at
+        its mirror image, if the array is made of one large array: reading across memory takes long."""
         if reader not in self.places or not reader.loop:
             return False
         value, place = node.outputs[0], place_made(node)
         shape = item_shape(reader.instr) if isinstance(reader, Write) else loop_shape(reader)
-        if shape != loop_shape(node) or not all(
-            read == place for found, read in places_read(reader) if found is value
-        ):
+        if shape != loop_shape(node):
             return False
+        if not _reads_own(reader, node):
+            reads = [read for found, read in places_read(reader) if found is value]
+            mirrored = place is not None and all(r is not None and sorted(r) == sorted(place) for r in reads)
+            large = {x for operand in node.inputs for x in leaves(operand) if is_large(x.type)}
+            if not mirrored or len(large) != 1:
+                return False
         return _is_plain(_operands(reader), value)
 
     def _work(self, node: Compute, at: int, kept: Value | None, written: Sequence[Operand]) -> int:
@@ -194,17 +199,18 @@ class _Again:
     # --- the change ---------------------------------------------------------------------------------------------------
 
     def _copy(self, node: Compute, readers: Sequence[Compute | Write]) -> None:
-        """Make an array again in a loop, before the first of its steps that read it; in a write, where it reads."""
+        """Make an array again in a loop, before the first of its steps that read it; in a write, or where its mirror
+        image is read, there."""
         at = self.places[readers[0]]
         value = node.outputs[0]
         made, copied = self._twin(node, node.inputs)
-        is_written = isinstance(readers[0], Write)
-        if is_written:
+        is_nested = isinstance(readers[0], Write) or not all(_reads_own(reader, node) for reader in readers)
+        if is_nested:
             copied.expression = self.expressions.of(made)
             self.nested.setdefault(at, []).append(made)
         for reader in readers:
             _read_by(reader, [self._instead(x, value, copied, at) for x in _operands(reader)])
-        if not is_written:
+        if not is_nested:
             first = next(step for step in _steps(self.nodes[at]) if step in readers)
             self.nodes[at] = _with(self.nodes[at], made, first)
             self.places[made] = at
@@ -278,6 +284,12 @@ def _without(node: Node | None, step: Node) -> Node | None:
 def _operands(reader: Compute | Write) -> Sequence[Operand]:
     """What a step reads; of a write, its place and its value."""
     return reader.rest if isinstance(reader, Write) else reader.inputs
+
+
+def _reads_own(reader: Compute | Write, node: Compute) -> bool:
+    """Whether a step reads the elements that another makes where it runs over them."""
+    place = place_made(node)
+    return all(read == place for found, read in places_read(reader) if found is node.outputs[0])
 
 
 def _read_by(reader: Compute | Write, inputs: Sequence[Operand]) -> None:
