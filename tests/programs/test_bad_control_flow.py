@@ -385,6 +385,11 @@ def test_recursion_past_the_bound_names_the_line():
     assert program(2.0, 30) == (2.0**30, 30 * 2.0**29)
 
 
+def test_python_has_frames_for_all_the_recursion_that_the_option_allows():
+    program = tg.value_and_grad(power, jit="python")
+    assert program(1.0, tg.config.max_recursion - 40) == (1.0, tg.config.max_recursion - 40.0)
+
+
 # Generators, `try` and `with` in the body.
 
 

@@ -208,6 +208,10 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         return self.session.iterators.made(self._call(function, args, keywords))
 
     def _call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Who answers: a function of ours, a clone, or the function itself.
+
+        Clones are run here and in no function further down: recursion of the user's has only so many frames.
+        """
         args = tuple(a.args[0] if type(a) is Seeing else a for a in args)
         keywords = {k: v.args[0] if type(v) is Seeing else v for k, v in keywords.items()}
         labelled = self.labelled(function, args, keywords)
@@ -274,6 +278,11 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             own_call = self.own_method(function, _CALL)
             if own_call is not None:
                 return own_call(function, *args, **keywords)
+        answer = self._of_iterables(function, args, keywords)
+        return self._as_it_is(function, args, keywords, traced) if answer is MISSING else answer
+
+    def _of_iterables(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """What asks, folds, runs over or gets items of what is recorded; MISSING for anything else."""
         if is_dispatching(function):
             return self._dispatched(function, args, keywords)
         if is_in(function, BY_NAME):
@@ -292,9 +301,11 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         ):
             return self.session.sequences.later(function, tuple(map(self.whole, args)), keywords)
         if isinstance(function, types.BuiltinFunctionType) and function.__name__ == "get" and not keywords:
-            answer = self.got(function.__self__, args)
-            if answer is not MISSING:
-                return answer
+            return self.got(function.__self__, args)
+        return MISSING
+
+    def _as_it_is(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any], traced: bool) -> Any:
+        """A stand-in's answer, or that of the function itself, which is given what it may read."""
         function = self._of_contents(function)
         objects = self._use_of_objects(function)
         if is_in(function, ITERATE):
