@@ -245,3 +245,25 @@ def test_python_says_what_is_done_with_the_factors_of_stacks():
     np.testing.assert_allclose(
         stacks.solutions_upward(np.triu(a), b, *shapes), np.linalg.solve(np.triu(a), b)
     )
+
+
+# --- Cholesky factors -------------------------------------------------------------------------------------------------
+
+
+def likelihood(a, b):
+    root = np.linalg.cholesky(a @ np.swapaxes(a, -1, -2) + np.eye(a.shape[-1]))
+    weights = np.linalg.solve(np.swapaxes(root, -1, -2), np.linalg.solve(root, b))
+    return np.sum(b * weights) + 2 * np.sum(np.log(np.diagonal(root, axis1=-2, axis2=-1)))
+
+
+@pytest.mark.parametrize(("a", "b"), [((20, 20), (20,)), ((6, 6), (6, 3)), ((3, 6, 6), (3, 6, 1))])
+def test_solutions_with_cholesky_factors_are_triangular(a, b):
+    given = stacks_drawn(a, b)
+    made = native(likelihood)
+    value, bars = made(*given)
+    np.testing.assert_allclose(value, likelihood(*given), rtol=1e-11)
+    for bar, expected in zip(bars, tg.grad(likelihood, (0, 1), jit="python")(*given), strict=True):
+        np.testing.assert_allclose(bar, expected, rtol=1e-9, atol=1e-10 * np.max(np.abs(expected)))
+    text = made.native_source.rpartition("\ndef ")[2]
+    assert "downward(" in text and "upward(" in text
+    assert not any(word in text for word in (" solution(", " solutions(", " factors(", "factors_of("))

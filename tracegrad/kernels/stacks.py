@@ -96,8 +96,11 @@ def triangular_solutions(a, b, is_lower, a_grown, b_grown, a_full, b_full, shape
     found = stacked(out, b_full)
     for k in range(found.shape[0]):
         matrix, columns = matrices[place_of(k, a_grown, a_full)], found[k]
+        given = right[place_of(k, b_grown, b_full)]
         refuse_singular(matrix)
-        columns[...] = right[place_of(k, b_grown, b_full)]
+        for i in range(columns.shape[0]):
+            for j in range(columns.shape[1]):
+                columns[i, j] = given[i, j]
         info = substituted_downward(matrix, columns) if is_lower else substituted_upward(matrix, columns)
         if info != 0:
             columns[...] = solution(matrix, columns)

@@ -3,8 +3,9 @@
     z = solve(a, b); g = solve(transpose(a), z)
     ->  f, p = factors(a); z = solution_by_factors(f, p, b); g = solution_by_factors(f, p, z, across=True)
 
-For the native text: a trace comes in, and one of the same values up to rounding goes out. Where a
-matrix is singular the step raises that raised before. Begin with `factor_once`.
+A Cholesky factor needs no factors: solutions with it are triangular. For the native text: a trace comes in, and one of
+the same values up to rounding goes out. Where a matrix is singular the step raises that raised before. Begin with
+`factor_once`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tracegrad.ops.factored import (
     slogdet_by_factors,
     solution_by_factors,
 )
-from tracegrad.ops.linalg import inv, slogdet, solve
+from tracegrad.ops.linalg import cholesky, inv, slogdet, solve, solve_lower, solve_upper
 from tracegrad.ops.op import Op
 from tracegrad.ops.shape import transpose
 from tracegrad.passes.cse import share
@@ -40,7 +41,7 @@ _BY_FACTORS = {
 
 def factor_once(trace: Trace) -> Trace:
     """Find the factors of each matrix once, in the trace and, separately, in each trace it holds."""
-    trace = map_control(trace, factor_once)
+    trace = _solved_by_roots(map_control(trace, factor_once))
     made: dict[Var, Instr] = {}
     counts: Counter[Atom] = Counter()
     for step in trace.steps:
@@ -64,6 +65,22 @@ def factor_once(trace: Trace) -> Trace:
                 continue
         steps.append(step)
     return share(replace(trace, steps=tuple(steps)))
+
+
+def _solved_by_roots(trace: Trace) -> Trace:
+    """Solutions with a Cholesky factor, or the transposed one, which has no zero on its diagonal."""
+    made: dict[Var, Instr] = {}
+    steps: list[Step] = []
+    for step in trace.steps:
+        if isinstance(step, Instr):
+            if step.op is solve and _has_factors(step):
+                matrix, is_turned = _upright(step.inputs[0], made)
+                root = made.get(matrix) if isinstance(matrix, Var) else None
+                if root is not None and root.op is cholesky:
+                    step = replace(step, op=solve_upper if is_turned else solve_lower)
+            made.update(dict.fromkeys(step.outputs, step))
+        steps.append(step)
+    return replace(trace, steps=tuple(steps))
 
 
 def _has_factors(step: Instr) -> bool:
