@@ -406,6 +406,15 @@ def a_list_of_values_in_a_loop(x):
     return sum(history) + history[-1] * history[0]
 
 
+@program(np.array([0.5, 1.5, 2.5]), np.array([0.1, 0.2, 0.3]))
+def a_list_of_arrays_that_may_have_no_items(x):
+    large, history = x[x > 1], []
+    for _ in range(3):
+        large = np.tanh(large)
+        history.append(large)
+    return np.sum(0.3 * np.stack(history)) + large.sum() + x.sum()
+
+
 @program(1.5, 0.3)
 def a_name_rebound_to_something_else(x):
     kind = "small"
