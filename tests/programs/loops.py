@@ -406,6 +406,25 @@ def a_list_of_values_in_a_loop(x):
     return sum(history) + history[-1] * history[0]
 
 
+@program(
+    np.array([[0.5, 0.1], [-0.4, 0.9], [-0.3, 0.2], [0.8, 0.2]]),
+    np.array([[2.0, -1.0]]),
+    native=True,
+    captures=2,
+)
+def rows_left_out_and_a_break(x):
+    """The branch that leaves rows out hands nothing on."""
+    total = np.zeros(2)
+    for i in range(len(x)):
+        if x[i, 0] > 0:
+            total = total + np.sin(x[i]) * total + x[i]
+        elif x[i, 1] > 0.5:
+            continue
+        if np.max(total) > 1.0:
+            break
+    return np.sum(total**2)
+
+
 @program(np.array([0.5, 1.5, 2.5]), np.array([0.1, 0.2, 0.3]))
 def a_list_of_arrays_that_may_have_no_items(x):
     large, history = x[x > 1], []

@@ -99,7 +99,7 @@ def stack_more(builder: Builder, made: Var, kept: Sequence[Var], inner: Mapping[
         for v in kept
         if v not in there
     }
-    steps = tuple(inner.get(s.outputs[0], s) if isinstance(s, Instr) else s for s in body.steps)
+    steps = tuple(inner.get(s.outputs[0], s) if isinstance(s, Instr) and s.outputs else s for s in body.steps)
     params = {**step.params, "body": replace(body, steps=steps, outputs=(*body.outputs, *fresh))}
     builder.steps[place] = replace(step, params=params, outputs=(*step.outputs, *fresh.values()))
     return [builder.symbol(there[v] if v in there else fresh[v]) for v in kept]
