@@ -407,17 +407,16 @@ def a_list_of_values_in_a_loop(x):
 
 
 @program(
-    np.array([[0.5, 0.1], [-0.4, 0.9], [-0.3, 0.2], [0.8, 0.2]]),
-    np.array([[2.0, -1.0]]),
+    np.array([[0.3, 0.1], [-0.4, 0.2], [-0.3, 0.7], [0.4, 0.1]]),
+    np.array([[-0.4, 0.2], [0.7, 0.9], [0.4, 0.1], [2.0, 0.1]]),
     native=True,
-    captures=2,
 )
 def rows_left_out_and_a_break(x):
     """The branch that leaves rows out hands nothing on."""
     total = np.zeros(2)
     for i in range(len(x)):
         if x[i, 0] > 0:
-            total = total + np.sin(x[i]) * total + x[i]
+            total = total + x[i]
         elif x[i, 1] > 0.5:
             continue
         if np.max(total) > 1.0:
