@@ -333,3 +333,11 @@ def test_methods_about_the_tensor():
     assert x.type(tg.float32).dtype == tg.float32 and x.type() == "tracegrad.float64"
     assert x.type_as(tg.ones(1, dtype=tg.float32)).dtype == tg.float32
     assert x.output_nr == 0 and x.permute(2, 1, 0).contiguous().value.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float64])
+def test_descending_order_of_any_dtype(dtype):
+    numbers = np.array([0, 5, 3, 5, 1]).astype(dtype)
+    found = tg.sort(tg.tensor(numbers), descending=True, stable=True)
+    np.testing.assert_array_equal(found.values.numpy(), np.sort(numbers)[::-1])
+    assert found.indices.tolist() == sorted(range(5), key=lambda k: -float(numbers[k]))

@@ -190,12 +190,14 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     return labelled(FUNCTIONS[np.take](input, index, axis=dim), "IndexSelectBackward0")
 
 
-def argsort(input: Any, dim: int = -1, descending: bool = False) -> Any:
-    """The indices that sort along `dim`."""
-    return FUNCTIONS[np.argsort](negative(input) if descending else input, axis=dim)
+def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    """The indices that sort along `dim`; equal elements keep their order, also where that is not asked for."""
+    if descending:  # of whole numbers `~x`: `-x` has another order where there is no sign
+        input = FUNCTIONS[np.invert](input) if input.dtype.kind in "biu" else negative(input)
+    return FUNCTIONS[np.argsort](input, axis=dim)
 
 
-def sort(input: Any, dim: int = -1, descending: bool = False) -> Any:
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """The elements in order along `dim`, and where they were."""
     indices = argsort(input, dim, descending)
     return ValuesAndIndices(labelled(gather(input, dim, indices), "SortBackward0"), indices)
