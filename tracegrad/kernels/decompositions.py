@@ -19,9 +19,24 @@ from tracegrad.kernels.lapack import (
 
 
 def adjugate(x):
-    """det(x) inv(x); of a singular matrix from its singular values."""
+    """det(x) inv(x); of a singular matrix from its singular values, of two or three rows from their minors."""
+    if x.shape[0] == 2 or x.shape[0] == 3:
+        return minors(x)
     turned, pivots = factors(x)
     return adjugate_by_factors(turned, pivots, x)
+
+
+def minors(x):
+    """The adjugate of two or three rows, whose minors have no sign if rows and columns are counted around."""
+    out = np.empty(x.shape, x.dtype)
+    if x.shape[0] == 2:
+        out[0, 0], out[0, 1], out[1, 0], out[1, 1] = x[1, 1], -x[0, 1], -x[1, 0], x[0, 0]
+        return out
+    for i in range(3):
+        for j in range(3):
+            a, b, c, d = (j + 1) % 3, (j + 2) % 3, (i + 1) % 3, (i + 2) % 3
+            out[i, j] = x[a, c] * x[b, d] - x[a, d] * x[b, c]
+    return out
 
 
 def adjugate_by_factors(turned, pivots, x):

@@ -63,18 +63,7 @@ def substituted_upward(x, columns):
 
 def factored_in_place(turned, pivots):
     """The matrix becomes its triangular factors, rows exchanged as `pivots` says; not 0 where it is singular."""
-    found = 0
-    for k in range(len(turned)):
-        column = turned[k]
-        p = k + int(np.argmax(np.abs(column[k:])))
-        pivots[k] = p + 1
-        turned[:, [k, p]] = turned[:, [p, k]]
-        if turned[k, k] == 0:
-            found = found or k + 1
-            continue
-        turned[k, k + 1 :] /= turned[k, k]
-        turned[k + 1 :, k + 1 :] -= np.outer(turned[k + 1 :, k], turned[k, k + 1 :])
-    return found
+    return eliminate(turned, pivots)
 
 
 def inverted_in_place(turned, pivots):
@@ -196,6 +185,9 @@ def product(x, y):
 
 def solution(a, b):
     """`np.linalg.solve`."""
+    if a.shape[0] <= 4:
+        turned, pivots = factors(a)
+        return solution_by_factors(turned, pivots, b, 0)
     turned, rows = flipped(a), b.T.copy()
     info = solved_in_place(turned, np.empty(a.shape[0], np.int32), rows)
     if info != 0:
@@ -230,21 +222,40 @@ def solution_upward(a, b):
 
 def inverse(x):
     """`np.linalg.inv`."""
-    turned, rows = flipped(x), np.zeros(x.shape, x.dtype)
+    rows = np.zeros(x.shape, x.dtype)
     for k in range(x.shape[0]):
         rows[k, k] = 1
-    info = solved_in_place(turned, np.empty(x.shape[0], np.int32), rows)
-    if info != 0:
-        raise Singular(info)
-    return np.ascontiguousarray(rows.T)
+    return solution(x, rows)
 
 
 def factors(x):
     """The triangular factors of a matrix, transposed, and its pivots, then 0 where it is regular."""
     n = x.shape[0]
     turned, pivots = flipped(x), np.empty(n + 1, np.int32)
-    pivots[n] = factored_in_place(turned, pivots)
+    pivots[n] = eliminate(turned, pivots) if n <= 4 else factored_in_place(turned, pivots)
     return turned, pivots
+
+
+def eliminate(turned, pivots):
+    """What LAPACK does to find factors: of a matrix of few rows in less time than a call of it takes."""
+    n, found = turned.shape[0], 0
+    for k in range(n):
+        p = k
+        for i in range(k + 1, n):
+            if np.abs(turned[k, i]) > np.abs(turned[k, p]):
+                p = i
+        pivots[k] = p + 1
+        if turned[k, p] == 0:
+            if found == 0:
+                found = k + 1
+            continue
+        for j in range(n):
+            turned[j, k], turned[j, p] = turned[j, p], turned[j, k]
+        for i in range(k + 1, n):
+            turned[k, i] /= turned[k, k]
+            for j in range(k + 1, n):
+                turned[j, i] -= turned[k, i] * turned[j, k]
+    return found
 
 
 def refuse_pivots(pivots):
@@ -256,7 +267,7 @@ def refuse_pivots(pivots):
 def substitute(turned, pivots, rows, across):
     """What LAPACK does with factors, for each row: of the matrix, or the transposed one."""
     n = turned.shape[0]
-    lines = rows.reshape((rows.size // n, n))
+    lines = rows.reshape((rows.size // max(n, 1), n))
     for i in range(lines.shape[0]):
         line = lines[i]
         if across:
@@ -291,7 +302,11 @@ def solution_by_factors(turned, pivots, b, across):
 def solve_rows(turned, pivots, rows, across):
     """The same where each row is a right side, and becomes its solution."""
     refuse_pivots(pivots)
-    info = substituted_across(turned, pivots, rows) if across else substituted_in_place(turned, pivots, rows)
+    info = 1
+    if turned.shape[0] > 4:
+        info = (
+            substituted_across(turned, pivots, rows) if across else substituted_in_place(turned, pivots, rows)
+        )
     if info != 0:
         substitute(turned, pivots, rows, across)
 
