@@ -166,6 +166,7 @@ UNARY.update(
 BINARY = (
     powers.power,
     powers.hypot,
+    powers.log_of_length,
     logarithm.logaddexp,
     arcs.arctan2,
     extremes.larger,
@@ -383,6 +384,33 @@ def test_error_of_hypot(loops: Loops, dtype: Any) -> None:
     given = list(zip(x.tolist(), y.tolist(), strict=True))
     error, where = worst_of(given, loops.values(powers.hypot, x, y), mpmath.hypot, dtype)
     assert error <= 2, f"{error:.3f} ulp at {where}"
+
+
+@each_dtype
+def test_special_cases_of_the_logarithm_of_a_length(loops: Loops, dtype: Any) -> None:
+    x, y = special_pairs(dtype)
+    with np.errstate(all="ignore"):
+        expected = np.log(x + 1j * y).real
+        infinite = np.isinf(x) | np.isinf(y)
+    expected[infinite] = np.inf  # x + 1j * y made NaN of some
+    close(loops.values(powers.log_of_length, x, y), expected, float(np.finfo(dtype).smallest_subnormal))
+
+
+@each_dtype
+def test_error_of_the_logarithm_of_a_length(loops: Loops, dtype: Any) -> None:
+    info = np.finfo(dtype)
+    angle = within(-3, 3)
+    low, high = np.log(float(info.smallest_normal)), np.log(float(info.max)) - 1.0
+    size = np.concatenate([np.ones(angle.size), np.exp(within(low, high))])
+    x, y = (size * np.tile(turn(angle), 2) for turn in (np.cos, np.sin))
+    x, y = np.append(x, [1, 0.6, -1, 0]).astype(dtype), np.append(y, [1e-9, 0.8, 1e-30, 1]).astype(dtype)
+    found = loops.values(powers.log_of_length, x, y).astype(float)
+    with mpmath.workdps(80):
+        wanted = np.array(
+            [float(mpmath.log(mpmath.hypot(*p))) for p in zip(x.tolist(), y.tolist(), strict=True)]
+        )
+    error = np.abs(found - wanted)
+    assert np.all(error <= 2 * info.eps * np.abs(wanted) + 2 * float(info.eps) ** 2)
 
 
 @each_dtype

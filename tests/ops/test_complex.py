@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import warnings
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -132,6 +133,134 @@ def test_compiled_functions_keep_their_digits_near_0_and_far_away(function):
     found = tg.jit(lambda z: function(z) * 2.0, jit="native")(z)
     wanted = function(z) * 2.0
     assert np.all(np.abs(found - wanted) <= 1e-13 * np.abs(wanted))
+
+
+COMPILED = [
+    *(
+        np.sqrt,
+        np.exp,
+        np.exp2,
+        np.expm1,
+        np.log,
+        np.log2,
+        np.log10,
+        np.log1p,
+        np.sin,
+        np.cos,
+        np.tan,
+        np.arcsin,
+    ),
+    *(np.arccos, np.arctan, np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh, np.reciprocal),
+    *(np.sign, np.sinc, np.abs, np.angle),
+]
+POWERS = [0.5, -1, 3, -1.5, 2.5 - 1j]
+
+
+def far_and_near(dtype):
+    """Infinities, NaN, zeros with signs, the largest and the smallest numbers, in both parts."""
+    info = np.finfo(dtype)
+    parts = [0.0, 1.0, 0.3, 2.5, 1e3, 40.0, 1e-9, np.inf, float(info.max) / 1.8, float(info.tiny) * 3]
+    parts += [float(info.smallest_subnormal) * 5, 1e9]
+    parts = np.array([*parts, *np.negative(parts), np.nan], np.empty(0, dtype).real.dtype)
+    z = np.empty((parts.size, parts.size), dtype)
+    z.real, z.imag = parts[:, None], parts
+    return z.ravel()
+
+
+def is_computed_as(found, wanted, signs=True):
+    """Each part to a few of its digits, with the same infinities and NaN, and zeros of the same sign."""
+    with np.errstate(all="ignore"):
+        info = np.finfo(wanted.dtype)
+        for a, b in ((found.real, wanted.real), (found.imag, wanted.imag)):
+            close = np.abs(a - b) <= 12 * info.eps * np.abs(b) + 4 * float(info.smallest_subnormal)
+            same = np.isfinite(a) & close | (a == b) | (np.isnan(a) & np.isnan(b))
+            if signs:
+                same &= (b != 0) | (a != 0) | (np.signbit(a) == np.signbit(b))
+            yield same
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+@pytest.mark.parametrize("function", COMPILED, ids=lambda f: f.__name__)
+def test_compiled_functions_are_numpys_at_the_ends_of_the_plane(function, dtype):
+    z = far_and_near(dtype)
+    z = z[~(np.isinf(z) & (z.real < 0) & np.isinf(z.imag))]  # of exp there, C leaves open the sign of a zero
+    if dtype is np.complex64 and function in (
+        np.sign,
+        np.reciprocal,
+    ):  # ours are rounded once, NumPy's lose digits
+        size = np.abs(z.astype(complex))
+        z = z[~((size < 1e-40) & (size > 0)) & ~((size > 1e37) & (size < np.inf))]
+    with np.errstate(all="ignore"):
+        wanted = function(z)
+        found = tg.jit(lambda z: function(z), jit="native")(z)
+    for same in is_computed_as(found, wanted):
+        np.testing.assert_array_equal(z[~same], [])
+
+
+@pytest.mark.parametrize("exponent", POWERS)
+def test_compiled_powers_are_numpys_at_the_ends_of_the_plane(exponent):
+    z = far_and_near(np.complex128)
+    with np.errstate(all="ignore"):
+        wanted = z**exponent
+        found = tg.jit(lambda z: z**exponent, jit="native")(z)
+    for same in is_computed_as(found, wanted, signs=exponent != 3):
+        np.testing.assert_array_equal(z[~same], [])
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize("function", [np.sign, np.abs])
+def test_slopes_of_the_unit_vector_hold_for_tiny_and_for_huge_numbers(function, jit):
+    z = np.array([0.3 - 2j, 1e-300 + 2e-300j, 1 + 0j, 1e300 - 1e299j, -2j])
+
+    def loss(z):
+        return np.sum((function(z) * (0.3 - 0.7j)).real)
+
+    found = tg.grad(loss, jit=jit)(z)
+    steps = 1e-6 * np.abs(z)
+    along = [
+        [(loss(p + h * d) - loss(p - h * d)) / (2 * h) for p, h in zip(z, steps, strict=True)]
+        for d in (1, 1j)
+    ]
+    np.testing.assert_allclose(found, along[0] - 1j * np.array(along[1]), rtol=1e-6)
+    at_ends = tg.grad(loss, jit=jit)(np.array([np.inf, -1j * np.inf, 0]))
+    unit = np.array([1, -1j, 0])
+    np.testing.assert_array_equal(at_ends, 0.3 * np.conj(unit) if function is np.abs else 0 * unit)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [
+        (np.arcsin, lambda z: 1 / (mpmath.sqrt(1 - z) * mpmath.sqrt(1 + z))),
+        (np.arccos, lambda z: -1 / (mpmath.sqrt(1 - z) * mpmath.sqrt(1 + z))),
+        (np.arctan, lambda z: 1 / (1 + z * z)),
+        (np.arcsinh, lambda z: 1 / (mpmath.sqrt(1 - 1j * z) * mpmath.sqrt(1 + 1j * z))),
+        (np.arccosh, lambda z: 1 / (mpmath.sqrt(z - 1) * mpmath.sqrt(z + 1))),
+        (np.arctanh, lambda z: 1 / (1 - z * z)),
+        (lambda z: z**-1, lambda z: -1 / z**2),
+    ],
+)
+def test_slopes_hold_where_squares_overflow(function, slope, jit):
+    parts = (0.3, -2.5, 1e-9, 1e9, -1e120, 1e160, -1e200)
+    z = np.array([complex(a, b) for a in parts for b in parts])
+    found = tg.grad(lambda z: np.sum(function(z).real), jit=jit)(z)
+    with mpmath.workdps(450):
+        wanted = np.array([complex(slope(mpmath.mpc(p))) for p in z])
+    assert np.all(np.abs(found - wanted) <= 1e-13 * np.abs(wanted) + 1e-300)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize(
+    "function", [np.arcsin, np.arccos, np.arcsinh, np.arccosh, np.arctanh, np.sqrt, np.log]
+)
+def test_slopes_on_a_cut_are_those_of_the_side_that_the_sign_of_zero_says(function, jit):
+    slope = tg.grad(lambda z: function(z), holomorphic=True, jit=jit)
+    for z in (2 + 0j, -2 + 0j, 2j, -2j):
+        for side in (1, -1):
+            at = complex(z.real or side * 0.0, z.imag or side * 0.0)
+            step = 1e-6 * complex(np.copysign(1, at.real), np.copysign(1, at.imag))
+            wanted = (4 * function(at + step / 2) - 3 * function(at) - function(at + step)) / step
+            assert slope(at) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_most_ops_compute_with_complex_numbers():

@@ -21,7 +21,7 @@ from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.typed_passes import NoPythonBackend
 from numba.core.untyped_passes import ExtractByteCode
 
-from tracegrad.compiler import lapack, special
+from tracegrad.compiler import complex_numbers, lapack, special
 from tracegrad.compiler.instructions import register
 from tracegrad.compiler.printing import text_of
 from tracegrad.compiler.translation import translate
@@ -42,6 +42,7 @@ class Compiler(compiler.Compiler):
         register()
         lapack.register()
         special.register()
+        complex_numbers.register()
         super().__init__(*args)
         self.state.flags.noalias = True
 

@@ -25,8 +25,9 @@ from tracegrad.config import config
 from tracegrad.later import later
 
 if TYPE_CHECKING:
-    from tracegrad.compiler import special
+    from tracegrad.compiler import complex_numbers, special
 else:
+    complex_numbers = later("tracegrad.compiler.complex_numbers")
     special = later("tracegrad.compiler.special")
 
 
@@ -58,8 +59,12 @@ class MachineCode:
             return None
         try:
             _know_the_runtime()
-            if "tracegrad.kernels.special" in sys.modules:  # a text asked for a function of SciPy's
-                special.know()
+            for functions in (
+                special,
+                complex_numbers,
+            ):  # a text may have asked for one of SciPy's or NumPy's
+                if f"tracegrad.kernels.{functions.__name__.rpartition('.')[2]}" in sys.modules:
+                    functions.know()
             return CompileResult._rebuild(target, *_unpickler()(io.BytesIO(content)).load())
         except Exception as error:  # whatever is wrong with it, it can be compiled again
             say_once("code", f"machine code that was kept cannot be used, and is made again: {error!r}")

@@ -38,6 +38,7 @@ from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps
+from tracegrad.kernels import complex_numbers, special
 from tracegrad.kernels.arithmetic import added, in_threads
 from tracegrad.kernels.extremes import larger, smaller
 from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
@@ -45,7 +46,6 @@ from tracegrad.kernels.items import checked
 from tracegrad.kernels.lapack import LAPACK
 from tracegrad.kernels.outside import called_out
 from tracegrad.kernels.products import put_product
-from tracegrad.kernels.special import FUNCTIONS
 from tracegrad.ops.op import literal
 
 Finish = Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr]
@@ -283,7 +283,8 @@ def _module(
 
 def _is_imported(kernel: Any) -> bool:
     """Whether the compiler knows a kernel by itself."""
-    return kernel in VECTOR_FUNCTIONS or kernel in LAPACK or kernel in FUNCTIONS.values()
+    by_address = kernel in complex_numbers.FUNCTIONS.values() or kernel in special.FUNCTIONS.values()
+    return by_address or kernel in VECTOR_FUNCTIONS or kernel in LAPACK
 
 
 def _imports(

@@ -48,7 +48,8 @@ class Outside:
         """The call of a step's function with these operands, and the memory of the result if the function fills it."""
         given = [x for a, x in zip(instr.inputs, inputs, strict=False) if not _is_written_inside(a)]
         given.extend(inputs[len(instr.inputs) :])
-        name = ast.Name(id=self.name(instr), ctx=ast.Load())
+        function = self.name(instr) if leaves(instr) else instr.op.name  # a loop is written of its elements
+        name = ast.Name(id=function, ctx=ast.Load())
         return call(called_out.__name__, name, ast.Tuple(elts=given, ctx=ast.Load()))
 
     def name(self, instr: Instr) -> str:

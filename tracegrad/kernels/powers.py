@@ -25,7 +25,7 @@ from tracegrad.kernels.exponential import (
     power_of_two,
 )
 from tracegrad.kernels.instructions import choose, floor, fused, polynomial, root, vector, width_of, with_sign
-from tracegrad.kernels.logarithm import INFINITY, NAN, parts
+from tracegrad.kernels.logarithm import INFINITY, NAN, log_of_parts, log_of_sum, parts, where_defined
 
 ROOT_HALF_BITS = {64: 0x3FE6A09E667F3BCD, 32: 0x3F3504F3}
 TWO_THIRDS = {64: 0.6666666666666666, 32: 0.6666666865348816}
@@ -154,6 +154,7 @@ def cbrt(x):
 LONG = {64: 2.0**511, 32: 2.0**62}
 SHORT = {64: 2.0**-450, 32: 2.0**-45}
 SCALE = {64: 2.0**600, 32: 2.0**100}
+LOG_SCALE = {64: 415.88830833596717, 32: 69.31471805599453}
 
 
 @vector
@@ -166,6 +167,24 @@ def hypot(x, y):
     factor = choose(down, 1.0 / SCALE[w], choose(up, SCALE[w], 1.0))
     p, q = a * factor, b * factor
     found = root(fused(p, p, q * q)) * choose(down, SCALE[w], choose(up, 1.0 / SCALE[w], 1.0))
+    return choose((a == INFINITY) | (b == INFINITY), INFINITY, found)
+
+
+@vector
+def log_of_length(x, y):
+    """The logarithm of `hypot`, with what the squares and their sum lose: near 1 nothing else is left."""
+    w = width_of(x, y)
+    a, b = abs(x), abs(y)
+    first = a > b
+    longer, shorter = choose(first, a, b), choose(first, b, a)
+    up, down = longer < SHORT[w], longer > LONG[w]
+    factor = choose(down, 1.0 / SCALE[w], choose(up, SCALE[w], 1.0))
+    longer, shorter = longer * factor, shorter * factor
+    square, other = longer * longer, shorter * shorter
+    total = square + other
+    rest = (other - (total - square)) + (fused(longer, longer, -square) + fused(shorter, shorter, -other))
+    found = 0.5 * where_defined(total, log_of_parts(*log_of_sum(total, rest)))
+    found = found + choose(down, LOG_SCALE[w], choose(up, -LOG_SCALE[w], 0.0))
     return choose((a == INFINITY) | (b == INFINITY), INFINITY, found)
 
 

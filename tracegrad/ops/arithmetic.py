@@ -10,7 +10,7 @@ import numpy as np
 from tracegrad.kernels import powers
 from tracegrad.ops.compare import equal, greater, sign, trunc, where
 from tracegrad.ops.elementary import log
-from tracegrad.ops.families import anywhere, away_from_zero, cast, constant_of, elementwise, positive
+from tracegrad.ops.families import anywhere, away_from_zero, by_loop, cast, constant_of, elementwise, positive
 from tracegrad.ops.op import Op
 
 
@@ -23,7 +23,8 @@ def _power_partials(z: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _partial_of_base(z: Any, x: Any, y: Any) -> Any:
-    """For x**-1.5 and its kind from the power itself, -1.5 z / x: a division instead of another power."""
+    """For x**-1.5 and its kind from the power itself, -1.5 z / x: a division instead of another power; of complex
+    numbers for x**-1 too, where that other power would be NaN far away."""
     n = constant_of(y)
     if n is None:
         less = (
@@ -36,7 +37,7 @@ def _partial_of_base(z: Any, x: Any, y: Any) -> Any:
         return None
     if n == 1:
         return 1
-    if np.isrealobj(n) and n < 0 and n != int(n) and x.dtype.kind == "f":
+    if np.isrealobj(n) and n < 0 and (x.dtype.kind == "c" or (x.dtype.kind == "f" and n != int(n))):
         return n * (z / x)
     return 2 * x if n == 2 else n * x ** (n - 1)
 
@@ -64,7 +65,13 @@ stop_gradient: Op = elementwise(np.positive, passes_zero=True, name="stop_gradie
 """The same value, which counts as a constant for derivatives."""
 _POWER = "finite at 0 where the limit is; 0 by the exponent for a base of 0"
 power: Op = elementwise(
-    np.power, _power_partials, domain=positive, symbol="**", vector=powers.power, edge=_POWER
+    np.power,
+    _power_partials,
+    domain=positive,
+    symbol="**",
+    vector=powers.power,
+    native=by_loop(np.power),
+    edge=_POWER,
 )
 floor_divide: Op = elementwise(np.floor_divide, passes_zero=True, domain=away_from_zero, symbol="//")
 remainder: Op = elementwise(
@@ -80,6 +87,10 @@ copysign: Op = elementwise(
     np.copysign, lambda z, x, y: (sign(x) * copysign(1.0, y), None), domain=away_from_zero
 )
 ldexp: Op = elementwise(np.ldexp, lambda z, x, n: (power(2.0, n), None), domain=(anywhere, (-2, 3)))
-float_power: Op = elementwise(np.float_power, _power_partials, domain=positive, edge=_POWER)
-reciprocal: Op = elementwise(np.reciprocal, lambda z, x: -z * z, domain=away_from_zero)
+float_power: Op = elementwise(
+    np.float_power, _power_partials, domain=positive, native=by_loop(np.float_power), edge=_POWER
+)
+reciprocal: Op = elementwise(
+    np.reciprocal, lambda z, x: -z * z, domain=away_from_zero, native=by_loop(np.reciprocal)
+)
 square: Op = elementwise(np.square, lambda z, x: 2 * x)

@@ -8,6 +8,7 @@ stays there. Begin with `where`.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,10 +22,12 @@ from tracegrad.ops.families import (
     anywhere,
     broadcast_to,
     broadcast_type,
+    by_loop,
     case,
     cast,
     conj,
     elementwise,
+    imag,
     sum_to,
 )
 from tracegrad.ops.op import Op, call, literal
@@ -92,9 +95,35 @@ exponent: Op = elementwise(
 """The power of two that `np.frexp` splits off."""
 
 
+def _turn(along: Any, x: Any) -> Any:
+    """The share of `along` across a complex number, for each unit of its length; 0 at 0."""
+    size = absolute(x)
+    return imag(along) / where(equal(size, 0), math.inf, size)
+
+
+unit: Op = Op(
+    "unit",
+    np.sign,
+    result_type=lambda x: ArrayType(x.shape, x.dtype),
+    vjp=lambda g, z, x: (cast(_turn(g * z, x) * conj(z) * 1j, x.dtype),),
+    jvp=lambda tangents, z, x: cast(_turn(tangents[0] * conj(z), x) * z * 1j, z.dtype),
+    emit=lambda inputs, instr: call("np.sign", *inputs),
+    native=by_loop(np.sign),
+    edge="0 at 0",
+    family="elementwise",
+    sample=(case((3,)), case((2, 3)), case(()), case((0,))),
+)
+"""`np.sign` of complex numbers: z / |z|, which turns with z. No derivative goes along z, so it is not holomorphic."""
+
+
+def sign_of(x: Any) -> Any:
+    """`np.sign` of real and of complex numbers."""
+    return unit(x) if x.dtype.kind == "c" else sign(x)
+
+
 def _absolute_partial(z: Any, x: Any) -> Any:
-    """The sign; of a complex number its conjugate, conj(x) / |x|; 0 at 0."""
-    return sign(x) if x.dtype.kind != "c" else conj(x) / where(equal(z, 0), 1.0, z)
+    """The sign; of a complex number its conjugate; 0 at 0."""
+    return conj(sign_of(x))
 
 
 absolute: Op = elementwise(np.absolute, _absolute_partial, callee="np.abs", edge="0 at 0")

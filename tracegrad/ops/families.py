@@ -19,6 +19,7 @@ from tracegrad.ir.trace import Const, Instr, dtype_token
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote, ufunc_dtype
 from tracegrad.kernels import reductions
 from tracegrad.kernels import shapes as kernels
+from tracegrad.kernels.complex_numbers import complex_function
 from tracegrad.ops.op import Op, call, read_only
 from tracegrad.ops.strides import memory_cut, memory_steps, memory_walk
 
@@ -216,6 +217,21 @@ def elementwise(
         symbol=symbol,
         sample=domain,
     )
+
+
+def by_loop(ufunc: np.ufunc) -> Callable[[Instr], Any]:
+    """The `native` of a ufunc: of complex numbers NumPy's own loop, for the elements of loops and for numbers.
+
+    Numba's differ from NumPy's at infinities and far away, and lose digits near 0.
+    """
+
+    def native(instr: Instr) -> Any:
+        out = instr.outputs[0]
+        if out.dtype.kind != "c":
+            return True
+        return not out.shape and (complex_function(ufunc.__name__, out.dtype),)
+
+    return native
 
 
 def _check_known(name: str, partials: Sequence[Any], active: Sequence[bool]) -> None:

@@ -270,10 +270,7 @@ def _angle(z: Any) -> Any:
 def sign(x: Any) -> Any:
     """Of a complex number x / |x|, which turns with it."""
     x = value(x)
-    if getattr(x, "dtype", np.dtype(float)).kind != "c":
-        return c.sign(x)
-    size = c.absolute(x)
-    return x / c.where(c.equal(size, 0), 1.0, size)
+    return c.unit(x) if getattr(x, "dtype", np.dtype(float)).kind == "c" else c.sign(x)
 
 
 FUNCTIONS[np.sign] = _as_ufunc(sign, np.sign, "np.sign")
