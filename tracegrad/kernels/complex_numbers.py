@@ -181,7 +181,7 @@ def narrow_power(x, y):
     return np.complex64(complex_power(z, exponent)) if short else numpy_power_F(z, exponent)
 
 
-_SHORT = {
+_SHORT: dict[str, dict[str, Any]] = {
     "exp": {"D": complex_exp, "F": narrow_exp},
     "log": {"D": complex_log, "F": narrow_log},
     "sqrt": {"D": complex_sqrt, "F": narrow_sqrt},
