@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import stat
@@ -285,3 +286,11 @@ def test_a_process_that_loaded_machine_code_can_still_compile(cache: Path) -> No
                 file.unlink()
         done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
         assert done.stdout.strip() == f"({loaded}, {ones}) (False, [3.0, 3.0, 3.0])", done.stderr
+
+
+def test_versions_are_known_where_numba_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in ("numba", "llvmlite") else found(name)
+    )
+    assert disk_cache.versions.__wrapped__() not in ("", disk_cache.versions())

@@ -161,7 +161,7 @@ def versions() -> str:
         spec = importlib.util.find_spec(package)
         origin = "" if spec is None else spec.origin or ""
         try:
-            said = Path(origin).with_name(file).read_text(encoding="utf-8")
+            said = Path(origin).with_name(file).read_text(encoding="utf-8") if origin else ""
         except OSError:
             said = ""
         parts += [package, origin, said]
