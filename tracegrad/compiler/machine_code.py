@@ -59,12 +59,10 @@ class MachineCode:
             return None
         try:
             _know_the_runtime()
-            for functions in (
-                special,
-                complex_numbers,
-            ):  # a text may have asked for one of SciPy's or NumPy's
-                if f"tracegrad.kernels.{functions.__name__.rpartition('.')[2]}" in sys.modules:
-                    functions.know()
+            if "tracegrad.kernels.special" in sys.modules:  # a text asked for a function of SciPy's
+                special.know()
+            if "tracegrad.kernels.complex_numbers" in sys.modules:  # or for one of NumPy's
+                complex_numbers.know()
             return CompileResult._rebuild(target, *_unpickler()(io.BytesIO(content)).load())
         except Exception as error:  # whatever is wrong with it, it can be compiled again
             say_once("code", f"machine code that was kept cannot be used, and is made again: {error!r}")
