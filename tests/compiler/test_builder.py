@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from llvmlite import ir
 
-from tracegrad.compiler.builder import BIT, WORD, Builder, prune, whole
+from tracegrad.compiler.builder import BIT, WORD, Builder, Parts, prune, whole
 
 NUMBER = ir.DoubleType()
 PAIR = ir.LiteralStructType([WORD, ir.ArrayType(WORD, 2)])
@@ -74,6 +74,52 @@ def test_parts_of_a_structure_are_what_was_put_in(builder: Builder) -> None:
         "StoreInstr",
         "Ret",
     ]
+
+
+def test_parts_are_written_when_they_are_asked_for(builder: Builder) -> None:
+    n, k, _ = builder.function.args
+    asked: list[Any] = []
+
+    def part(path: tuple[int, ...]) -> Any:
+        asked.append(path)
+        return {(0,): n}.get(path)
+
+    def whole_pair() -> Any:
+        asked.append("whole")
+        made: Any = ir.Constant(PAIR, ir.Undefined)
+        for path, value in (([0], n), ([1, 0], k), ([1, 1], WORD(7))):
+            made = builder.insert_value(made, value, path)
+        return made
+
+    pair = Parts(PAIR, part, whole_pair)
+    assert builder.extract_value(pair, 0) is n
+    assert asked == [(0,)] and written(builder) == 0
+    assert builder.extract_value(pair, (1, 0)) is k
+    again = builder.insert_value(pair, WORD(3), [1, 1])  # takes the whole, which is there
+    assert builder.extract_value(again, 0) is n and whole(builder.extract_value(again, [1, 1])) == 3
+    assert asked.count("whole") == 1 and written(builder) == 4
+    builder.store(again, builder.alloca(PAIR))
+    builder.ret(k)
+    prune(builder.function)
+    assert written(builder) == 7
+    assert pair.get_reference() in str(again)
+
+
+def test_who_takes_parts_whole_has_them_written_before(builder: Builder) -> None:
+    n = builder.function.args[0]
+    entry, body = builder.block, builder.function.append_basic_block("body")
+
+    def whole_pair() -> Any:
+        with builder.goto_entry_block():
+            return builder.insert_value(ir.Constant(PAIR, ir.Undefined), n, [0])
+
+    builder.position_at_end(body)
+    builder.store(Parts(PAIR, lambda path: None, whole_pair), builder.alloca(PAIR))
+    builder.ret(n)
+    builder.position_at_end(entry)
+    builder.branch(body)
+    prune(builder.function)
+    assert [type(i).__name__ for i in entry.instructions] == ["InsertValue", "Branch"]
 
 
 def test_a_pointer_under_another_type_is_no_instruction(builder: Builder) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from llvmlite import ir
@@ -28,10 +29,40 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 
 class Seen(ir.CastInstr):
     """A pointer under another type. To LLVM one pointer is like another, so this is no instruction: it stands in no
-    block, and is referred to as what it is of."""
+    block, has no name, and is referred to as what it is of."""
+
+    def __init__(self, value: Any, type: Any) -> None:
+        self.type, self.operands = type, [value]
 
     def _get_reference(self) -> str:
         found: str = self.operands[0].get_reference()
+        return found
+
+
+class Parts(ir.Value):
+    """A structure of which single parts are read when they are asked for. The whole is put together when an
+    instruction takes it, which `prune` notices.
+
+    Parameters
+    ----------
+    type : LLVM's type
+    part : gives the part at a path, or None where that is none of the single ones
+    whole : writes the structure, where all that may take it see it
+    """
+
+    def __init__(self, type: Any, part: Callable[[tuple[int, ...]], Any], whole: Callable[[], Any]) -> None:
+        self.type, self.part, self._write = type, part, whole
+
+    @cached_property
+    def whole(self) -> Any:
+        return self._write()
+
+    @property
+    def operands(self) -> list[Any]:
+        return [self.whole]
+
+    def get_reference(self) -> str:
+        found: str = self.whole.get_reference()
         return found
 
 
@@ -105,12 +136,18 @@ class Builder(ir.IRBuilder):
         if value.type == typ:
             return value
         if value.type.is_pointer and typ.is_pointer:
-            return Seen(self.block, "bitcast", value, typ)
+            return Seen(value, typ)
         return self._once(("bits", value, str(typ)), lambda: super(Builder, self).bitcast(value, typ, name))
 
     def extract_value(self, agg: Any, idx: Any, name: str = "") -> Any:
         path = list(idx) if isinstance(idx, tuple | list) else [idx]
-        while isinstance(agg, ir.InsertValue):
+        while isinstance(agg, ir.InsertValue | Parts):
+            if isinstance(agg, Parts):
+                part = agg.part(tuple(path))
+                if part is not None:
+                    return part
+                agg = agg.whole
+                continue
             there = list(agg.indices)
             if there == path[: len(there)]:
                 agg, path = agg.value, path[len(there) :]
@@ -141,7 +178,7 @@ class Builder(ir.IRBuilder):
         self.position_at_end(end)
 
 
-PURE = (ir.InsertValue, ir.ExtractValue, ir.LoadInstr, ir.GEPInstr, ir.CastInstr, Seen, ir.Instruction)
+PURE = (ir.InsertValue, ir.ExtractValue, ir.LoadInstr, ir.GEPInstr, ir.CastInstr, Seen, Parts, ir.Instruction)
 """What only makes a value; arithmetic is the last."""
 
 

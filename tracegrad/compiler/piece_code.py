@@ -18,8 +18,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
-from tracegrad.compiler.arrays import DATA, MEMINFO, SHAPE, STRIDES, WORD, described, parts_of
-from tracegrad.compiler.builder import Builder, prune
+from tracegrad.compiler.arrays import DATA, MEMINFO, SHAPE, STRIDES, WORD, described, itemsize_of, parts_of
+from tracegrad.compiler.builder import Builder, Parts, prune
 from tracegrad.compiler.lane_code import NUMBER, LaneCode
 from tracegrad.compiler.lanes import find_lanes, sharing
 from tracegrad.compiler.pieces import Piece, cut
@@ -33,7 +33,8 @@ WRITTEN = ("code", "builder", "variables", "copied", "loops", "leaving", "failin
 
 @dataclass(slots=True)
 class Slot:
-    """Where in the frame something stands: all of it from a place on, or the parts that make up an array."""
+    """Where in the frame something stands: all of it from a place on, or the parts that make up an array; of an array
+    on the stack also the address that all pieces are given."""
 
     type: Any
     kind: Any
@@ -42,6 +43,7 @@ class Slot:
     stays: bool
     order: tuple[int, ...] | None
     parts: tuple[tuple[int, ...], ...] = ()
+    address: Any = None
 
 
 @dataclass(slots=True)
@@ -101,58 +103,76 @@ class PieceCode(LaneCode):
         if isinstance(type, types.Array) and not stays and name in self.outlook.settled - self.cut.around:
             slot.parts = parts_of(type, self.outlook.shapes.get(name))
             slot.kind = kind.elements[MEMINFO]
-        frame.size.constant = start + (len(slot.parts) or -(-self.context.get_abi_sizeof(kind) // 8))
+        if stays:
+            words = -(-kind.count * itemsize_of(type.dtype) // 8)
+        else:  # LLVM itself is asked, which takes it a while
+            words = len(slot.parts) or -(-self.context.get_abi_sizeof(kind) // 8)
+        frame.size.constant = start + words
         frame.slots[name] = slot
         if counted:
             with frame.builder.goto_entry_block():
-                frame.builder.store(slot.kind(None), self._in_frame(frame.builder, frame.room, slot))
-        return self._bring(name, slot, True)
+                frame.builder.store(
+                    slot.kind(None), self._in_frame(frame.builder, frame.room, slot.place, slot.kind)
+                )
+        with self.builder.goto_entry_block():
+            return self._bring(name, slot, new=True)
 
-    def _in_frame(self, builder: Any, room: Any, slot: Slot) -> Any:
-        return builder.bitcast(builder.gep(room, [WORD(slot.place)], inbounds=True), slot.kind.as_pointer())
+    def _in_frame(self, builder: Any, room: Any, place: int, kind: Any) -> Any:
+        return builder.bitcast(builder.gep(room, [WORD(place)], inbounds=True), kind.as_pointer())
 
-    def _bring(self, name: str, slot: Slot, new: bool = False, handed: Any = None) -> Variable:
-        """A name of the frame where instructions are written now; `handed` is the address of its elements."""
+    def _bring(
+        self, name: str, slot: Slot, new: bool = False, handed: Any = None, bound: bool = True
+    ) -> Variable:
+        """A name of the frame, written where the builder stands, in the block that a function begins with; `handed` is
+        the address of its elements, and it is `bound` unless it is read only."""
         builder, is_piece = self.builder, self.builder is not self.frame.builder
         counted = slot.counted
         settled = is_piece and not slot.stays and name in self.outlook.settled
         settled = settled and (not counted or isinstance(slot.type, types.Array))
-        shape, code = self.outlook.shapes.get(name), None
-        with builder.goto_entry_block():
+        in_parts = bool(slot.parts) and is_piece and not new
+        shape, code, place = self.outlook.shapes.get(name), None, handed
+        if not slot.stays or handed is None:
             room = self.code.args[2] if is_piece else self.frame.room
-            place = self._in_frame(builder, room, slot)
-            if slot.stays:
-                place = place if handed is None else handed
-            elif slot.parts and is_piece and not new:
-                code = self._array_of(slot, place, shape, handed)
-            elif settled and not new:
-                code = builder.load(place)
-                if handed is not None:
-                    code = builder.insert_value(code, handed, [DATA])
-            elif is_piece and not settled and not counted:
-                self.copied[name] = place
-                place = builder.alloca(slot.kind)
-                builder.store(builder.load(self.copied[name]), place)
+            place = None if in_parts and not bound else self._in_frame(builder, room, slot.place, slot.kind)
+        if in_parts:
+            code = self._array_of(slot, shape, handed)
+        elif settled and not new:
+            code = builder.load(place)
+            if handed is not None:
+                code = builder.insert_value(code, handed, [DATA])
+        elif is_piece and not settled and not counted and not slot.stays:
+            self.copied[name] = place
+            place = builder.alloca(slot.kind)
+            builder.store(builder.load(self.copied[name]), place)
         found = Variable(slot.type, place, counted, settled, slot.stays, shape, slot.order, code, True)
         found.parts = slot.parts
         self.variables[name] = found
         return found
 
-    def _array_of(self, slot: Slot, place: Any, shape: tuple[int, ...] | None, handed: Any) -> Any:
-        """The description of an array whose parts stand in the frame."""
-        builder, kind = self.builder, self.context.get_value_type(slot.type)
-        there = {}
-        for number, path in enumerate(slot.parts):
-            part = kind.elements[path[0]]
-            part = part.element if len(path) > 1 else part
-            there[path] = builder.load(
-                builder.bitcast(builder.gep(place, [WORD(number)], inbounds=True), part.as_pointer())
-            )
-        axes = range(slot.type.ndim)
-        sizes = [there[SHAPE, k] if shape is None else WORD(shape[k]) for k in axes]
-        strides = None if slot.type.ndim and slot.type.layout == "C" else [there[STRIDES, k] for k in axes]
-        data = there[(DATA,)] if handed is None else handed
-        return described(self.context, builder, slot.type, data, sizes, strides, there[(MEMINFO,)])
+    def _array_of(self, slot: Slot, shape: tuple[int, ...] | None, handed: Any) -> Parts:
+        """The description of an array whose parts stand in the frame: each is read when it is asked for, where the
+        piece begins."""
+        builder, room, kind = self.builder, self.code.args[2], self.context.get_value_type(slot.type)
+        there: dict[tuple[int, ...], Any] = {} if handed is None else {(DATA,): handed}
+
+        def part(path: tuple[int, ...]) -> Any:
+            if path not in there and path in slot.parts:
+                field = kind.elements[path[0]]
+                field = field.element if len(path) > 1 else field
+                with builder.goto_entry_block():
+                    place = self._in_frame(builder, room, slot.place + slot.parts.index(path), field)
+                    there[path] = builder.load(place)
+            return there.get(path)
+
+        def whole() -> Any:
+            axes = range(slot.type.ndim)
+            sizes = [part((SHAPE, k)) if shape is None else WORD(shape[k]) for k in axes]
+            strides = None if axes and slot.type.layout == "C" else [part((STRIDES, k)) for k in axes]
+            data, meminfo = part((DATA,)), part((MEMINFO,))
+            with builder.goto_entry_block():
+                return described(self.context, builder, slot.type, data, sizes, strides, meminfo)
+
+        return Parts(kind, part, whole)
 
     def drop_all(self) -> None:
         """Give back what the names of this function hold; what stands in the frame is not a piece's."""
@@ -182,10 +202,15 @@ class PieceCode(LaneCode):
         goes_on = self._of_piece(piece, seen, dict(zip(handed, code.args[3:], strict=True)))
         for name, value in outer.items():
             setattr(self, name, value)
-        for name in piece.names:
-            slot = self.frame.slots.get(name)
-            if slot is not None and name not in self.variables and (slot.counted or name in self.cut.around):
-                self._bring(name, slot)
+        with self.builder.goto_entry_block():
+            for name in piece.names:
+                slot = self.frame.slots.get(name)
+                if (
+                    slot is not None
+                    and name not in self.variables
+                    and (slot.counted or name in self.cut.around)
+                ):
+                    self._bring(name, slot)
         builder = self.builder
         status = builder.call(code, [*self.code.args[:2], self.frame.room, *handed.values()])
         if goes_on:
@@ -210,8 +235,10 @@ class PieceCode(LaneCode):
         names have some memory."""
         slot = self.frame.slots[name]
         if slot.stays:
-            with self.builder.goto_entry_block():  # once for all pieces
-                return self._in_frame(self.builder, self.frame.room, slot)
+            if slot.address is None:
+                with self.builder.goto_entry_block():
+                    slot.address = self._in_frame(self.builder, self.frame.room, slot.place, slot.kind)
+            return slot.address
         if not isinstance(slot.type, types.Array) or name in self.outlook.rebound:
             return None
         if uses[self.memory.get(name, name)] > 1:
@@ -225,7 +252,7 @@ class PieceCode(LaneCode):
         self.leaving = self.code.append_basic_block("leaving")
         self.variables, self.copied, self.loops, self.failing, self.failed = {}, {}, [], None, None
         for name in seen:
-            self._bring(name, self.frame.slots[name], handed=handed.get(name))
+            self._bring(name, self.frame.slots[name], handed=handed.get(name), bound=piece.names[name])
         builder.position_at_end(first)
         self.block(piece.body)
         goes_on = not builder.block.is_terminated
