@@ -476,6 +476,22 @@ def test_a_write_after_arms_nested_in_a_loop_runs_on_the_tape(caplog):
     assert "nested loop or branch" in caplog.text
 
 
+def test_arrays_made_after_nested_arms_may_be_written(caplog):
+    """One of them lies where the array lay that the loop began with, and that is gone."""
+
+    def function(x):
+        y = x * 0.0
+        for i in range(3):
+            if x[i] > 0:
+                y = y + x[i]
+        a, b, c, d = x * 2.0, x * 3.0, x * 4.0, x * 5.0
+        a[0], b[0], c[0], d[0] = x[1], x[2], x[1] * x[2], x[0] * x[2]
+        return (a * b * c * d * y).sum()
+
+    captured(function, np.array([1.0, 2.0, 3.0]), np.array([-1.0, 2.0, 3.0]), np.array([-11.0, 2.0, -3.0]))
+    assert not caplog.text
+
+
 def test_an_array_written_in_a_loop_keeps_its_other_name():
     def function(x):
         v = x * 1.0

@@ -11,7 +11,7 @@ import types
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,9 @@ def owner_of(array: Any) -> int:
     """The number of the array whose memory this one looks at."""
     return id(memory_of(array))
 
+
+# Memory by the number of its owner, which is another's as soon as the memory is gone.
+Reach: TypeAlias = dict[int, weakref.ref[Any]]
 
 MANY = 1000  # objects looked at to say whose memory a name may hold
 _PLAIN = (int, float, complex, str, bytes, type(None), type, range, slice, np.generic, np.ufunc, np.dtype)
@@ -65,7 +68,7 @@ def _content(cell: Any) -> Any:
 @dataclass(frozen=True, slots=True)
 class Pin:
     """Which array `holder` is depends on `condition` having been `expected`, or on what happened deeper
-    inside. `reach`: the memory it could be, by the number of its owner; None if that is not known.
+    inside. `reach`: the memory it could be; None if that is not known.
     """
 
     holder: Any
@@ -73,7 +76,7 @@ class Pin:
     expected: Any
     deep: bool
     location: Location | None
-    reach: frozenset[int] | None
+    reach: Reach | None
 
 
 class Pins:
@@ -97,7 +100,7 @@ class Pins:
         expected: Any,
         deep: bool,
         location: Location | None,
-        reach: frozenset[int] | None,
+        reach: Reach | None,
     ) -> None:
         """`made` is an array that came out of a structure under a name bound inside."""
         self._pins.append(Pin(weakref.ref(made), condition, expected, deep, location, reach))
@@ -116,7 +119,7 @@ class Pins:
             holder = pin.holder()
             if holder is None:
                 continue
-            apart = pin.reach is not None and owner not in pin.reach and owner_of(holder.value) != owner
+            apart = pin.reach is not None and owner_of(holder.value) != owner and not _has(pin.reach, owner)
             if holder.dtype != array.dtype or apart:
                 left.append(pin)
                 continue
@@ -129,11 +132,11 @@ class Pins:
         return guards, unknown
 
 
-def reach(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> frozenset[int] | None:
+def reach(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> Reach | None:
     """The memory that the names read in a structure could hold; None if that is not known."""
     if seen is None:
         return None
-    found: set[int] = set()
+    found: Reach = {}
     known: dict[int, Any] = {}
     todo = list(seen)
     while todo:
@@ -143,10 +146,16 @@ def reach(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> frozenset
         known[id(value)] = value
         array = traced(value)
         if array is not None:
-            found.add(owner_of(array.value))
+            memory = memory_of(array.value)
+            if isinstance(memory, np.ndarray):  # numbers are not written
+                found[id(memory)] = weakref.ref(memory)
             continue
         inner = parts_of(value)
         if inner is None or len(known) > MANY:
             return None
         todo.extend(inner)
-    return frozenset(found)
+    return found
+
+
+def _has(found: Reach, owner: int) -> bool:
+    return owner in found and found[owner]() is not None
