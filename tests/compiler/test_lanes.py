@@ -15,7 +15,7 @@ import pytest
 import tracegrad as tg
 from tests.compiler.test_translation import passes
 from tests.emit.kernel_patterns import X86, machine_code
-from tracegrad.compiler.lanes import Lanes, find_lanes
+from tracegrad.compiler.lanes import Lanes, find_lanes, sharing
 from tracegrad.compiler.numba_backend import compile_native
 from tracegrad.compiler.outlook import look_ahead
 from tracegrad.config import config
@@ -217,7 +217,7 @@ def whole(text: str) -> str:
 def loops_in_lanes(text: str) -> list[Lanes]:
     (tree,) = ast.parse(whole(text)).body
     assert isinstance(tree, ast.FunctionDef)
-    return list(find_lanes(tree, look_ahead(tree), frozenset({"added"}), True)[0].values())
+    return list(find_lanes(tree, look_ahead(tree), frozenset({"added"}), sharing(tree, True))[0].values())
 
 
 def assert_same_digits(text: str) -> Any:
@@ -280,7 +280,7 @@ def test_random_loops(seed: int) -> None:
     text = f"def f({', '.join(SHAPES)}):\n{text}    return -1, {', '.join(arrays)}, x, y, z\n"
     (tree,) = ast.parse(text).body
     assert isinstance(tree, ast.FunctionDef)
-    in_lanes = len(find_lanes(tree, look_ahead(tree), frozenset({"added"}), True)[0])
+    in_lanes = len(find_lanes(tree, look_ahead(tree), frozenset({"added"}), sharing(tree, True))[0])
     assert 3 < in_lanes < 25
     assert_same_digits(text)
 

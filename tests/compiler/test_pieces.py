@@ -15,6 +15,7 @@ from tests.compiler.test_translation import TEXTS, assert_means_what_python_mean
 from tests.passes.written import read
 from tracegrad.compiler import direct, pieces
 from tracegrad.compiler.numba_backend import compile_native
+from tracegrad.compiler.outlook import Names
 from tracegrad.config import config
 from tracegrad.emit.module import emit_native
 from tracegrad.ir.source import Source
@@ -194,7 +195,7 @@ def test_where_a_function_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 """
     tree = ast.parse(text).body[0]
     assert isinstance(tree, ast.FunctionDef)
-    found = pieces.cut(tree, {})
+    found = pieces.cut(tree, {}, Names())
     assert [len(p.body) for p in found.body if isinstance(p, pieces.Piece)] == [3, 1, 2]
     assert {"x", "n", "y", "s"} <= found.shared and "i" not in found.shared
 
@@ -222,4 +223,4 @@ def test_llvm_is_told_how_much_it_may_compare_to_order_a_block(monkeypatch: pyte
 def test_which_rounds_llvm_may_do_at_once(text: str, apart: bool) -> None:
     loop = ast.parse(text).body[0]
     assert isinstance(loop, ast.For)
-    assert pieces._rounds_may_be_apart(loop) == apart
+    assert pieces._rounds_may_be_apart(loop, Names()) == apart

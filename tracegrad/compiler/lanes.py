@@ -69,26 +69,23 @@ class _Unfit(Exception):
 
 
 def find_lanes(
-    function: ast.FunctionDef, outlook: Outlook, any_order: frozenset[str], lying_apart: bool
+    function: ast.FunctionDef, outlook: Outlook, any_order: frozenset[str], memory: Mapping[str, str]
 ) -> tuple[dict[ast.For, Lanes], dict[str, tuple[int, ...]]]:
     """The loops of a function that are done in lanes, and the order of axes of small arrays that are not as written.
 
     Parameters
     ----------
     any_order : names of functions that add one more term to a sum
-    lying_apart : whether no two arguments share memory
+    memory : names of arrays that may share memory, as `sharing` finds them
     """
-    search = _Search(function, outlook, any_order, lying_apart)
+    search = _Search(outlook, any_order, memory)
     search.block(function.body)
     return search.found, search.orders()
 
 
 class _Search:
-    def __init__(
-        self, function: ast.FunctionDef, outlook: Outlook, any_order: frozenset[str], lying_apart: bool
-    ) -> None:
-        self.outlook, self.any_order = outlook, any_order
-        self.shared = sharing(function, lying_apart)
+    def __init__(self, outlook: Outlook, any_order: frozenset[str], memory: Mapping[str, str]) -> None:
+        self.outlook, self.any_order, self.memory = outlook, any_order, memory
         self.found: dict[ast.For, Lanes] = {}
         self.places: dict[str, Counter[int]] = {}
 
@@ -147,12 +144,12 @@ class _Search:
             raise _Unfit
         if not body.counters.isdisjoint(body.uses):
             raise _Unfit
-        classes = Counter(self.shared.get(name, name) for name in body.uses)
+        classes = Counter(self.memory.get(name, name) for name in body.uses)
         for name, uses in body.uses.items():
             weights = [math.prod(n for _, n in use.around) for use in uses]
             lanes = [_axis_of(use, counter) for use in uses]
             if name in written:
-                if classes[self.shared.get(name, name)] > 1:
+                if classes[self.memory.get(name, name)] > 1:
                     raise _Unfit
                 if all(axis == () for axis in lanes):
                     if self._comes_first(name, uses[0]):

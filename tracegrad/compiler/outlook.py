@@ -41,6 +41,7 @@ class Outlook:
     shapes : names of arrays made by the text alone, always with the same sizes
     stays : the names among these whose arrays are read and written by element only: they may live on the stack
     settled : names of which each read sees one binding, in the same block of statements or around it
+    seen : which names each statement has
     """
 
     natural: frozenset[str]
@@ -48,6 +49,7 @@ class Outlook:
     shapes: dict[str, tuple[int, ...]]
     stays: frozenset[str]
     settled: frozenset[str]
+    seen: Names
 
 
 def nodes_of(tree: ast.AST) -> list[ast.AST]:
@@ -61,6 +63,49 @@ def nodes_of(tree: ast.AST) -> list[ast.AST]:
             elif isinstance(part, ast.AST) and part._fields:
                 found.append(part)
     return found
+
+
+class Names:
+    """The names in statements; each statement is looked through once, however often it is asked for."""
+
+    def __init__(self) -> None:
+        self._read: dict[ast.AST, dict[str, bool]] = {}
+        self._bound: dict[ast.AST, list[str]] = {}
+
+    def read(self, tree: ast.AST) -> dict[str, bool]:
+        """The names that are read in a tree, in their order; none is bound by that."""
+        if tree not in self._read:
+            self._read[tree] = {
+                node.id: False
+                for node in nodes_of(tree)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+            }
+        return self._read[tree]
+
+    def bound(self, statement: ast.stmt) -> list[str]:
+        """The names that a statement itself binds, not one inside of it."""
+        if statement not in self._bound:
+            self._bound[statement] = [name for name, _ in _bindings(statement)]
+        return self._bound[statement]
+
+    def all(self, statement: ast.stmt) -> dict[str, bool]:
+        """The names in a statement and in those inside of it, in their order, and which of them are bound."""
+        match statement:
+            case ast.For(iter=first) | ast.While(test=first) | ast.If(test=first):
+                found = dict(self.read(first))
+                for inner in (*statement.body, *statement.orelse):
+                    bind(found, self.all(inner))
+            case ast.AugAssign(target=ast.Name(), value=value):
+                found = dict(self.read(value))
+            case _:
+                found = dict(self.read(statement))
+        return found | dict.fromkeys(self.bound(statement), True)
+
+
+def bind(found: dict[str, bool], more: dict[str, bool]) -> None:
+    """Add names to those that were found before."""
+    for name, binds in more.items():
+        found[name] = binds or found.get(name, False)
 
 
 def look_ahead(function: ast.FunctionDef) -> Outlook:
@@ -94,11 +139,15 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
             stays.add(name)
             room += size
     names = given | set(bound)
-    settled = names - unsettled(function.body, names, given)
-    return Outlook(_natural(bound, given), frozenset(bound), shapes, frozenset(stays), frozenset(settled))
+    seen = Names()
+    settled = names - unsettled(function.body, seen, names, given)
+    natural = _natural(bound, given)
+    return Outlook(natural, frozenset(bound), shapes, frozenset(stays), frozenset(settled), seen)
 
 
-def unsettled(statements: Sequence[ast.stmt], names: Collection[str], given: Collection[str]) -> set[str]:
+def unsettled(
+    statements: Sequence[ast.stmt], of: Names, names: Collection[str], given: Collection[str]
+) -> set[str]:
     """Names with a read that may see several bindings: after a loop or an arm that binds them, or one round later;
     or that sees none of these statements and is not given."""
     found: set[str] = set()
@@ -110,17 +159,14 @@ def unsettled(statements: Sequence[ast.stmt], names: Collection[str], given: Col
 
     def binds_of(statement: ast.stmt) -> set[str]:
         if statement not in inside:
-            bound = {name for name, _ in _bindings(statement)}
+            bound = set(of.bound(statement))
             for part in ("body", "orelse"):
                 bound |= binds(getattr(statement, part, ()))
             inside[statement] = bound
         return inside[statement]
 
     def read(tree: ast.AST, seen: set[str]) -> None:
-        for node in nodes_of(tree):
-            match node:
-                case ast.Name(id=name, ctx=ast.Load()) if name in names and name not in seen:
-                    found.add(name)
+        found.update([name for name in of.read(tree) if name in names and name not in seen])
 
     def block(statements: Sequence[ast.stmt], seen: set[str]) -> None:
         for statement in statements:
@@ -128,7 +174,7 @@ def unsettled(statements: Sequence[ast.stmt], names: Collection[str], given: Col
                 case ast.For(iter=limits, body=body, orelse=others):
                     read(limits, seen)
                     seen -= binds_of(statement)
-                    seen |= {name for name, _ in _bindings(statement)}
+                    seen.update(of.bound(statement))
                     block([*body, *others], seen)
                     seen -= binds_of(statement)
                 case ast.While(test=test, body=body, orelse=others):
@@ -144,7 +190,8 @@ def unsettled(statements: Sequence[ast.stmt], names: Collection[str], given: Col
                     seen -= binds_of(statement)
                 case ast.AugAssign(target=ast.Name(id=name), value=value):
                     read(value, seen)
-                    read(ast.Name(name, ast.Load()), seen)
+                    if name in names and name not in seen:
+                        found.add(name)
                     seen.add(name)
                 case _:
                     read(statement, seen)

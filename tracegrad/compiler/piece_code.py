@@ -71,10 +71,9 @@ class PieceCode(LaneCode):
 
     def __init__(self, module: Module, tree: ast.FunctionDef, *others: Any) -> None:
         super().__init__(module, tree, *others)
-        apart = tree.name in module.lying_apart
-        self.side_by_side, self.orders = find_lanes(tree, self.outlook, module.any_order, apart)
-        self.cut = cut(tree, self.side_by_side)
-        self.memory = sharing(tree, apart) if self.cut.shared else {}
+        self.memory = sharing(tree, tree.name in module.lying_apart)
+        self.side_by_side, self.orders = find_lanes(tree, self.outlook, module.any_order, self.memory)
+        self.cut = cut(tree, self.side_by_side, self.outlook.seen)
         self.leaving: Any = None
         self.copied: dict[str, Any] = {}
         size = WORD(0)
@@ -204,12 +203,8 @@ class PieceCode(LaneCode):
             setattr(self, name, value)
         with self.builder.goto_entry_block():
             for name in piece.names:
-                slot = self.frame.slots.get(name)
-                if (
-                    slot is not None
-                    and name not in self.variables
-                    and (slot.counted or name in self.cut.around)
-                ):
+                slot = None if name in self.variables else self.frame.slots.get(name)
+                if slot is not None and (slot.counted or name in self.cut.around):
                     self._bring(name, slot)
         builder = self.builder
         status = builder.call(code, [*self.code.args[:2], self.frame.room, *handed.values()])

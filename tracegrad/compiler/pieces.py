@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-from tracegrad.compiler.outlook import nodes_of, unsettled
+from tracegrad.compiler.outlook import Names, bind, nodes_of, unsettled
 
 LONG = 2500  # nodes in the innermost loops of a function that is cut
 PIECE = 500  # of a piece, at most, unless one statement has more
@@ -46,10 +46,10 @@ class Cut:
 
 
 class _Cutter:
-    """Cuts the blocks of one function; `whole` are loops that stay as they are."""
+    """Cuts the blocks of one function; `whole` are loops that stay as they are, `seen` the names in statements."""
 
-    def __init__(self, whole: Mapping[ast.For, Any], given: Sequence[str]) -> None:
-        self.whole = whole
+    def __init__(self, whole: Mapping[ast.For, Any], seen: Names, given: Sequence[str]) -> None:
+        self.whole, self.seen = whole, seen
         self.place = dict.fromkeys(given, 0)  # of each name the piece that sees it, 0 for none
         self.several: set[str] = set()  # names that several places see, or one in several runs
         self.around: set[str] = set()
@@ -71,7 +71,7 @@ class _Cutter:
             if weight > PIECE and self.may_open(statement):
                 found.append(self.opened(statement, again))
             elif jumps:
-                self.see(_names(nodes_of(statement)), 0, again)
+                self.see(self.seen.all(statement), 0, again)
                 found.append(statement)
             else:
                 open_.append(statement)
@@ -85,12 +85,11 @@ class _Cutter:
             return
         names: dict[str, bool] = {}
         for statement in body:
-            for name, binds in _names(nodes_of(statement)).items():
-                names[name] = names.get(name, False) or binds
+            bind(names, self.seen.all(statement))
         if size > SHORT:
             self.pieces += 1
             self.see(names, self.pieces, again)
-            self.inherited |= unsettled(body, names, ())
+            self.inherited |= unsettled(body, self.seen, names, ())
             piece = Piece()
             piece.body, piece.names = body, names
             found.append(piece)
@@ -110,9 +109,10 @@ class _Cutter:
         """A loop or a branch with pieces inside."""
         again = again or not isinstance(statement, ast.If)
         opened = copy(statement)
-        for part in ("target", "iter", "test"):
+        self.see(self.seen.bound(statement), 0, again)
+        for part in ("iter", "test"):
             if hasattr(statement, part):
-                self.see(_names(nodes_of(getattr(statement, part))), 0, again)
+                self.see(self.seen.read(getattr(statement, part)), 0, again)
         for part in ("body", "orelse"):
             setattr(opened, part, self.block(getattr(statement, part), again))
         return opened
@@ -130,13 +130,13 @@ class _Cutter:
     def may_open(self, statement: ast.stmt) -> bool:
         """Whether calls inside of it cost nothing much: not where LLVM would do several rounds at once."""
         if isinstance(statement, ast.For):
-            return statement not in self.whole and not _rounds_may_be_apart(statement)
+            return statement not in self.whole and not _rounds_may_be_apart(statement, self.seen)
         return isinstance(statement, ast.While | ast.If)
 
 
-def cut(function: ast.FunctionDef, whole: Mapping[ast.For, Any]) -> Cut:
-    """Cut a function, if it is long; `whole` are loops that stay as they are."""
-    cutter = _Cutter(whole, [a.arg for a in function.args.args])
+def cut(function: ast.FunctionDef, whole: Mapping[ast.For, Any], seen: Names) -> Cut:
+    """Cut a function, if it is long; `whole` are loops that stay as they are, `seen` the names in its statements."""
+    cutter = _Cutter(whole, seen, [a.arg for a in function.args.args])
     if sum(map(cutter.weigh, function.body)) <= LONG:
         return Cut(function.body)
     body = cutter.block(function.body, False)
@@ -144,16 +144,7 @@ def cut(function: ast.FunctionDef, whole: Mapping[ast.For, Any]) -> Cut:
     return Cut(body, frozenset(shared), frozenset(cutter.around))
 
 
-def _names(nodes: Sequence[ast.AST]) -> dict[str, bool]:
-    """The names among nodes, in their order, and which of them are bound."""
-    found: dict[str, bool] = {}
-    for node in nodes:
-        if isinstance(node, ast.Name):
-            found[node.id] = found.get(node.id, False) or isinstance(node.ctx, ast.Store)
-    return found
-
-
-def _rounds_may_be_apart(loop: ast.For) -> bool:
+def _rounds_may_be_apart(loop: ast.For, names: Names) -> bool:
     """Whether a loop has no control inside, and no round reads what another wrote, as far as names tell."""
     counter = loop.target.id if isinstance(loop.target, ast.Name) else ""
     bound: set[str] = set()
@@ -170,36 +161,36 @@ def _rounds_may_be_apart(loop: ast.For) -> bool:
                     uses.setdefault(name, set()).add(ast.unparse(index))
         if isinstance(statement, ast.AugAssign) or adds:
             continue
-        bound |= {n.id for n in _targets(statement)}
+        bound.update(names.bound(statement))
     first: set[str] = {counter}
     for statement in loop.body:
         if isinstance(statement, ast.Assign) and not _adds(statement):
-            seen = {n.id for n in nodes_of(statement.value) if isinstance(n, ast.Name)}
-            if seen & bound - first:
+            made = names.bound(statement)
+            seen = names.read(statement if made else statement.value)
+            if not first.issuperset(bound.intersection(seen)):
                 return False
-            first |= {n.id for n in _targets(statement)}
-    return not any(
-        _may_meet(place, other)
-        for name, places in written.items()
-        for place in read.get(name, ())
-        for other in places - {place}
-    )
+            first.update(made)
+    return not any(_may_meet(read.get(name, ()), places) for name, places in written.items())
 
 
-def _may_meet(place: str, other: str) -> bool:
-    """Whether two places in an array may be one: not where they have different numbers at their beginning."""
-    numbers = [text.partition(",")[0].lstrip("(") for text in (place, other)]
-    return numbers[0] == numbers[1] or not all(number.isdecimal() for number in numbers)
+def _may_meet(read: Iterable[str], written: set[str]) -> bool:
+    """Whether a place in an array that is read may be another one that is written: not where they have different
+    numbers at their beginning."""
+    with_number: dict[str, set[str]] = {}
+    for place in written:
+        with_number.setdefault(_number(place), set()).add(place)
+    anywhere = with_number.get("", set())
+    for place in read:
+        number = _number(place)
+        if (with_number.get(number, set()) | anywhere if number else written) - {place}:
+            return True
+    return False
 
 
-def _targets(statement: ast.stmt) -> list[ast.Name]:
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    return [
-        n
-        for target in targets
-        for n in nodes_of(target)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
+def _number(place: str) -> str:
+    """What an index begins with, if that is a number."""
+    begins = place.partition(",")[0].lstrip("(")
+    return begins if begins.isdecimal() else ""
 
 
 def _adds(statement: ast.Assign) -> bool:
