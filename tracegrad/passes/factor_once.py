@@ -3,19 +3,23 @@
     z = solve(a, b); g = solve(transpose(a), z)
     ->  f, p = factors(a); z = solution_by_factors(f, p, b); g = solution_by_factors(f, p, z, across=True)
 
-A Cholesky factor needs no factors: solutions with it are triangular. For the native text: a trace comes in, and one of
-the same values up to rounding goes out. Where a matrix is singular the step raises that raised before. Begin with
-`factor_once`.
+A matrix that a loop reads in each step and does not change has its factors before the loop: finding them raises
+nothing, so that where a matrix is singular the step raises that raised before, or none where no step is made. A
+Cholesky factor needs no factors: solutions with it are triangular. For the native text: a trace comes in, and one of
+the same values up to rounding goes out. Begin with `factor_once`.
 """
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from tracegrad.ad.blocks import Loop
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
-from tracegrad.ir.walk import map_control
+from tracegrad.ir.walk import map_nested
 from tracegrad.ops.determinants import adjugate, det
 from tracegrad.ops.factored import (
     adjugate_by_factors,
@@ -40,14 +44,19 @@ _BY_FACTORS = {
 
 
 def factor_once(trace: Trace) -> Trace:
-    """Find the factors of each matrix once, in the trace and, separately, in each trace it holds."""
-    trace = _solved_by_roots(map_control(trace, factor_once))
+    """Find the factors of each matrix once, in the trace and, unless a loop keeps it, separately in each it holds."""
+    return _factored(trace, ())
+
+
+def _factored(trace: Trace, kept: Collection[Var]) -> Trace:
+    """The trace with factors, also of matrices that are read once, if they are `kept` by a loop around it."""
+    trace = _solved_by_roots(_before_loops(trace))
     made: dict[Var, Instr] = {}
-    counts: Counter[Atom] = Counter()
+    counts: Counter[Atom] = Counter(kept)
     for step in trace.steps:
         if isinstance(step, Instr):
             made.update(dict.fromkeys(step.outputs, step))
-            if _has_factors(step):
+            if step.op is factors or _has_factors(step):
                 counts[_upright(step.inputs[0], made)[0]] += 1
     if not counts or max(counts.values()) == 1:
         return trace
@@ -58,13 +67,53 @@ def factor_once(trace: Trace) -> Trace:
             matrix, is_turned = _upright(step.inputs[0], made)
             if counts[matrix] > 1:
                 if matrix not in found:
-                    found[matrix] = _step(factors, step.inputs[:1], step)
+                    found[matrix] = _step(factors, (matrix,), step)
                     steps.append(found[matrix])
-                across = is_turned != _upright(found[matrix].inputs[0], made)[1]
-                steps.extend(_by_factors(step, found[matrix], across))
+                steps.extend(_by_factors(step, found[matrix], is_turned))
                 continue
+        elif isinstance(step, Instr) and step.op is factors:
+            found.setdefault(step.inputs[0], step)
         steps.append(step)
     return share(replace(trace, steps=tuple(steps)))
+
+
+def _before_loops(trace: Trace) -> Trace:
+    """The trace with factors in the traces it holds; those of what a loop does not change stand before the loop."""
+    steps: list[Step] = []
+    for step in trace.steps:
+        if isinstance(step, Instr) and step.op.name == "loop":
+            steps.extend(_with_factors_before(step))
+        elif isinstance(step, Instr) and step.op.family == "control":
+            steps.append(map_nested(step, factor_once))
+        else:
+            steps.append(step)
+    unchanged = len(steps) == len(trace.steps) and all(map(operator.is_, steps, trace.steps))
+    return trace if unchanged else replace(trace, steps=tuple(steps))
+
+
+def _with_factors_before(loop: Instr) -> tuple[Instr, ...]:
+    """The loop, and before it the factors of the matrices that its body is given anew at each step."""
+    params = loop.params
+    pairs = zip(*(Loop.of(x.inputs, params).invariants for x in (params["body"], loop)), strict=True)
+    given = {inside: outside for inside, outside in pairs if isinstance(outside, Var)}
+    body = _factored(params["body"], tuple(given))
+    test = params["condition"] and factor_once(params["condition"])
+    moved = [s for s in body.steps if isinstance(s, Instr) and s.op is factors and s.inputs[0] in given]
+    before = tuple(_step(factors, (given[s.inputs[0]],), s) for s in moved)
+    end = len(loop.inputs) - params["sliced"]
+
+    def more(inputs: tuple[Any, ...], by: Sequence[Instr]) -> tuple[Any, ...]:
+        return (*inputs[:end], *(v for s in by for v in s.outputs), *inputs[end:])
+
+    if moved:
+        steps = tuple(s for s in body.steps if s not in moved)
+        body = replace(body, inputs=more(body.inputs, moved), steps=steps)
+        unread = tuple(Var(v.type) for s in moved for v in s.outputs)
+        test = test and replace(test, inputs=(*test.inputs, *unread))
+    params = {**params, "body": body, "condition": test}
+    if body is loop.params["body"] and test is loop.params["condition"]:
+        return (loop,)
+    return *before, replace(loop, inputs=more(loop.inputs, before), params=params)
 
 
 def _solved_by_roots(trace: Trace) -> Trace:
