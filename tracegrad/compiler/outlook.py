@@ -71,6 +71,7 @@ class Names:
     def __init__(self) -> None:
         self._read: dict[ast.AST, dict[str, bool]] = {}
         self._bound: dict[ast.AST, list[str]] = {}
+        self._within: dict[ast.AST, set[str]] = {}
 
     def read(self, tree: ast.AST) -> dict[str, bool]:
         """The names that are read in a tree, in their order; none is bound by that."""
@@ -87,6 +88,15 @@ class Names:
         if statement not in self._bound:
             self._bound[statement] = [name for name, _ in _bindings(statement)]
         return self._bound[statement]
+
+    def within(self, statement: ast.stmt) -> set[str]:
+        """All names that a statement binds, or one inside of it."""
+        if statement not in self._within:
+            found = set(self.bound(statement))
+            if isinstance(statement, ast.For | ast.While | ast.If):
+                found.update(*map(self.within, statement.body), *map(self.within, statement.orelse))
+            self._within[statement] = found
+        return self._within[statement]
 
     def all(self, statement: ast.stmt) -> dict[str, bool]:
         """The names in a statement and in those inside of it, in their order, and which of them are bound."""
@@ -105,7 +115,8 @@ class Names:
 def bind(found: dict[str, bool], more: dict[str, bool]) -> None:
     """Add names to those that were found before."""
     for name, binds in more.items():
-        found[name] = binds or found.get(name, False)
+        if binds or name not in found:
+            found[name] = binds
 
 
 def look_ahead(function: ast.FunctionDef) -> Outlook:
@@ -151,19 +162,6 @@ def unsettled(
     """Names with a read that may see several bindings: after a loop or an arm that binds them, or one round later;
     or that sees none of these statements and is not given."""
     found: set[str] = set()
-    inside: dict[ast.stmt, set[str]] = {}
-
-    def binds(statements: Sequence[ast.stmt]) -> set[str]:
-        """All names that are bound in a block."""
-        return set().union(*map(binds_of, statements))
-
-    def binds_of(statement: ast.stmt) -> set[str]:
-        if statement not in inside:
-            bound = set(of.bound(statement))
-            for part in ("body", "orelse"):
-                bound |= binds(getattr(statement, part, ()))
-            inside[statement] = bound
-        return inside[statement]
 
     def read(tree: ast.AST, seen: set[str]) -> None:
         found.update([name for name in of.read(tree) if name in names and name not in seen])
@@ -173,21 +171,22 @@ def unsettled(
             match statement:
                 case ast.For(iter=limits, body=body, orelse=others):
                     read(limits, seen)
-                    seen -= binds_of(statement)
+                    seen -= of.within(statement)
                     seen.update(of.bound(statement))
                     block([*body, *others], seen)
-                    seen -= binds_of(statement)
+                    seen -= of.within(statement)
                 case ast.While(test=test, body=body, orelse=others):
-                    seen -= binds_of(statement)
+                    seen -= of.within(statement)
                     read(test, seen)
                     block([*body, *others], seen)
-                    seen -= binds_of(statement)
+                    seen -= of.within(statement)
                 case ast.If(test=test, body=body, orelse=others):
                     read(test, seen)
                     block(body, seen)
-                    seen -= binds(body)  # the other arm is translated after this one
+                    for inside in body:  # the other arm is translated after this one
+                        seen -= of.within(inside)
                     block(others, seen)
-                    seen -= binds_of(statement)
+                    seen -= of.within(statement)
                 case ast.AugAssign(target=ast.Name(id=name), value=value):
                     read(value, seen)
                     if name in names and name not in seen:
@@ -195,7 +194,7 @@ def unsettled(
                     seen.add(name)
                 case _:
                     read(statement, seen)
-                    seen |= binds_of(statement)
+                    seen |= of.within(statement)
 
     block(statements, set(given))
     return found
