@@ -72,7 +72,7 @@ def within_planes(x: Any) -> Any:
 
 
 def far_apart(x: Any) -> Any:
-    return np.sum(x[7:] * x[:-7]) + np.sum(x[7:] ** 2)
+    return np.sum(x[11:] * x[:-11]) + np.sum(x[11:] ** 2)
 
 
 def heated(u: Any) -> Any:

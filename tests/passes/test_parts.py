@@ -14,6 +14,7 @@ from tests.emit.kernel_patterns import compiled, numbers
 from tests.passes.written import read
 from tracegrad.ir.text import text
 from tracegrad.ir.verify import verify
+from tracegrad.ops import numpy_choosing
 from tracegrad.passes import parts
 from tracegrad.passes.parts import in_parts
 
@@ -23,6 +24,7 @@ def in_small_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """Small arrays count as large ones; or not, so that tests compare with something."""
     if request.param:
         monkeypatch.setattr(parts, "LARGE", 1)
+        monkeypatch.setattr(numpy_choosing, "LONG", 1)
     return request.param
 
 
@@ -87,6 +89,36 @@ def multiplied_by_numbers(x: Any, y: Any) -> Any:
     return np.sum((powers @ np.array([0.5, -1.0, 2.0, 0.1]) - y.ravel()) ** 2)
 
 
+def windows_times_numbers(x: Any, y: Any) -> Any:
+    w = np.lib.stride_tricks.sliding_window_view(x.ravel(), 6)
+    k = y.ravel()[:6]
+    return np.sum(np.sum(w * k, axis=-1) ** 2) + np.sum(np.tanh(w @ k)) + np.sum(np.cos(w * 0.5) @ np.sin(k))
+
+
+def windows_of_rows(x: Any, y: Any) -> Any:
+    w = np.lib.stride_tricks.sliding_window_view(x, 3, axis=0)
+    v = np.lib.stride_tricks.sliding_window_view(y, 4, axis=1)
+    return np.sum(w.mean(axis=-1, keepdims=True) * w * y[:1, :, None]) + np.sum(v.sum(axis=(0, 2)) ** 2)
+
+
+def windows_at_most(x: Any, y: Any) -> Any:
+    """Also where several elements are the largest."""
+    w = np.lib.stride_tricks.sliding_window_view(np.stack([x, x, y]).ravel(), 5)
+    return np.sum(w.max(axis=1) ** 3) + np.sum(w.min(axis=-1, keepdims=True) * w)
+
+
+def windows_apart(x: Any, y: Any) -> Any:
+    w = np.lib.stride_tricks.sliding_window_view(x.ravel(), 4)
+    z = (w - w.mean(axis=1)[:, None]) / (0.1 + w.std(axis=1, keepdims=True))
+    return np.sum(z**3 * y[0, :4]) + np.sum(w.var(axis=1, ddof=1) ** 2)
+
+
+def parts_and_what_repeats(x: Any, y: Any) -> Any:
+    z = np.stack([x, y, x * y], axis=1) * y[:3] + y[3] - np.stack([y, x, x], axis=1) * x[:, :1, None]
+    counted = np.sum(np.sum(z > 0.3, axis=1) * np.sum(z, axis=1, keepdims=True)[:, 0])
+    return counted + np.sum(np.concatenate([x, y]) * y[2]) + np.sum(np.hstack([x, y]) ** 2 / x[:, :1])
+
+
 def read_again(x: Any, y: Any) -> Any:
     z = np.concatenate([x, 2.0 * y])
     n = x.shape[0]
@@ -117,6 +149,11 @@ PROGRAMS: list[Callable[[Any, Any], Any]] = [
     normed,
     multiplied,
     multiplied_by_numbers,
+    windows_times_numbers,
+    windows_of_rows,
+    windows_at_most,
+    windows_apart,
+    parts_and_what_repeats,
     read_again,
     grown_in_a_loop,
 ]
@@ -212,6 +249,44 @@ def test_a_matrix_of_large_columns_is_not_made() -> None:
     found, wanted = (tg.grad(f, (0, 1), jit=jit)(x, c) for jit in ("native", "python"))
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda w, k: np.sum(np.tanh(w @ k) ** 2),
+        lambda w, k: np.sum(np.sum(w * k, axis=-1) ** 2),
+        lambda w, k: np.sum(np.max(w, axis=-1) ** 2) + k[0],
+        lambda w, k: np.sum(np.mean(w, axis=-1) * np.std(w, axis=-1)) + k[0],
+    ],
+)
+def test_narrow_windows_are_not_made(f: Callable[[Any, Any], Any]) -> None:
+    """Nor what is computed of them: there is one loop, which adds to the gradient."""
+
+    def of_windows(x: Any, k: Any) -> Any:
+        return f(np.lib.stride_tricks.sliding_window_view(x, 5), k)
+
+    x, k = numbers(10_000), numbers(5)
+    source = written_by(of_windows, x, k)
+    assert source.count("range(min(1024") == 1 and "range(9996)" not in source and "checked" not in source
+    (x_bar, k_bar) = tg.grad(of_windows, (0, 1), jit="native")(x, k)
+    u, h = numbers(10_000, seed=3), 1e-7
+    difference = (of_windows(x + h * u, k * (1 + h)) - of_windows(x - h * u, k * (1 - h))) / (2 * h)
+    np.testing.assert_allclose(np.sum(x_bar * u) + np.sum(k_bar * k), difference, rtol=1e-5)
+
+
+def test_truths_are_counted_and_whole_numbers_do_not_overflow(in_small_parts: bool) -> None:
+    x = np.full((4, 5), 2**30, np.int32)
+
+    def f(x: Any) -> Any:
+        z = np.stack([x, x, x], axis=1)
+        return np.sum(z, axis=1), np.sum(z > 3, axis=1), np.mean(z, axis=1)
+
+    with tg.config.using(cache="none"):
+        found = tg.jit(f, jit="native")(x)
+    for one, wanted in zip(found, f(x), strict=True):
+        assert one.dtype == wanted.dtype
+        np.testing.assert_array_equal(one, wanted)
 
 
 def test_small_arrays_stay_as_they_are() -> None:

@@ -180,6 +180,10 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     return lying(take(concatenate([a, new], axis), order, axis), "A", a)
 
 
+NARROW = 16  # items of a window
+LONG = 2**13  # windows
+
+
 @answers(np.lib.stride_tricks.sliding_window_view)
 def windows(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
@@ -197,12 +201,21 @@ def windows(
         count = x.shape[axis] - length + 1
         if length < 0 or count < 1:
             raise ValueError("window shape cannot be larger than input array shape")
-        x = moveaxis(take(x, np.arange(count)[:, None] + np.arange(length), axis), axis + 1, -1)
+        if len(axes) == 1 and 0 < length <= NARROW and count * (x.size // x.shape[axis]) >= LONG:
+            x = _side_by_side(x, axis, length)  # in native text, loops read the items of many as they lie
+        else:
+            x = moveaxis(take(x, np.arange(count)[:, None] + np.arange(length), axis), axis + 1, -1)
     remember = getattr(getattr(given, "recorder", None), "remember_view", None)
     if remember is not None and x is not given:
         x.value = np.lib.stride_tricks.sliding_window_view(given.value, lengths, axes)
         remember(x, (given,), _Windows(lengths, axes), {})
     return x
+
+
+def _side_by_side(x: Any, axis: int, length: int) -> Any:
+    """All windows along one axis, as a last axis: of their first items, of their second ones, and so on."""
+    count = x.shape[axis] - length + 1
+    return stack([read(x, (*(slice(None),) * axis, slice(k, k + count))) for k in range(length)], -1)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tracegrad.passes.added_products import is_large_product
 from tracegrad.passes.structure import is_zeros
 
 NEAR = 2  # elements along the last axis that a loop hands on as numbers
+NEAR_ALONE = 7  # so many where there is no other axis, whose rows would hand on as many each
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +240,5 @@ def _fits(part: _Part, before: Sequence[_Part]) -> bool:
         return False
     rows = groupby([*(p.start for p in before), part.start], key=lambda start: start[:-1])
     *_, last = (list(starts) for _, starts in rows)
-    return last[0][-1] - last[-1][-1] <= min(NEAR, part.shape[-1] - 1)
+    near = NEAR_ALONE if len(part.shape) == 1 else NEAR
+    return last[0][-1] - last[-1][-1] <= min(near, part.shape[-1] - 1)

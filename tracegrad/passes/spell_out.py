@@ -112,6 +112,9 @@ def _deviation(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term:
     return expression(sqrt, _variance(x, axes, count, step))
 
 
+variance, deviation = (_reduction(spelled)[0] for spelled in (_variance, _deviation))
+
+
 def _logsumexp(x: Any, axes: dict[str, Any], count: int, step: Instr) -> Term | None:
     """With the largest element taken out where it is finite, so that nothing overflows."""
     rows = count != x.type.size  # with the axes still there, to be subtracted from x
