@@ -32,6 +32,7 @@ from tracegrad.emit.printer import Line, Page
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.slides import slide
 from tracegrad.emit.statements import Writer
+from tracegrad.emit.strips import in_strips
 from tracegrad.emit.variables import measure
 from tracegrad.emit.visits import visit_rows
 from tracegrad.ir.source import Memory, Source
@@ -159,6 +160,11 @@ def emit_native(
         if kind != "vjp":
             lines, function.parts, given, memory = give(lines, function.parts, parameters)
             parameters += given
+        known = (*reserved, *parameters)
+        lines = in_strips(lines, known)
+        function.parts = [
+            replace(part, lines=in_strips(part.lines, (*known, *part.parameters))) for part in function.parts
+        ]
         functions.extend((part.name, part.parameters, part.lines) for part in function.parts)
         functions.append((entry, parameters, lines))
         parts.extend(part.name for part in function.parts)
