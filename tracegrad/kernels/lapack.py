@@ -63,7 +63,18 @@ def substituted_upward(x, columns):
 
 def factored_in_place(turned, pivots):
     """The matrix becomes its triangular factors, rows exchanged as `pivots` says; not 0 where it is singular."""
-    return eliminate(turned, pivots)
+    found = 0
+    for k in range(len(turned)):
+        column = turned[k]
+        p = k + int(np.argmax(np.abs(column[k:])))
+        pivots[k] = p + 1
+        turned[:, [k, p]] = turned[:, [p, k]]
+        if turned[k, k] == 0:
+            found = found or k + 1
+            continue
+        turned[k, k + 1 :] /= turned[k, k]
+        turned[k + 1 :, k + 1 :] -= np.outer(turned[k + 1 :, k], turned[k, k + 1 :])
+    return found
 
 
 def inverted_in_place(turned, pivots):
@@ -232,30 +243,36 @@ def factors(x):
     """The triangular factors of a matrix, transposed, and its pivots, then 0 where it is regular."""
     n = x.shape[0]
     turned, pivots = flipped(x), np.empty(n + 1, np.int32)
-    pivots[n] = eliminate(turned, pivots) if n <= 4 else factored_in_place(turned, pivots)
+    if n <= 4:
+        if is_eliminated(turned, pivots):
+            return turned, pivots
+        turned = flipped(x)
+    pivots[n] = factored_in_place(turned, pivots)
     return turned, pivots
 
 
-def eliminate(turned, pivots):
-    """What LAPACK does to find factors: of a matrix of few rows in less time than a call of it takes."""
-    n, found = turned.shape[0], 0
+def is_eliminated(turned, pivots):
+    """What LAPACK does to find factors: of a matrix of few rows in less time than a call of it takes.
+
+    False where a pivot is 0 or NaN: only LAPACK itself finds what NumPy has for these.
+    """
+    n = turned.shape[0]
+    pivots[n] = 0
     for k in range(n):
         p = k
         for i in range(k + 1, n):
             if np.abs(turned[k, i]) > np.abs(turned[k, p]):
                 p = i
+        if not np.abs(turned[k, p]) > 0:
+            return False
         pivots[k] = p + 1
-        if turned[k, p] == 0:
-            if found == 0:
-                found = k + 1
-            continue
         for j in range(n):
             turned[j, k], turned[j, p] = turned[j, p], turned[j, k]
         for i in range(k + 1, n):
             turned[k, i] /= turned[k, k]
             for j in range(k + 1, n):
                 turned[j, i] -= turned[k, i] * turned[j, k]
-    return found
+    return True
 
 
 def refuse_pivots(pivots):
