@@ -19,6 +19,7 @@ from tracegrad.emit.expressions import zeros
 from tracegrad.emit.loops import assign
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import for_each
+from tracegrad.emit.segments import names_in
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import call, literal
 
@@ -70,7 +71,7 @@ def is_mirrored(loop: Line, old: str, new: str) -> bool:
         return False
     if {square.row, square.column, old, new}.intersection(made):
         return False
-    if any(made[k] in _names(value) for n, value in enumerate(values) for k in range(n, len(made))):
+    if any(made[k] in names_in(value) for n, value in enumerate(values) for k in range(n, len(made))):
         return False  # a number that an earlier element left
     return all(_reads_pairs(value, old, new, square) for value in values)
 
@@ -82,7 +83,7 @@ def _square(loop: Line) -> _Square | None:
     columns = _range(body[0]) if len(body) == 1 else None
     if rows is None or columns is None or rows[1] != columns[1]:
         return None
-    if mine is not None and _names(mine.statement.test) != {"first", rows[0], "last"}:  # type: ignore[attr-defined]
+    if mine is not None and names_in(mine.statement.test) != {"first", rows[0], "last"}:  # type: ignore[attr-defined]
         return None
     return _Square(rows[0], columns[0], rows[1], body[0].body, mine)
 
@@ -109,10 +110,6 @@ def _reads_pairs(value: ast.expr, old: str, new: str, square: _Square) -> bool:
             known.add(id(node.value))
     names = [node for node in ast.walk(value) if isinstance(node, ast.Name)]
     return all(id(node) in known if node.id == old else node.id != new for node in names)
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def tiles(length: int) -> tuple[int, int]:

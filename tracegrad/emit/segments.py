@@ -61,19 +61,19 @@ def _piece(letter: str, first: int, last: int, inside: Sequence[Line]) -> Piece:
     return Piece(first, last, lines)
 
 
-class _Resolve(ast.NodeVisitor):
-    """Copies in which remainders are sums where these rounds do not go around an end; the index of one round is a
-    number.
+def names_in(node: ast.AST) -> set[str]:
+    """The names that stand anywhere in an expression or a statement."""
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+class Copies(ast.NodeVisitor):
+    """Copies of statements, in which a subclass may put something else.
 
     Names stay the nodes they are: they know their value, and with it the whole program.
     """
 
-    def __init__(self, letter: str, first: int, last: int) -> None:
-        self.letter, self.first, self.last = letter, first, last
-
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        one = node.id == self.letter and self.last - self.first == 1
-        return literal(self.first) if one else node
+        return node
 
     def generic_visit(self, node: ast.AST) -> Any:
         return type(node)(**{field: self._copied(part) for field, part in ast.iter_fields(node)})
@@ -82,6 +82,18 @@ class _Resolve(ast.NodeVisitor):
         if isinstance(part, list):
             return [self._copied(each) for each in part]
         return self.visit(part) if isinstance(part, ast.AST) else part
+
+
+class _Resolve(Copies):
+    """Copies in which remainders are sums where these rounds do not go around an end; the index of one round is a
+    number."""
+
+    def __init__(self, letter: str, first: int, last: int) -> None:
+        self.letter, self.first, self.last = letter, first, last
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        one = node.id == self.letter and self.last - self.first == 1
+        return literal(self.first) if one else node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         around = around_end(node, self.letter)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from tracegrad.emit.mirrors import is_mirrored
 from tracegrad.emit.printer import Line
+from tracegrad.emit.segments import names_in
 from tracegrad.emit.turns import cycles, turned, unknown
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
@@ -238,7 +239,7 @@ class _Steps:
         statement = line.statement
         self.number += 1
         if isinstance(statement, ast.For):
-            if not isinstance(statement.target, ast.Name) or _names(statement.iter) & {self.old, self.new}:
+            if not isinstance(statement.target, ast.Name) or names_in(statement.iter) & {self.old, self.new}:
                 self.fits = False
                 return made_of
             if not loops:
@@ -259,7 +260,7 @@ class _Steps:
         indexed = set()
         for node in ast.walk(statement):
             if isinstance(node, ast.Call) and _is_product(node):
-                self.fits = self.fits and not _names(node) & {self.old, self.new}
+                self.fits = self.fits and not names_in(node) & {self.old, self.new}
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
                 indexed.add(id(node.value))
                 self._access(node, loops, made_of)
@@ -303,7 +304,7 @@ class _Steps:
         if name not in (self.old, self.new):
             return
         self.indices.add(ast.unparse(node.slice))
-        names = _names(node.slice)
+        names = names_in(node.slice)
         names |= {part for index in names for part in made_of.get(index, ())}
         self.fits = self.fits and set(loops) <= names
         if name == self.old:
@@ -319,7 +320,7 @@ def _writes_where_it_read(line: Line, old: str, new: str, parts: Parts) -> bool:
         case ast.Expr(value=ast.Call(func=ast.Name(id=called_out.__name__))):
             return True  # what fills an array is a function of NumPy's, which may be given the one it reads
         case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=[ast.Name(id=first), *rest])):
-            return name in IN_PLACE and first == old and not any(old in _names(other) for other in rest)
+            return name in IN_PLACE and first == old and not any(old in names_in(other) for other in rest)
     part = _part_of(line.statement, parts)
     *before, loop = part or [line]
     if not isinstance(loop.statement, ast.For) or any(
@@ -337,10 +338,6 @@ def _may_in_tiles(line: Line, old: str, new: str, parts: Parts) -> bool:
     *before, loop = part or [line]
     apart = not any(_mentioned(other, {old, new}, parts) for other in before)
     return apart and is_mirrored(loop, old, new)
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _mentioned(line: Line, names: set[str], parts: Parts) -> bool:

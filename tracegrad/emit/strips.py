@@ -22,6 +22,7 @@ from tracegrad.emit.elements import subscript
 from tracegrad.emit.loops import assign
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import for_each
+from tracegrad.emit.segments import Copies, names_in
 from tracegrad.ops.op import call, literal
 
 ROWS = 32  # columns that are copied together
@@ -84,7 +85,7 @@ Blocks = Mapping[str, _Block]
 
 def in_strips(lines: Sequence[Line], taken: Collection[str]) -> list[Line]:
     """The same statements, with strips where these are worth it; `taken` are names that the function knows."""
-    strips = _Strips({*taken, *(name for line in _all(lines) for name in _names(line.statement))})
+    strips = _Strips({*taken, *(name for line in _all(lines) for name in names_in(line.statement))})
     return [made for line in lines for made in strips.line(line, 0, {}, {})]
 
 
@@ -145,7 +146,7 @@ class _Strips:
         along = [index for index in along if index.owner is innermost]
         if len(along) != 1 or column.owner is innermost or min(column.length, along[0].length) < LEAST:
             return None
-        fixed = {name for other in others for name in _names(other)} - {along[0].name}
+        fixed = {name for other in others for name in names_in(other)} - {along[0].name}
         uses = column.outermost.uses
         if uses[array] != {1 + len(others)} or any(0 in uses.get(name, ()) for name in fixed):
             return None
@@ -187,25 +188,14 @@ class _Strips:
         ]
 
 
-class _Read(ast.NodeVisitor):
-    """Copies of statements that read in strips; names stay the nodes they are."""
+class _Read(Copies):
+    """Copies of statements that read in strips."""
 
     def __init__(self, strips: _Strips, innermost: _Loop, indices: Indices) -> None:
         self.strips, self.innermost, self.indices = strips, innermost, indices
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return node
-
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         return self.strips.element(node, self.innermost, self.indices) or self.generic_visit(node)
-
-    def generic_visit(self, node: ast.AST) -> Any:
-        return type(node)(**{field: self._copied(part) for field, part in ast.iter_fields(node)})
-
-    def _copied(self, part: Any) -> Any:
-        if isinstance(part, list):
-            return [self._copied(each) for each in part]
-        return self.visit(part) if isinstance(part, ast.AST) else part
 
 
 def _entered(
@@ -286,10 +276,6 @@ def _all(lines: Sequence[Line]) -> Iterator[Line]:
     for line in lines:
         yield line
         yield from _all([*line.body, *line.orelse])
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _computes(statement: ast.stmt) -> bool:

@@ -19,7 +19,7 @@ from tracegrad.emit.names import Unused
 from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import Around, Rounds
-from tracegrad.emit.segments import offset_along, pieces_of
+from tracegrad.emit.segments import Copies, offset_along, pieces_of
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import call, literal
 
@@ -153,11 +153,8 @@ class Windows:
         return lines
 
 
-class _Near:
-    """Copies of lines in which windows are read and written where their rows are.
-
-    Names stay the nodes they are: they know their value, and with it the whole program.
-    """
+class _Near(Copies):
+    """Copies of lines in which windows are read and written where their rows are."""
 
     def __init__(self, windows: dict[str, Window], letter: str, row: str, near: str, first: int) -> None:
         self.windows, self.letter, self.row, self.near, self.first = windows, letter, row, near, first
@@ -174,18 +171,12 @@ class _Near:
             for line in lines
         ]
 
-    def visit(self, node: Any) -> Any:
-        if isinstance(node, list):
-            return [self.visit(part) for part in node]
-        if isinstance(node, ast.Name):
-            return _name(self.row) if node.id == self.letter else node
-        if not isinstance(node, ast.AST):
-            return node
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            window = self.windows.get(node.value.id)
-            if window is not None:
-                return self._placed(node, window)
-        return type(node)(**{name: self.visit(part) for name, part in ast.iter_fields(node)})
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return _name(self.row) if node.id == self.letter else node
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        window = self.windows.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        return self.generic_visit(node) if window is None else self._placed(node, window)
 
     def _placed(self, node: ast.Subscript, window: Window) -> ast.Subscript:
         """An element of a row, counted from the first row that is there."""
