@@ -16,6 +16,7 @@ import numpy as np
 from tracegrad import collector
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.dispatch.build import function_text
+from tracegrad.dispatch.events import say_failed
 from tracegrad.emit.module import emit_array
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
@@ -32,8 +33,12 @@ class EmittedBackward:
     def __init__(self, trace: Trace, active: tuple[bool, ...]) -> None:
         swept = Interpreted(trace, active)
         self._present = swept.present
-        backward = optimised(swept.trace)
-        backward = own_outputs(backward, len(backward.outputs))
+        self._failed = False
+        backward = swept.trace
+        try:
+            backward = own_outputs(optimised(backward), len(backward.outputs))
+        except Exception as error:
+            self._fail(error)
         count = len(swept.reads)
         read: set[object] = {a for step in backward.steps for a in step.inputs}
         read.update(backward.outputs)
@@ -42,6 +47,11 @@ class EmittedBackward:
         self._several = len(backward.outputs) != 1
         self._met = False
 
+    def _fail(self, error: Exception) -> None:
+        """An error of ours: the steps are run one by one, each time."""
+        self._failed = True
+        say_failed("a backward of tensors has no program", error)
+
     @functools.cached_property
     @collector.paused()
     def _text(self) -> Source:
@@ -49,8 +59,12 @@ class EmittedBackward:
         return emit_array(kept, self._backward, 0)
 
     @functools.cached_property
-    def _function(self) -> Callable[..., Any]:
-        return list(compile_python(self._text, self._backward.name).values())[-1]
+    def _function(self) -> Callable[..., Any] | None:
+        try:
+            return list(compile_python(self._text, self._backward.name).values())[-1]
+        except Exception as error:
+            self._fail(error)
+            return None
 
     @property
     def source(self) -> str:
@@ -60,11 +74,14 @@ class EmittedBackward:
     def run(self, values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[Any, ...]:
         """Cotangents of the active inputs, None for zero."""
         with np.errstate(all="ignore"):
-            if self._met:
-                found = self._function(tuple(values), *cotangents)
-                results = iter(found if self._several else (found,))
-            else:
-                # Emission pays for a structure that comes again; the steps are the same, so is every bit.
+            # Emission pays for a structure that comes again; the steps are the same, so is every bit.
+            function = self._function if self._met and not self._failed else None
+            self._met = True
+            if function is None:
                 results = iter(interpret(self._backward, (*values, *cotangents)))
-                self._met = True
+                if self._failed:  # maybe before results had memory of their own
+                    results = iter([np.array(result)[()] for result in results])
+            else:
+                found = function(tuple(values), *cotangents)
+                results = iter(found if self._several else (found,))
         return tuple(next(results) if present else None for present in self._present)

@@ -15,12 +15,12 @@ import numpy as np
 
 from tracegrad import collector
 from tracegrad.compiler.by_address import MOST_WORDS, Program, words_of
-from tracegrad.compiler.disk_cache import say_once
 from tracegrad.compiler.numba_backend import compile_native, entry_point, machine_code, prepare, was_loaded
 from tracegrad.compiler.pool import take
 from tracegrad.compiler.python_backend import compile_python
 from tracegrad.config import config
-from tracegrad.errors import BUG, told
+from tracegrad.dispatch.events import say_failed
+from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Guard, Instr, Trace
 from tracegrad.ir.types import ArrayType
@@ -74,8 +74,8 @@ class Built:
     trace : Trace, or callable that makes it when it is first asked for
     wrt : places of the differentiated inputs
     seeded : places of the differentiated outputs
-    once : bool
-        The program will run once: passes that pay later are left out.
+    passes : "all", "few" or "none"
+        "few": the program will run once, and passes that pay later are left out; "none": those that can be.
     memory : int or None
         Bytes that loops may keep for their reverse; None follows `config.loop_memory`.
     """
@@ -86,12 +86,13 @@ class Built:
         trace: Trace | Callable[[], Trace],
         wrt: Sequence[int],
         seeded: Sequence[int],
-        once: bool = False,
+        passes: str = "all",
         memory: int | None = None,
     ) -> None:
         self.mode = mode
+        self.passes = passes
         self._trace = trace
-        self._planned = (wrt, seeded, once, memory or config.loop_memory)
+        self._planned = (wrt, seeded, passes, memory or config.loop_memory)
         self.contract = config.contract
         self.native: Program | None = None  # takes values of its types alone (`tree.as_native`)
         self.compiled: Any = None  # what Numba made of it, for those who look into its machine code
@@ -173,6 +174,15 @@ class Built:
             gradients = self.backward(tuple(residuals), *cotangents)
         return gradients if self.outline.gradients != 1 else (gradients,)
 
+    # --- with no text: a program that runs once
+    # ----------------------------------------------------------------------------------------------------
+
+    def interpreted(self, inputs: Sequence[Any]) -> list[Any]:
+        """What `run_python` gives, step by step, in memory of its own."""
+        trace = self.plan.forward if self.mode == "vjp" else self.plan.joint
+        with np.errstate(all="ignore"):
+            return [FITS, *(np.array(result)[()] for result in interpret(trace, inputs))]
+
     # --- the native tier
     # ----------------------------------------------------------------------------------------------------
 
@@ -249,8 +259,7 @@ class Built:
             try:
                 made = self._emitted(plan)
             except Exception as error:  # the python tier goes on, as where Numba fails
-                made = [f"{BUG} ({told(error)})"]
-                say_once(made[0], f"there is no native program of `{self.trace.name}`, by {made[0]}")
+                made = self._without_native(error)
             if isinstance(made, Source):
                 self.native_text = made
             else:
@@ -264,6 +273,9 @@ class Built:
             return emission.emit_native("vjp", *halves, contract=self.contract)
         return emission.emit_native(plan.kind, pipeline.for_loops(plan.joint), contract=self.contract)
 
+    def _without_native(self, error: Exception) -> list[str]:
+        return [say_failed(f"there is no native program of `{self.outline.name}`", error)]
+
     @collector.paused()
     def compile(self) -> bool:
         """Make the native program; whether there is one now."""
@@ -272,6 +284,13 @@ class Built:
         source = self.native_source()
         if source is None:
             return False
+        try:
+            return self._compiled(source)
+        except Exception as error:
+            self.reasons = self._without_native(error)
+            return False
+
+    def _compiled(self, source: Source) -> bool:
         if (words := words_of(self._parameters)) > MOST_WORDS:
             self.reasons = [f"its arguments are {words:,} words, and a call passes {MOST_WORDS:,} at most"]
             return False
@@ -295,8 +314,11 @@ class Built:
 
 @collector.paused()
 def _plan(
-    mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool, memory: int | None
+    mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], passes: str, memory: int | None
 ) -> pipeline.Plan:
+    if passes == "none":
+        return pipeline.plan_plainly(mode, trace, wrt, seeded)
+    once = passes == "few"
     if mode == "gradient":
         return pipeline.plan_gradient(trace, wrt, seeded, once, memory)
     if mode == "vjp":

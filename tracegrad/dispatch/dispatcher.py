@@ -38,14 +38,13 @@ from tracegrad.dispatch.tiers import (
     another_path,
     fits_first,
     found_again,
-    is_decided,
     no_program,
     stays_on_tape,
+    wants_entry,
     wants_native,
 )
 from tracegrad.dispatch.tree import Path, TraceTree
-from tracegrad.errors import REFUSALS, ArgumentError, told
-from tracegrad.ir.interpret import interpret
+from tracegrad.errors import BUG, ArgumentError, told
 from tracegrad.later import later
 from tracegrad.record.frames import user_location
 from tracegrad.tensor.captured import Captured, is_capturing, under_way
@@ -256,11 +255,9 @@ class Dispatcher(Keeping, Copied):
                 try:
                     flat = self._run(path, inputs)
                 except Exception as error:
-                    if path.maker is None and not isinstance(error, REFUSALS):
-                        raise
                     put_back(saved)
                     failed.append((path, told(error)))
-                    return MISS  # the capture raises it, in NumPy's words and with the user's line
+                    return MISS  # the capture raises it, in NumPy's words and with the user's line; or it is ours
                 if flat[0] == FITS:
                     _link(left, path)
                     with self._lock:
@@ -318,30 +315,37 @@ class Dispatcher(Keeping, Copied):
         captured = self._captured(call)
         if inline.has_outer(captured):
             return inline.without_tensors(self._inline(captured, call))
-        places = self._wrt_places(captured, call)
         seeded = self._seeded(captured)
-        with self._lock:
-            self.log.captures += 1
-            path = self._grown(known, captured, call, failed)
-        if path is None:
-            return self._on_tape(captured, call, places, seeded)
+        path: Path | None = None
+        failed_by: Exception | None = None
+        try:
+            with self._lock:
+                self.log.captures += 1
+                path = self._grown(known, captured, call, failed)
+            flat = None if path is None else self._run_captured(path, captured, call, left)
+        except Exception as error:
+            flat, failed_by = None, error
+        if path is None or flat is None:
+            answer, also = self._on_tape(captured, call, seeded)  # raises an error that is the user's
+            if (failed_by := failed_by or also) is not None:
+                self._give_up(known, path, failed_by)
+            return answer
+        self._keep(known, path)
+        return self._finish(path, call, flat)
+
+    def _run_captured(
+        self, path: Path, captured: Captured, call: Call, left: dict[Path, int]
+    ) -> tuple[Any, ...] | None:
+        """What the program of a capture gives on the values of that capture; None where it does not fit them."""
         _link(left, path)
         inputs = path.inputs([leaf.value for leaf in call.leaves])
         if isinstance(inputs, Read):  # another thread changed it since
-            return self._on_tape(captured, call, places, seeded)
+            return None
         path.fill(inputs, captured.drawn)
         inputs.extend(call.tangents)
-        try:
-            flat = self._run(path, inputs)
-        except Exception as error:
-            found = self._on_tape(captured, call, places, seeded)  # it raises too, with the user's line
-            self.log.failed(error, self._calls)
-            return found
-        if flat[0] != FITS:
-            # The program disagrees with its own capture in the last bit of a condition: the capture is the truth.
-            return self._on_tape(captured, call, places, seeded)
-        self._keep(known, path)
-        return self._finish(path, call, flat)
+        flat = self._run(path, inputs)
+        # It may disagree with its own capture in the last bit of a condition: the capture is the truth.
+        return flat if flat[0] == FITS else None
 
     def _grown(
         self,
@@ -379,30 +383,18 @@ class Dispatcher(Keeping, Copied):
         places, seeded = self._wrt_places(captured, call), self._seeded(captured)
         return Built(self.mode, lambda: captured.trace, places, seeded, memory=self.memory)
 
-    def _on_tape(self, captured: Captured, call: Call, places: Sequence[int], seeded: Sequence[int]) -> Any:
-        """One capture's own derivative, interpreted: no slower than define-by-run."""
-        path = Path(
-            captured,
-            lambda c: Built(self.mode, c.trace, places, seeded, True, self.memory),
-        )
-        values = [leaf.value for leaf in call.leaves]
-        inputs = [
-            values[s] if isinstance(s, int) else s.found if isinstance(s, Read) else s
-            for s in captured.sources
-        ]
-        path.fill(inputs, captured.drawn)
-        inputs.extend(call.tangents)
-        if self.mode == "gradient":
-            found = taped.replayed(captured.trace, inputs, places, seeded)
-            if found is not None:
-                return self._finish(path, call, [FITS, *found])
-        with np.errstate(all="ignore"):
-            flat = (FITS, *interpret(path.built.plan.forward, inputs))
-            if self.mode == "gradient":
-                assert path.built.plan.backward is not None
-                outputs = path.built.plan.outputs
-                flat = (*flat[: 1 + outputs], *interpret(path.built.plan.backward, flat[1 + outputs :]))
-        return self._finish(path, call, flat)
+    def _on_tape(self, captured: Captured, call: Call, seeded: Sequence[int]) -> tuple[Any, Exception | None]:
+        """The answer of a capture without its program, and the error of ours that a pass raised."""
+        places = self._wrt_places(captured, call)
+        once, flat, failed_by = taped.answered_once(captured, call, self.mode, places, seeded, self.memory)
+        return self._finish(once, call, flat), failed_by
+
+    def _give_up(self, known: TraceTree, path: Path | None, error: Exception) -> None:
+        """A program cannot be made, or raises what the steps of its capture do not: calls do without it."""
+        self.log.failed("is computed without its program", error, self._calls)
+        with self._lock:
+            known.give_up(path, BUG)
+            self._forget_entries()
 
     @collector.seldom_full()
     def _taped(self, call: Call) -> Any:
@@ -456,7 +448,7 @@ class Dispatcher(Keeping, Copied):
 
     def _finish(self, path: Path, call: Call, flat: Sequence[Any]) -> Any:
         """What the user gets of the results of a program."""
-        if path.entry is None and self.mode != "jvp" and not self._counting and is_decided(path, self.jit):
+        if self.mode != "jvp" and not self._counting and wants_entry(path, self.jit):
             form = Form(
                 self.mode,
                 self.with_value,
@@ -465,7 +457,11 @@ class Dispatcher(Keeping, Copied):
                 self._seeded(path.captured),
                 self.jit is None and not path.tier_decided,
             )
-            path.entry = make_entry(path, call, form, self.signature.parameters)
+            try:
+                path.entry = make_entry(path, call, form, self.signature.parameters)
+            except Exception as error:
+                path.without_entry = True
+                self.log.failed("has no fast way in, and takes longer to call", error, self._calls)
         self._use(path)
         if self.mode == "vjp":
             captured = path.captured

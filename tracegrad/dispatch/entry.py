@@ -31,7 +31,6 @@ from tracegrad.dispatch.reading import Reading, module_of
 from tracegrad.dispatch.results import gradient_leaf, plain
 from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path, without_contents
-from tracegrad.errors import REFUSALS
 from tracegrad.ir.types import ArrayType
 from tracegrad.tensor.captured import Leaf, Static, under_way
 from tracegrad.tensor.reads import MISSING, Read
@@ -350,10 +349,9 @@ class _Writer:
 
     def _called(self, statement: str) -> None:
         """The call; one that raises is left to the capture, which knows the user's line."""
-        errors = REFUSALS if self.path.maker is None else Exception  # after a draw, of any kind
         failed = f"{OURS}failed"
         self.lines += [f"{failed} = False", f"try: {statement}"]
-        self.lines.append(f"except {self._named('errors', errors)}: {failed} = True")
+        self.lines.append(f"except {self._named('errors', Exception)}: {failed} = True")
         self.lines.append(f"if {failed}: {self._put_back()}{self.otherwise}")
 
     def _put_back(self) -> str:

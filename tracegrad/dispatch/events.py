@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from tracegrad.compiler.disk_cache import say_once
 from tracegrad.errors import BUG, told
 from tracegrad.ir.location import Location
 
@@ -61,6 +62,18 @@ class Event:
     program: int = 0
 
 
+def blamed(error: Exception) -> str:
+    """An error of ours as the reason of what it costs, which is never the answer."""
+    return f"{BUG} ({told(error)})"
+
+
+def say_failed(cost: str, error: Exception) -> str:
+    """Say what an error of ours costs where no function's log is at hand; returns the reason."""
+    reason = blamed(error)
+    say_once(reason, f"{cost}, by {reason}")
+    return reason
+
+
 class Log:
     """The last events of one dispatcher, and its counts."""
 
@@ -98,10 +111,9 @@ class Log:
         self._keep(event)
         logger.warning("`%s` %s", self.name, event.text, extra=self._for(event))
 
-    def failed(self, error: Exception, call: int) -> None:
-        """A program could not be made, or raised what the user's function does not; another way gave the answer."""
-        said = f"is computed without its program, which fails by {BUG} ({told(error)})."
-        self.warn(Event("failure", said, call))
+    def failed(self, cost: str, error: Exception, call: int) -> None:
+        """Something of ours could not be made, or raised what the user's function does not: what that costs."""
+        self.warn(Event("failure", f"{cost}, by {blamed(error)}.", call))
 
     def _keep(self, event: Event) -> None:
         self.events.append(event)

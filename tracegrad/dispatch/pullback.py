@@ -12,6 +12,7 @@ import numpy as np
 
 from tracegrad import tree
 from tracegrad.dispatch.build import function_text
+from tracegrad.dispatch.events import say_failed
 from tracegrad.dispatch.results import cotangent_leaves, gradient_leaf
 from tracegrad.dispatch.signature import Call
 from tracegrad.dispatch.tree import Path, as_native, without_contents
@@ -44,13 +45,27 @@ class Template:
     def pull(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
         """Flat gradients; the program may have been compiled since the readable text left the residuals."""
         if any(getattr(bar, "recorder", None) is not None for bar in cotangents):
-            assert self.built.plan.backward is not None
-            return interpret(self.built.plan.backward, [*self._stacked(residuals), *cotangents])
-        if self.native is None:
-            return self.built.pull_python(residuals, cotangents)
-        given = (*self._stacked(residuals), *cotangents)
-        found: Sequence[Any] = self.native(*map(as_native, given, self.dtypes))
+            return self._step_by_step(residuals, cotangents)
+        if self.built.passes != "all":
+            with np.errstate(all="ignore"):
+                return self._step_by_step(residuals, cotangents)
+        try:
+            if self.native is None:
+                return self.built.pull_python(residuals, cotangents)
+            given = (*self._stacked(residuals), *cotangents)
+            found: Sequence[Any] = self.native(*map(as_native, given, self.dtypes))
+            return found
+        except Exception as error:
+            failed = error
+        with np.errstate(all="ignore"):
+            found = self._step_by_step(residuals, cotangents)  # with the user's line, where this raises too
+        say_failed(f"`{self.captured.name}` is pulled back without its program", failed)
         return found
+
+    def _step_by_step(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
+        backward = self.built.plan.backward
+        assert backward is not None
+        return interpret(backward, [*self._stacked(residuals), *cotangents])
 
     def _stacked(self, residuals: Sequence[Any]) -> list[Any]:
         """Residuals as arrays, also where the readable text appends them to lists."""

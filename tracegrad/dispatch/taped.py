@@ -1,7 +1,7 @@
 """A call answered on the tape: the user's function runs, and its own steps are pulled back at once.
 
 For calls that no program will be made of. Nothing is kept between calls, and none of the passes runs. Begin with
-`taped_gradient`; where the run was captured before that was known, `replayed` does the same over its trace.
+`taped_gradient`; where the run was captured before that was known, `answered_once` does the same over its trace.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import numpy as np
 from tracegrad.ad.activity import active_variables
 from tracegrad.ad.evaluate import Evaluated, Evaluator, in_type
 from tracegrad.ad.reverse import pull_back
+from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.signature import Call
+from tracegrad.dispatch.tree import Path
 from tracegrad.ir.trace import Const, Instr, Trace, Var
 from tracegrad.ir.walk import has_control
 from tracegrad.tensor.capture import Taped, run_taped
 from tracegrad.tensor.captured import Captured
+from tracegrad.tensor.reads import Read
 
 Seeds = Callable[[Captured], Sequence[int]]
 
@@ -44,6 +47,50 @@ def taped_gradient(
     captured = taped.captured
     seeded = seeds(captured)
     return captured, [*captured.values, *(_gradients(taped, call, seeded) if seeded else ())]
+
+
+def answered_once(
+    captured: Captured,
+    call: Call,
+    mode: str,
+    places: Sequence[int],
+    seeded: Sequence[int],
+    memory: int | None,
+) -> tuple[Path, list[Any], Exception | None]:
+    """One capture's own derivative, step by step: no slower than define-by-run.
+
+    Where a pass fails, the derivative is what the calculus writes, without passes, and the error is returned.
+
+    Returns
+    -------
+    path : Path that is in no tree
+    flat : list, what its program would give
+    error : Exception or None
+
+    Raises
+    ------
+    What the steps raise, with the user's line.
+    """
+
+    def once(passes: str) -> Path:
+        return Path(captured, lambda c: Built(mode, c.trace, places, seeded, passes, memory))
+
+    path = once("few")
+    values = [leaf.value for leaf in call.leaves]
+    inputs = [
+        values[s] if isinstance(s, int) else s.found if isinstance(s, Read) else s for s in captured.sources
+    ]
+    path.fill(inputs, captured.drawn)
+    inputs.extend(call.tangents)
+    found = replayed(captured.trace, inputs, places, seeded) if mode == "gradient" else None
+    if found is not None:
+        return path, [FITS, *found], None
+    try:
+        return path, path.built.interpreted(inputs), None
+    except Exception as error:
+        failed = error
+    path = once("none")
+    return path, path.built.interpreted(inputs), failed
 
 
 def _gradients(taped: Taped, call: Call, seeded: Sequence[int]) -> list[Any]:

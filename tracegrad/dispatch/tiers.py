@@ -43,9 +43,11 @@ def fits_first(path: Path, jit: str | None) -> bool:
     return waits and path.seconds <= 0.1 * path.calls * path.built.outline.seconds
 
 
-def is_decided(path: Path, jit: str | None) -> bool:
-    """Whether the path has the tier it will keep, so that an entry can be made for it; never so on the tape."""
-    return path.born >= 0 and (path.tier_decided or (jit or config.jit) == "python")
+def wants_entry(path: Path, jit: str | None) -> bool:
+    """Whether an entry is to be made: the path has the tier it will keep. Never on the tape, nor where it failed."""
+    if path.entry is not None or path.without_entry or path.born < 0:
+        return False
+    return path.tier_decided or (jit or config.jit) == "python"
 
 
 def no_program(tree: TraceTree, captured: Captured) -> tuple[str, str, Location | None] | None:

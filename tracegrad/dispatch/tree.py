@@ -55,6 +55,8 @@ class Path:
         Where the condition stands whose answer made this path, for a path that is not the first.
     entry : Entry or None
         The generated fast way from a call to the result (`entry.py`), once the tier is decided.
+    without_entry : bool
+        It could not be made: each call goes the general way.
     ready : bool
         An earlier process decided its tier, and kept the machine code if there is any.
     """
@@ -70,6 +72,7 @@ class Path:
         self.tier_decided = False
         self.exits: dict[int, Path] = {}
         self.entry: Any = None
+        self.without_entry = False
         self.split: Location | None = None
         self.tally: tally.Tally | None = None
         self.ready = False
@@ -187,6 +190,14 @@ class TraceTree:
         if path in self.paths and self.paths[0] is not path:
             self.paths.remove(path)
             self.paths.insert(0, path)
+
+    def give_up(self, path: Path | None, reason: str) -> None:
+        """No more programs, as this one fails; those of other paths that were compiled go on."""
+        self.on_tape = self.on_tape or (reason, None)
+        if path in self.paths:
+            self.paths.remove(path)
+        for other in self.paths:
+            other.exits = {k: p for k, p in other.exits.items() if p is not path}
 
     def splits_most(self) -> Location | None:
         """The condition that most paths were split off at."""

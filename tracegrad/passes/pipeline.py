@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.trace import Trace
@@ -158,6 +158,24 @@ def plan_vjp(
         own_outputs(backward, len(backward.outputs)),
         outputs,
     )
+
+
+def plan_plainly(mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Plan:
+    """The derivative as the calculus writes it, by no pass that could be left out: for where one of them fails.
+
+    The backward half of "vjp" computes again what it needs. Results may share memory with inputs.
+    """
+    trace = lower_branches(trace)
+    outputs = len(trace.outputs)
+    if mode == "vjp":
+        joint = reverse_mode(trace, wrt, seeded)
+        forward = replace(trace, outputs=(*trace.outputs, *trace.inputs))
+        return Plan("vjp", joint, forward, replace(joint, outputs=joint.outputs[outputs:]), outputs)
+    if mode == "gradient":
+        joint = reverse_mode(trace, wrt, seeded, unit_seed=True)
+        return Plan("gradient", joint, joint, None, outputs)
+    joint = forward_mode(trace, wrt) if mode == "jvp" else trace
+    return Plan("value", joint, joint, None, len(joint.outputs))
 
 
 def plan_jvp(trace: Trace, wrt: Sequence[int], once: bool = False) -> Plan:
