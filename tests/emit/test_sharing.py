@@ -115,6 +115,13 @@ def test_threads_do_not_write_what_another_may_read(part: str) -> None:
     assert found(SHARED, part=part) == {}
 
 
+def test_threads_may_share_a_loop_inside_of_one_that_is_looked_into() -> None:
+    text = LOOPS.format("b[i, j] = a[i, j]").replace("    for j", "    if x[i]:\n        {}\n    for j")
+    shared_loop, part = "in_threads(3, part, (c,))", "for k in range(3):\n    c[k] = 0.0"
+    assert found(text.format(shared_loop), part=part) == {"b": "a"}
+    assert found(text.format(shared_loop), part=part.replace("0.0", "a[k, k]")) == {}
+
+
 def test_what_is_read_for_the_last_time_makes_room() -> None:
     assert found("np.dot(x, y, a)\nz[0] = a[3, 4]\nnp.dot(x, y, b)") == {"b": "a"}
     assert found("np.dot(x, y, a)\nnp.dot(a.T, y, b)") == {}

@@ -420,6 +420,14 @@ def test_an_order_that_depends_on_memory_is_refused(order):
         flat(M)
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value encountered")
+@pytest.mark.parametrize("function", [np.median, np.nanmedian])
+@pytest.mark.parametrize("keywords", [{}, {"axis": 0}, {"axis": 1, "keepdims": True}])
+def test_the_median_of_nothing_is_that_of_numpy(function, keywords):
+    found, outputs = traced(FUNCTIONS[function], (M[:0],), keywords)
+    compare(found, outputs, function(M[:0], **keywords))
+
+
 @pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors")
 @pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("m", [2, 3])

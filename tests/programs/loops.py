@@ -424,6 +424,17 @@ def rows_left_out_and_a_break(x):
     return np.sum(total**2)
 
 
+@program(X, -X, 2 * X)
+def left_in_a_round_that_hands_on_another_array_than_it_wrote(x):
+    y = x * 1.0
+    for i in range(3):
+        y[i] = 0.3 * x[0]
+        y = y[::-1] * 1.5
+        if x.sum() > 0:
+            break
+    return np.sum(y * x)
+
+
 @program(np.array([0.5, 1.5, 2.5]), np.array([0.1, 0.2, 0.3]))
 def a_list_of_arrays_that_may_have_no_items(x):
     large, history = x[x > 1], []

@@ -222,6 +222,7 @@ class _Steps:
 
     old: str
     new: str
+    parts: Parts
     number: int = 0
     last_read: int = -1
     first_write: int = -1
@@ -255,7 +256,7 @@ class _Steps:
                 made_of = self.take(part, loops, made_of)
             return made_of
         if isinstance(statement, (ast.While, ast.If)):
-            self.fits = self.fits and not _mentioned(line, {self.old, self.new}, {})
+            self.fits = self.fits and not _mentioned(line, {self.old, self.new}, self.parts)
             return made_of
         indexed = set()
         for node in ast.walk(statement):
@@ -327,7 +328,7 @@ def _writes_where_it_read(line: Line, old: str, new: str, parts: Parts) -> bool:
         _mentioned(other, {old, new}, parts) for other in before
     ):
         return False
-    steps = _Steps(old, new, shared=part is not None)
+    steps = _Steps(old, new, parts, shared=part is not None)
     steps.take(loop, (), {})
     return steps.fits and len(steps.indices) == 1 and steps.last_read <= steps.first_write
 

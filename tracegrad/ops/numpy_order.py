@@ -301,7 +301,7 @@ def nanpercentile(
 
 @answers(np.nanmedian)
 def nanmedian(a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False) -> Any:
-    if operand(a).dtype.kind != "c":
+    if operand(a).dtype.kind != "c" and 0 not in operand(a).shape:
         return nanquantile(a, 0.5, axis, keepdims=keepdims)
     return _median(operand(a), axis, keepdims, True)
 
@@ -312,6 +312,8 @@ def median(a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims:
 
 
 def _median(a: Any, axis: Any, keepdims: bool, skip_nan: bool) -> Any:
+    if 0 in a.shape:
+        return mean(a, axis, keepdims=keepdims)
     rows, axes = _along_last(a, axis)
     n: Any = rows.shape[-1]
     ordered = sort(rows)

@@ -233,12 +233,12 @@ class Structures(Running):
         return False
 
     def _peel(self, frame: LoopFrame, one: Iteration) -> None:
-        """The first iteration, just over, stays straight before the loop."""
+        """The first iteration, just over and perhaps the last, stays straight before the loop."""
         frame.current = replace(one, steps=[])
         self._flush_before(frame)
         frame.outer.extend(one.steps)
         if one.stop is not None:
-            frame.outer.append(Guard(one.stop, False, frame.location))
+            frame.outer.append(Guard(one.stop, frame.broke, frame.location))
         frame.current, frame.begun = None, False
         frame.grown, frame.known = {}, []
         frame.offset += 1
