@@ -38,6 +38,7 @@ from tracegrad.dispatch.tiers import (
     another_path,
     fits_first,
     found_again,
+    is_of_one_call,
     no_program,
     stays_on_tape,
     wants_entry,
@@ -360,7 +361,7 @@ class Dispatcher(Keeping, Copied):
             reason, said, where = why_not
             known.on_tape = reason, where
             self.log.warn(Event("tape", said, self._calls, where))
-        if known.on_tape is not None:
+        if known.on_tape is not None or is_of_one_call(known, captured, self.log, self._calls):
             return None
         why = causes(failed, captured, call.leaves, self._calls)
         for event in why:
@@ -369,8 +370,7 @@ class Dispatcher(Keeping, Copied):
         if apart is None:
             found_again(known)
             self._forget_entries()
-            said = "the new arm joins its program"
-            self.log.add(Event("merge", said, self._calls, program=path.born + 1))
+            self.log.add(Event("merge", "the new arm joins its program", self._calls, program=path.born + 1))
         else:
             another_path(known)
             path.split = next((event.where for event in why if event.where is not None), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tracegrad.config import config
+from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.tree import Path, TraceTree
 from tracegrad.ir.location import Location
 from tracegrad.ir.walk import all_steps
@@ -66,6 +67,16 @@ def no_program(tree: TraceTree, captured: Captured) -> tuple[str, str, Location 
         said = f"is {length} steps long without its loops, and runs on the tape: a program would take too long to make."
         return f"a program of {length} steps would take too long to make", said, None
     return None
+
+
+def is_of_one_call(tree: TraceTree, captured: Captured, log: Log, call: int) -> bool:
+    """Whether the function caught what values made raise: other values may not, and nothing in the trace asks them."""
+    if captured.caught is None:
+        return False
+    another_path(tree)
+    reason, where = captured.caught
+    log.add(Event("tape", f"{reason}: no program is kept of this call", call, where))
+    return True
 
 
 def another_path(tree: TraceTree) -> None:

@@ -42,6 +42,7 @@ from tracegrad.record.numbers import (
     refuse_as_operator,
     taken_dtype,
 )
+from tracegrad.record.raising import Raising
 from tracegrad.record.writes import Writes
 
 LITERAL = 16  # constants of at most so many elements are written into the text
@@ -51,7 +52,7 @@ _NUMBERS = (float, int, complex, np.inexact, np.integer, np.bool_)
 _USUAL = {float, int, bool, complex, np.ndarray, np.float64, np.float32, np.int64, np.bool_, np.complex128}
 
 
-class Recording(Writes):
+class Recording(Raising, Writes):
     """Steps and guards of one run, in order.
 
     Parameters
@@ -65,7 +66,8 @@ class Recording(Writes):
     """
 
     def __init__(self, make: Callable[..., Any], level: int, loops: KnownLoops | None = None) -> None:
-        super().__init__()
+        Raising.__init__(self)
+        Writes.__init__(self)
         self.make = make
         self.level = level
         self.steps: list[Step] = []
@@ -73,7 +75,6 @@ class Recording(Writes):
         self.lifted: dict[int, tuple[Any, Any]] = {}
         self.hoisted: dict[Var, np.ndarray[Any, Any]] = {}
         self.structures = Structures(self, KnownLoops() if loops is None else loops)
-        self.impure: tuple[str, Location | None] | None = None
         self.watched: dict[Var, Any] | None = None  # values that steps read, while somebody wants them
         self.finished = False  # what is left of its values is only looked at from here on
         self._bounds: dict[Atom, int] = {}  # of Python ints
@@ -274,13 +275,21 @@ class Recording(Writes):
             if bound >= INT64:
                 return self._exact(op, args, values)
         try:
+            if self.watchers and all(weaks):
+                self.as_python(op.name, values)
             result = op.evaluate(*values, **params)
         except TypeError:
             refuse_as_operator(op, values)
             raise
+        except Exception:
+            self.failed(op.name)
+            raise
         weak = op.family == "elementwise" and (all(weaks) or is_of_complex(op, values))
         if op.n_outputs != 1:
-            return self._several(op, atoms, params, result, active)
+            several = self._several(op, atoms, params, result, active)
+            if self.watchers:
+                self.checked(op, args, several[0], False)
+            return several
         if isinstance(result, np.ndarray) and not result.shape:
             result = result[()]
         self.check_number(op, result)
@@ -304,6 +313,8 @@ class Recording(Writes):
         traced = self.wrap(result, variable, weak, active)
         if op.view and type.shape:
             self.remember_view(traced, args, op, params)
+        if self.watchers:
+            self.checked(op, args, traced, all(weaks))
         return traced
 
     def _counted(self, arg: Any) -> Any:
@@ -428,7 +439,7 @@ class Recording(Writes):
         if kind == "index":
             number: Any = operator.index(traced.value)
         else:
-            number = kind(traced.value)
+            number = self.calling(kind, traced.value)
         if isinstance(traced.atom, Const):
             return number
         if kind in (float, complex):
@@ -478,14 +489,6 @@ class Recording(Writes):
             "use a NumPy function, store it into an array made inside the function, or take it out of the derivative "
             "with tracegrad.stop_gradient(x)",
         )
-
-    # --- what cannot be kept ---------------------------------------------------------------------
-
-    def not_repeatable(self, reason: str, where: Location | None = None) -> None:
-        """This run did something a program could not repeat: the function runs on the tape."""
-        if self.impure is None:
-            self.impure = (reason, where or self.location())
-        self.structures.fail(reason)
 
 
 def _first_of(value: Any) -> tuple[Any, ...]:

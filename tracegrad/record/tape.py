@@ -131,6 +131,8 @@ class Tape(Recording):
             atoms.append(arg.atom)
             weak = weak and arg.weak
             active = active or arg.requires_grad
+        if self.watchers and weak:
+            self.as_python(op.name, values)
         result = op.evaluate(*values, **params)
         for found in result if isinstance(result, tuple) else (result,):
             self.check_number(op, found)

@@ -154,6 +154,9 @@ def _session(recording: Recording) -> Iterator[Session]:
     finally:
         under_way.remove(session)
         running.sessions.pop()
+        if running.sessions and recording.caught is not None:
+            around = running.sessions[-1].recording
+            around.caught = around.caught or recording.caught
 
 
 def _input(recording: Recording, leaf: Leaf) -> Any:
@@ -223,6 +226,7 @@ def _captured(
         tuple(session.reads.genuine.values()),
         recording.structures.shown,
         tuple(sorted(session.reads.files)),
+        recording.caught,
     )
 
 

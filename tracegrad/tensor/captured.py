@@ -63,6 +63,8 @@ class Captured:
         Something was printed.
     files : tuple of str
         Where the functions are written that ran.
+    caught : (reason, Location) or None
+        What values made raise, and the function went on: the trace is true of these values alone.
     """
 
     trace: Trace
@@ -79,6 +81,7 @@ class Captured:
     genuine: tuple[Read, ...] = ()
     shows: bool = False
     files: tuple[str, ...] = ()
+    caught: tuple[str, Location | None] | None = None
 
     @functools.cached_property
     def name(self) -> str:

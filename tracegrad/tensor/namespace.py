@@ -20,6 +20,7 @@ from tracegrad.config import config
 from tracegrad.errors import DepthError, LeakError, UnsupportedError
 from tracegrad.ir.location import Location
 from tracegrad.record.marks import Marked, clone, is_marked, mark
+from tracegrad.record.raising import catches
 from tracegrad.record.recording import Recording
 from tracegrad.record.tape import Tape
 from tracegrad.tensor.callables import (
@@ -110,7 +111,9 @@ class Session:
             )
         structures = self.recording.structures
         depth = len(structures.frames)
+        watches = catches(function.__code__)
         self.depth += 1
+        self.recording.watchers += watches
         try:
             if marked is None:
                 marks = Marks(self, function, None)
@@ -132,15 +135,20 @@ class Session:
             raise
         finally:
             self.depth -= 1
+            self.recording.watchers -= watches
 
     def unwinding(self, function: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
         """Call a function that has marks already; the structures an exception leaves open are closed."""
         depth = len(self.recording.structures.frames)
+        watches = catches(function.__code__)
+        self.recording.watchers += watches
         try:
             return function(*args, **keywords)
         except BaseException:
             self.recording.structures.unwind(depth)
             raise
+        finally:
+            self.recording.watchers -= watches
 
     def _with_read_defaults(self, function: Any) -> Any:
         """The function with the defaults of its parameters read: an array among them is an input."""
@@ -225,7 +233,8 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         if solver is not None:
             # Whatever it is handed it asks again at each call: the guards are that these are the same objects.
             named = {k: self.reads.contents(v, "same") for k, v in keywords.items()}
-            return solver(*(self.reads.contents(a, "same") for a in args), **named)
+            given = (self.reads.contents(a, "same") for a in args)
+            return self.recording.calling(solver, *given, **named)
         ours = our_op(function, traced)
         if ours is not None:
             takes_functions = getattr(ours, "takes_functions", False)

@@ -97,6 +97,8 @@ class StandIns:
 
     def find(self, function: Any) -> Callable[..., Any] | None:
         try:
+            if self.recording.watchers and function in _RAISING:
+                return functools.partial(self._raising, function)
             if function in _MATH:
                 return refusing_as(function, functools.partial(self._math, function))
             if function in _SCALARS:
@@ -112,6 +114,15 @@ class StandIns:
 
     def any_traced(self, values: Any) -> bool:
         return _any_traced(values)
+
+    def _raising(self, function: Any, *args: Any) -> Any:
+        """A function of `math` where somebody may catch what it raises."""
+        self.recording.calling(function, *map(self.values, args))
+        method = _BY_FUNCTION.get(function)
+        result = self._math(function, *args) if method is None else getattr(self, method)(*args)
+        if is_traced(result):
+            self.recording.sound(result)
+        return result
 
     def _math(self, function: Any, *args: Any) -> Any:
         if not _any_traced(args):
@@ -158,7 +169,9 @@ class StandIns:
             return int(x, *base)
         x = self.recording.traced(x)
         if x.ndim or base or x.dtype.kind in "fc":
-            int(x.value, *base)  # NaN, infinities and whole arrays are refused as Python refuses them
+            self.recording.calling(
+                int, x.value, *base
+            )  # NaN, infinities and whole arrays are refused as Python refuses them
         if not self._fits(x):
             return int(self.recording.text(x))
         return (x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64))).item()
@@ -398,3 +411,4 @@ _BY_FUNCTION: dict[Any, str] = {
     np.asarray_chkfinite: "asarray",
     np.frompyfunc: "frompyfunc",
 }
+_RAISING = {*_MATH, math.log, math.lgamma}
