@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from scipy import special
@@ -197,6 +200,8 @@ CALLS = [
     (np.linalg.matrix_power, (S, 5), {}),
     (np.linalg.matrix_power, (S, -2), {}),
     (np.linalg.multi_dot, ([S, S, W],), {}),
+    (np.linalg.multi_dot, ([V, M.T, M, M.T, M, V],), {}),
+    (np.linalg.multi_dot, ([M, V],), {}),
     (np.add, (M, V), {}),
     (np.multiply, (M, 2), {"dtype": np.float32}),
     (np.exp, ([0.1, 0.2],), {}),
@@ -242,6 +247,32 @@ def compare(found, outputs, wanted):
 def test_a_traced_call_gives_what_numpy_gives(function, args, keywords):
     found, outputs = traced(FUNCTIONS[function], args, keywords)
     compare(found, outputs, function(*args, **keywords))
+
+
+@pytest.mark.parametrize(
+    "sides", [(7, 5, 6, 1), (1, 5, 7, 1), (3, 40, 2, 50), (9, 2, 8, 3, 30, 1), (4, 4, 4, 4, 4)]
+)
+def test_several_matrices_are_multiplied_in_numpys_order(sides):
+    generator = np.random.default_rng(0)
+    matrices = [generator.standard_normal(shape) for shape in itertools.pairwise(sides)]
+    builder = Builder()
+    inputs = [builder.input(type_of(x)) for x in matrices]
+    steps = builder.trace(inputs, [FUNCTIONS[np.linalg.multi_dot](inputs)]).steps
+    work = sum(math.prod(step.inputs[0].shape) * step.inputs[1].shape[1] for step in steps)
+    assert len(steps) == len(matrices) - 1
+    assert work == min(_works(sides))
+
+
+def _works(sides):
+    """The multiplications of every order."""
+    if len(sides) == 2:
+        return [0]
+    return [
+        left + right + sides[0] * sides[k] * sides[-1]
+        for k in range(1, len(sides) - 1)
+        for left in _works(sides[: k + 1])
+        for right in _works(sides[k:])
+    ]
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,26 @@ def test_singular_matrices_raise_what_numpy_raises_in_the_line_that_reads_them()
     assert lines == [solved_and_measured.__code__.co_firstlineno + 1]
 
 
+def fitted(a, b):
+    return np.sum(np.sin(np.linalg.lstsq(a, b, rcond=None)[0]))
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (9, 4), (4, 9)])
+@pytest.mark.parametrize("columns", [(), (2,)])
+def test_a_pseudoinverse_is_made_of_singular_vectors_that_are_known(shape, columns):
+    generator = np.random.default_rng(2)
+    (a, along_a), step = generator.standard_normal((2, *shape)), 1e-6
+    b, along_b = generator.standard_normal((2, shape[0], *columns))
+    made = native(fitted)
+    value, (a_bar, b_bar) = made(a, b)
+    np.testing.assert_allclose(value, fitted(a, b), rtol=1e-12)
+    ends = [fitted(a + s * along_a, b + s * along_b) for s in (step, -step)]
+    slope = np.sum(a_bar * along_a) + np.sum(b_bar * along_b)
+    np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), rtol=1e-5)
+    text = made.native_source.rpartition("\ndef ")[2]
+    assert text.count("singular_vectors(") == 1 and "pseudoinverse(" not in text
+
+
 def repeated(a, b, steps):
     for _ in range(steps):
         b = np.linalg.solve(a, b)

@@ -104,8 +104,15 @@ STRUCTURE = [
     ),
     (
         "a = matmul(m, v); o = outer(a, v); b = transpose(o, axes=(1, 0)); b",
-        "a = matmul(m, v); o = outer(a, v); b = transpose(o, axes=(1, 0)); b",
+        "a = matmul(m, v); b = outer(v, a); b",
     ),
+    ("o = outer(w, v); a = matmul(m, o); a", "_1 = matmul(m, w); a = outer(_1, v); a"),
+    (
+        "o = outer(w, v); t = transpose(m, axes=(1, 0)); a = matmul(o, t); b = matmul(o, v); a, b",
+        "t = transpose(m, axes=(1, 0)); _1 = matmul(v, t); a = outer(w, _1); _2 = matmul(v, v);"
+        " b = multiply(w, _2); a, b",
+    ),
+    ("o = outer(v, w); a = matmul(v, o); a", "_1 = matmul(v, v); a = multiply(_1, w); a"),
     ("c = copy(v); a = matmul(m, c); a", "a = matmul(m, v); a"),
     ("c = copy(m); a = matmul(c, v); a, c", "c = copy(m); a = matmul(m, v); a, c"),
     (

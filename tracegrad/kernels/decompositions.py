@@ -119,13 +119,14 @@ def product_without(s, i, j):
 def pseudoinverse(x, rcond):
     """`np.linalg.pinv`."""
     u, sizes, vh = singular_vectors(x)
+    return pseudoinverse_by_vectors(u, sizes, vh, rcond)
+
+
+def pseudoinverse_by_vectors(u, sizes, vh, rcond):
+    """The same of a matrix whose singular vectors are known."""
+    left = adjoint(vh)
     for k in range(sizes.size):
         kept = sizes[k] > rcond * sizes[0]
-        for j in range(vh.shape[1]):
-            vh[k, j] = vh[k, j] / sizes[k] if kept else 0.0 * sizes[k]
-    out = np.zeros((vh.shape[1], u.shape[0]), x.dtype)
-    for k in range(sizes.size):
-        for i in range(out.shape[0]):
-            for j in range(out.shape[1]):
-                out[i, j] += vh[k, i] * u[j, k]
-    return out
+        for i in range(left.shape[0]):
+            left[i, k] = left[i, k] / sizes[k] if kept else 0.0 * sizes[k]
+    return product(left, adjoint(u))

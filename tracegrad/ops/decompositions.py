@@ -288,22 +288,28 @@ def _pinv_type(x: Any, rcond: float) -> ArrayType:
     return ArrayType((*x.shape[:-2], x.shape[-1], x.shape[-2]), float_dtype(x))
 
 
+def _product(x: Any, y: Any, w: Any) -> Any:
+    """`x @ y @ w` of shapes (m, n), (n, m), (m, n), with the smaller square between."""
+    return x @ (y @ w) if x.shape[-1] <= x.shape[-2] else (x @ y) @ w
+
+
 @by_gradients
 def _pinv_vjp(g: Any, z: Any, x: Any, rcond: float) -> tuple[Any, ...]:
     turned, pinv_adjoint = adjoint(g), adjoint(z)
-    total = -(pinv_adjoint @ g @ pinv_adjoint)
-    left = turned @ z @ pinv_adjoint
-    right = pinv_adjoint @ z @ turned
-    total = total + (left - x @ (z @ left)) + (right - (right @ z) @ x)
+    total = -_product(pinv_adjoint, g, pinv_adjoint)
+    left = _product(turned, z, pinv_adjoint)
+    right = _product(pinv_adjoint, z, turned)
+    total = total + (left - _product(x, z, left)) + (right - _product(right, z, x))
     return (cast(total, x.dtype),)
 
 
 def _pinv_jvp(tangents: Any, z: Any, x: Any, rcond: float) -> Any:
     """Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973, theorem 4.3."""
     change, turned = tangents[0], adjoint(tangents[0])
-    left = z @ adjoint(z) @ turned
-    right = turned @ adjoint(z) @ z
-    return cast(-(z @ change @ z) + (left - (left @ x) @ z) + (right - z @ (x @ right)), z.dtype)
+    left = _product(z, adjoint(z), turned)
+    right = _product(turned, adjoint(z), z)
+    total = (left - _product(left, x, z)) + (right - _product(z, x, right))
+    return cast(total - _product(z, change, z), z.dtype)
 
 
 pinv: Op = Op(

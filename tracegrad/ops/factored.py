@@ -1,7 +1,7 @@
 """Factors of a matrix that are found once, and what is computed of them: steps that native text alone has.
 
 They stand for `solve`, `inv`, `slogdet`, `det` and `adjugate` after derivatives were taken, where two or more of these
-read one matrix. Begin with `factors`.
+read one matrix, and for `pinv` where its singular vectors are known. Begin with `factors`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _declared(name: str, one: Any, many: Any, result_type: Callable[..., Any], *
     """A step of one matrix, or of a stack of them, which has shapes to be told where it meets another."""
 
     def kernel(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[Any, ...]:
-        given: tuple[Any, ...] = tuple(map(int, params.values()))
+        given: tuple[Any, ...] = tuple(int(p) if isinstance(p, bool) else p for p in params.values())
         if all(x.ndim <= 2 for x in inputs):
             return (one, *given)
         if params:
@@ -116,3 +116,16 @@ adjugate_by_factors: Op = _declared(
     lambda turned, pivots, x: ArrayType(x.shape, x.dtype),
     sample=(case(*_FACTORS, _MATRIX), case(*_FACTORS_OF, _MATRICES)),
 )
+
+pinv_by_vectors: Op = _declared(
+    "pinv_by_vectors",
+    decompositions.pseudoinverse_by_vectors,
+    None,
+    lambda u, sizes, vh, rcond: ArrayType((vh.shape[1], u.shape[0]), u.dtype),
+    sample=(
+        case(*np.linalg.svd(_MATRIX), rcond=1e-15),
+        case(*np.linalg.svd(_MATRIX[:, :2], False), rcond=1e-15),
+        case(*np.linalg.svd(_MATRIX[:2], False), rcond=0.5),
+    ),
+)
+"""Of one matrix; stacks have no compiled form."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import operator
 from collections.abc import Sequence
@@ -321,9 +322,37 @@ def matrix_power(a: Any, n: int) -> Any:
 
 @answers(np.linalg.multi_dot)
 def multi_dot(arrays: Sequence[Any]) -> Any:
-    found, *rest = arrays
-    if not rest:
+    """In the order that takes the fewest multiplications, which is NumPy's."""
+    given = list(map(operand, arrays))
+    if len(given) < 2:
         raise ValueError("Expecting at least two arrays.")
-    for x in rest:
-        found = dot(found, x)
-    return found
+    if len(given) == 2:
+        return dot(*given)
+    shapes = [x.shape for x in given]
+    shapes[0] = (1, *shapes[0]) if len(shapes[0]) == 1 else shapes[0]
+    shapes[-1] = (*shapes[-1], 1) if len(shapes[-1]) == 1 else shapes[-1]
+    for shape in shapes:
+        if len(shape) != 2:
+            raise np.linalg.LinAlgError(
+                f"{len(shape)}-dimensional array given. Array must be two-dimensional"
+            )
+    sides = [shape[0] for shape in shapes] + [shapes[-1][1]]
+
+    @functools.cache
+    def best(first: int, last: int) -> tuple[int, int]:
+        """The multiplications of the product from `first` to `last`, and where its left part ends."""
+        if first == last:
+            return 0, first
+        work = [
+            (best(first, k)[0] + best(k + 1, last)[0] + sides[first] * sides[k + 1] * sides[last + 1], k)
+            for k in range(first, last)
+        ]
+        return builtins.min(work)
+
+    def product(first: int, last: int) -> Any:
+        if first == last:
+            return given[first]
+        middle = best(first, last)[1]
+        return linalg.dot(product(first, middle), product(middle + 1, last))
+
+    return product(0, len(given) - 1)

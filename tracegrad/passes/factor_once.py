@@ -5,8 +5,9 @@
 
 A matrix that a loop reads in each step and does not change has its factors before the loop: finding them raises
 nothing, so that where a matrix is singular the step raises that raised before, or none where no step is made. A
-Cholesky factor needs no factors: solutions with it are triangular. For the native text: a trace comes in, and one of
-the same values up to rounding goes out. Begin with `factor_once`.
+Cholesky factor needs no factors: solutions with it are triangular. A pseudoinverse is made of the singular vectors
+where those are wanted as well, as `lstsq` wants the singular values. For the native text: a trace comes in, and one
+of the same values up to rounding goes out. Begin with `factor_once`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from typing import Any
 from tracegrad.ad.blocks import Loop
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
+from tracegrad.ops.decompositions import pinv, svd
 from tracegrad.ops.determinants import adjugate, det
 from tracegrad.ops.factored import (
     adjugate_by_factors,
     det_by_factors,
     factors,
     inverse_by_factors,
+    pinv_by_vectors,
     slogdet_by_factors,
     solution_by_factors,
 )
@@ -50,7 +53,7 @@ def factor_once(trace: Trace) -> Trace:
 
 def _factored(trace: Trace, kept: Collection[Var]) -> Trace:
     """The trace with factors, also of matrices that are read once, if they are `kept` by a loop around it."""
-    trace = _solved_by_roots(_before_loops(trace))
+    trace = _inverted_by_vectors(_solved_by_roots(_before_loops(trace)))
     made: dict[Var, Instr] = {}
     counts: Counter[Atom] = Counter(kept)
     for step in trace.steps:
@@ -130,6 +133,19 @@ def _solved_by_roots(trace: Trace) -> Trace:
             made.update(dict.fromkeys(step.outputs, step))
         steps.append(step)
     return replace(trace, steps=tuple(steps))
+
+
+def _inverted_by_vectors(trace: Trace) -> Trace:
+    """pinv(a); u, s, vh = svd(a)  ->  u, s, vh = svd(a); pinv_by_vectors(u, s, vh)"""
+    wanted = {step.inputs[0] for step in trace.steps if isinstance(step, Instr) and step.op is svd}
+    steps: list[Step] = []
+    for step in trace.steps:
+        if isinstance(step, Instr) and step.op is pinv and step.inputs[0] in wanted and step.op.native(step):
+            vectors = _step(svd, step.inputs, step)
+            step = replace(step, op=pinv_by_vectors, inputs=vectors.outputs)
+            steps.append(vectors)
+        steps.append(step)
+    return trace if len(steps) == len(trace.steps) else share(replace(trace, steps=tuple(steps)))
 
 
 def _has_factors(step: Instr) -> bool:

@@ -19,6 +19,7 @@ from tracegrad.ops.arithmetic import add, multiply, negative
 from tracegrad.ops.compare import logical_and, logical_or
 from tracegrad.ops.families import broadcast_to, sum_to
 from tracegrad.ops.index import zeros
+from tracegrad.ops.linalg import outer
 from tracegrad.ops.shape import copy, transpose
 from tracegrad.passes.rewrite import Made, Rule, Term, expression
 
@@ -124,6 +125,27 @@ def _uncopied(atom: Atom, made: Made) -> Term:
     if source is None or source.op is not copy:
         return atom
     return expression(transpose, source.inputs[0], **inner.params)
+
+
+def turned_outer(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """transpose(outer(u, v)) -> outer(v, u)"""
+    inner = made.get(step.inputs[0])  # type: ignore[arg-type]
+    if inner is None or inner.op is not outer or step.params.get("axes") not in (None, (1, 0)):
+        return None
+    return expression(outer, *reversed(inner.inputs))
+
+
+def product_with_outer(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """outer(u, v) @ x -> outer(u, v @ x), or u * (v @ x) of a vector; and so on the left: vectors take its place"""
+    x, y = step.inputs
+    left, right = (made.get(a) if isinstance(a, Var) else None for a in (x, y))
+    if left is not None and left.op is outer and y.type.ndim <= 2 and y.dtype.kind in "fc":
+        u, v = left.inputs
+        return expression(multiply if y.type.ndim == 1 else outer, u, expression(step.op, v, y))
+    if right is not None and right.op is outer and x.type.ndim <= 2 and x.dtype.kind in "fc":
+        u, v = right.inputs
+        return expression(multiply if x.type.ndim == 1 else outer, expression(step.op, x, u), v)
+    return None
 
 
 LONG = 32  # a side of matrices from which on a product takes longer than a sum of what is multiplied
@@ -278,11 +300,13 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     *((name, keeps_type) for name in ("sum_to", "broadcast_to", "reshape", "astype")),
     ("transpose", identity_transpose),
     ("transpose", transposed_product),
+    ("transpose", turned_outer),
     *((name, of_the_same) for name in ("matmul", "dot", "einsum")),
     *((name, same_again) for name in ("sum_to", "broadcast_to", "reshape")),
     *((name, sum_of_negative) for name in ("sum_to", "sum", "mean")),
 )
 ROUNDING: tuple[tuple[str, Rule], ...] = (
+    *((name, product_with_outer) for name in ("matmul", "dot")),
     ("add", products_with_both),
     ("sum_to", sum_of_repeated),
 )
