@@ -80,7 +80,7 @@ def test_the_digits_are_those_of_one_loop(x: Any, monkeypatch: pytest.MonkeyPatc
             monkeypatch.setattr(long_loops, "PART", 300)
             found.append(compiled(steps(8), x, y))
     whole, cut = found
-    assert "kept" not in whole.native_source and "kept[0, place] = " in cut.native_source
+    assert "kept" not in whole.native_source and "kept[place] = " in cut.native_source
     assert len(innermost(cut.native_source)) >= len(innermost(whole.native_source)) + 3
     (value, bars), (wanted, wanted_bars) = cut(x, y), whole(x, y)
     np.testing.assert_allclose(value, wanted, rtol=1e-13 if x.dtype == np.float64 else 1e-6)
@@ -92,6 +92,16 @@ def test_the_digits_are_those_of_one_loop(x: Any, monkeypatch: pytest.MonkeyPatc
             again, again_bars = cut(x, y)
         assert again == value
         np.testing.assert_array_equal(again_bars, bars)
+
+
+def test_loops_that_hand_on_very_much_are_vectorised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The array between them is one that the function is given, and is known to be in rows all the same."""
+    for name, value in (("LONG", 2000), ("PART", 600)):
+        monkeypatch.setattr(long_loops, name, value)
+    x, y = numbers(200), numbers(200, seed=2)
+    cut = compiled(steps(40), x, y)
+    assert "def f_value_and_grad(x, y, kept):" in cut.native_source
+    assert_packed(cut, 2 * cut.native_source.count("np.sqrt("))
 
 
 def test_no_loop_grows_with_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ LONG = 2500  # nodes in the innermost loops of a function that is cut
 PIECE = 500  # of a piece, at most, unless one statement has more
 SHORT = 50  # of statements that stay where they are
 
+_Place = tuple[int | None, str]  # in an array: its row, where that is known, and its index
+
 
 class Piece(ast.stmt):
     """Statements that become a function of their own; the names in them, and which of these they bind."""
@@ -147,9 +149,10 @@ def cut(function: ast.FunctionDef, whole: Mapping[ast.For, Any], seen: Names) ->
 def _rounds_may_be_apart(loop: ast.For, names: Names) -> bool:
     """Whether a loop has no control inside, and no round reads what another wrote, as far as names tell."""
     counter = loop.target.id if isinstance(loop.target, ast.Name) else ""
+    rounds = _most_rounds(loop.iter)
     bound: set[str] = set()
-    written: dict[str, set[str]] = {}
-    read: dict[str, set[str]] = {}
+    written: dict[str, set[_Place]] = {}
+    read: dict[str, set[_Place]] = {}
     for statement in loop.body:
         if isinstance(statement, ast.For | ast.While | ast.If):
             return False
@@ -158,7 +161,7 @@ def _rounds_may_be_apart(loop: ast.For, names: Names) -> bool:
             match node:
                 case ast.Subscript(value=ast.Name(id=name), slice=index, ctx=ctx):
                     uses = read if isinstance(ctx, ast.Load) else written
-                    uses.setdefault(name, set()).add(ast.unparse(index))
+                    uses.setdefault(name, set()).add(_place(index, counter, rounds))
         if isinstance(statement, ast.AugAssign) or adds:
             continue
         bound.update(names.bound(statement))
@@ -173,24 +176,40 @@ def _rounds_may_be_apart(loop: ast.For, names: Names) -> bool:
     return not any(_may_meet(read.get(name, ()), places) for name, places in written.items())
 
 
-def _may_meet(read: Iterable[str], written: set[str]) -> bool:
-    """Whether a place in an array that is read may be another one that is written: not where they have different
-    numbers at their beginning."""
-    with_number: dict[str, set[str]] = {}
+def _place(index: ast.expr, counter: str, rounds: int) -> _Place:
+    """A place in an array, with the row it is in: `a[3, i]`, or `a[192 + i]` where `i` has 64 values."""
+    match index:
+        case ast.Tuple(elts=[ast.Constant(value=int(number)), *_]):
+            return number, ast.unparse(index)
+        case ast.Name(id=name):
+            return (0 if rounds and name == counter else None), name
+        case ast.BinOp(left=ast.Constant(value=int(start)), op=ast.Add(), right=ast.Name(id=name)):
+            row = start // rounds if rounds and name == counter and not start % rounds else None
+            return row, f"{start} + {name}"
+    return None, ast.unparse(index)
+
+
+def _most_rounds(limits: ast.expr) -> int:
+    """How many rounds a loop has at most, or 0 where its head does not tell."""
+    match limits:
+        case ast.Call(func=ast.Name(id="range"), args=[most]):
+            if isinstance(most, ast.Call) and isinstance(most.func, ast.Name) and most.func.id == "min":
+                most = most.args[0]
+            if isinstance(most, ast.Constant) and isinstance(most.value, int):
+                return most.value
+    return 0
+
+
+def _may_meet(read: Iterable[_Place], written: set[_Place]) -> bool:
+    """Whether a place in an array that is read may be another one that is written: not where they are in different
+    rows."""
+    in_row: dict[int | None, set[_Place]] = {}
     for place in written:
-        with_number.setdefault(_number(place), set()).add(place)
-    anywhere = with_number.get("", set())
-    for place in read:
-        number = _number(place)
-        if (with_number.get(number, set()) | anywhere if number else written) - {place}:
-            return True
-    return False
-
-
-def _number(place: str) -> str:
-    """What an index begins with, if that is a number."""
-    begins = place.partition(",")[0].lstrip("(")
-    return begins if begins.isdecimal() else ""
+        in_row.setdefault(place[0], set()).add(place)
+    anywhere = in_row.get(None, set())
+    return any(
+        (written if place[0] is None else in_row.get(place[0], set()) | anywhere) - {place} for place in read
+    )
 
 
 def _adds(statement: ast.Assign) -> bool:

@@ -2,7 +2,8 @@
 
 The statements of an innermost loop go in, the loops that are as good come out. A compiler looks for vectors in time
 that grows with more than the square of a loop's length, and has registers for few of its numbers: so beyond `LONG`
-statements are cut where few numbers are alive, and these stand in an array of a block between the loops. The order of
+statements are cut where few numbers are alive, and these stand in an array of a block between the loops. That has one
+axis: the places of two numbers are so far apart that no compiler doubts it, whoever gives the memory. The order of
 the statements stays for each element, and so does every digit; a sum is taken further by one of the loops alone.
 Begin with `LongLoops.of`.
 
@@ -128,9 +129,9 @@ class LongLoops:
             array = self.unused.like(f"kept_{self.kept}" if self.kept else "kept")
             self.kept += 1
             lines.append(
-                Line(assign(array, zeros(ArrayType((len(members), size), dtype), "np.empty")), where)
+                Line(assign(array, zeros(ArrayType((len(members) * size,), dtype), "np.empty")), where)
             )
-            kept.update((name, (array, k)) for k, name in enumerate(members))
+            kept.update((name, (array, k * size)) for k, name in enumerate(members))
         count: ast.expr = literal(size)
         if rounds % size or not isinstance(until, ast.Constant):
             left = ast.BinOp(left=until, op=ast.Sub(), right=_name(begin))
@@ -138,7 +139,8 @@ class LongLoops:
         brought: list[list[Line]] = [[] for _ in range(len(cuts) + 1)]
         handed_on: list[list[Line]] = [[] for _ in range(len(cuts) + 1)]
         for name, (array, k) in kept.items():
-            uses, at = names[name], [literal(k), _name(place)]
+            uses = names[name]
+            at = [ast.BinOp(left=literal(k), op=ast.Add(), right=_name(place)) if k else _name(place)]
             made = _part(cuts, uses.writes[0])
             for part in {_part(cuts, r) for r in uses.reads} - {made}:
                 brought[part].append(Line(assign(name, subscript(_name(array), at)), where))
