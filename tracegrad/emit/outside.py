@@ -18,7 +18,7 @@ Begin with `Outside.call`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tracegrad.emit.elements import fills_result, has_loop, writes_in_loop
 from tracegrad.emit.expressions import Expressions, is_called_out
@@ -61,7 +61,10 @@ class Outside:
                 number += 1
                 name = f"python_{instr.op.name}_{number}"
             self.functions[text] = name
-            if instr.op.imports:
+            kernel = _kernel(instr)
+            if kernel is not None:
+                self.imports[f"from {kernel.__module__} import {kernel.__name__}"] = None
+            elif instr.op.imports:
                 self.imports[instr.op.imports] = None
         return self.functions[text]
 
@@ -95,6 +98,11 @@ def little_else(traces: Sequence[Trace]) -> list[str]:
     return [f"`{name}` has no compiled form, and its loop does little else" for name in names]
 
 
+def _kernel(instr: Instr) -> Callable[..., None] | None:
+    """What fills the result in the place of NumPy's function."""
+    return instr.op.fills(instr) if fills_result(instr) else None
+
+
 def _is_written_inside(atom: Var | Const) -> bool:
     """Whether an operand is a constant that the function itself has: a number."""
     return isinstance(atom, Const) and not atom.shape
@@ -120,6 +128,9 @@ def _function(instr: Instr) -> str:
     found = writer.combine(instr, operands)
     if fills_result(instr):
         assert isinstance(found, ast.Call)
+        kernel = _kernel(instr)
+        if kernel is not None:
+            found.func = ast.Name(id=kernel.__name__, ctx=ast.Load())
         found.keywords.append(ast.keyword(arg="out", value=ast.Name(id="out", ctx=ast.Load())))
         filled = print_node(ast.Expr(value=found), WIDTH - 4)
         return "\n    ".join([f"({', '.join([*parameters, 'out'])}) -> None:", *filled])

@@ -16,6 +16,13 @@ import numpy as np
 
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.fourier import (
+    fft_by_columns,
+    ifft_by_columns,
+    irfft_by_columns,
+    is_by_columns,
+    rfft_by_columns,
+)
 from tracegrad.ops.compare import greater, where
 from tracegrad.ops.families import case, conj, linear
 from tracegrad.ops.index import getitem, numbered
@@ -23,6 +30,7 @@ from tracegrad.ops.op import Op, call
 from tracegrad.ops.shape import concatenate, reshape
 
 Lengths = tuple[int, ...]
+_COMPLEX = np.dtype(np.complex128)
 OTHER_WAY = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 """The norm with which the inverse transform undoes one of this norm; also that of its transpose, in reverse."""
 
@@ -64,6 +72,22 @@ def _takes_out(instr: Instr) -> bool:
     return not isinstance(axis, tuple) or len(axis) == 1 or x.shape == z.shape
 
 
+def _by_columns(kernel: Callable[..., None], halved: bool) -> Callable[[Instr], Any]:
+    """The kernel, where it transforms a long vector of the largest precision, all of it and no more."""
+
+    def fills(instr: Instr) -> Callable[..., None] | None:
+        (x,), (z,) = instr.inputs, instr.outputs
+        if x.ndim != 1 or _COMPLEX not in (x.dtype, z.dtype) or (halved and x.dtype == z.dtype):
+            return None
+        short, length = sorted((x.shape[0], z.shape[0]))
+        is_whole = instr.params["n"] in (length, (length,)) and short == (
+            length // 2 + 1 if halved else length
+        )
+        return kernel if is_whole and is_by_columns(length, halved) else None
+
+    return fills
+
+
 def _keywords(instr: Instr, n: int, axis: int, usual: int) -> dict[str, Any]:
     """The parameters that are not NumPy's defaults."""
     found: dict[str, Any] = {} if n == usual else {"n": n}
@@ -76,7 +100,7 @@ def _norm(params: Mapping[str, Any]) -> dict[str, Any]:
     return {} if params["norm"] == "backward" else {"norm": params["norm"]}
 
 
-def _transform(name: str) -> Op:
+def _transform(name: str, kernel: Callable[..., None]) -> Op:
     """Declare `np.fft.<name>` over several axes at once."""
     one, several = getattr(np.fft, name), getattr(np.fft, f"{name}n")
 
@@ -107,6 +131,7 @@ def _transform(name: str) -> Op:
         emit=emit,
         native=False,
         takes_out=_takes_out,
+        fills=_by_columns(kernel, False),
         sample=(
             case((4,), n=(4,), axis=(0,), norm="backward"),
             case((3,), n=(5,), axis=(0,), norm="ortho"),
@@ -118,8 +143,8 @@ def _transform(name: str) -> Op:
     return op
 
 
-fft: Op = _transform("fft")
-ifft: Op = _transform("ifft")
+fft: Op = _transform("fft", fft_by_columns)
+ifft: Op = _transform("ifft", ifft_by_columns)
 
 
 def _rfft_transpose(g: Any, x: Any, n: int, axis: int, norm: str) -> Any:
@@ -160,6 +185,7 @@ rfft: Op = linear(
     ),
     native=False,
     takes_out=_takes_out,
+    fills=_by_columns(rfft_by_columns, True),
     sample=_REAL,
 )
 
@@ -189,6 +215,7 @@ irfft: Op = linear(
     ),
     native=False,
     takes_out=_takes_out,
+    fills=_by_columns(irfft_by_columns, True),
     sample=_REAL,
 )
 

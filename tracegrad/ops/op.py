@@ -94,6 +94,9 @@ class Op:
         elements are computed at once. Scalar code does not: one number alone is faster in the C library.
     takes_out : callable
         `takes_out(instr)`: whether the array text may end with `out=`, an array of the result's type to be filled.
+    fills : callable
+        `fills(instr)`: a function of the room `kernels` that fills it in less memory, or None; it takes what the
+        function of the array text takes.
     view : callable or None
         Where the result may share memory with the first input: `view(x, part, *rest, **params)` is `x` after `part` was
         written into that memory; None where the result never does.
@@ -105,6 +108,7 @@ class Op:
         "emit",
         "evaluate",
         "family",
+        "fills",
         "imports",
         "jvp",
         "n_outputs",
@@ -139,6 +143,7 @@ class Op:
         native: Any = True,
         vector: Callable[..., Any] | None = None,
         takes_out: Callable[[Instr], bool] = lambda instr: False,
+        fills: Callable[[Instr], Callable[..., None] | None] = lambda instr: None,
         view: Callable[..., Any] | None = None,
         n_outputs: int = 1,
         family: str = "general",
@@ -164,6 +169,7 @@ class Op:
         self.native = native
         self.vector = vector
         self.takes_out = takes_out
+        self.fills = fills
         self.view = view
         self.n_outputs = n_outputs
         self.family = family
