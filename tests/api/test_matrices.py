@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
+from tracegrad.dispatch import pullback
+from tracegrad.dispatch.tree import as_native
 from tracegrad.errors import ArgumentError
 from tracegrad.test_util import make_numerical_jvp
 from tracegrad.wrap_util import unary_to_nary
@@ -93,6 +95,33 @@ def test_derivatives_of_tanh_up_to_order_six() -> None:
     for _ in range(6):
         ours, theirs = tg.elementwise_grad(ours), autograd.elementwise_grad(theirs)
         np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-9, atol=1e-11)
+
+
+def test_rows_of_a_jacobian_share_what_is_made_of_the_residuals(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def counted(value: Any, dtype: Any) -> Any:
+        made.append(dtype)
+        return as_native(value, dtype)
+
+    def curve(x: Any) -> Any:
+        found = []
+        s = x[0]
+        for k in range(12):
+            s = np.sin(s) * x[1] + 1 / (k + 1)
+            found.append(s)
+        return np.stack(found)
+
+    jacobian, x = tg.jacobian(curve), np.array([0.3, 0.8])
+    expected = jacobian(x)
+    with tg.config.using(jit="native"):
+        native = tg.jacobian(curve)
+        native(x)
+        monkeypatch.setattr(pullback, "as_native", counted)
+        found = native(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    rows = len(expected)
+    assert rows < len(made) < 4 * rows  # a cotangent for each row, and the residuals once
 
 
 def test_several_arguments_at_once() -> None:

@@ -5,7 +5,7 @@ Begin with `Pullback`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,13 @@ class Template:
         ]
         self.dtypes = [bar.dtype for bar in self.built.outline.bars]
 
-    def pull(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
-        """Flat gradients; the program may have been compiled since the readable text left the residuals."""
+    def pull(
+        self, residuals: Sequence[Any], cotangents: Sequence[Any], passed: Callable[[], Sequence[Any]]
+    ) -> Sequence[Any]:
+        """Flat gradients; `passed` gives the residuals as the native program takes them.
+
+        The program may have been compiled since the readable text left the residuals.
+        """
         if any(getattr(bar, "recorder", None) is not None for bar in cotangents):
             return self._step_by_step(residuals, cotangents)
         if self.built.passes != "all":
@@ -52,8 +57,8 @@ class Template:
         try:
             if self.native is None:
                 return self.built.pull_python(residuals, cotangents)
-            given = (*self._stacked(residuals), *cotangents)
-            found: Sequence[Any] = self.native(*map(as_native, given, self.dtypes))
+            seeds = map(as_native, cotangents, self.dtypes[len(residuals) :])
+            found: Sequence[Any] = self.native(*passed(), *seeds)
             return found
         except Exception as error:
             failed = error
@@ -61,6 +66,10 @@ class Template:
             found = self._step_by_step(residuals, cotangents)  # with the user's line, where this raises too
         say_failed(f"`{self.captured.name}` is pulled back without its program", failed)
         return found
+
+    def as_native(self, residuals: Sequence[Any]) -> Sequence[Any]:
+        """Residuals as the native program takes them."""
+        return [*map(as_native, self._stacked(residuals), self.dtypes)]
 
     def _step_by_step(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
         backward = self.built.plan.backward
@@ -76,23 +85,30 @@ class Template:
 
 
 class Pullback:
-    """Cotangents of the result to cotangents of the arguments, for one `vjp` call. May be called again."""
+    """Cotangents of the result to cotangents of the arguments, for one `vjp` call. May be called again, as for the rows
+    of a Jacobian: what the native program takes is made of the residuals once."""
 
-    __slots__ = ("_residuals", "_template")
+    __slots__ = ("_passed", "_residuals", "_template")
 
     def __init__(self, template: Template, residuals: Sequence[Any]) -> None:
         self._template, self._residuals = template, residuals
+        self._passed: Sequence[Any] | None = None
 
     def __call__(self, cotangent: Any) -> Any:
         """Cotangents of the differentiated arguments, with their structure."""
         shared = self._template
         bars = cotangent_leaves(shared.captured, shared.seeded, cotangent)
-        gradients = iter(shared.pull(self._residuals, bars))
+        gradients = iter(shared.pull(self._residuals, bars, self._residuals_passed))
         parts = [
             tree.unflatten(structure, [gradient_leaf(next(gradients), like) for like in given])
             for structure, given in shared.groups
         ]
         return parts[0] if shared.single else tuple(parts)
+
+    def _residuals_passed(self) -> Sequence[Any]:
+        if self._passed is None:
+            self._passed = self._template.as_native(self._residuals)
+        return self._passed
 
     @property
     def backward_source(self) -> str:
