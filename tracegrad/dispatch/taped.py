@@ -19,6 +19,7 @@ from tracegrad.dispatch.signature import Call
 from tracegrad.dispatch.tree import Path
 from tracegrad.ir.trace import Const, Instr, Trace, Var
 from tracegrad.ir.walk import has_control
+from tracegrad.record.past import end
 from tracegrad.tensor.capture import Taped, run_taped
 from tracegrad.tensor.captured import Captured
 from tracegrad.tensor.reads import Read
@@ -45,8 +46,11 @@ def taped_gradient(
     """
     taped = run_taped(function, call.leaves, call.rebuild, name)
     captured = taped.captured
-    seeded = seeds(captured)
-    return captured, [*captured.values, *(_gradients(taped, call, seeded) if seeded else ())]
+    try:
+        seeded = seeds(captured)
+        return captured, [*captured.values, *(_gradients(taped, call, seeded) if seeded else ())]
+    finally:
+        end(taped.tape)
 
 
 def answered_once(

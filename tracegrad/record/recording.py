@@ -59,7 +59,7 @@ class Recording(Raising, Writes):
     ----------
     make : callable
         `make(data, recorder=..., atom=..., weak=..., requires_grad=...)`: the class of traced values.
-    level : int
+    level : int, of one that is over infinite
         Higher than that of every recorder whose values may be met inside; theirs become inputs.
     loops : KnownLoops, optional
         Those of earlier recordings of the same function.
@@ -69,14 +69,13 @@ class Recording(Raising, Writes):
         Raising.__init__(self)
         Writes.__init__(self)
         self.make = make
-        self.level = level
+        self.level: float = level
         self.steps: list[Step] = []
         self.inputs: list[Var] = []
         self.lifted: dict[int, tuple[Any, Any]] = {}
         self.hoisted: dict[Var, np.ndarray[Any, Any]] = {}
         self.structures = Structures(self, KnownLoops() if loops is None else loops)
         self.watched: dict[Var, Any] | None = None  # values that steps read, while somebody wants them
-        self.finished = False  # what is left of its values is only looked at from here on
         self._bounds: dict[Atom, int] = {}  # of Python ints
         self._snapshots: dict[int, tuple[Any, np.ndarray[Any, Any], Atom]] = {}
         self._data: dict[tuple[str, tuple[int, ...], bytes], Var] = {}
@@ -101,7 +100,13 @@ class Recording(Raising, Writes):
         return self.wrap(data, variable, weak, active)
 
     def lift(self, outer: Any) -> Any:
-        """A value of an outer recorder as an input of this trace."""
+        """A value of an outer recorder as an input of this trace; one of a run that is over is a constant."""
+        if outer.recorder.level > self.level:
+            if outer.requires_grad and outer.recorder.level < np.inf:
+                raise self.leak(
+                    "a value that a function inside left behind is used outside of its derivative"
+                )
+            return self.wrap(outer.value, self.constant(outer.value), is_weak(outer.value))
         found = self.lifted.get(id(outer))
         if found is None:
             traced = self.input(
@@ -410,9 +415,7 @@ class Recording(Raising, Writes):
         bool(traced.value)
         if traced.atom.type.dtype.kind != "b":
             traced = not_equal(traced, 0)
-        if traced.atom.type.shape:
-            traced = traced.reshape(())
-        atom: Atom = traced.atom
+        atom: Atom = traced.reshape(()).atom if traced.atom.type.shape else traced.atom
         return atom
 
     def truth(self, traced: Any) -> bool:
@@ -436,10 +439,7 @@ class Recording(Raising, Writes):
             if traced.atom.type.shape:
                 atom = traced.reshape(()).atom
             return self.wrap(value, atom, True, traced.requires_grad)
-        if kind == "index":
-            number: Any = operator.index(traced.value)
-        else:
-            number = self.calling(kind, traced.value)
+        number: Any = self.calling(operator.index if kind == "index" else kind, traced.value)
         if isinstance(traced.atom, Const):
             return number
         if kind in (float, complex):
@@ -454,7 +454,7 @@ class Recording(Raising, Writes):
 
     def text(self, traced: Any) -> Any:
         """The plain value of one that becomes text or the key of a dict: a guard on it."""
-        if isinstance(traced.atom, Var) and not self.finished:
+        if isinstance(traced.atom, Var):
             plain = traced.value
             if traced.atom.type.shape:
                 self.not_repeatable("makes text of an array, which looks as np.set_printoptions says")

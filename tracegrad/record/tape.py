@@ -95,7 +95,9 @@ class Tape(Recording):
             self._in_memory.setdefault(owner_of(value), []).append(variable)
 
     def lift(self, outer: Any) -> Any:
-        raise NotOnTape
+        if outer.recorder.level <= self.level:
+            raise NotOnTape
+        return super().lift(outer)
 
     def constant(self, value: Any) -> Atom:
         """A constant; of an array a copy, since it may be written into later."""

@@ -21,6 +21,7 @@ from tracegrad.ir.types import is_number
 from tracegrad.record.frames import is_raised_for_user, raised_at
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.linearize import linearize
+from tracegrad.record.past import end
 from tracegrad.record.recording import Recording
 from tracegrad.record.tape import Tape
 from tracegrad.tensor.captured import Captured, Leaf, Static, running, under_way
@@ -157,6 +158,8 @@ def _session(recording: Recording) -> Iterator[Session]:
         if running.sessions and recording.caught is not None:
             around = running.sessions[-1].recording
             around.caught = around.caught or recording.caught
+        if not isinstance(recording, Tape):
+            end(recording)
 
 
 def _input(recording: Recording, leaf: Leaf) -> Any:

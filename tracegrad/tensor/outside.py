@@ -86,7 +86,10 @@ class Reads:
         `owner` is the object of which the last step of the path reads an attribute.
         """
         if isinstance(value, Operators):
-            return self.recording.traced(value)
+            traced: Any = value
+            if traced.recorder.level < np.inf:
+                return self.recording.traced(traced)
+            value = traced.value  # of a run that is over
         key = (root if isinstance(root, Argument) else id(root), path)
         try:
             found = self._memo.get(key)

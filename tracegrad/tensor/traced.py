@@ -7,6 +7,7 @@ stands for: its type, its text when it is printed. All computing goes to its rec
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -192,6 +193,9 @@ class TracedArray(ArrayProtocol):
         if self.shape:
             raise TypeError("unhashable type: 'numpy.ndarray'")
         return hash(self.recorder.text(self))
+
+    def __reduce__(self) -> Any:
+        return copy.copy, (self.recorder.array(self)[()],)
 
     def __copy__(self) -> Any:
         return METHODS["copy"](self) if self.shape else self
