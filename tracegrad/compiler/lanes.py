@@ -89,18 +89,22 @@ class _Search:
         self.found: dict[ast.For, Lanes] = {}
         self.places: dict[str, Counter[int]] = {}
 
-    def block(self, statements: Sequence[ast.stmt], again: bool = False) -> None:
-        """Look through statements, which are done `again` and again or once; there it is not worth compiling for."""
+    def block(self, statements: Sequence[ast.stmt], again: bool = False, alone: bool = False) -> None:
+        """Look through statements, which are done `again` and again or once; there it is not worth compiling for. In the
+        one round of a loop that is done `alone`, because it is left over, loops inside can be done in lanes."""
         for statement in statements:
             if isinstance(statement, ast.For) and again:
                 found = self._fitting(statement)
                 if found is not None and found[1] > 0:
                     self.found[statement] = found[0]
-                    self._remember(statement, found[0])
+                    if not alone:
+                        self._remember(statement, found[0])
+                    if found[0].rounds % 2:
+                        self.block(statement.body, again, alone=True)
                     continue
             repeated = again or isinstance(statement, ast.For | ast.While)
             for inner in ("body", "orelse"):
-                self.block(getattr(statement, inner, ()), repeated)
+                self.block(getattr(statement, inner, ()), repeated, alone)
 
     def orders(self) -> dict[str, tuple[int, ...]]:
         """The axis that lanes run along comes last."""

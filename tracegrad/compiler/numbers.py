@@ -111,8 +111,9 @@ class Numbers:
         with self.builder.goto_entry_block():
             return self.builder.alloca(kind)
 
-    def _bind(self, name: str, value: Value) -> None:
-        """Give a name a value; a reference that the value owns goes over to the name."""
+    def _bind(self, name: str, value: Value, lent: bool = False) -> None:
+        """Give a name a value; a reference that the value owns goes over to the name. What is `lent` the name need not
+        hold: somebody else does as long as it is read."""
         value = self._whole(value)
         if value.type is None:
             raise Unknown(f"`{name}` is no number and no array")
@@ -120,15 +121,19 @@ class Numbers:
         if variable.stays:
             raise Unknown(f"`{name}` is not made by the text alone")
         code = self._cast(value, variable.type)
+        lent = lent and variable.is_settled and not variable.shared and not value.owned
         if variable.counted:
-            self._hold(value, code)
+            variable.lent = variable.lent or lent
+            if not lent:
+                self._hold(value, code)
             self._drop(variable)
         if variable.is_settled:
             variable.code = code
             if variable.shared:
                 self._share(variable, code)
             elif variable.counted:
-                self.builder.store(self.builder.extract_value(code, MEMINFO), variable.place)
+                held = self.builder.extract_value(code, MEMINFO)
+                self.builder.store(held.type(None) if lent else held, variable.place)
         else:
             self.builder.store(code, variable.place)
 
@@ -145,7 +150,12 @@ class Numbers:
     def _drop(self, variable: Variable) -> None:
         """Give back what a name holds."""
         kept = MEMORY if variable.parts or (variable.is_settled and not variable.shared) else variable.type
-        count(self.context, self.builder, kept, self.builder.load(variable.place), False)
+        held = self.builder.load(variable.place)
+        if not variable.lent:
+            count(self.context, self.builder, kept, held, False)
+            return
+        with self.builder.if_then(cgutils.is_not_null(self.builder, held), likely=False):
+            count(self.context, self.builder, kept, held, False)
 
     def _hold(self, value: Value, code: Any) -> None:
         """Own a reference to what a value refers to."""

@@ -41,6 +41,7 @@ class Outlook:
     shapes : names of arrays made by the text alone, always with the same sizes
     stays : the names among these whose arrays are read and written by element only: they may live on the stack
     settled : names of which each read sees one binding, in the same block of statements or around it
+    lasting : those that are bound once: what they hold is there as long as what is bound behind them is read
     seen : which names each statement has
     """
 
@@ -49,6 +50,7 @@ class Outlook:
     shapes: dict[str, tuple[int, ...]]
     stays: frozenset[str]
     settled: frozenset[str]
+    lasting: frozenset[str]
     seen: Names
 
 
@@ -152,8 +154,11 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
     names = given | set(bound)
     seen = Names()
     settled = names - unsettled(function.body, seen, names, given)
+    lasting = {name for name in settled if len(bound.get(name, ())) + (name in given) == 1}
     natural = _natural(bound, given)
-    return Outlook(natural, frozenset(bound), shapes, frozenset(stays), frozenset(settled), seen)
+    return Outlook(
+        natural, frozenset(bound), shapes, frozenset(stays), frozenset(settled), frozenset(lasting), seen
+    )
 
 
 def unsettled(

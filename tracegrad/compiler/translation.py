@@ -111,6 +111,8 @@ class Translation(PieceCode):
         (target,) = node.targets
         if isinstance(target, ast.Name) and target.id in self.outlook.stays:
             self._make_on_stack(target.id, node.value)
+        elif isinstance(target, ast.Name):
+            self._bind(target.id, self.value(node.value), self._is_lent(node.value))
         elif isinstance(target, ast.Tuple):
             values = self._parts(self.value(node.value), len(target.elts))
             for item, value in zip(target.elts, values, strict=True):
@@ -132,6 +134,15 @@ class Translation(PieceCode):
             self._bind(target.id, self.binary(node.op, before, self.value(node.value)))
         else:
             raise Unknown(ast.unparse(node))
+
+    def _is_lent(self, node: ast.expr) -> bool:
+        """Whether it is a part of what a name holds for as long as it is read: counting its memory would take longer
+        than a short loop with its elements."""
+        while isinstance(node, ast.Subscript):
+            node = node.value
+            if isinstance(node, ast.Name):
+                return node.id in self.outlook.lasting
+        return False
 
     def _store(self, target: ast.expr, value: Value) -> None:
         if isinstance(target, ast.Name):

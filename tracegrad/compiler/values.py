@@ -72,6 +72,7 @@ class Variable:
     code : the value of a name that is settled
     shared : whether other pieces of the function see it, where it stands
     parts : of an array that is shared, the parts of its description that stand there one after the other
+    lent : whether it is bound to what others hold, too; then it holds nothing
     """
 
     type: Any
@@ -84,6 +85,7 @@ class Variable:
     code: Any = None
     shared: bool = False
     parts: tuple[tuple[int, ...], ...] = ()
+    lent: bool = False
 
 
 class Module:
