@@ -239,6 +239,13 @@ def test_in_lanes(name: str) -> None:
     assert_same_digits(whole(IN_LANES[name].replace("r = 0.0", "r = 0.0 * d[0]")))
 
 
+def test_of_the_round_left_over_the_inner_loop_is_in_lanes() -> None:
+    """What all rounds add to a whole array is added to several elements at once; to a part of it, one by one."""
+    outer, inner = loops_in_lanes(IN_LANES["pairs, sums in the order of either axis"])
+    assert (outer.counter, inner.counter) == ("i", "j")
+    assert (outer.filled, inner.filled) == ({"s"}, set())
+
+
 def test_what_is_in_lanes_is_packed() -> None:
     if not X86:
         pytest.skip("reads machine code of x86")

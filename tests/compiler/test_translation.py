@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import tracegrad as tg
 from tests.benchmarks.workloads import WORKLOADS
+from tests.emit.kernel_patterns import X86
 from tracegrad.compiler.numba_backend import compile_native
 from tracegrad.compiler.outlook import look_ahead
 from tracegrad.config import config
@@ -193,6 +195,31 @@ def f(x, y):
 """,
         (np.arange(12.0).reshape(3, 4), np.arange(6.0)),
     ),
+    "rows whose arrays stay, and others; small arrays that are returned": (
+        """def f(x):
+    stack = np.empty((3, 2, 2))
+    small = np.zeros((3, 2))
+    for k in range(3):
+        for i in range(2):
+            for j in range(2):
+                stack[k, i, j] = x[i, j] * (k + 1.0)
+                small[k, j] += x[i, j]
+    q = x.copy()
+    total = q[0, 0]
+    for k in range(2, -1, -1):
+        q = stack[k]
+        row = q[1]
+        for i in range(2):
+            total += row[i] * (k + 1)
+    y = x.copy()
+    kept = y[1]
+    y = np.full((2, 2), 3.0)
+    other = np.full((2, 2), 5.0)
+    last = stack[1]
+    return -1, total, kept[0], small, y, other, last, small
+""",
+        (np.array([[1.0, -2.0], [3.5, 8.0]]),),
+    ),
     "products": (
         """def f(a, b, v):
     c = np.empty((2, 2))
@@ -223,6 +250,28 @@ def passes(function: Any) -> list[str]:
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_text_means_what_python_means_and_gives_back_all_memory(name: str) -> None:
     assert_means_what_python_means(name, *TEXTS[name])
+
+
+def test_rows_of_what_stays_are_not_counted() -> None:
+    """A loop that reads rows of an array, which is there all the time, holds none of them."""
+    text = """def f(x, w):
+    stack = x.copy()
+    total = 0.0
+    for k in range(w.size):
+        row = stack[k]
+        for i in range(w.size):
+            total += row[i] * w[i]
+    return -1, total
+"""
+    if not X86:
+        pytest.skip("reads machine code of x86")
+    given = (np.arange(9.0).reshape(3, 3), np.array([1.0, 0.5, -2.0]))
+    counting = re.compile(r"\$NRT_incref")
+    (code,) = compiled(text, "rows", given).inspect_asm().values()
+    assert not counting.search(code)
+    again = text.replace("    total = 0.0\n", "    stack = stack.copy()\n    total = 0.0\n")
+    (code,) = compiled(again, "rows", given).inspect_asm().values()
+    assert counting.search(code)
 
 
 def assert_means_what_python_means(name: str, text: str, given: tuple[Any, ...]) -> None:

@@ -51,6 +51,7 @@ class Side:
     width : how many
     places : memory of what each of them has for itself
     settled : numbers that each of them has for itself and that stand nowhere
+    terms : of arrays that each of them adds to, what is added, until all of it is there
     """
 
     lanes: Lanes
@@ -58,6 +59,7 @@ class Side:
     width: int
     places: dict[str, Any] = field(default_factory=dict)
     settled: dict[str, Any] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> Any:
@@ -127,8 +129,14 @@ class LaneCode(Calls):
                 continue
             count = math.prod(variable.shape or ()) if variable is not None and on_stack else 1
             side.places[name] = self._room(ir.ArrayType(side.kind, count))
+        for name in sorted(side.lanes.filled) if side.width == WIDTH else ():
+            count = math.prod(self.variables[name].shape or ())
+            if count >= WIDTH:
+                side.terms[name] = self._room(ir.ArrayType(side.kind, count))
         self._at(side, 0)
         self._lane_statements(loop.body, side)
+        for name, terms in side.terms.items():
+            self._add_terms(name, terms)
         self._at(side, side.width - 1)
         if last:
             self._leave(side)
@@ -178,11 +186,49 @@ class LaneCode(Calls):
             place = self.variables[name].place
         else:
             array, indices = self._element(target)
+            if name in side.terms:
+                offset = array.offset(indices)
+                builder.store(term, builder.gep(side.terms[name], [WORD(0), offset], inbounds=True))
+                return
             place = array.element(indices)
+        self._add_lanes(term, place, side.width, flags)
+
+    def _add_lanes(self, term: Any, place: Any, width: int, flags: Sequence[str]) -> None:
+        """Add what each round adds to one number."""
+        builder = self.builder
         total = builder.load(place)
-        for k in range(side.width):
+        for k in range(width):
             total = builder.fadd(total, builder.extract_element(term, INDEX(k)), flags=flags)
         builder.store(total, place)
+
+    def _add_terms(self, name: str, terms: Any) -> None:
+        """Add what each round adds to an array, to as many elements at once as there are rounds."""
+        builder, array = self.builder, self.variables[name].place
+        count = terms.type.pointee.count
+
+        def at(place: Any, number: Any) -> Any:
+            return builder.gep(place, [WORD(0), number], inbounds=True)
+
+        with builder.counted(count // WIDTH) as counter:
+            start = builder.mul(counter, WORD(WIDTH), flags=("nsw",))
+            rows = [builder.load(at(terms, builder.add(start, WORD(k)))) for k in range(WIDTH)]
+            place = builder.bitcast(at(array, start), rows[0].type.as_pointer())
+            total = builder.load(place, align=NEIGHBOURS)
+            for column in self._turned(rows):
+                total = builder.fadd(total, column)
+            builder.store(total, place, align=NEIGHBOURS)
+        for k in range(count - count % WIDTH, count):
+            self._add_lanes(builder.load(at(terms, WORD(k))), at(array, WORD(k)), WIDTH, ())
+
+    def _turned(self, rows: Sequence[Any]) -> list[Any]:
+        """The columns of four rows, by exchanges of pairs that take one instruction each."""
+
+        def mixed(one: Any, other: Any, order: Sequence[int]) -> Any:
+            return self.builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(INDEX, WIDTH), order))
+
+        orders = (0, 4, 2, 6), (1, 5, 3, 7)
+        near = [(mixed(rows[0], rows[1], order), mixed(rows[2], rows[3], order)) for order in orders]
+        return [mixed(low, high, order) for order in ((0, 1, 4, 5), (2, 3, 6, 7)) for low, high in near]
 
     def _lane_store(self, target: Any, found: Any, side: Side) -> None:
         builder = self.builder

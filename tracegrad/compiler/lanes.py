@@ -37,12 +37,14 @@ class Lanes:
     counter, rounds : its index, and how many
     own : names of numbers and arrays that each round has for itself; what the last one leaves is there afterwards
     gathered : names that all rounds add to, in their order
+    filled : those of arrays on the stack of which each round adds to every element
     """
 
     counter: str
     rounds: int
     own: frozenset[str]
     gathered: frozenset[str]
+    filled: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -90,8 +92,8 @@ class _Search:
         self.places: dict[str, Counter[int]] = {}
 
     def block(self, statements: Sequence[ast.stmt], again: bool = False, alone: bool = False) -> None:
-        """Look through statements, which are done `again` and again or once; there it is not worth compiling for. In the
-        one round of a loop that is done `alone`, because it is left over, loops inside can be done in lanes."""
+        """Look through statements, which are done `again` and again or once; there it is not worth compiling for. In
+        the one round of a loop that is done `alone`, because it is left over, loops inside can be done in lanes."""
         for statement in statements:
             if isinstance(statement, ast.For) and again:
                 found = self._fitting(statement)
@@ -171,20 +173,23 @@ class _Search:
                     continue
                 near = name in self.outlook.stays or axes == (len(use.index) - 1,)
                 gain += (3 if near else -SPREAD) * weight
-        return Lanes(counter, rounds, frozenset(own), frozenset(gathered)), gain
+        filled = frozenset(name for name in gathered if self._is_whole(name, body.uses[name][0]))
+        return Lanes(counter, rounds, frozenset(own), frozenset(gathered), filled), gain
 
     def _comes_first(self, name: str, first: _Use) -> bool:
         """Whether all of it is written before any of it is read."""
         if first.kind != "write":
             return False
-        if first.index is None:
-            return True
+        return first.index is None or self._is_whole(name, first)
+
+    def _is_whole(self, name: str, use: _Use) -> bool:
+        """Whether all elements of an array on the stack are used there."""
         shape = self.outlook.shapes.get(name)
-        if name not in self.outlook.stays or shape is None or len(shape) != len(first.index):
+        if name not in self.outlook.stays or shape is None or len(shape) != len(use.index or ()):
             return False
-        lengths = dict(first.around)
+        lengths = dict(use.around)
         seen: set[str] = set()
-        for place, n in zip(first.index, shape, strict=True):
+        for place, n in zip(use.index or (), shape, strict=True):
             if isinstance(place, ast.Name) and lengths.get(place.id) == n and place.id not in seen:
                 seen.add(place.id)
             elif not (n == 1 and integer(place) == 0):

@@ -15,12 +15,13 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from tracegrad.compiler.arrays import MEMINFO, MEMORY, WORD, count
+from tracegrad.compiler.arrays import MEMINFO, MEMORY, WORD, Array, count, fresh
 from tracegrad.compiler.builder import Builder
 from tracegrad.compiler.outlook import Outlook, look_ahead
 from tracegrad.compiler.values import (
     MISSING,
     Module,
+    OnStack,
     Unknown,
     Value,
     Variable,
@@ -188,6 +189,19 @@ class Numbers:
         self.builder.store(status, self.failed)
         self.builder.branch(self.failing)
 
+    def _moved_out(self, variable: Variable) -> Value:
+        """An array on the stack that is returned, in memory of its own."""
+        assert variable.shape is not None
+        sizes = [WORD(n) for n in variable.shape]
+        made = Value(
+            variable.type, fresh(self.context, self.builder, variable.type, sizes), shape=variable.shape
+        )
+        source = OnStack(self.context, self.builder, variable)
+        target = Array(self.context, self.builder, made.type, made.code, made.shape)
+        with cgutils.loop_nest(self.builder, sizes, WORD) as indices:
+            target.store(indices, source.load(indices))
+        return self._owning(made)
+
     # --- expressions ----------------------------------------------------------------------------------------------
 
     def value(self, node: ast.expr) -> Value:
@@ -212,7 +226,7 @@ class Numbers:
         variable = self.variables.get(node.id)
         if variable is not None:
             if variable.stays:
-                raise Unknown(f"`{node.id}` as a whole")
+                return self._moved_out(variable)
             code = self.builder.load(variable.place) if not variable.is_settled else variable.code
             return Value(variable.type, code, shape=variable.shape)
         if node.id in self.outlook.rebound:

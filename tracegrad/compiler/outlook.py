@@ -14,6 +14,7 @@ import numpy as np
 
 SMALL = 1 << 11  # bytes of an array that lives on the stack
 ALL_SMALL = 1 << 16  # bytes of all of them
+FEW = 32  # elements of one that is returned: it costs a copy
 
 PARTS: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Name: (),
@@ -39,7 +40,8 @@ class Outlook:
     natural : names of integers that are never negative, wherever they are bound
     rebound : names that are bound by a statement
     shapes : names of arrays made by the text alone, always with the same sizes
-    stays : the names among these whose arrays are read and written by element only: they may live on the stack
+    stays : the names among these whose arrays are read and written by element only, and then returned, if they are
+        small: they may live on the stack
     settled : names of which each read sees one binding, in the same block of statements or around it
     lasting : those that are bound once: what they hold is there as long as what is bound behind them is read
     seen : which names each statement has
@@ -128,16 +130,28 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
     reads: dict[str, int] = {}
     inside: dict[str, int] = {}
     depth: dict[str, set[int]] = {}
+    returned: dict[str, int] = {}
+    used: set[str] = (
+        set()
+    )  # arrays whose elements are read: one that is written and returned needs no other place
     for node in nodes_of(function):
         for name, value in _bindings(node):
             bound.setdefault(name, []).append(value)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             reads[node.id] = reads.get(node.id, 0) + 1
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+            for item in node.value.elts:
+                if isinstance(item, ast.Name):
+                    returned[item.id] = returned.get(item.id, 0) + 1
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
+            used.update(name.id for name in [node.target.value] if isinstance(name, ast.Name))
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             if not any(isinstance(i, ast.Slice | ast.Constant) and not _is_int(i) for i in indices):
                 inside[node.value.id] = inside.get(node.value.id, 0) + 1
                 depth.setdefault(node.value.id, set()).add(len(indices))
+                if isinstance(node.ctx, ast.Load):
+                    used.add(node.value.id)
     shapes = {}
     for name, values in bound.items():
         made = [made_shape(v) if isinstance(v, ast.Call) else None for v in values]
@@ -148,7 +162,10 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
         size = 8 * math.prod(shape)
         if not 0 < size <= SMALL or room + size > ALL_SMALL or not shape:
             continue
-        if reads.get(name, 0) == inside.get(name, 0) and depth.get(name, {len(shape)}) == {len(shape)}:
+        leaves = returned.get(name, 0) if name in used and math.prod(shape) <= FEW else 0
+        if reads.get(name, 0) == inside.get(name, 0) + leaves and depth.get(name, {len(shape)}) == {
+            len(shape)
+        }:
             stays.add(name)
             room += size
     names = given | set(bound)

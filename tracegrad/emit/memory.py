@@ -278,12 +278,18 @@ class Memory:
 
 
 LARGE = 1 << 16  # bytes of an array whose memory is worth a thought
+SMALL = 32  # elements of an array that is in registers for the most part, if the text says its sizes
 _STEP = 4  # a node stands at one of so many positions
 
 
 def is_large(type: ArrayType) -> bool:
     """Whether the memory of an array is worth a thought."""
     return bool(type.shape) and -1 not in type.shape and type.size * type.dtype.itemsize >= LARGE
+
+
+def is_small(type: ArrayType) -> bool:
+    """Whether an array of these sizes is in registers or on the stack, where only its elements are read."""
+    return bool(type.shape) and -1 not in type.shape and 0 < type.size <= SMALL
 
 
 def _made(node: Node) -> Iterable[Value]:

@@ -38,7 +38,7 @@ from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.logic import negated
 from tracegrad.emit.loops import assign, counting, write_loop, write_push
 from tracegrad.emit.matrices import is_strided, part_written, product_written
-from tracegrad.emit.memory import is_large
+from tracegrad.emit.memory import is_large, is_small
 from tracegrad.emit.names import Unused
 from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.part_products import products_of_parts
@@ -206,19 +206,23 @@ class Writer:
         inputs = [self.expressions.operand(x, k, product.instr) for k, x in enumerate(product.inputs)]
         return call(kernel.__name__, *inputs, part_written(node, self.expressions))
 
-    def _is_copied_by_element(self, name: str, source: Operand) -> bool:
-        """Whether a copy of this name is large: its memory may then be there before."""
+    def _is_copied_by_element(self, name: str, source: Operand, carried: bool = False) -> bool:
+        """Whether a copy of this name is large: its memory may then be there before. Or small, and `carried` by a loop:
+        it may then be the stack."""
         if isinstance(source, Const) or source.name == name or source.expression is not None:
             return False
-        return self._may_be_planned(source.type)
+        on_stack = carried and self.expressions.native and is_small(source.type)
+        return on_stack or self._may_be_planned(source.type)
 
     def _may_be_planned(self, type: ArrayType) -> bool:
         """Whether an array that is made here is large, and made once."""
         return self.expressions.native and not self._inside and is_large(type)
 
-    def _copy(self, name: str, source: Operand, where: Location | None) -> Sequence[Line]:
+    def _copy(
+        self, name: str, source: Operand, where: Location | None, carried: bool = False
+    ) -> Sequence[Line]:
         """A copy of an array."""
-        if self._is_copied_by_element(name, source):
+        if self._is_copied_by_element(name, source, carried):
             return self.loops.copied(name, source, where)
         return [Line(assign(name, copy_of(self.expressions.read(source))), where)]
 
@@ -326,7 +330,7 @@ class Writer:
             name, value, _, where = free[0]
             array = apart.get(name)
             lines.extend(
-                [Line(assign(name, value), where)] if array is None else self._copy(name, array, where)
+                [Line(assign(name, value), where)] if array is None else self._copy(name, array, where, True)
             )
             waiting.remove(free[0])
         return lines

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tracegrad.emit.blocks import Block, Choice, Compute, Move, Node, Operand, Repeat, Value, Write
 from tracegrad.emit.buffers import hoist
 from tracegrad.emit.lifetimes import Groups, live, other_name, walk
-from tracegrad.emit.memory import Memory, is_large, write_in_place
+from tracegrad.emit.memory import Memory, is_large, is_small, write_in_place
 from tracegrad.emit.reuse import reuse
 from tracegrad.ir.trace import Const
 
@@ -48,8 +48,10 @@ def measure(inputs: Sequence[Value], block: Block, native: bool) -> Groups:
 
 
 def _name_copies(nodes: Sequence[Node], groups: Groups) -> None:
-    """A large copy has another name than what it is a copy of: its memory is there before."""
+    """A large copy has another name than what it is a copy of: its memory is there before. So has a small one that a
+    loop carries: its memory is the stack, where the text says its sizes."""
     pairs: list[tuple[Operand, Value]] = []
+    small: set[Value] = set()
     for node in nodes:
         if isinstance(node, Compute) and node.instr.op.name == "copy":
             pairs.append((node.inputs[0], node.outputs[0]))
@@ -58,8 +60,9 @@ def _name_copies(nodes: Sequence[Node], groups: Groups) -> None:
         elif isinstance(node, Repeat):
             moved = zip(node.enter.sources, node.carried, strict=True)
             pairs.extend((source, carried) for source, carried in moved if carried in node.copied)
+            small.update(carried for carried in node.copied if is_small(carried.type))
     for source, copy in pairs:
-        if isinstance(source, Value) and is_large(copy.type):
+        if isinstance(source, Value) and (is_large(copy.type) or copy in small):
             source.end = max(source.end, copy.start + 2)
             groups.lengthened(source)
 
