@@ -42,12 +42,16 @@ class Family:
     sizes : sizes that are measured, in order; the last is compared with four programs of a quarter of it
     make : from a size to the program
     kind : "compiled", or "eager" where `make` gives a call that makes a graph, and one that goes back through it
+    step : sizes of which the second is made in another way than the first, once and for all
+    way : which way that is. Growth is asked of sizes made in one way, the step is told beside it.
     """
 
     title: str
     sizes: tuple[int, ...]
     make: Callable[[int, Path], Any]
     kind: str = "compiled"
+    step: tuple[int, ...] = ()
+    way: str = ""
 
 
 def written(text: str, folder: Path) -> Callable[..., Any]:
@@ -152,10 +156,10 @@ def outside(n: int, folder: Path) -> Program:
 
 
 def branches(n: int, folder: Path) -> Program:
-    """So many conditions on the argument; of two calls each sees the other arms."""
+    """So many conditions on the argument; of two calls each sees the other arms, all of them."""
     lines = ["def f(x):", "    s = x * 1.0"]
     for k in range(n):
-        lines += [f"    if s * x > {0.1 + k / n / 10}:", f"        s = s * 0.9 + {k / n}"]
+        lines += [f"    if (s * s + {0.1 + k / n / 10}) * x > 0.0:", f"        s = s * 0.9 + {k / n}"]
         lines += ["    else:", f"        s = s + 0.7 * np.sin(x) - {k / n}"]
     both = gradient(written("\n".join([*lines, "    return s * s", ""]), folder))
 
@@ -313,5 +317,11 @@ FAMILIES: dict[str, Family] = {
     "products": Family("(j) layers of a network, Hessian times a vector", (8, 15, 30, 60), products),
     "rows": Family("(k) rows of a Jacobian, from one array", (50, 200, 400, 800), rows),
     "distinct": Family("(k) rows of a Jacobian, a statement each", (25, 50, 100, 200), distinct_rows),
-    "fused": Family("(l) statements of one loop over elements", (100, 200, 400, 1600), fused),
+    "fused": Family(
+        "(l) statements of one loop over elements",
+        (100, 200, 300, 400, 1200, 1600),
+        fused,
+        step=(100, 400),
+        way="from 250 statements on, several loops over 64 elements that hand numbers on in an array",
+    ),
 }

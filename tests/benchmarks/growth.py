@@ -7,7 +7,9 @@ up what is imported, then programs are called for the first time.
 Growth is told from what else the machine does in two ways. Phases are timed in seconds of the processor, and a program
 is compared with four of about a quarter of its steps, two before it and two after it in the same process: they take as
 long, and see the same. The least of several processes counts. And the calls of functions in each phase are counted in
-processes of their own, with the lines that LLVM reads: those numbers are the same in every run. Begin with `figures`.
+processes of their own, with the lines that LLVM reads: those numbers are the same in every run. Where programs from
+some length on are made in another way, growth is between lengths made in one way, and what the step between costs once
+is told beside it. Begin with `figures`.
 """
 
 from __future__ import annotations
@@ -212,12 +214,14 @@ class Measured:
     alone : seconds of each size, but the largest
     smaller, whole : seconds of four programs, and of one with as many steps; empty where that took too long
     calls : calls of functions of two sizes, of which one is a quarter of the other
+    step : calls of the two sizes between which a program is made in another way
     """
 
     alone: dict[int, Figures] = field(default_factory=dict)
     smaller: Figures = field(default_factory=dict)
     whole: Figures = field(default_factory=dict)
     calls: list[Figures] = field(default_factory=list)
+    step: list[Figures] = field(default_factory=list)
 
     @property
     def growth(self) -> dict[str, float]:
@@ -232,14 +236,23 @@ class Measured:
     @property
     def counted(self) -> dict[str, float]:
         """The same of calls, and of the lines for LLVM."""
-        if len(self.calls) < 2:
-            return {}
-        fewer, more = self.calls
-        return {
-            phase: count / fewer[phase]
-            for phase, count in more.items()
-            if count >= (100 if phase == LINES else FEW)
-        }
+        return _factors(self.calls)
+
+    @property
+    def stepped(self) -> dict[str, float]:
+        """The same across the step."""
+        return _factors(self.step)
+
+
+def _factors(counts: Sequence[Figures]) -> dict[str, float]:
+    if len(counts) < 2:
+        return {}
+    fewer, more = counts
+    return {
+        phase: count / fewer[phase]
+        for phase, count in more.items()
+        if count >= (100 if phase == LINES else FEW)
+    }
 
 
 def measured(name: str, say: Callable[[str], None]) -> Measured:
@@ -261,11 +274,16 @@ def measured(name: str, say: Callable[[str], None]) -> Measured:
         taken = time.monotonic() - began
         if taken * (done + 1) / done > PATIENCE and (done > 1 or taken > PATIENCE):
             break
-    counting = [started(name, size, "calls") for size in counted_sizes(sizes)]
-    found.calls = [calls for process in counting for calls in answer(process, 2 * LIMIT) or ()]
+    found.calls = calls_of(name, counted_sizes(sizes))
+    found.step = calls_of(name, FAMILIES[name].step)
     said = ", ".join(f"{phase} {times:.1f}" for phase, times in found.growth.items())
     say(f"{name}: {said}, from {done} in {time.monotonic() - began:.0f} s")
     return found
+
+
+def calls_of(name: str, sizes: Sequence[int]) -> list[Figures]:
+    counting = [started(name, size, "calls") for size in sizes]
+    return [calls for process in counting for calls in answer(process, 2 * LIMIT) or ()]
 
 
 def least(had: Figures, now: Figures) -> Figures:
@@ -293,6 +311,9 @@ def table(family: Family, found: Measured) -> str:
     rows.append(factors("for 4 times as many", found.growth))
     fewer, more = counted_sizes(family.sizes)
     rows.append(factors(f"calls, {more:,} beside {fewer:,}", found.counted))
+    if family.step:
+        before, beyond = family.step
+        rows.append(factors(f"calls across the step, {beyond:,} beside {before:,}", found.stepped))
     return report.table(family.title, ("", *phases), rows)
 
 
@@ -314,12 +335,27 @@ def asked(families: dict[str, Measured]) -> str:
         if not found.whole:
             late = next(size for size in family.sizes if size not in found.alone)
             said = f"{late:,} take longer than {LIMIT:.0f} s"
+        if len(found.calls) < 2:
+            calls, few = f"more than can be counted in {2 * LIMIT:.0f} s", False
         met = "yes" if well and few and found.whole else "**no**"
         rows.append((family.title, f"at most {LINEAR}", said, f"at most {COUNTED}", calls, met))
-    return report.table(
+    table = report.table(
         "Growth for four times the steps: of the time of each phase, and of the calls of functions in it",
         ("", "asked", "time", "asked", "calls", "met"),
         rows,
+    )
+    return "\n".join(
+        [table, *(across(FAMILIES[name], families[name]) for name in families if FAMILIES[name].step)]
+    )
+
+
+def across(family: Family, found: Measured) -> str:
+    """What it costs once that longer programs are made in another way, in words."""
+    shorter, longer = family.step
+    said = ", ".join(f"{phase} {times:.1f}" for phase, times in found.stepped.items())
+    return (
+        f"{family.title[:3]}: {family.way}. The growth above is between lengths that are made in one way;\n"
+        f"across this step, {longer:,} beside {shorter:,}, calls grow more, once: {said or 'not counted'}.\n"
     )
 
 

@@ -174,12 +174,36 @@ def test_what_grows_faster_than_the_program_is_named() -> None:
     faster = replace(linear, smaller=smaller)
     counted = replace(linear, calls=[{"passes": 5e3, growth.LINES: 100}, {"passes": 4e4, growth.LINES: 420}])
     late = growth.Measured({10: whole})
-    table = growth.asked({"scalars": linear, "rolled": faster, "fused": counted, "nested": late})
-    _, _, _, _, said, of_passes, of_calls, of_nothing, *_ = table.splitlines()
+    uncounted = replace(linear, calls=[])
+    families = {"scalars": linear, "rolled": faster, "fused": counted, "nested": late, "arrays": uncounted}
+    table = growth.asked(families)
+    _, _, _, _, said, of_passes, of_calls, of_nothing, of_no_calls, *_ = table.splitlines()
     assert "| capture 4.0 |" in said and said.endswith("| yes |")
     assert "| passes 16.0 |" in of_passes and of_passes.endswith("| **no** |")
     assert "| passes 8.0 |" in of_calls and of_calls.endswith("| **no** |")
     assert "100 take longer than 120 s" in of_nothing and of_nothing.endswith("| **no** |")
+    assert "more than can be counted" in of_no_calls and of_no_calls.endswith("| **no** |")
+    assert "several loops" in table and "not counted" in table
+
+
+def test_a_step_is_told_and_growth_is_that_on_one_side_of_it() -> None:
+    family = growth.FAMILIES["fused"]
+    shorter, longer = family.step
+    assert shorter < min(growth.counted_sizes(family.sizes)) <= longer <= family.sizes[-1] // 4
+    calls = [{"passes": 1e4, growth.LINES: 100}, {"passes": 4e4, growth.LINES: 420}]
+    step = [{"passes": 1e4, growth.LINES: 100}, {"passes": 6e4, growth.LINES: 720}]
+    alone = {size: dict.fromkeys(growth.PHASES, 1.0) for size in family.sizes[:-1]}
+    found = growth.Measured(alone, calls=calls, step=step)
+    assert f"{longer} beside {shorter}, calls grow more, once: passes 6.0" in growth.asked({"fused": found})
+    assert f"| calls across the step, {longer} beside {shorter} |  | 6.0 |" in growth.table(family, found)
+
+
+def test_both_arms_of_all_branches_are_seen(tmp_path: Path) -> None:
+    call, args = growth.FAMILIES["branches"].make(9, tmp_path)
+    with config.using(cache="none"):
+        call(*args)
+    (both,) = (cell.cell_contents for cell in call.__closure__)
+    assert both.native_source.count("else") >= 9
 
 
 def test_a_program_is_compared_with_four_others_of_its_length() -> None:
