@@ -21,7 +21,7 @@ from itertools import count
 from tracegrad.emit.blocks import Ahead, Compute, Fused, Nest, Node, Operand, Push, Slide, Value, Visit, Write
 from tracegrad.emit.elements import Elements, item_index, subscript
 from tracegrad.emit.expressions import Expressions, zeros
-from tracegrad.emit.loops import assign, make_room
+from tracegrad.emit.loops import assign, for_each, make_room
 from tracegrad.emit.names import Unused
 from tracegrad.emit.overlays import fills_all, is_overlay, overlay_lines, part_shape
 from tracegrad.emit.printer import Line
@@ -33,7 +33,6 @@ from tracegrad.emit.rounds import (
     Columns,
     Part,
     Rounds,
-    for_each,
     free_names,
     nothing,
     rounds_of,
@@ -45,7 +44,7 @@ from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.items import checked
 from tracegrad.ops.index import item_shape
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 LARGE = 2**19  # elements times statements from which threads share a loop
 MOST_BLOCKS = 64  # of rows, that threads share
@@ -265,7 +264,7 @@ class ElementLoops:
 
     def _stored(self, result: Value, index: Sequence[ast.expr]) -> ast.Subscript:
         """Its place in memory."""
-        array = ast.Name(id=result.name, ctx=ast.Load())
+        array = named(result.name)
         return subscript(array, index[result.dropped :], store=True)
 
     # --- sums and extremes --------------------------------------------------------------------------------------------
@@ -303,7 +302,7 @@ class ElementLoops:
         loop.before[outer].append(Line(assign(whole, start), where))
         if not own:
             self._make_room(result, loop, rows, where)
-            found: ast.expr = ast.Name(id=whole, ctx=ast.Load())
+            found: ast.expr = named(whole)
             if dtype != reduction.dtype:
                 found = call(f"np.{reduction.dtype.name}", found)
             loop.after[outer].append(Line(ast.Assign(targets=[place], value=found), where))
@@ -319,7 +318,7 @@ class ElementLoops:
         elif outer < depth and size > BLOCK and row >= IN_ORDER:
             part = Part(target, self.unused.like(next(names)), reduction, reduction.dtype)
             loop.before[depth].extend(self.rounds.cleared([part], where))
-            found = ast.Name(id=part.name, ctx=ast.Load())
+            found = named(part.name)
             loop.after[depth].append(Line(self.rounds.joined(part, found), where))
             target = part.name
         return ast.Name(id=target, ctx=ast.Store())
@@ -351,13 +350,13 @@ class ElementLoops:
             rows.columns.append(columns)
             key = place.slice.elts if isinstance(place.slice, ast.Tuple) else [place.slice]
             block = ast.Name(id=self.unused.like("block"), ctx=ast.Load())
-            place = subscript(ast.Name(id=columns.name, ctx=ast.Load()), [block, *key], store=True)
+            place = subscript(named(columns.name), [block, *key], store=True)
         if reduction.kept[-1] >= loop.depth:
             return place
         number = self.unused.like(f"{result.name}_part")
         cleared = assign(number, reduction.start(self.expressions, reduction.dtype))
         loop.before[loop.depth].append(Line(cleared, where))
-        joined = reduction.join(self.expressions, place, ast.Name(id=number, ctx=ast.Load()))
+        joined = reduction.join(self.expressions, place, named(number))
         loop.after[loop.depth].append(Line(joined, where))
         return ast.Name(id=number, ctx=ast.Store())
 
@@ -414,7 +413,7 @@ class ElementLoops:
     def copied(self, name: str, array: Operand, where: Location | None) -> list[Line]:
         """The elements of an array in another, made anew."""
         index = self.elements.indices(array.type.shape)
-        place = subscript(ast.Name(id=name, ctx=ast.Load()), index, store=True)
+        place = subscript(named(name), index, store=True)
         store = ast.Assign(targets=[place], value=self.elements.at(array, index))
         made = Line(assign(name, zeros(array.type, "np.empty")), where)
         return [made, *self.rounds.each(array.type.shape, [Line(store, where)])]
@@ -426,7 +425,7 @@ class ElementLoops:
         *given, value = node.rest
         part = item_shape(node.instr)
         index = self.elements.indices(part)
-        array = ast.Name(id=node.output.name, ctx=ast.Load())
+        array = named(node.output.name)
         slots = self.elements.slots(node.instr, given)
         place = subscript(array, item_index(node.instr, index, slots), store=True)
         if isinstance(value, Const):
@@ -441,8 +440,8 @@ class ElementLoops:
     def _push(self, node: Push) -> ast.stmt:
         """One element of one iteration's array in its place of the stack."""
         assert isinstance(node.value, Value) and node.index is not None
-        stack = ast.Name(id=node.stack.name, ctx=ast.Load())
-        entry = ast.Name(id=node.index.name, ctx=ast.Load())
+        stack = named(node.stack.name)
+        entry = named(node.index.name)
         index = self.elements.indices(node.value.type.shape)
         place = subscript(stack, [entry, *index], store=True)
         return ast.Assign(targets=[place], value=self.elements.at(node.value, index))

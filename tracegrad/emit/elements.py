@@ -29,12 +29,13 @@ from tracegrad.emit.expressions import (
     vector_of,
     vector_of_numbers,
 )
+from tracegrad.emit.loops import moved, plus, times
 from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.index import Slot, item_shape, together, whole
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 Slotted: TypeAlias = Callable[[Sequence[ast.expr]], ast.expr]
 """A traced part of an index: from the place in what the index arrays have together to the number that stands there."""
@@ -260,7 +261,7 @@ def subscript(array: ast.expr, index: Sequence[ast.expr], store: bool = False) -
 def index_of(shape: Sequence[int], letters: Sequence[str]) -> list[ast.expr]:
     """An index by these letters, 0 along an axis with one element."""
     names = zip(shape, letters, strict=False)
-    return [literal(0) if n == 1 else ast.Name(id=letter, ctx=ast.Load()) for n, letter in names]
+    return [literal(0) if n == 1 else named(letter) for n, letter in names]
 
 
 def spread_index(shape: Sequence[int], index: Sequence[ast.expr]) -> list[ast.expr]:
@@ -302,7 +303,7 @@ def item_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[Slotted]
             found.append(slots[part.number](shared))
         elif isinstance(part, slice):
             start, _, step = part.indices(length)
-            found.append(_moved(next(places), start, step))
+            found.append(moved(next(places), start, step))
         else:
             found.append(literal(int(part) % length))
     return found
@@ -322,20 +323,9 @@ def _number_of(index: Sequence[ast.expr], shape: Sequence[int]) -> ast.expr:
         width = math.prod(shape[k + 1 :])
         if isinstance(place, ast.Constant):
             continue
-        term = place if width == 1 else ast.BinOp(left=place, op=ast.Mult(), right=literal(width))
-        found = term if found is None else ast.BinOp(left=found, op=ast.Add(), right=term)
+        term = place if width == 1 else times(place, width)
+        found = term if found is None else plus(found, term)
     return literal(0) if found is None else found
-
-
-def _moved(place: ast.expr, start: int, step: int) -> ast.expr:
-    """`start + step * place`."""
-    if isinstance(place, ast.Constant) and isinstance(place.value, int):
-        return literal(start + step * place.value)
-    if step < 0:
-        far = place if step == -1 else ast.BinOp(left=literal(-step), op=ast.Mult(), right=place)
-        return ast.BinOp(left=literal(start), op=ast.Sub(), right=far)
-    far = place if step == 1 else ast.BinOp(left=literal(step), op=ast.Mult(), right=place)
-    return ast.BinOp(left=far, op=ast.Add(), right=literal(start)) if start else far
 
 
 def _around(place: ast.expr, by: int, length: int) -> ast.expr:
@@ -350,8 +340,8 @@ def _around(place: ast.expr, by: int, length: int) -> ast.expr:
     match place:
         case ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=int(start))):
             place, by = left, by + start
-    moved = _moved(place, by % length, 1)
-    return moved if moved is place else ast.BinOp(left=moved, op=ast.Mod(), right=literal(length))
+    other = moved(place, by % length)
+    return other if other is place else ast.BinOp(left=other, op=ast.Mod(), right=literal(length))
 
 
 def writes_in_loop(instr: Instr) -> bool:

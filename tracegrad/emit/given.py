@@ -15,20 +15,21 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 import numpy as np
 
+from tracegrad.emit.loops import assign
 from tracegrad.emit.memory import is_large
 from tracegrad.emit.mirrors import in_tiles, tiles
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import Share
+from tracegrad.emit.segments import Copies
 from tracegrad.emit.sharing import Parts, Room, seen_whole, shared
 from tracegrad.emit.turns import after, cycles, turned, unknown
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 RESULT = 1 << 12  # bytes of a result that is written where the caller wants it; a smaller one is copied there
 
@@ -60,7 +61,7 @@ def give(
     entered = defaultdict(list)
     for room in rooms:
         for name, other in room.bound.items():
-            entered[room.first[name]].append(Line(_named(name, other), where[name]))
+            entered[room.first[name]].append(Line(assign(name, named(other)), where[name]))
     kept = [
         line for number, same in enumerate(lines) for line in (*entered[number], *tiled.get(number, [same]))
     ]
@@ -180,8 +181,8 @@ def _one_name_each(
     for line in lines:
         for used in _names([line]) & shares.keys():
             part = shares[used]
-            named = [called.get(n, n) for n in part.parameters]
-            shares[used] = Share(used, named, [_renamed(inner, called) for inner in part.lines])
+            given = [called.get(n, n) for n in part.parameters]
+            shares[used] = Share(used, given, [_renamed(inner, called) for inner in part.lines])
         name, line = _target(line), _renamed(line, called)
         if name in again:
             called[name] = name
@@ -191,7 +192,7 @@ def _one_name_each(
                 called[name] = next(new for k in count(1) if (new := f"{name}_{k}") not in taken)
                 taken.add(called[name])
             assert isinstance(line.statement, ast.Assign)
-            line = replace(line, statement=_bind(called[name], line.statement.value))
+            line = replace(line, statement=assign(called[name], line.statement.value))
         changed.append(line)
     return changed, list(shares.values())
 
@@ -214,22 +215,17 @@ def _renamed(line: Line, called: Mapping[str, str]) -> Line:
     if not any(name in called for name in _names([line])):
         return line
     body, orelse = ([_renamed(inner, called) for inner in side] for side in (line.body, line.orelse))
-    return replace(line, statement=_with_names(line.statement, called), body=body, orelse=orelse)
+    return replace(line, statement=_WithNames(called).visit(line.statement), body=body, orelse=orelse)
 
 
-def _with_names(node: Any, called: Mapping[str, str]) -> Any:
+class _WithNames(Copies):
     """See `_renamed`; statements share their expressions, so these are made anew."""
-    if isinstance(node, list):
-        return [_with_names(inner, called) for inner in node]
-    if isinstance(node, ast.Name):
-        return ast.Name(id=called.get(node.id, node.id), ctx=node.ctx)
-    if not isinstance(node, ast.AST):
-        return node
-    return type(node)(**{name: _with_names(inner, called) for name, inner in ast.iter_fields(node)})
 
+    def __init__(self, called: Mapping[str, str]) -> None:
+        self.called = called
 
-def _bind(name: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=value, lineno=0)
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(id=self.called.get(node.id, node.id), ctx=node.ctx)
 
 
 # --- memory
@@ -248,14 +244,9 @@ def _with_one_name(part: Share, rooms: Sequence[Room]) -> Share:
     """A function for threads that is given each memory once; what else stands there is bound to it first."""
     where = part.lines[0].location
     again = _again(part.parameters, rooms)
-    bound = [Line(_named(name, memory), where) for name, memory in again.items()]
+    bound = [Line(assign(name, named(memory)), where) for name, memory in again.items()]
     parameters = [n for n in part.parameters if n not in again]
     return Share(part.name, parameters, [*bound, *part.lines])
-
-
-def _named(name: str, memory: str) -> ast.stmt:
-    """An array stands in the memory of another."""
-    return _bind(name, ast.Name(id=memory, ctx=ast.Load()))
 
 
 def _statements(lines: Sequence[Line]) -> Iterator[ast.stmt]:

@@ -21,11 +21,11 @@ from typing import Any
 
 from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import zeros
-from tracegrad.emit.loops import assign
+from tracegrad.emit.loops import assign, for_each, minus, plus
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 LONG = 16_000  # nodes of the statements of a loop that is cut
 PART = 1000  # of one of the loops, about
@@ -134,24 +134,23 @@ class LongLoops:
             kept.update((name, (array, k * size)) for k, name in enumerate(members))
         count: ast.expr = literal(size)
         if rounds % size or not isinstance(until, ast.Constant):
-            left = ast.BinOp(left=until, op=ast.Sub(), right=_name(begin))
-            count = call("min", count, left)
+            count = call("min", count, minus(until, begin))
         brought: list[list[Line]] = [[] for _ in range(len(cuts) + 1)]
         handed_on: list[list[Line]] = [[] for _ in range(len(cuts) + 1)]
         for name, (array, k) in kept.items():
             uses = names[name]
-            at = [ast.BinOp(left=literal(k), op=ast.Add(), right=_name(place)) if k else _name(place)]
+            at = [ast.BinOp(left=literal(k), op=ast.Add(), right=named(place)) if k else named(place)]
             made = _part(cuts, uses.writes[0])
             for part in {_part(cuts, r) for r in uses.reads} - {made}:
-                brought[part].append(Line(assign(name, subscript(_name(array), at)), where))
-            item = subscript(_name(array), at, store=True)
-            handed_on[made].append(Line(ast.Assign(targets=[item], value=_name(name)), where))
+                brought[part].append(Line(assign(name, subscript(named(array), at)), where))
+            item = subscript(named(array), at, store=True)
+            handed_on[made].append(Line(ast.Assign(targets=[item], value=named(name)), where))
         loops: list[Line] = []
-        own = ast.BinOp(left=_name(begin), op=ast.Add(), right=_name(place))
+        own = plus(begin, place)
         for part, (first, last) in enumerate(zip([0, *cuts], [*cuts, len(inside)], strict=True)):
             body = [Line(assign(letter, own), where), *index, *brought[part], *inside[first:last]]
-            loops.append(_for_each(place, [count], [*body, *handed_on[part]]))
-        return [*lines, _for_each(begin, [literal(0), until, literal(size)], loops)]
+            loops.append(for_each(place, count, [*body, *handed_on[part]]))
+        return [*lines, for_each(begin, [literal(0), until, literal(size)], loops)]
 
 
 def _indices(place: str) -> set[str]:
@@ -208,13 +207,3 @@ def _cuts(sizes: Sequence[int], open_: Sequence[bool], changes: Sequence[int]) -
 def _part(cuts: Sequence[int], statement: int) -> int:
     """The part that a statement is in."""
     return bisect_right(cuts, statement)
-
-
-def _for_each(name: str, limits: Sequence[ast.expr], inside: Sequence[Line]) -> Line:
-    target = ast.Name(id=name, ctx=ast.Store())
-    head = ast.For(target=target, iter=call("range", *limits), body=[], orelse=[])
-    return Line(head, inside[0].location, body=list(inside))
-
-
-def _name(name: str) -> ast.Name:
-    return ast.Name(id=name, ctx=ast.Load())

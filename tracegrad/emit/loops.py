@@ -17,7 +17,7 @@ from tracegrad.emit.printer import Line
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 FIRST_ROOM = 64  # entries of a buffer whose final length is not known
 
@@ -25,6 +25,46 @@ FIRST_ROOM = 64  # entries of a buffer whose final length is not known
 def assign(name: str, value: ast.expr) -> ast.stmt:
     """`name = value`."""
     return ast.Assign(targets=[ast.Name(id=name, ctx=ast.Store())], value=value)
+
+
+def plus(left: ast.expr | str | int, right: ast.expr | str | int) -> ast.expr:
+    """`left + right`, of expressions, names or numbers."""
+    return ast.BinOp(left=_term(left), op=ast.Add(), right=_term(right))
+
+
+def minus(left: ast.expr | str | int, right: ast.expr | str | int) -> ast.expr:
+    """`left - right`, of expressions, names or numbers."""
+    return ast.BinOp(left=_term(left), op=ast.Sub(), right=_term(right))
+
+
+def times(left: ast.expr | str | int, right: ast.expr | str | int) -> ast.expr:
+    """`left * right`, of expressions, names or numbers."""
+    return ast.BinOp(left=_term(left), op=ast.Mult(), right=_term(right))
+
+
+def moved(place: ast.expr, start: int, step: int = 1) -> ast.expr:
+    """`start + step * place`, as it is written."""
+    if isinstance(place, ast.Constant) and isinstance(place.value, int):
+        return literal(start + step * place.value)
+    if step < 0:
+        far = place if step == -1 else times(-step, place)
+        return minus(start, far)
+    far = place if step == 1 else times(step, place)
+    if not start:
+        return far
+    return plus(far, start) if start > 0 else minus(far, -start)
+
+
+def _term(given: ast.expr | str | int) -> ast.expr:
+    return named(given) if isinstance(given, str) else literal(given)
+
+
+def for_each(name: str, until: ast.expr | Sequence[ast.expr], inside: Sequence[Line]) -> Line:
+    """`for name in range(until):`."""
+    limits = [until] if isinstance(until, ast.expr) else until
+    target = ast.Name(id=name, ctx=ast.Store())
+    head = ast.For(target=target, iter=call("range", *limits), body=[], orelse=[])
+    return Line(head, inside[0].location, body=list(inside))
 
 
 def write_loop(
@@ -80,7 +120,7 @@ def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
     limit = expressions.number(node.limit)
     times = call("range", limit)
     if used and node.reverse and expressions.native:  # Numba has no `reversed`
-        last: ast.expr = ast.BinOp(left=limit, op=ast.Sub(), right=literal(1))
+        last: ast.expr = minus(limit, 1)
         if isinstance(node.limit, Const):
             last = literal(int(node.limit.value) - 1)
         times = call("range", last, literal(-1), literal(-1))
@@ -96,7 +136,7 @@ def _for(node: Repeat, expressions: Expressions) -> ast.stmt:
 
 def _while(node: Repeat, expressions: Expressions, test: Sequence[Line], inside: list[Line]) -> Line:
     condition = literal(True) if node.condition is None else expressions.truth(node.condition)
-    counter = ast.Name(id=node.counter.name, ctx=ast.Load())
+    counter = named(node.counter.name)
     if not test:
         if node.limited:
             below = ast.Compare(left=counter, ops=[ast.Lt()], comparators=[expressions.number(node.limit)])
@@ -120,13 +160,13 @@ def _break_if(condition: ast.expr, where: Location | None = None) -> Line:
 
 def write_push(node: Push, value: ast.expr, grows: bool) -> list[Line]:
     """`stack.append(value)`, or `stack[k] = value` after making room."""
-    stack = ast.Name(id=node.stack.name, ctx=ast.Load())
+    stack = named(node.stack.name)
     if node.index is None:
         append = ast.Call(
             func=ast.Attribute(value=stack, attr="append", ctx=ast.Load()), args=[value], keywords=[]
         )
         return [Line(ast.Expr(value=append), node.location)]
-    index = ast.Name(id=node.index.name, ctx=ast.Load())
+    index = named(node.index.name)
     lines = [make_room(node)] if grows else []
     place = ast.Subscript(value=stack, slice=index, ctx=ast.Store())
     lines.append(Line(ast.Assign(targets=[place], value=value), node.location))
@@ -136,8 +176,8 @@ def write_push(node: Push, value: ast.expr, grows: bool) -> list[Line]:
 def make_room(node: Push) -> Line:
     """A full stack becomes twice as long."""
     assert node.index is not None
-    stack = ast.Name(id=node.stack.name, ctx=ast.Load())
-    index = ast.Name(id=node.index.name, ctx=ast.Load())
+    stack = named(node.stack.name)
+    index = named(node.index.name)
     full = ast.Compare(left=index, ops=[ast.Eq()], comparators=[call("len", stack)])
     both = ast.Tuple(elts=[stack, call("np.empty_like", stack)], ctx=ast.Load())
     room = Line(assign(node.stack.name, call("np.concatenate", both)))
@@ -161,10 +201,10 @@ def _room(node: Repeat, stack: Value, expressions: Expressions) -> ast.expr:
 
 def _whole(node: Repeat, stack: Value) -> ast.expr:
     """A stack as a plain array: a list made one, a buffer cut to its length."""
-    name = ast.Name(id=stack.name, ctx=ast.Load())
+    name = named(stack.name)
     if stack not in node.lists:
         assert node.steps is not None
-        upper = ast.Slice(lower=None, upper=ast.Name(id=node.steps.name, ctx=ast.Load()), step=None)
+        upper = ast.Slice(lower=None, upper=named(node.steps.name), step=None)
         part = ast.Subscript(value=name, slice=upper, ctx=ast.Load())
         return ast.Call(func=ast.Attribute(value=part, attr="copy", ctx=ast.Load()), args=[], keywords=[])
     entry = ArrayType(stack.type.shape[1:], stack.type.dtype)

@@ -15,6 +15,7 @@ from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.order import Places, passes_write
 from tracegrad.ir.trace import Instr
 from tracegrad.ops.index import Slot, index_arrays, index_text, item_shape, whole
+from tracegrad.ops.op import named
 
 FEW = 4  # times less than an operand: then a product costs nothing to copy
 
@@ -91,7 +92,7 @@ def product_written(write: Write) -> Compute | None:
 
 def part_written(write: Write, expressions: Expressions) -> ast.expr:
     """The text of the part that a write is about."""
-    array = ast.Name(id=write.output.name, ctx=ast.Load())
+    array = named(write.output.name)
     return _part_of(array, write.instr, expressions.slots(write.instr, write.rest[:-1]))
 
 

@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from tracegrad.emit.expressions import zeros
-from tracegrad.emit.loops import assign
+from tracegrad.emit.loops import assign, for_each, minus, plus, times
 from tracegrad.emit.printer import Line
-from tracegrad.emit.rounds import for_each
 from tracegrad.emit.segments import names_in
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 SIDE = 32  # rows and columns of a tile, about: two of them are half of the nearest cache
 LEAST = 256  # rows of a matrix whose memory is worth the tiles
@@ -136,30 +135,28 @@ def in_tiles(loop: Line, type: ArrayType, taken: Collection[str]) -> list[Line]:
         """The elements of the tile that begins at a row and a column."""
 
         def along(start: str, inner: str, index: str, lines: Sequence[Line]) -> Line:
-            rest = ast.BinOp(left=literal(square.length), op=ast.Sub(), right=_name(start))
-            here = ast.BinOp(left=_name(start), op=ast.Add(), right=_name(inner))
-            stands = Line(assign(index, here), where)
+            rest = minus(square.length, start)
+            stands = Line(assign(index, plus(start, inner)), where)
             return for_each(inner, call("min", literal(side), rest), [stands, *lines])
 
         return along(rows, k, square.row, [along(columns, m, square.column, inside)])
 
     buffer = ast.Subscript(
-        value=_name(kept), slice=ast.Tuple(elts=[_name(k), _name(m)], ctx=ast.Load()), ctx=ast.Store()
+        value=named(kept), slice=ast.Tuple(elts=[named(k), named(m)], ctx=ast.Load()), ctx=ast.Store()
     )
     aside = replace(square.inside[-1], statement=ast.Assign(targets=[buffer], value=element.value))
     back = ast.Subscript(value=buffer.value, slice=buffer.slice, ctx=ast.Load())
     returned = Line(ast.Assign(targets=[place], value=back), where)
-    other = ast.BinOp(left=_name(block), op=ast.Add(), right=_name(turn))
-    other = ast.BinOp(left=other, op=ast.Mod(), right=literal(number))
-    apart = ast.Compare(left=_name(turn), ops=[ast.Gt()], comparators=[literal(0)])
+    other = ast.BinOp(left=plus(block, turn), op=ast.Mod(), right=literal(number))
+    apart = ast.Compare(left=named(turn), ops=[ast.Gt()], comparators=[literal(0)])
     pairs = [
-        Line(assign(left, ast.BinOp(left=literal(side), op=ast.Mult(), right=other)), where),
+        Line(assign(left, times(side, other)), where),
         each(top, left, [*square.inside[:-1], aside]),
         Line(ast.If(test=apart, body=[], orelse=[]), where, body=[each(left, top, square.inside)]),
         each(top, left, [returned]),
     ]
     lines = [
-        Line(assign(top, ast.BinOp(left=literal(side), op=ast.Mult(), right=_name(block))), where),
+        Line(assign(top, times(side, block)), where),
         for_each(turn, literal(number // 2 + 1), pairs),
     ]
     if square.mine is not None:
@@ -174,9 +171,5 @@ def _asked(statement: ast.stmt, row: str, block: str) -> ast.If:
     assert isinstance(statement, ast.If) and isinstance(statement.test, ast.Compare)
     middle, last = statement.test.comparators
     assert isinstance(middle, ast.Name) and middle.id == row
-    test = ast.Compare(left=statement.test.left, ops=statement.test.ops, comparators=[_name(block), last])
+    test = ast.Compare(left=statement.test.left, ops=statement.test.ops, comparators=[named(block), last])
     return ast.If(test=test, body=[], orelse=[])
-
-
-def _name(name: str) -> ast.Name:
-    return ast.Name(id=name, ctx=ast.Load())

@@ -26,7 +26,7 @@ from tracegrad.emit.printer import WIDTH, print_node
 from tracegrad.ir.trace import Const, Instr, Trace, Var
 from tracegrad.ir.walk import all_steps, nested
 from tracegrad.kernels.outside import called_out
-from tracegrad.ops.op import call
+from tracegrad.ops.op import call, named
 
 NAMES = "xyzabcdefghijklmnopqrstuvw"
 
@@ -49,7 +49,7 @@ class Outside:
         given = [x for a, x in zip(instr.inputs, inputs, strict=False) if not _is_written_inside(a)]
         given.extend(inputs[len(instr.inputs) :])
         function = self.name(instr) if leaves(instr) else instr.op.name  # a loop is written of its elements
-        name = ast.Name(id=function, ctx=ast.Load())
+        name = named(function)
         return call(called_out.__name__, name, ast.Tuple(elts=given, ctx=ast.Load()))
 
     def name(self, instr: Instr) -> str:
@@ -119,7 +119,7 @@ def _function(instr: Instr) -> str:
             continue
         name = NAMES[len(parameters)] if len(instr.inputs) <= len(NAMES) else f"x_{place}"
         parameters.append(name)
-        given: ast.expr = ast.Name(id=name, ctx=ast.Load())
+        given: ast.expr = named(name)
         if not atom.shape:  # compiled code hands over a number of Python's
             given = call(f"np.{'bool_' if atom.dtype.kind == 'b' else atom.dtype.name}", given)
         elif instr.op.family == "called":  # the user's function may keep it
@@ -130,7 +130,7 @@ def _function(instr: Instr) -> str:
         assert isinstance(found, ast.Call)
         kernel = _kernel(instr)
         if kernel is not None:
-            found.func = ast.Name(id=kernel.__name__, ctx=ast.Load())
+            found.func = named(kernel.__name__)
         found.keywords.append(ast.keyword(arg="out", value=ast.Name(id="out", ctx=ast.Load())))
         filled = print_node(ast.Expr(value=found), WIDTH - 4)
         return "\n    ".join([f"({', '.join([*parameters, 'out'])}) -> None:", *filled])

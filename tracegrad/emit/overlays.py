@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
-from tracegrad.emit.loops import assign
+from tracegrad.emit.loops import assign, moved, plus
 from tracegrad.ir.trace import Instr
-from tracegrad.ops.op import literal
+from tracegrad.ops.op import literal, named
 
 Place = Callable[[Sequence[ast.expr]], ast.Subscript]
 """From an index to that element of the sum, to be stored."""
@@ -83,7 +83,7 @@ def overlay_lines(
     groups = groupby(zip(starts, elements, strict=True), key=lambda part: part[0][:-1])
     for number, (row, members) in enumerate(groups):
         parts = [(start[-1], element) for start, element in members]
-        lead = [_moved(i, first) for i, first in zip(index[:-1], row, strict=True)]
+        lead = [moved(i, first) for i, first in zip(index[:-1], row, strict=True)]
         near, far = parts[-1][0], parts[0][0]
         chains = [list(islice(names, column - near)) for column, _ in parts]
         for (column, _), chain in zip(parts, chains, strict=True):
@@ -91,11 +91,11 @@ def overlay_lines(
             lines.before.extend(assign(name, zero if sets else nothing) for name in chain)
         sums = [(near + shape[-1] + k, _handed_to(k, chains)) for k in range(far - near)]
         terms = [
-            _name(chain[-1]) if chain else element for chain, (_, element) in zip(chains, parts, strict=True)
+            named(chain[-1]) if chain else element for chain, (_, element) in zip(chains, parts, strict=True)
         ]
-        lines.inside.append(_added(place([*lead, _moved(index[-1], near)]), terms, bool(number)))
+        lines.inside.append(_added(place([*lead, moved(index[-1], near)]), terms, bool(number)))
         for chain, (_, element) in zip(chains, parts, strict=True):
-            steps = [element, *map(_name, chain)]
+            steps = [element, *map(named, chain)]
             lines.inside.extend(assign(name, steps[k]) for k, name in reversed([*enumerate(chain)]))
         lines.after.extend(_added(place([*lead, literal(last)]), found, bool(number)) for last, found in sums)
     return lines
@@ -103,7 +103,7 @@ def overlay_lines(
 
 def _handed_to(k: int, chains: Sequence[Sequence[str]]) -> list[ast.expr]:
     """What is left for the element that is the k-th beyond the last round's."""
-    return [_name(chain[len(chain) - 1 - k]) for chain in chains if len(chain) > k]
+    return [named(chain[len(chain) - 1 - k]) for chain in chains if len(chain) > k]
 
 
 def _added(target: ast.Subscript, terms: Sequence[ast.expr], there: bool) -> ast.stmt:
@@ -112,19 +112,9 @@ def _added(target: ast.Subscript, terms: Sequence[ast.expr], there: bool) -> ast
         return ast.AugAssign(target=target, op=ast.Add(), value=terms[0])
     found = _read(target) if there else terms[0]
     for term in terms if there else terms[1:]:
-        found = ast.BinOp(left=found, op=ast.Add(), right=term)
+        found = plus(found, term)
     return ast.Assign(targets=[target], value=found)
-
-
-def _moved(index: ast.expr, by: int) -> ast.expr:
-    if isinstance(index, ast.Constant):
-        return literal(index.value + by)  # type: ignore[operator]
-    return ast.BinOp(left=index, op=ast.Add(), right=literal(by)) if by else index
 
 
 def _read(place: ast.Subscript) -> ast.expr:
     return ast.Subscript(value=place.value, slice=place.slice, ctx=ast.Load())
-
-
-def _name(name: str) -> ast.Name:
-    return ast.Name(id=name, ctx=ast.Load())

@@ -13,11 +13,11 @@ from typing import Any
 from tracegrad.emit.blocks import Compute
 from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.loops import for_each
 from tracegrad.emit.printer import Line
-from tracegrad.emit.rounds import for_each
 from tracegrad.kernels.products import add_product, put_product
 from tracegrad.ops.contraction import as_products
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 
 def products_of_parts(
@@ -36,7 +36,7 @@ def products_of_parts(
         left, right, x, y = right, left, y, x
     result = expressions.name(node.outputs[0])
     around = dict(zip(found.loops + found.summed, letters, strict=False))
-    names: dict[str, ast.expr] = {a: ast.Name(id=name, ctx=ast.Load()) for a, name in around.items()}
+    names: dict[str, ast.expr] = {a: named(name) for a, name in around.items()}
 
     def written(function: Any, index: Mapping[str, ast.expr]) -> Line:
         expressions.kernels[function] = None

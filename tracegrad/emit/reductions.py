@@ -19,7 +19,7 @@ from tracegrad.ir.trace import Const, Instr
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import added
 from tracegrad.kernels.extremes import larger, smaller
-from tracegrad.ops.op import call
+from tracegrad.ops.op import call, named
 
 IN_ORDER = 16  # so many terms are added one after the other
 _WIDE = {"float32": "float64", "complex64": "complex128"}  # what sums of many terms are added in
@@ -101,7 +101,7 @@ class Reduction:
 
 def _read(place: ast.Name | ast.Subscript) -> ast.expr:
     if isinstance(place, ast.Name):
-        return ast.Name(id=place.id, ctx=ast.Load())
+        return named(place.id)
     return ast.Subscript(value=place.value, slice=place.slice, ctx=ast.Load())
 
 

@@ -17,14 +17,14 @@ from tracegrad.emit.blocks import Value
 from tracegrad.emit.elements import index_of, subscript
 from tracegrad.emit.expressions import Expressions, zeros
 from tracegrad.emit.long_loops import LongLoops
-from tracegrad.emit.loops import assign
+from tracegrad.emit.loops import assign, for_each, minus, plus, times
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.emit.reductions import Reduction
 from tracegrad.emit.segments import pieces_of
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 BLOCK = 1024  # elements whose sum is one term of a larger sum
 
@@ -160,7 +160,7 @@ class Rounds:
         """The lines for each index of an axis, block by block, with those `around` a block."""
         where = inside[0].location
         before = self.cleared(parts, where)
-        after = [Line(self.joined(p, _name(p.name)), where) for p in parts]
+        after = [Line(self.joined(p, named(p.name)), where) for p in parts]
         if blocks.rounds == 1:
             return [for_each(blocks.letter, literal(blocks.length), [*before, *inside, *after])]
         start = self.unused.like(blocks.start)
@@ -183,13 +183,11 @@ class Rounds:
             turn, until = start, literal(blocks.rounds)
             if piece.first:
                 turn = self.unused.like("turn")
-                lines.append(Line(assign(turn, call("max", _name(start), literal(piece.first))), where))
-                end = ast.BinOp(left=_name(start), op=ast.Add(), right=until)
-                until = _less(call("min", end, literal(piece.last)), turn)
+                lines.append(Line(assign(turn, call("max", named(start), literal(piece.first))), where))
+                until = minus(call("min", plus(start, until), literal(piece.last)), turn)
             elif len(pieces) > 1 or blocks.length % blocks.rounds:
-                until = call("min", until, _less(literal(piece.last), start))
-            index = ast.BinOp(left=_name(turn), op=ast.Add(), right=_name(place))
-            first = Line(assign(blocks.letter, index), where)
+                until = call("min", until, minus(piece.last, start))
+            first = Line(assign(blocks.letter, plus(turn, place)), where)
             lines += self.counted(place, blocks.rounds, until, [first], piece.lines)
         return lines
 
@@ -197,7 +195,7 @@ class Rounds:
         """All elements of an array that has its memory become zero."""
         type = array.type
         index = index_of(type.shape, self.unused.letters)[array.dropped :]
-        place = subscript(_name(array.name), index, store=True)
+        place = subscript(named(array.name), index, store=True)
         zero = self.expressions.constant(type.dtype.type(0), type)
         return self.each(type.shape, [Line(ast.Assign(targets=[place], value=zero), where)], array.dropped)
 
@@ -233,8 +231,7 @@ class Rounds:
         lines = self.cleared(parts, where)
         if blocks.rounds > 1:
             start = self.unused.like(blocks.start)
-            product = ast.BinOp(left=literal(blocks.rounds), op=ast.Mult(), right=_name(block))
-            lines.append(Line(assign(start, product), where))
+            lines.append(Line(assign(start, times(blocks.rounds, block)), where))
             first_of_all, last_of_all = around(start, block)
             inside = [*first_of_all, *self._block(blocks, start, inside), *last_of_all]
         lines.extend(inside)
@@ -245,14 +242,14 @@ class Rounds:
             before.append(
                 Line(assign(array, zeros(ArrayType((blocks.count,), part.dtype), "np.empty")), where)
             )
-            place = subscript(_name(array), [_name(block)], store=True)
-            lines.append(Line(ast.Assign(targets=[place], value=_name(part.name)), where))
-            after.append(Line(self.joined(part, subscript(_name(array), [_name(block)])), where))
+            place = subscript(named(array), [named(block)], store=True)
+            lines.append(Line(ast.Assign(targets=[place], value=named(part.name)), where))
+            after.append(Line(self.joined(part, subscript(named(array), [named(block)])), where))
         for each in columns:
             before.append(Line(assign(each.name, self._empty(each, blocks.count)), where))
             after.extend(self._joined_columns(each, block, where))
         mine = ast.Compare(
-            left=_name(first), ops=[ast.LtE(), ast.Lt()], comparators=[_name(block), _name(last)]
+            left=named(first), ops=[ast.LtE(), ast.Lt()], comparators=[named(block), named(last)]
         )
         guarded = Line(ast.If(test=mine, body=[], orelse=[]), where, body=lines)
         share = [*rooms, for_each(block, count, [guarded])]
@@ -260,8 +257,8 @@ class Rounds:
         read = [name for name in free_names(share) if name not in known]
         name = self.unused.like(f"{self.unused.function}_part{len(self.shares) or ''}")
         self.shares.append(Share(name, [first, last, *read], share))
-        given = ast.Tuple(elts=[_name(n) for n in read], ctx=ast.Load())
-        shared = Line(ast.Expr(value=call(in_threads.__name__, count, _name(name), given)), where)
+        given = ast.Tuple(elts=[named(n) for n in read], ctx=ast.Load())
+        shared = Line(ast.Expr(value=call(in_threads.__name__, count, named(name), given)), where)
         return [*before, shared, *([for_each(block, count, after)] if after else [])]
 
     def _empty(self, columns: Columns, blocks: int) -> ast.expr:
@@ -275,14 +272,10 @@ class Rounds:
     def _joined_columns(self, columns: Columns, block: str, where: Any) -> Sequence[Line]:
         shape = columns.type.shape
         index = index_of(shape, self.unused.letters[1:])
-        place = subscript(_name(columns.result), index, store=True)
-        part = subscript(_name(columns.name), [_name(block), *index])
+        place = subscript(named(columns.result), index, store=True)
+        part = subscript(named(columns.name), [named(block), *index])
         joined = columns.reduction.join(self.expressions, place, part)
         return self.each((1, *shape), [Line(joined, where)])
-
-
-def _less(limit: ast.expr, name: str) -> ast.expr:
-    return ast.BinOp(left=limit, op=ast.Sub(), right=_name(name))
 
 
 def rounds_of(shape: Sequence[int], axis: int) -> int:
@@ -296,28 +289,15 @@ def free_names(lines: Sequence[Line]) -> list[str]:
     assigned: set[str] = set()
 
     def visit(line: Line) -> None:
-        if line.statement is not None:
-            for node in ast.walk(line.statement):
-                if isinstance(node, ast.Name):
-                    if isinstance(node.ctx, ast.Store):
-                        assigned.add(node.id)
-                    else:
-                        read[node.id] = None
+        for node in ast.walk(line.statement):
+            if isinstance(node, ast.Name):
+                if isinstance(node.ctx, ast.Store):
+                    assigned.add(node.id)
+                else:
+                    read[node.id] = None
         for inner in line.body:
             visit(inner)
 
     for line in lines:
         visit(line)
     return [name for name in read if name not in assigned]
-
-
-def for_each(name: str, until: ast.expr | Sequence[ast.expr], inside: Sequence[Line]) -> Line:
-    """`for name in range(until):`."""
-    limits = [until] if isinstance(until, ast.expr) else until
-    target = ast.Name(id=name, ctx=ast.Store())
-    head = ast.For(target=target, iter=call("range", *limits), body=[], orelse=[])
-    return Line(head, inside[0].location, body=list(inside))
-
-
-def _name(name: str) -> ast.Name:
-    return ast.Name(id=name, ctx=ast.Load())

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from tracegrad.emit.loops import moved
 from tracegrad.emit.printer import Line
-from tracegrad.ops.op import literal
+from tracegrad.ops.op import literal, named
 
 SHORT = 16  # rounds that are no loop of their own, beside longer ones
 LARGE = 20_000  # nodes of the statements of all longer pieces together
@@ -40,7 +41,7 @@ class Piece:
 def pieces_of(letter: str, rounds: int, inside: Sequence[Line]) -> list[Piece]:
     """The rounds of a loop in pieces; one, where nothing begins again or that need not be fast."""
     whole = [Piece(0, rounds, inside)]
-    if any(line.statement is None or line.body for line in inside):
+    if any(line.body for line in inside):
         return whole
     around = [found for line in inside for n in ast.walk(line.statement) if (found := around_end(n, letter))]
     if not around:
@@ -64,6 +65,11 @@ def _piece(letter: str, first: int, last: int, inside: Sequence[Line]) -> Piece:
 def names_in(node: ast.AST) -> set[str]:
     """The names that stand anywhere in an expression or a statement."""
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def is_whole(part: ast.expr) -> bool:
+    """Whether this part of an index stands for whole axes."""
+    return isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value in (None, ...))
 
 
 class Copies(ast.NodeVisitor):
@@ -105,7 +111,7 @@ class _Resolve(Copies):
             return node
         step, start, length = around
         turns = {(step * j + start) // length for j in (self.first, self.last - 1)}
-        return node if len(turns) > 1 else _sum(self.letter, step, start - turns.pop() * length)
+        return node if len(turns) > 1 else moved(named(self.letter), start - turns.pop() * length, step)
 
 
 def _breaks(step: int, start: int, length: int, rounds: int) -> Iterable[int]:
@@ -164,16 +170,3 @@ def steps_along(node: ast.expr, letter: str) -> tuple[int, int] | None:
                 case ast.Mod() if not one[0] and not other[0] and other[1]:
                     return 0, one[1] % other[1]
     return None
-
-
-def _sum(letter: str, step: int, start: int) -> ast.expr:
-    """`step * letter + start`, as it is written."""
-    place: ast.expr = ast.Name(id=letter, ctx=ast.Load())
-    if step < 0:
-        far = place if step == -1 else ast.BinOp(left=literal(-step), op=ast.Mult(), right=place)
-        return ast.BinOp(left=literal(start), op=ast.Sub(), right=far)
-    far = place if step == 1 else ast.BinOp(left=literal(step), op=ast.Mult(), right=place)
-    if not start:
-        return far
-    op = ast.Add() if start > 0 else ast.Sub()
-    return ast.BinOp(left=far, op=op, right=literal(abs(start)))

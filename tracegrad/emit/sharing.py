@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from tracegrad.emit.mirrors import is_mirrored
 from tracegrad.emit.printer import Line
-from tracegrad.emit.segments import names_in
+from tracegrad.emit.segments import is_whole, names_in
 from tracegrad.emit.turns import cycles, turned, unknown
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
@@ -183,12 +183,7 @@ def _asked_plainly(node: ast.AST, made: Mapping[str, ArrayType]) -> Iterator[ast
 def _is_element(index: ast.expr, axes: int) -> bool:
     """Whether there is a number for each axis: what is left of a row is a view, which may be read later."""
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    return len(parts) == axes and not any(map(_is_axes, parts))
-
-
-def _is_axes(part: ast.expr) -> bool:
-    """Whether this part of an index stands for whole axes."""
-    return isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value in (None, ...))
+    return len(parts) == axes and not any(map(is_whole, parts))
 
 
 def _bases(arguments: Sequence[ast.expr]) -> Iterator[ast.Name]:

@@ -48,7 +48,7 @@ from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.products import add_product, put_product
 from tracegrad.ops.index import Slot, index_text, whole
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 
 class Writer:
@@ -171,7 +171,7 @@ class Writer:
         if room is not None:
             name = self.unused.like(f"{value.name}_room")
             lines.append(Line(assign(name, zeros(room, "np.empty")), node.location))
-            written.args.append(ast.Name(id=name, ctx=ast.Load()))
+            written.args.append(named(name))
         written.args.append(self.expressions.name(value))
         return [*lines, Line(ast.Expr(value=written), node.location)]
 
@@ -240,7 +240,7 @@ class Writer:
             return [Line(assign(name, array), node.location)]
         lines = [Line(assign(name, zeros(type, "np.empty")), node.location)]
         for k, item in enumerate(items):
-            place = ast.Subscript(value=ast.Name(id=name, ctx=ast.Load()), slice=literal(k), ctx=ast.Store())
+            place = ast.Subscript(value=named(name), slice=literal(k), ctx=ast.Store())
             source = node.items[k]
             nested = isinstance(source, Value) and source.expression is not None and source.maker is not None
             where = source.maker.location if nested else node.location  # type: ignore[union-attr]
@@ -253,15 +253,13 @@ class Writer:
             index = tuple(whole(index, len(node.output.type.shape)))
         slots = self.expressions.slots(node.instr, node.rest[:-1])
         value = self.expressions.operand(node.rest[-1], len(node.rest), node.instr)
-        target = ast.Subscript(
-            value=ast.Name(id=name, ctx=ast.Load()), slice=index_text(slots, index), ctx=ast.Store()
-        )
+        target = ast.Subscript(value=named(name), slice=index_text(slots, index), ctx=ast.Store())
         if self._sets(node):
             return ast.Assign(targets=[target], value=value)
         arrays = [node.rest[p.number].type for p in index if isinstance(p, Slot)]
         if any(t.shape and t.dtype.kind in "iu" for t in arrays):
             key = _outside_brackets(index_text(slots, index))
-            return ast.Expr(value=call("np.add.at", ast.Name(id=name, ctx=ast.Load()), key, value))
+            return ast.Expr(value=call("np.add.at", named(name), key, value))
         return ast.AugAssign(target=target, op=ast.Add(), value=value)
 
     def _is_first(self, node: Write, index: Sequence[object]) -> bool:

@@ -19,11 +19,10 @@ from itertools import count
 from typing import Any
 
 from tracegrad.emit.elements import subscript
-from tracegrad.emit.loops import assign
+from tracegrad.emit.loops import assign, for_each, minus, plus, times
 from tracegrad.emit.printer import Line
-from tracegrad.emit.rounds import for_each
-from tracegrad.emit.segments import Copies, names_in
-from tracegrad.ops.op import call, literal
+from tracegrad.emit.segments import Copies, is_whole, names_in
+from tracegrad.ops.op import call, literal, named
 
 ROWS = 32  # columns that are copied together
 LEAST = 24  # columns, and elements of one, from which copies are worth it
@@ -159,29 +158,27 @@ class _Strips:
                 column.held, column.row = self.unused("held"), self.unused("row")
             column.strips[text] = _Strip(self.unused("strip"), node, along[0].name, along[0].length)
         strip = column.strips[text]
-        return subscript(_name(strip.name), [_name(column.row), _name(along[0].name)])
+        return subscript(named(strip.name), [named(column.row), named(along[0].name)])
 
     def _filled(self, column: _Index) -> list[Line]:
         """The strips of a column and its neighbours are filled when the first of them is at hand."""
         where = column.outermost.line.location
-        number = ast.BinOp(left=_name(column.name), op=ast.FloorDiv(), right=literal(ROWS))
-        row = ast.BinOp(left=_name(column.name), op=ast.Mod(), right=literal(ROWS))
-        first = ast.BinOp(left=literal(ROWS), op=ast.Mult(), right=_name(column.held))
+        number = ast.BinOp(left=named(column.name), op=ast.FloorDiv(), right=literal(ROWS))
+        row = ast.BinOp(left=named(column.name), op=ast.Mod(), right=literal(ROWS))
+        first = times(ROWS, column.held)
         rounds: ast.expr = literal(ROWS)
         if column.length % ROWS:
-            rest = ast.BinOp(left=literal(column.length), op=ast.Sub(), right=first)
-            rounds = call("min", rounds, rest)
+            rounds = call("min", rounds, minus(column.length, first))
         fill = [Line(assign(column.held, number), where)]
         for strip in column.strips.values():
-            here = ast.BinOp(left=first, op=ast.Add(), right=_name(column.row))
             assert isinstance(strip.read.slice, ast.Tuple)
-            element = subscript(strip.read.value, [*strip.read.slice.elts[:-1], here])
-            place = subscript(_name(strip.name), [_name(column.row), _name(strip.along)], store=True)
+            element = subscript(strip.read.value, [*strip.read.slice.elts[:-1], plus(first, column.row)])
+            place = subscript(named(strip.name), [named(column.row), named(strip.along)], store=True)
             copied = Line(ast.Assign(targets=[place], value=element), where)
             fill.append(
                 for_each(strip.along, literal(strip.length), [for_each(column.row, rounds, [copied])])
             )
-        test = ast.Compare(left=number, ops=[ast.NotEq()], comparators=[_name(column.held)])
+        test = ast.Compare(left=number, ops=[ast.NotEq()], comparators=[named(column.held)])
         return [
             Line(ast.If(test=test, body=[], orelse=[]), where, body=fill),
             Line(assign(column.row, row), where),
@@ -295,15 +292,6 @@ def _uses(statement: ast.stmt) -> Iterator[tuple[str, int]]:
             key = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             is_read = isinstance(node.ctx, ast.Load) and not isinstance(statement, ast.Expr)
             indexed.update(id(n) for part in (node.value, *key) for n in ast.walk(part))
-            yield node.value.id, len(key) * (is_read and not any(map(_is_axes, key)))
+            yield node.value.id, len(key) * (is_read and not any(map(is_whole, key)))
         elif isinstance(node, ast.Name) and id(node) not in indexed:
             yield node.id, 0
-
-
-def _is_axes(part: ast.expr) -> bool:
-    """Whether this part of an index stands for whole axes."""
-    return isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and not isinstance(part.value, int))
-
-
-def _name(name: str) -> ast.Name:
-    return ast.Name(id=name, ctx=ast.Load())

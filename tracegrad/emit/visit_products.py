@@ -11,12 +11,12 @@ import ast
 from tracegrad.emit.blocks import Compute, Visit
 from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import Expressions, zeros
-from tracegrad.emit.loops import assign
+from tracegrad.emit.loops import assign, plus
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.emit.reductions import Reduction
 from tracegrad.emit.rounds import Around, Columns, Rounds
-from tracegrad.ops.op import call
+from tracegrad.ops.op import call, named
 
 ROOM = 2**15  # elements of a matrix that are still in the second cache when they are read again
 MOST = 1024  # rows of a block
@@ -98,7 +98,7 @@ class VisitProducts:
             store = ast.Name(id=total, ctx=ast.Store())
             added = ast.AugAssign(target=store, op=ast.Add(), value=call("np.dot", *given))
             return Line(added, product.location)
-        place = subscript(ast.Name(id=total, ctx=ast.Load()), [ast.Name(id=block, ctx=ast.Load())])
+        place = subscript(named(total), [named(block)])
         return Line(ast.Expr(value=call("np.dot", *given, place)), product.location)
 
 
@@ -106,6 +106,5 @@ def _part_of(text: ast.expr, start: str, rows: int) -> ast.expr:
     """`x[start:start + 128]` of `x`, also inside of `x.T`."""
     if isinstance(text, ast.Attribute):
         return ast.Attribute(value=_part_of(text.value, start, rows), attr=text.attr, ctx=ast.Load())
-    first = ast.Name(id=start, ctx=ast.Load())
-    last = ast.BinOp(left=first, op=ast.Add(), right=ast.Constant(value=rows))
-    return ast.Subscript(value=text, slice=ast.Slice(lower=first, upper=last), ctx=ast.Load())
+    part = ast.Slice(lower=named(start), upper=plus(start, rows))
+    return ast.Subscript(value=text, slice=part, ctx=ast.Load())

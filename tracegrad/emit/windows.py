@@ -14,14 +14,14 @@ from typing import Any
 
 from tracegrad.emit.blocks import Ahead, Compute, Slide, Window
 from tracegrad.emit.elements import subscript
-from tracegrad.emit.loops import assign
+from tracegrad.emit.loops import assign, minus, moved, plus
 from tracegrad.emit.names import Unused
 from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.printer import Line
 from tracegrad.emit.rounds import Around, Rounds
 from tracegrad.emit.segments import Copies, offset_along, pieces_of
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.op import call, literal
+from tracegrad.ops.op import call, literal, named
 
 
 class Windows:
@@ -79,14 +79,14 @@ class Windows:
                 continue
             begun = value.window.rows - self.slide.rounds
             index = [
-                literal(0) if n == 1 else _name(letter)
+                literal(0) if n == 1 else named(letter)
                 for n, letter in zip(value.type.shape[1:], self.unused.letters[1:], strict=False)
             ]
-            array, row = _name(value.name), _name(self.near)
-            old = subscript(array, [_plus(row, self.slide.rounds), *index])
+            array, row = named(value.name), named(self.near)
+            old = subscript(array, [moved(row, self.slide.rounds), *index])
             zero = self.rounds.expressions.constant(value.type.dtype.type(0), ArrayType((), value.type.dtype))
             for first, rows, found in ((0, begun, old), (begun, self.slide.rounds, zero)):
-                place = subscript(array, [_plus(row, first), *index], store=True)
+                place = subscript(array, [moved(row, first), *index], store=True)
                 stored = Line(ast.Assign(targets=[place], value=found), near.location)
                 inner = self.rounds.each((1, *value.type.shape[1:]), [stored])
                 yield from self.rounds.counted(self.near, rows, literal(rows), (), inner)
@@ -107,9 +107,9 @@ class Windows:
         if loop.wraps and any(line.body for line in inside):  # a remainder for a row costs nothing
             where = inside[0].location
             around = ast.BinOp(
-                left=_sum(_plus(_name(start), n + first), self.near), op=ast.Mod(), right=literal(n)
+                left=plus(moved(named(start), n + first), self.near), op=ast.Mod(), right=literal(n)
             )
-            until = call("min", literal(count), _minus(end - first, start))
+            until = call("min", literal(count), minus(end - first, start))
             return self.rounds.counted(self.near, count, until, [Line(assign(letter, around), where)], inside)
         lines: list[Line] = []
         for turn in (-1, 0, 1) if loop.wraps else (0,):
@@ -138,17 +138,17 @@ class Windows:
         where = inside[0].location
         low, high = limits
         lines: list[Line] = []
-        until: ast.expr = call("min", literal(count), _minus(high, start))
-        begin, place = _plus(_name(start), by), self.near
+        until: ast.expr = call("min", literal(count), minus(high, start))
+        begin, place = moved(named(start), by), self.near
         index: list[Line] = []
         if low > 0:
             ahead, turn = self.unused.like("ahead"), self.unused.like("turn")
-            lines.append(Line(assign(ahead, call("max", _minus(low, start), literal(0))), where))
+            lines.append(Line(assign(ahead, call("max", minus(low, start), literal(0))), where))
             lines.append(Line(assign(turn, call("max", begin, literal(low + by))), where))
-            until = ast.BinOp(left=until, op=ast.Sub(), right=_name(ahead))
-            begin, place = _name(turn), self.place
-            index.append(Line(assign(self.near, _sum(_name(ahead), self.place)), where))
-        index.append(Line(assign(letter, _sum(begin, place)), where))
+            until = minus(until, ahead)
+            begin, place = named(turn), self.place
+            index.append(Line(assign(self.near, plus(ahead, self.place)), where))
+        index.append(Line(assign(letter, plus(begin, place)), where))
         lines += self.rounds.counted(place, count, until, index, inside)
         return lines
 
@@ -172,7 +172,7 @@ class _Near(Copies):
         ]
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return _name(self.row) if node.id == self.letter else node
+        return named(self.row) if node.id == self.letter else node
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         window = self.windows.get(node.value.id) if isinstance(node.value, ast.Name) else None
@@ -183,25 +183,6 @@ class _Near(Copies):
         row, *others = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         offset = offset_along(row, self.letter)
         assert offset is not None
-        place = _plus(_name(self.near), self.first + offset.by - window.first)
+        place = moved(named(self.near), self.first + offset.by - window.first)
         key = ast.Tuple(elts=[place, *map(self.visit, others)], ctx=ast.Load()) if others else place
         return ast.Subscript(value=node.value, slice=key, ctx=node.ctx)
-
-
-def _name(name: str) -> ast.Name:
-    return ast.Name(id=name, ctx=ast.Load())
-
-
-def _plus(node: ast.expr, number: int) -> ast.expr:
-    if not number:
-        return node
-    op = ast.Add() if number > 0 else ast.Sub()
-    return ast.BinOp(left=node, op=op, right=literal(abs(number)))
-
-
-def _minus(number: int, name: str) -> ast.expr:
-    return ast.BinOp(left=literal(number), op=ast.Sub(), right=_name(name))
-
-
-def _sum(begin: ast.expr, place: str) -> ast.expr:
-    return ast.BinOp(left=begin, op=ast.Add(), right=_name(place))

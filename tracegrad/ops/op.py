@@ -214,10 +214,15 @@ def read_only(x: Any, part: Any, *rest: Any, **params: Any) -> Any:
     raise ValueError("assignment destination is read-only")
 
 
+def named(name: str) -> ast.Name:
+    """What a name stands for, as an expression."""
+    return ast.Name(id=name, ctx=ast.Load())
+
+
 def dotted(name: str) -> ast.expr:
     """`np.linalg.solve` as an expression."""
     first, *rest = name.split(".")
-    node: ast.expr = ast.Name(id=first, ctx=ast.Load())
+    node: ast.expr = named(first)
     for part in rest:
         node = ast.Attribute(value=node, attr=part, ctx=ast.Load())
     return node

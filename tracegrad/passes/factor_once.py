@@ -90,8 +90,7 @@ def _before_loops(trace: Trace) -> Trace:
             steps.append(map_nested(step, factor_once))
         else:
             steps.append(step)
-    unchanged = len(steps) == len(trace.steps) and all(map(operator.is_, steps, trace.steps))
-    return trace if unchanged else replace(trace, steps=tuple(steps))
+    return _with_steps(trace, steps)
 
 
 def _with_factors_before(loop: Instr) -> tuple[Instr, ...]:
@@ -132,7 +131,13 @@ def _solved_by_roots(trace: Trace) -> Trace:
                     step = replace(step, op=solve_upper if is_turned else solve_lower)
             made.update(dict.fromkeys(step.outputs, step))
         steps.append(step)
-    return replace(trace, steps=tuple(steps))
+    return _with_steps(trace, steps)
+
+
+def _with_steps(trace: Trace, steps: Sequence[Step]) -> Trace:
+    """The trace with other steps; itself, if these are its own."""
+    unchanged = len(steps) == len(trace.steps) and all(map(operator.is_, steps, trace.steps))
+    return trace if unchanged else replace(trace, steps=tuple(steps))
 
 
 def _inverted_by_vectors(trace: Trace) -> Trace:
