@@ -5,6 +5,7 @@ Set up here, before anything imports tracegrad: the test processes inherit the d
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -63,6 +64,12 @@ def reports_of_bugs() -> Iterator[list[str]]:
     yield reports.said
     logging.getLogger("tracegrad").removeHandler(reports)
     assert not reports.said
+
+
+def pytest_collection_finish() -> None:
+    """The tests themselves live to the end: a full collection of garbage need not look at them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
