@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -415,3 +416,34 @@ def test_random_writes_beside_pytorch():
             np.testing.assert_allclose(bars[0], bars[1], rtol=1e-10, atol=1e-12)
         alike += 1
     assert alike > 60 and refused > 20
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "axis"),
+    [
+        ((6,), 3, None),
+        ((5, 6), (2, 3), None),
+        ((5, 6), 3, 0),
+        ((4, 5, 6), (2, 3), (2, 0)),
+        ((7, 4), (2, 2), (0, 0)),
+    ],
+)
+def test_windows_see_what_is_written_into_their_array(shape: Any, window: Any, axis: Any) -> None:
+    """As NumPy's: value against NumPy's own windows, slope against differences of them."""
+
+    def loss(x: Any, start: Any) -> Any:
+        b = x * 1.5
+        w = np.lib.stride_tricks.sliding_window_view(b, window, axis)
+        b[2] = start * np.sin(x[1])
+        return (w * np.cos(np.arange(w.size)).reshape(w.shape)).sum()
+
+    a = np.random.default_rng(3).normal(size=shape)
+    x = tg.tensor(a, requires_grad=True)
+    value = loss(x, 2.0)
+    assert value.item() == pytest.approx(loss(a, 2.0), rel=1e-12)
+    value.backward()
+    steps = 1e-6 * np.eye(a.size).reshape(a.size, *shape)
+    slope = [(loss(a + s, 2.0) - loss(a - s, 2.0)) / 2e-6 for s in steps]
+    np.testing.assert_allclose(x.grad, np.reshape(slope, shape), rtol=1e-7, atol=1e-8)
+    with pytest.raises(InPlaceError, match="several of its elements are one memory location"):
+        np.lib.stride_tricks.sliding_window_view(tg.tensor(a), window, axis)[0] = 1.0

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.errors import UnsupportedError
 from tracegrad.ops import compare
 from tracegrad.ops.compare import not_equal
-from tracegrad.ops.index import Slot, index_set, read
+from tracegrad.ops.index import Slot, getitem, index_set, read, split
 from tracegrad.ops.numpy_forms import (
     answers,
     array_operand,
@@ -189,6 +190,12 @@ def windows(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
     """All windows of this shape, as axes behind those of their places: a view, into which nobody may write."""
+    if writeable:
+        raise UnsupportedError(
+            "windows that lie over each other are to be written into, `sliding_window_view(x, ..., writeable=True)`.",
+            None,
+            "write into the array itself, which its windows see",
+        )
     given = x
     x, lengths = operand(x), whole(window_shape)
     axes = tuple(range(x.ndim)) if axis is None else tuple(axis_number(k, x.ndim) for k in whole(axis))
@@ -197,6 +204,11 @@ def windows(
             f"Must provide matching length window_shape and axis; got {len(lengths)} window_shape elements and "
             f"{len(axes)} axes elements."
         )
+    recorder = getattr(given, "recorder", None)
+    if hasattr(recorder, "seen_as"):  # eager tensors share memory
+        view = np.lib.stride_tricks.sliding_window_view(given.value, lengths, axes)
+        template, arrays = split(_places(x.shape, lengths, axes))
+        return recorder.seen_as(view, getitem, (given, *arrays), {"index": template})
     for axis, length in zip(axes, lengths, strict=True):
         count = x.shape[axis] - length + 1
         if length < 0 or count < 1:
@@ -205,11 +217,27 @@ def windows(
             x = _side_by_side(x, axis, length)  # in native text, loops read the items of many as they lie
         else:
             x = moveaxis(take(x, np.arange(count)[:, None] + np.arange(length), axis), axis + 1, -1)
-    remember = getattr(getattr(given, "recorder", None), "remember_view", None)
+    remember = getattr(recorder, "remember_view", None)
     if remember is not None and x is not given:
         x.value = np.lib.stride_tricks.sliding_window_view(given.value, lengths, axes)
         remember(x, (given,), _Windows(lengths, axes), {})
     return x
+
+
+def _places(shape: Sequence[int], lengths: Sequence[int], axes: Sequence[int]) -> tuple[Any, ...]:
+    """The index that reads all windows of an array of this shape."""
+    ndim = len(shape) + len(axes)
+
+    def along(axis: int, count: int) -> Any:
+        return np.arange(count).reshape((-1,) + (1,) * (ndim - 1 - axis))
+
+    counts = list(shape)
+    for axis, length in zip(axes, lengths, strict=True):
+        counts[axis] -= length - 1
+    found = [along(axis, count) for axis, count in enumerate(counts)]
+    for k, (axis, length) in enumerate(zip(axes, lengths, strict=True)):
+        found[axis] = found[axis] + along(len(shape) + k, length)
+    return tuple(found)
 
 
 def _side_by_side(x: Any, axis: int, length: int) -> Any:

@@ -101,6 +101,16 @@ class Eager(Writes):
                 break
         return tensor
 
+    def seen_as(
+        self, view: np.ndarray[Any, Any], op: Op, args: Sequence[Any], params: Mapping[str, Any]
+    ) -> Any:
+        """A view of the memory of `args[0]` that NumPy makes in another way than by `op(*args, **params)`."""
+        _, active = self._values(args)
+        tensor = self._wrap(view, op, args, params)
+        if active and view.dtype.kind in "fc":
+            self.leave_node(op, params, tuple([self.as_input(a) for a in args]), (tensor,))
+        return tensor
+
     def leave_node(
         self,
         op: Op | None,
