@@ -5,6 +5,7 @@ Slopes at such points that are conventions stand on the page of edges; here is w
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.special
@@ -77,3 +78,63 @@ def test_nan_that_is_left_out_twice_stays_out(jit):
     step = 1e-6
     slopes = [(left_out(x + step * e, c) - left_out(x - step * e, c)) / (2 * step) for e in np.eye(4)]
     np.testing.assert_allclose(found, slopes, rtol=1e-6, atol=1e-9)
+
+
+A = np.array
+PAIRS = A([1.0, 0.0, 1e300, 1.0]), A([1e-320, 1.0, 1e-300, 1.0])
+AT_THE_EDGE = {
+    "nanmedian": (lambda x: np.nanmedian(x, axis=1), [A([[0.0, 1, np.inf, np.nan], [1, 2, np.nan, np.nan]])]),
+    "nanmedian of NaN": (lambda x: np.nanmedian(x, axis=1), [np.full((2, 3), np.nan)]),
+    "nanmedian of huge": (np.nanmedian, [A([1e308, 1.1e308, 1.2e308])]),
+    "nanmedian of ints": (np.nanmedian, [A([3, 1, 2, 7])]),
+    "median of none": (np.median, [np.zeros(0)]),
+    "medians of none": (lambda x: np.median(x, axis=1), [np.zeros((2, 0))]),
+    "nanquantile of none": (lambda x: np.nanquantile(x, 0.3), [np.zeros(0)]),
+    "last place twice": (lambda x: np.interp(x, [0.0, 3, 3], [1.0, 2, 5]), [A([2.0, 3, 4])]),
+    "period": (lambda x, f: np.interp(x, [0.0, 4, 1, 3], f, period=4), [A([0.0, 0.5, 2, -0.5]), A([1.0, 2, 5, 7])]),
+    "rel_entr": (scipy.special.rel_entr, list(PAIRS)),
+    "gammaln": (scipy.special.gammaln, [np.float32([-np.inf, np.inf, 0, -2.5])]),
+    "angle of truth": (np.angle, [A([True, False])]),
+    "isclose of truth": (np.isclose, [A([True, False]), A([True, True])]),
+    "norm": (lambda x: np.linalg.norm(x, 0.5), [A([4.0, 0, -1])]),
+    "norm of order -1": (lambda x: np.linalg.norm(x, -1), [A([4.0, 0, -1])]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize("name", AT_THE_EDGE)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_values_at_the_edge_are_numpy_s(name, jit):
+    function, points = AT_THE_EDGE[name]
+    compiled, wanted = tg.jit(function, jit=jit), function(*points)
+    for _ in range(2):
+        found = compiled(*points)
+        assert np.shape(found) == np.shape(wanted)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6 if name == "gammaln" else 1e-14)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_slopes_where_a_power_or_a_quotient_is_infinite_on_the_way(jit):
+    def norms(x):
+        return np.linalg.norm(x, 0.5) + np.linalg.norm(x, -1)
+
+    np.testing.assert_array_equal(tg.grad(norms, jit=jit)(np.zeros(3)), np.zeros(3))
+    found = tg.grad(norms, jit=jit)(A([4.0, 0.0, -1.0]))
+    np.testing.assert_allclose(found, [1.5, 0.0, -3.0])  # root of sum over root of each; norm of order -1: 0
+    function, (x, f) = AT_THE_EDGE["period"]
+    found = tg.grad(lambda f: function(x, f) @ A([1.0, 2, 3, 4]), jit=jit)(f)
+    wanted = [function(x, e) @ A([1.0, 2, 3, 4]) for e in np.eye(4)]  # it is linear
+    np.testing.assert_allclose(found, wanted, atol=1e-15)
+
+
+def test_digamma_is_right_to_a_few_units_and_near_its_root():
+    draws = np.random.default_rng(5)
+    x = np.concatenate(
+        [draws.uniform(0, 12, 400), 10 ** draws.uniform(-8, 8, 100), [1.4616321449683623, 1.0, 2.0]]
+    )
+    below = draws.uniform(-20, 0, 300)
+    compiled = tg.jit(lambda x: scipy.special.digamma(x), jit="native")
+    with mpmath.workdps(40):
+        exact, exact_below = ([float(mpmath.digamma(mpmath.mpf(v))) for v in given] for given in (x, below))
+    np.testing.assert_allclose(compiled(x), exact, rtol=2e-15)
+    np.testing.assert_allclose(compiled(below), exact_below, rtol=2e-15, atol=1e-15)

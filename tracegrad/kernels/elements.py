@@ -119,7 +119,7 @@ def gamma_each(x):
 
 def gammaln_of(x):
     """log |gamma(x)|."""
-    return math.lgamma(x)
+    return math.lgamma(x) if x != -math.inf else x
 
 
 def gammaln_each(x):
@@ -188,20 +188,37 @@ def ndtr_each(x):
 
 
 def digamma_of(x):
-    """The derivative of log gamma: recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.3.18)."""
+    """The derivative of log gamma: between 1 and 2 the distance from its root times a ratio (Boost's, as SciPy's is),
+    by recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.3.18).
+    """
     if x <= 0.0:
         if x == math.floor(x):
             return math.nan if x < 0.0 else math.copysign(math.inf, -x)
-        total = -math.pi / math.tan(math.pi * x)
+        total = -math.pi / math.tan(math.pi * (x - math.floor(x + 0.5)))
         x = 1.0 - x
     else:
         total = 0.0
-    while x < 10.0:
+    if x >= 10.0:
+        s = 1.0 / (x * x)
+        series = s * (
+            1 / 12 - s * (1 / 120 - s * (1 / 252 - s * (1 / 240 - s * (1 / 132 - s * 691 / 32760))))
+        )
+        return total + math.log(x) - 0.5 / x - series
+    if x < 1.0:
         total -= 1.0 / x
         x += 1.0
-    s = 1.0 / (x * x)
-    series = s * (1 / 12 - s * (1 / 120 - s * (1 / 252 - s * (1 / 240 - s * (1 / 132 - s * 691 / 32760)))))
-    return total + math.log(x) - 0.5 / x - series
+    while x > 2.0:
+        x -= 1.0
+        total += 1.0 / x
+    distance = x - 1.4616321446374059 - 3.309564688275257e-10 - 9.01631209325869e-20
+    ratio = ratio_of(
+        x - 1.0,
+        (0.25479851061131551, -0.32555031186804491, -0.65031853770896507, -0.28919126444774784,
+         -0.045251321448739056, -0.0020713321167745952, 0.0),
+        (1.0, 2.0767117023730469, 1.4606242909763515, 0.43593529692665969, 0.054151797245674225,
+         0.0021284987017821144, -0.55789841321675513e-6),
+    )  # fmt: skip
+    return total + (distance * 0.99558162689208984375 + distance * ratio)
 
 
 def digamma_each(x):
@@ -277,51 +294,19 @@ def quantile_of(q, tail):
     if r <= 5.0:
         found = ratio_of(
             r - 1.6,
-            (
-                1.4234371107496835,
-                4.630337846156546,
-                5.769497221460691,
-                3.6478483247632045,
-                1.2704582524523684,
-                0.2417807251774506,
-                0.022723844989269184,
-                0.0007745450142783414,
-            ),
-            (
-                1.0,
-                2.053191626637759,
-                1.6763848301838038,
-                0.6897673349851,
-                0.14810397642748008,
-                0.015198666563616457,
-                0.0005475938084995345,
-                1.0507500716444169e-09,
-            ),
-        )
+            (1.4234371107496835, 4.630337846156546, 5.769497221460691, 3.6478483247632045,
+             1.2704582524523684, 0.2417807251774506, 0.022723844989269184, 0.0007745450142783414),
+            (1.0, 2.053191626637759, 1.6763848301838038, 0.6897673349851, 0.14810397642748008,
+             0.015198666563616457, 0.0005475938084995345, 1.0507500716444169e-09),
+        )  # fmt: skip
     else:
         found = ratio_of(
             r - 5.0,
-            (
-                6.657904643501103,
-                5.463784911164114,
-                1.7848265399172913,
-                0.29656057182850487,
-                0.026532189526576124,
-                0.0012426609473880784,
-                2.7115555687434876e-05,
-                2.0103343992922881e-07,
-            ),
-            (
-                1.0,
-                0.599832206555888,
-                0.1369298809227358,
-                0.014875361290850615,
-                0.0007868691311456133,
-                1.8463183175100548e-05,
-                1.421511758316446e-07,
-                2.0442631033899397e-15,
-            ),
-        )
+            (6.657904643501103, 5.463784911164114, 1.7848265399172913, 0.29656057182850487,
+             0.026532189526576124, 0.0012426609473880784, 2.7115555687434876e-05, 2.0103343992922881e-07),
+            (1.0, 0.599832206555888, 0.1369298809227358, 0.014875361290850615, 0.0007868691311456133,
+             1.8463183175100548e-05, 1.421511758316446e-07, 2.0442631033899397e-15),
+        )  # fmt: skip
     return math.copysign(found, q)
 
 
@@ -435,7 +420,8 @@ def xlog1py_each(x, y, shape):
 def rel_entr_of(x, y):
     """x log(x / y), which is 0 where x is 0 and y is not negative."""
     if x > 0.0 and y > 0.0:
-        return x * math.log(x / y)
+        ratio = x / y
+        return x * (math.log(ratio) if 0.0 < ratio < math.inf else math.log(x) - math.log(y))
     return 0.0 if x == 0.0 and y >= 0.0 else math.nan if x != x or y != y else math.inf
 
 

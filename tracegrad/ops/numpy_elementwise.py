@@ -174,6 +174,8 @@ def frexp(x: Any) -> tuple[Any, Any]:
 @answers(np.isclose)
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     a, b = operand(a), operand(b)
+    if b.dtype.kind == "b":  # which has no difference
+        b = families.cast(b, np.dtype(np.float64))
     near = c.less_equal(c.absolute(a - b), atol + rtol * c.absolute(b))
     found = c.logical_or(c.logical_and(near, c.isfinite(b)), c.equal(a, b))
     return c.logical_or(found, c.logical_and(c.isnan(a), c.isnan(b))) if equal_nan else found
@@ -256,7 +258,7 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
 @answers(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
     z = operand(z)
-    found = _angle(z) if z.dtype.kind == "c" else arctan2(0.0, stop_gradient(z))
+    found = _angle(z) if z.dtype.kind == "c" else arctan2(0.0, stop_gradient(z) if z.dtype.kind == "f" else z)
     return found * (180 / np.pi) if deg else found
 
 

@@ -253,7 +253,12 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
         return as_dtype(sum(not_equal(x, 0), axes[0], keepdims=keepdims), real_dtype(x.dtype))
     if ord == 1:
         return sum(absolute(x), axes[0], keepdims=keepdims)
-    total = sum(power(absolute(x), ord), axes[0], keepdims=keepdims)
+    if ord < 1:  # at 0 the slope is infinite on both sides: 0, as that of `absolute` is
+        some = not_equal(x, 0)
+        powers = where(some, power(absolute(where(some, x, 1.0)), ord), 0.0 if ord > 0 else np.inf)
+    else:
+        powers = power(absolute(x), ord)
+    total = sum(powers, axes[0], keepdims=keepdims)
     zero = equal(total, 0)  # there the derivative is 0, as that of the other norms is
     return where(zero, 0.0 if ord > 0 else np.inf, power(where(zero, 1.0, total), 1 / ord))
 

@@ -208,6 +208,8 @@ def _quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool, skip_nan: 
     dtype = a.dtype if picks else common_dtype([share, a])
     rows, axes = _along_last(a, axis)
     length = rows.shape[-1]
+    if skip_nan and not length:
+        rows, length = np.full((*rows.shape[:-1], 1), np.nan, a.dtype), 1
     ordered = sort(rows)
     last = ordered[..., -1:]
     count: Any = sum(logical_not(isnan(rows)), -1, keepdims=True) if skip_nan else length
@@ -301,8 +303,6 @@ def nanpercentile(
 
 @answers(np.nanmedian)
 def nanmedian(a: Any, axis: Any = None, overwrite_input: bool = False, *, keepdims: bool = False) -> Any:
-    if operand(a).dtype.kind != "c" and 0 not in operand(a).shape:
-        return nanquantile(a, 0.5, axis, keepdims=keepdims)
     return _median(operand(a), axis, keepdims, True)
 
 
@@ -317,10 +317,10 @@ def _median(a: Any, axis: Any, keepdims: bool, skip_nan: bool) -> Any:
     rows, axes = _along_last(a, axis)
     n: Any = rows.shape[-1]
     ordered = sort(rows)
-    if skip_nan:
+    if skip_nan and a.dtype.kind in "fc":
         n = sum(logical_not(isnan(rows)), -1, keepdims=True)
         low, high = (_at(ordered, maximum(k, 0)) for k in ((n - 1) // 2, n // 2))
-        found = where(equal(n, 0), np.nan, (low + high) / 2)
+        found = where(equal(n, 0), np.nan, where(equal(n % 2, 1), low, (low + high) / 2))
     else:
         found = mean(ordered[..., (n - 1) // 2 : n // 2 + 1], -1, keepdims=True)
     if a.dtype.kind in "fc" and not skip_nan:

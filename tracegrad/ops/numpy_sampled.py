@@ -225,8 +225,10 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     if n == 1:
         return where(less(x, xp[0]), below, where(greater(x, xp[0]), above, fp[0] + 0.0 * x))
     j = minimum(maximum(searchsorted(xp, x, "right") - 1, 0), n - 2)
-    start, y = read(xp, j), read(fp, j)
-    slope = read(divide(diff(fp), diff(xp)), j)
+    steps = diff(xp)
+    same = equal(steps, 0)  # of places that are given twice the last counts, and no slope is infinite
+    start, y = read(xp, j), read(where(same, fp[1:], fp[:-1]), j)
+    slope = read(divide(diff(fp), where(same, 1.0, steps)), j)
     found = slope * (x - start) + y
     found = where(greater(x, xp[-1]), above, found)
     return where(less(x, xp[0]), below, found)
