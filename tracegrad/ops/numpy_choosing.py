@@ -205,10 +205,11 @@ def windows(
             f"{len(axes)} axes elements."
         )
     recorder = getattr(given, "recorder", None)
-    if hasattr(recorder, "seen_as"):  # eager tensors share memory
+    seen_as = getattr(recorder, "seen_as", None)
+    if seen_as is not None:  # eager tensors share memory
         view = np.lib.stride_tricks.sliding_window_view(given.value, lengths, axes)
         template, arrays = split(_places(x.shape, lengths, axes))
-        return recorder.seen_as(view, getitem, (given, *arrays), {"index": template})
+        return seen_as(view, getitem, (given, *arrays), {"index": template})
     for axis, length in zip(axes, lengths, strict=True):
         count = x.shape[axis] - length + 1
         if length < 0 or count < 1:
