@@ -14,9 +14,9 @@ from tracegrad.config import config
 
 from . import capture, chart, floors, growth, measuring, memory, report, sizes
 from .measuring import Figures, Measured
-from .peers import FLOOR, PEERS
+from .peers import FLOOR, PEERS, floor_peer, hand_arrays
 from .processes import Failed, Process
-from .workloads import WORKLOADS
+from .workloads import MILLION, TILE, WORKLOADS
 
 ROSEN = WORKLOADS["rosen2"]
 
@@ -80,6 +80,24 @@ def test_gradients_are_compared_before_anything_is_timed():
         measuring.compare(ROSEN, wrong, results)
     with pytest.raises(AssertionError, match="shape"):
         measuring.compare(ROSEN, [(v, (g[:1],)) for v, (g,) in results], results)
+
+
+def test_the_floor_of_arithmetic_is_the_share_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that shares out what is one thread's share already would do a quarter of the work with two threads."""
+    asked, done = [], []
+
+    def written(packed: bool, parallel: bool):
+        asked.append((packed, parallel))
+        return done.append, None
+
+    monkeypatch.setattr(hand_arrays, "sum_sq_chain", written)
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 2)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    way = floor_peer.build(WORKLOADS["sum_sq_chain"], "hand")
+    done.clear()
+    way.call()
+    assert asked == [(True, False)]
+    assert 2 * TILE * len(done) == MILLION
 
 
 def test_what_is_asked_is_computed_from_the_medians():

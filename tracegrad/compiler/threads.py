@@ -1,10 +1,11 @@
 """Large loops over elements, in threads: `in_threads` of native text as machine code.
 
-A function that does blocks `first` to `last` of a loop is called once for each thread, with a share of the blocks. The
-threads are made by the operating system for this one call, which costs some 20 microseconds, so calls from several
-Python threads know nothing of each other; the interpreter is not asked. What a block computes does not depend on who
-computes it, and the same machine code serves any number of threads. How many there are is read from memory at each
-call. Begin with `in_threads`.
+A function that does blocks `first` to `last` of a loop is called by each thread for the next blocks that nobody has
+taken, until none is left: a thread that begins late, or whose processor has other work, does fewer. The threads are
+made by the operating system for this one call, which costs some 20 microseconds, so calls from several Python threads
+know nothing of each other; the interpreter is not asked. What a block computes does not depend on who computes it, and
+the same machine code serves any number of threads. How many there are is read from memory at each call. Begin with
+`in_threads`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any
 from tracegrad.config import MOST_THREADS, threads
 
 _COUNT = "tracegrad_threads"
+_TURNS = (
+    4  # how often a thread takes blocks: the last one ends at most such a part of its work after the first
+)
 
 
 @functools.cache
@@ -52,35 +56,29 @@ def in_threads() -> Any:
 def share_out(context: Any, builder: Any, callee: Any, leaf: Any, count: Any, values: Any) -> None:
     """Call a function of the module, whose arguments are of the types `leaf`, for all of `count` blocks.
 
-    `values` are the arguments but the first two, as one structure. The threads are started, the first share is done
-    here, then all are waited for.
+    `values` are the arguments but the first two, as one structure. The threads are started, blocks are done here as
+    well, then all are waited for.
     """
     from llvmlite import ir
     from numba.core import cgutils
 
     whole, pointer, int32 = ir.IntType(64), ir.IntType(8).as_pointer(), ir.IntType(32)
     module = builder.module
-    shared = cgutils.alloca_once_value(builder, values)
-    share = ir.LiteralStructType([whole, whole, shared.type])
-    run = _runner(context, module, callee, leaf, share)
-    shares = cgutils.alloca_once(builder, share, size=whole(MOST_THREADS))
+    work = ir.LiteralStructType([whole, whole, whole, values.type])
+    run = _runner(context, module, callee, leaf, work)
     handles = cgutils.alloca_once(builder, whole, size=whole(MOST_THREADS))
     number = whole(1)
     if sys.platform != "win32":
         number = builder.load(_external(module, _COUNT, whole))
-
-    def call_share(k: Any) -> Any:
-        return builder.bitcast(builder.gep(shares, [k]), pointer)
-
-    with cgutils.for_range(builder, number) as loop:
-        place = builder.gep(shares, [loop.index])
-        after = builder.add(loop.index, whole(1))
-        for field, at in enumerate((loop.index, after)):
-            bound = builder.sdiv(builder.mul(count, at), number)
-            builder.store(bound, cgutils.gep_inbounds(builder, place, 0, field))
-        builder.store(shared, cgutils.gep_inbounds(builder, place, 0, 2))
+    alone = builder.icmp_signed("==", number, whole(1))
+    some = builder.sdiv(count, builder.mul(number, whole(_TURNS)))
+    some = builder.select(builder.icmp_signed("<", some, whole(1)), whole(1), some)
+    shared = cgutils.alloca_once(builder, work)
+    for field, value in enumerate((whole(0), count, builder.select(alone, count, some), values)):
+        builder.store(value, cgutils.gep_inbounds(builder, shared, 0, field))
+    shared = builder.bitcast(shared, pointer)
     if sys.platform == "win32":
-        builder.call(run, [call_share(whole(0))])
+        builder.call(run, [shared])
         return
     create = cgutils.get_or_insert_function(
         module, ir.FunctionType(int32, [whole.as_pointer(), pointer, run.type, pointer]), "pthread_create"
@@ -88,15 +86,13 @@ def share_out(context: Any, builder: Any, callee: Any, leaf: Any, count: Any, va
     join = cgutils.get_or_insert_function(module, ir.FunctionType(int32, [whole, pointer]), "pthread_join")
     others = builder.sub(number, whole(1))
     with cgutils.for_range(builder, others) as loop:
-        k = builder.add(loop.index, whole(1))
-        handle = builder.gep(handles, [k])
-        failed = builder.call(create, [handle, pointer(None), run, call_share(k)])
-        with builder.if_then(builder.icmp_signed("!=", failed, int32(0))):  # no thread: done here and now
-            builder.call(run, [call_share(k)])
+        handle = builder.gep(handles, [loop.index])
+        failed = builder.call(create, [handle, pointer(None), run, shared])
+        with builder.if_then(builder.icmp_signed("!=", failed, int32(0))):  # no thread: the others do it
             builder.store(whole(0), handle)
-    builder.call(run, [call_share(whole(0))])
+    builder.call(run, [shared])
     with cgutils.for_range(builder, others) as loop:
-        handle = builder.load(builder.gep(handles, [builder.add(loop.index, whole(1))]))
+        handle = builder.load(builder.gep(handles, [loop.index]))
         with builder.if_then(builder.icmp_signed("!=", handle, whole(0))):
             builder.call(join, [handle, pointer(None)])
 
@@ -111,8 +107,8 @@ def _external(module: Any, name: str, kind: Any) -> Any:
     return found
 
 
-def _runner(context: Any, module: Any, callee: Any, leaf: Any, share: Any) -> Any:
-    """The function a thread begins with: it takes the address of a share."""
+def _runner(context: Any, module: Any, callee: Any, leaf: Any, work: Any) -> Any:
+    """The function a thread begins with: it takes the address of what there is to do, and then blocks from there."""
     from llvmlite import ir
     from numba.core import cgutils
 
@@ -122,15 +118,27 @@ def _runner(context: Any, module: Any, callee: Any, leaf: Any, share: Any) -> An
     )
     run.linkage = "internal"
     builder = ir.IRBuilder(run.append_basic_block("entry"))
-    mine = builder.bitcast(run.args[0], share.as_pointer())
-    first, last, place = (builder.load(cgutils.gep_inbounds(builder, mine, 0, k)) for k in range(3))
-    values = cgutils.unpack_tuple(builder, builder.load(place))
-    arguments = context.call_conv._get_arg_packer(leaf).as_arguments(builder, [first, last, *values])
+    shared = builder.bitcast(run.args[0], work.as_pointer())
+    taken, *known = (cgutils.gep_inbounds(builder, shared, 0, k) for k in range(4))
+    count, some, values = map(builder.load, known)
+    items = cgutils.unpack_tuple(builder, values)
     nothing, error = (cgutils.alloca_once(builder, a.type.pointee) for a in callee.args[:2])
+    turn, blocks, end = (run.append_basic_block(name) for name in ("turn", "blocks", "end"))
+    builder.branch(turn)
+    builder.position_at_end(turn)
+    first = builder.atomic_rmw("add", taken, some, "monotonic")  # creation and end of a thread order all else
+    builder.cbranch(builder.icmp_signed("<", first, count), blocks, end)
+    builder.position_at_end(blocks)
+    last = builder.add(first, some)
+    last = builder.select(builder.icmp_signed(">", last, count), count, last)
+    arguments = context.call_conv._get_arg_packer(leaf).as_arguments(builder, [first, last, *items])
     builder.call(callee, [nothing, error, *arguments])
-    for block in run.blocks:  # inlined here it might become other instructions than there, and other digits
-        for instruction in block.instructions:
-            if isinstance(instruction, ir.CallInstr) and instruction.callee is callee:
-                instruction.attributes.add("noinline")
+    for (
+        instruction
+    ) in blocks.instructions:  # inlined it might become other instructions than there, and other digits
+        if isinstance(instruction, ir.CallInstr) and instruction.callee is callee:
+            instruction.attributes.add("noinline")
+    builder.branch(turn)
+    builder.position_at_end(end)
     builder.ret(pointer(None))
     return run

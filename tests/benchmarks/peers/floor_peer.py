@@ -2,7 +2,8 @@
 
 "memory" moves as many bytes as the workload must, as the STREAM triad does. The others do the workload's arithmetic on
 data that stays in the cache, by the vector code of whoever writes it best: by hand in Numba, and tracegrad's own. The
-faster of them is the floor of arithmetic; what a workload takes beyond it goes to memory, calls and threads.
+faster of them is the floor of arithmetic; what a workload takes beyond it goes to memory, calls and threads. With
+several threads it is what one of them has to do, alone: its share, by code that is not shared out once more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numba
 import numpy as np
 
 from ..workloads import Workload
-from . import numba_peer, tracegrad_peer
+from . import hand_arrays, tracegrad_peer
 from .way import Way
 
 WAYS = {
@@ -43,11 +44,10 @@ def build(workload: Workload, way: str) -> Way | None:
     (tile,), (whole,) = workload.tile(), workload.make()
     threads = int(os.environ.get("NUMBA_NUM_THREADS", "1"))
     times = -(-whole[0].size // (tile[0].size * threads))  # each thread does its share
-    written = (
-        numba_peer.build(workload, "packed") if way == "hand" else tracegrad_peer.build(workload, "native")
-    )
-    assert written is not None
-    compute = written.call
+    if way == "hand":
+        compute, _ = getattr(hand_arrays, workload.function.__name__)(packed=True, parallel=False)
+    else:
+        compute = tracegrad_peer.build(workload, "native").call
     for _ in range(3):
         compute(*tile)
 
