@@ -211,3 +211,43 @@ def a_row_unpacked(s, n):
         total = np.sin(total * a + b) + c * d * s[1]
         i += 1
     return total
+
+
+# --- what does not come apart: the loops around it are paths ----------------------------------------------------------
+
+
+@counted()
+def a_table_in_a_dict(s, n):
+    best = {}
+    for i in range(4):
+        best[i, i] = 0.0
+    for length in range(2, 5):
+        for i in range(5 - length):
+            j = i + length - 1
+            costs = [best[i, k] + best[k + 1, j] + s[i] * s[k] + s[j] * n for k in range(i, j)]
+            best[i, j] = min(costs)
+    return best[0, 3]
+
+
+@counted()
+def sums_in_a_dict_of_pairs(s, n):
+    held = {0: 0.0}
+    for k in range(3):
+        for i in range(3 - k):
+            t = 0.0
+            for j in range(2):
+                t = t + s[j] * n
+            held[i, k] = t * s[i]
+    return held[0, 2] * held[2, 0]
+
+
+@counted()
+def distances_along_edges(s, n):
+    edges = [(0, 1), (1, 2), (0, 2), (2, 3)]
+    away = [np.inf] * 4
+    away[0] = 0.0
+    for _ in range(n):
+        for k, (start, end) in enumerate(edges):
+            if away[start] + s[k] ** 2 < away[end]:
+                away[end] = away[start] + s[k] ** 2
+    return min(away[3], 9.0)

@@ -22,7 +22,7 @@ from tracegrad.ad.branch import branch
 from tracegrad.ir.close import closed, free_variables, substitute, substituted
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
-from tracegrad.record.edges import UNDEFINED, is_in, put_together, readable, taken_apart, tracked_names
+from tracegrad.record.edges import UNDEFINED, is_handed_on, put_together, readable, taken_apart, tracked_names
 from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
 from tracegrad.record.known import KnownLoops
 from tracegrad.record.pins import Pins, owner_of, reach
@@ -106,7 +106,8 @@ class Branches:
             return False
         names = frame.before if isinstance(frame, BranchFrame) else frame.objects
         return any(
-            frame.form.written.get(name) == {"item"} and is_in(value, held) for name, held in names.items()
+            frame.form.written.get(name) == {"item"} and is_handed_on(value, held, self.owned)
+            for name, held in names.items()
         )
 
     def writing(self, array: Any, owner: int) -> None:

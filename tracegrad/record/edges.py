@@ -30,9 +30,9 @@ def taken_apart(
         named = issubclass(kind, tuple) and hasattr(kind, "_fields") and not getattr(value, "__dict__", None)
         if kind is tuple or named:
             return kind, len(value), _items(enumerate(value), label, leaves, owned, depth)
-        if kind is list and owned(value):
+        if kind is list and comes_apart(value, owned):
             return kind, len(value), _items(enumerate(value), label, leaves, owned, depth)
-        if kind is dict and owned(value) and all(type(k) in (str, int) for k in value):
+        if kind is dict and comes_apart(value, owned):
             return kind, tuple(value), _items(value.items(), label, leaves, owned, depth)
     leaves[label] = value
     return None
@@ -60,6 +60,12 @@ def put_together(value: Any, label: str, shape: Shape, leaves: Mapping[str, Any]
     return kind(parts.values()) if kind is tuple else kind(*parts.values())
 
 
+def comes_apart(container: Any, owned: Callable[[Any], bool]) -> bool:
+    """Whether a structure hands on what a list or dict holds."""
+    keys = container if type(container) is dict else ()
+    return type(container) in (list, dict) and owned(container) and all(type(k) in (str, int) for k in keys)
+
+
 def is_in(value: Any, held: Any, depth: int = 0) -> bool:
     """Whether a list or dict is `held`, or inside of it."""
     if held is value:
@@ -67,6 +73,14 @@ def is_in(value: Any, held: Any, depth: int = 0) -> bool:
     if depth == DEPTH or type(held) not in (list, tuple, dict):
         return False
     return any(is_in(value, v, depth + 1) for v in (held.values() if type(held) is dict else held))
+
+
+def is_handed_on(value: Any, held: Any, owned: Callable[[Any], bool], depth: int = 0) -> bool:
+    """Whether a list or dict is `held`, or inside of it, and comes apart with it."""
+    if depth == DEPTH or not (type(held) is tuple or comes_apart(held, owned)):
+        return False
+    inside = held.values() if type(held) is dict else held
+    return held is value or any(is_handed_on(value, v, owned, depth + 1) for v in inside)
 
 
 def readable(label: str) -> str:

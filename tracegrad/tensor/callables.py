@@ -253,4 +253,6 @@ def plain_key(key: Any) -> Any:
         return key.__index__() if key.dtype.kind in "iub" else float(key)
     if isinstance(key, slice):
         return slice(*(p.__index__() if is_traced(p) else p for p in (key.start, key.stop, key.step)))
+    if type(key) is tuple:  # a dict keeps it, and asks it again where a loop's counter is over
+        return tuple(p if is_traced(p) and p.dtype.kind not in "iub" else plain_key(p) for p in key)
     return key

@@ -78,6 +78,8 @@ class Stores:
         if not is_traced(target):
             self._stores_into(target, "[...]")
         target[key] = value
+        if isinstance(target, dict) and type(key) not in (str, int):
+            self._stores_into(target, "[...]")  # it does not come apart any more
 
     def del_attr(self, target: Any, name: str) -> None:
         self._stores_into(target, f".{name}")
