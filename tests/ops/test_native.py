@@ -8,6 +8,7 @@ import pytest
 import tracegrad as tg
 from tests.ops.calls import CALLS
 from tracegrad import config
+from tracegrad.kernels import decompositions
 from tracegrad.kernels.bessel import modified_bessel
 
 x = np.random.default_rng(0).uniform(-1, 1, (3, 4))
@@ -179,6 +180,40 @@ def test_matrices_without_a_solution_are_numpys_error_in_compiled_programs():
     with pytest.raises(np.linalg.LinAlgError, match="Matrix is not positive definite"):
         root(-a @ a.T)
     assert np.linalg.det(a) == pytest.approx(float(tg.jit(lambda a: np.linalg.det(a), jit="native")(a)))
+
+
+def rooted(a, w):
+    return np.sum(np.sin(np.linalg.cholesky(a)) * w)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (7, 7), (33, 33), (100, 100), (3, 5, 5), (2, 2, 40, 40), (2, 0, 0)]
+)
+def test_the_derivative_of_a_root_in_blocks_is_that_of_the_array_text_and_of_differences(shape):
+    generator = np.random.default_rng(4)
+    root, w, along = generator.uniform(-1, 1, (3, *shape))
+    a = root @ np.swapaxes(root, -1, -2) + 2 * np.eye(shape[-1])
+    made = tg.value_and_grad(rooted, jit="native")
+    value, bar = made(a, w)
+    np.testing.assert_allclose(value, rooted(a, w), rtol=1e-12)
+    wanted = tg.grad(rooted, jit="python")(a, w)
+    np.testing.assert_allclose(bar, wanted, rtol=1e-10, atol=1e-13)
+    assert not np.triu(bar, 1).any()
+    along, step = along + np.swapaxes(along, -1, -2), 1e-5
+    slope = (rooted(a + step * along, w) - rooted(a - step * along, w)) / (2 * step)
+    np.testing.assert_allclose(np.sum(bar * along), slope, rtol=1e-6, atol=1e-8)
+    assert a.size == 0 or "_pulled_back(" in made.native_source
+    np.testing.assert_allclose(
+        tg.grad(rooted, jit="native")(a.astype(np.float32), w.astype(np.float32)), bar, rtol=1e-2, atol=1e-4
+    )
+
+
+def test_blocks_without_blas_are_the_same():
+    generator = np.random.default_rng(5)
+    block, rows = np.tril(generator.uniform(1, 2, (6, 6))), generator.uniform(-1, 1, (4, 6))
+    found = rows.copy()
+    decompositions.substitute_rows(block, found)
+    np.testing.assert_allclose(found @ block, rows, rtol=1e-12)
 
 
 GIVEN = np.random.default_rng(4).normal(size=(6, 8))

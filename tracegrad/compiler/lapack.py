@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
@@ -17,7 +18,15 @@ from numba.extending import lower_builtin
 from numba.np.linalg import ensure_blas, ensure_lapack
 
 from tracegrad.compiler.arrays import BYTE, WORD, Array
-from tracegrad.compiler.blas import KINDS, POINTER, STATUS, matrices_by_blas, matrix_of, subroutine
+from tracegrad.compiler.blas import (
+    KINDS,
+    POINTER,
+    STATUS,
+    Matrix,
+    matrices_by_blas,
+    matrix_of,
+    subroutine,
+)
 from tracegrad.compiler.c_functions import call
 from tracegrad.kernels import lapack as kernels
 
@@ -86,8 +95,11 @@ def register() -> None:
     for function, (name, arguments) in _CALLS.items():
         _register(function, _caller(name, arguments))
     _register(kernels.product_in_place, _product)
+    _register(kernels.product_added, _added(False), numbers=3)
+    _register(kernels.turned_product_added, _added(True), numbers=3)
     _register(kernels.substituted_downward, _substituted("U"))
     _register(kernels.substituted_upward, _substituted("L"))
+    _register(kernels.rows_substituted, _rows_substituted)
     _register(kernels.substituted_in_place, _by_factors("N"))
     _register(kernels.substituted_across, _by_factors("T"))
 
@@ -101,16 +113,18 @@ def _caller(name: str, arguments: Callable[..., list[Any]]) -> Callable[..., Any
     return written
 
 
-def _register(function: Callable[..., Any], written: Callable[..., Any]) -> None:
+def _register(function: Callable[..., Any], written: Callable[..., Any], numbers: int = 0) -> None:
+    count = function.__code__.co_argcount - numbers
+
     class Typed(AbstractTemplate):
-        """Of contiguous arrays."""
+        """Of contiguous arrays, then `numbers`."""
 
         def generic(self, args: Sequence[Any], kws: Any) -> Any:
-            fits = all(isinstance(t, types.Array) and t.layout == "C" for t in args)
+            fits = all(isinstance(t, types.Array) and t.layout == "C" for t in args[:count])
             return signature(types.int64, *args) if fits and args[0].dtype in KINDS else None
 
     infer_global(function)(Typed)
-    lower_builtin(function, *[types.Array] * function.__code__.co_argcount)(written)
+    lower_builtin(function, *[types.Array] * count, *[types.int64] * numbers)(written)
 
 
 def _product(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
@@ -120,21 +134,54 @@ def _product(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
     return WORD(0)
 
 
+def _added(is_turned: bool) -> Callable[..., Any]:
+    def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+        ensure_blas()
+        left, x, out = map(matrix_of, _arrays(context, builder, sig, args[:3]))
+        row, place, columns = args[3:]
+        if is_turned:
+            left = replace(left, rows=left.columns, columns=left.rows, turned=True)
+        x, out = (_rows_from(builder, a, start, columns) for a, start in ((x, row), (out, place)))
+        matrices_by_blas(context, builder, left, x, out, True)
+        return WORD(0)
+
+    return written
+
+
+def _rows_from(builder: Any, x: Matrix, start: Any, columns: Any) -> Matrix:
+    """A part of a matrix; how many rows is said by what it meets."""
+    return replace(x, data=builder.gep(x.data, [builder.mul(start, x.step)]), columns=columns)
+
+
 def _substituted(triangle: str) -> Callable[..., Any]:
     """By BLAS, which is asked for the transposed solution: of rows, with the matrix on their right."""
 
     def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
         matrix, columns = _arrays(context, builder, sig, args)
-        dtype = matrix.type.dtype
-        function = subroutine(builder, KINDS[dtype] + "trsm")
-        sizes = matrix.sizes()[0], columns.sizes()[1] if columns.type.ndim == 2 else WORD(1)
-        side, count = (cgutils.alloca_once_value(builder, builder.trunc(n, STATUS)) for n in sizes)
-        letters = [cgutils.alloca_once_value(builder, BYTE(ord(c))) for c in f"R{triangle}NN"]
-        one = cgutils.alloca_once_value(builder, context.get_constant(dtype, 1.0))
-        given = [*letters, count, side, one, matrix.data, side, columns.data, count]
-        return _called_if_known(builder, function, given)
+        sizes = columns.sizes()[1] if columns.type.ndim == 2 else WORD(1), matrix.sizes()[0]
+        return _by_triangle(context, builder, f"R{triangle}NN", sizes, matrix, columns)
 
     return written
+
+
+def _rows_substituted(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+    """By BLAS, to which the rows are columns, with the transposed matrix on their left."""
+    matrix, rows = _arrays(context, builder, sig, args)
+    return _by_triangle(context, builder, "LUNN", rows.sizes()[::-1], matrix, rows)
+
+
+def _by_triangle(
+    context: Any, builder: Any, letters: str, sizes: Sequence[Any], matrix: Array, found: Array
+) -> Any:
+    """Where BLAS stands, and how many rows and columns of `found` it sees."""
+    dtype = matrix.type.dtype
+    function = subroutine(builder, KINDS[dtype] + "trsm")
+    numbers = (matrix.sizes()[0], *sizes)
+    side, rows, columns = (cgutils.alloca_once_value(builder, builder.trunc(n, STATUS)) for n in numbers)
+    given = [cgutils.alloca_once_value(builder, BYTE(ord(c))) for c in letters]
+    one = cgutils.alloca_once_value(builder, context.get_constant(dtype, 1.0))
+    given += [rows, columns, one, matrix.data, side, found.data, rows]
+    return _called_if_known(builder, function, given)
 
 
 def _by_factors(letter: str) -> Callable[..., Any]:
@@ -162,7 +209,7 @@ def _called_if_known(builder: Any, function: Any, given: Sequence[Any]) -> Any:
 
 def _arrays(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> list[Array]:
     places = [cgutils.alloca_once_value(builder, a) for a in args]
-    return [Array(context, builder, t, place) for t, place in zip(sig.args, places, strict=True)]
+    return [Array(context, builder, t, place) for t, place in zip(sig.args, places, strict=False)]
 
 
 def _passed(builder: Any, given: Any) -> Any:

@@ -1,4 +1,7 @@
-"""What is made of the factors of one matrix that LAPACK finds: adjugates, pseudoinverses. Begin with `adjugate`."""
+"""What is made of the factors of one matrix that LAPACK finds: adjugates, pseudoinverses, derivatives of roots.
+
+Begin with `adjugate`.
+"""
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -14,7 +17,10 @@ from tracegrad.kernels.lapack import (
     inverse,
     inverted_in_place,
     product,
+    product_added,
+    rows_substituted,
     singular_vectors,
+    turned_product_added,
 )
 
 
@@ -130,3 +136,91 @@ def pseudoinverse_by_vectors(u, sizes, vh, rcond):
         for i in range(left.shape[0]):
             left[i, k] = left[i, k] / sizes[k] if kept else 0.0 * sizes[k]
     return product(left, adjoint(u))
+
+
+def root_pulled_back(x, bar):
+    """What `pull_back_root` makes, in memory of its own."""
+    out = bar.copy()
+    pull_back_root(x, out)
+    return out
+
+
+def small_root_pulled_back(x, bar):
+    """The same of few rows, which are one block."""
+    out = bar.copy()
+    pull_back_block(x, out, 0, x.shape[0])
+    keep_lower(out)
+    return out
+
+
+def pull_back_root(x, bar):
+    """A cotangent of the Cholesky factor `x` becomes that of the matrix it is of, in blocks of rows from the last on.
+
+    Murray, Differentiation of the Cholesky decomposition, 2016, section 3.2: the blocked algorithm.
+    """
+    n = x.shape[0]
+    end = n
+    while end > 0:
+        start = max(end - 32, 0)
+        block, away = np.empty((end - start, end - start), x.dtype), np.empty((n - end, end - start), x.dtype)
+        for i in range(end - start):
+            for j in range(end - start):
+                block[i, j] = x[start + i, start + j]
+        if end < n:
+            for i in range(n - end):
+                for j in range(end - start):
+                    away[i, j] = bar[end + i, start + j]
+            if rows_substituted(block, away) != 0:
+                substitute_rows(block, away)
+            for i in range(n - end):
+                for j in range(end - start):
+                    bar[end + i, start + j] = away[i, j]
+                    away[i, j] = -away[i, j]
+            turned_product_added(away, x, bar, end, start, end)
+        pull_back_block(x, bar, start, end)
+        if start > 0:
+            for i in range(end - start):
+                for j in range(i):
+                    block[i, j] = -bar[start + i, start + j]
+                    block[j, i] = block[i, j]
+                block[i, i] = -2 * bar[start + i, start + i]
+            product_added(block, x, bar, start, start, start)
+            if end < n:
+                product_added(away, x, bar, start, end, start)
+        end = start
+    keep_lower(bar)
+
+
+def substitute_rows(x, rows):
+    """What `rows_substituted` does."""
+    for i in range(rows.shape[0]):
+        for step in range(x.shape[0]):
+            k = x.shape[0] - 1 - step
+            rows[i, k] /= x[k, k]
+            for j in range(k):
+                rows[i, j] -= rows[i, k] * x[k, j]
+
+
+def pull_back_block(x, bar, start, end):
+    """The same of some rows and columns alone: Murray's algorithm without blocks."""
+    for step in range(end - start):
+        j = end - 1 - step
+        for i in range(j + 1, end):
+            bar[i, j] /= x[j, j]
+            bar[j, j] -= bar[i, j] * x[i, j]
+        bar[j, j] /= x[j, j]
+        for k in range(start, j):
+            bar[j, k] -= bar[j, j] * x[j, k]
+        for i in range(j + 1, end):
+            for k in range(start, j):
+                bar[i, k] -= bar[i, j] * x[j, k]
+            for k in range(start, j):
+                bar[j, k] -= bar[i, j] * x[i, k]
+        bar[j, j] /= 2
+
+
+def keep_lower(x):
+    """Zeros above the diagonal."""
+    for i in range(x.shape[0]):
+        for j in range(i + 1, x.shape[0]):
+            x[i, j] = 0

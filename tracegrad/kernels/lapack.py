@@ -61,6 +61,12 @@ def substituted_upward(x, columns):
     return 0
 
 
+def rows_substituted(x, rows):
+    """Each row becomes what it is the product of and a matrix with zeros above its diagonal; 0 where BLAS is known."""
+    rows[...] = np.linalg.solve(np.tril(x).T, rows.T).T
+    return 0
+
+
 def factored_in_place(turned, pivots):
     """The matrix becomes its triangular factors, rows exchanged as `pivots` says; not 0 where it is singular."""
     found = 0
@@ -164,10 +170,23 @@ def product_in_place(x, y, out):
     return 0
 
 
+def product_added(left, x, out, row, place, columns):
+    """The product with rows of `x`, from `row` on and so many `columns`, added to rows of `out`, from `place` on."""
+    rows, length = left.shape
+    out[place : place + rows, :columns] += left @ x[row : row + length, :columns]
+    return 0
+
+
+def turned_product_added(left, x, out, row, place, columns):
+    """The same of the transposed matrix."""
+    return product_added(left.T, x, out, row, place, columns)
+
+
 LAPACK = (
     solved_in_place,
     substituted_downward,
     substituted_upward,
+    rows_substituted,
     factored_in_place,
     inverted_in_place,
     substituted_in_place,
@@ -179,6 +198,8 @@ LAPACK = (
     reflected_in_place,
     multiplied_in_place,
     product_in_place,
+    product_added,
+    turned_product_added,
 )
 
 

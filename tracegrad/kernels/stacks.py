@@ -11,7 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracegrad.kernels.decompositions import adjugate, adjugate_by_factors
+from tracegrad.kernels.decompositions import (
+    adjugate,
+    adjugate_by_factors,
+    keep_lower,
+    pull_back_block,
+    pull_back_root,
+)
 from tracegrad.kernels.lapack import (
     determinant_by_factors,
     factored_in_place,
@@ -153,6 +159,25 @@ def cholesky_factors(x):
     matrices = stacked(out, x.shape)
     for k in range(matrices.shape[0]):
         make_root(matrices[k])
+    return out
+
+
+def roots_pulled_back(x, bar):
+    """What `pull_back_root` makes of each."""
+    roots, out = stacked(x, x.shape), np.ascontiguousarray(bar).copy()
+    bars = stacked(out, bar.shape)
+    for k in range(roots.shape[0]):
+        pull_back_root(roots[k], bars[k])
+    return out
+
+
+def small_roots_pulled_back(x, bar):
+    """The same of matrices of few rows."""
+    roots, out = stacked(x, x.shape), np.ascontiguousarray(bar).copy()
+    bars = stacked(out, bar.shape)
+    for k in range(roots.shape[0]):
+        pull_back_block(roots[k], bars[k], 0, x.shape[-1])
+        keep_lower(bars[k])
     return out
 
 

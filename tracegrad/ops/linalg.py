@@ -13,7 +13,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, broadcast_shapes, promote
-from tracegrad.kernels import lapack, stacks
+from tracegrad.kernels import decompositions, lapack, stacks
 from tracegrad.kernels import products as kernels
 from tracegrad.ops.contraction import CALLED
 from tracegrad.ops.families import (
@@ -398,9 +398,82 @@ def hermitian(change: Any) -> Any:
     return tril(change, k=0) + adjoint(tril(change, k=-1))
 
 
-@by_gradients
+def pulled_back_through_root(x: Any, bar: Any) -> Any:
+    """A cotangent of a Cholesky factor as one of its matrix: Murray, arXiv:1602.07527, equation 10."""
+    upper = np.swapaxes(np.tril(x), -1, -2)
+    inner = _halves(upper @ bar)
+    inner = np.linalg.solve(upper, inner + np.swapaxes(inner, -1, -2))
+    return _halves(np.linalg.solve(upper, np.swapaxes(inner, -1, -2)))
+
+
+def _halves(x: Any) -> Any:
+    return 0.5 * (np.tril(x) + np.tril(x, -1))
+
+
+def _change_of_root(x: Any, inner: Any) -> Any:
+    """L^-T S L^-1 of a symmetric S."""
+    upper = transposed(x)
+    return solve_upper(upper, transposed(solve_upper(upper, inner)))
+
+
+def _pulled_vjp(g: Any, z: Any, x: Any, bar: Any) -> tuple[Any, ...]:
+    """Of halved(K), K = L^-T S L^-1, S = P + P^T, P = halved(L^T B)"""
+    whole = halved(g) + transposed(halved(g))
+    inner = solve_lower(x, whole)
+    part = halved(solve_lower(x, transposed(inner)))
+    turned = (z + transposed(z)) @ transposed(inner)
+    return tril(bar @ transposed(part) - turned, k=0), x @ part
+
+
+def _pulled_jvp(tangents: Any, z: Any, x: Any, bar: Any) -> Any:
+    x_dot, bar_dot = tangents
+    inner = None if bar_dot is None else halved(transposed(x) @ bar_dot)
+    if x_dot is not None:
+        x_dot = tril(x_dot, k=0)
+        by_root = halved(transposed(x_dot) @ bar) - transposed(x) @ ((z + transposed(z)) @ x_dot)
+        inner = by_root if inner is None else inner + by_root
+    return halved(_change_of_root(x, inner + transposed(inner)))
+
+
+ROWS = 32  # of a matrix that is one block
+
+
+def _native_pulled(instr: Instr) -> Any:
+    x, bar = instr.inputs
+    if x.dtype.kind != "f" or x.dtype != bar.dtype or not x.type.size:
+        return False
+    if x.shape[-1] <= ROWS:
+        return (decompositions.small_root_pulled_back if x.ndim == 2 else stacks.small_roots_pulled_back,)
+    return (decompositions.root_pulled_back if x.ndim == 2 else stacks.roots_pulled_back,)
+
+
+def _root(*shape: int) -> Any:
+    return lambda generator: np.linalg.cholesky(definite(*shape)(generator))
+
+
+root_pulled_back: Op = Op(
+    "root_pulled_back",
+    pulled_back_through_root,
+    result_type=lambda x, bar: ArrayType(x.shape, x.dtype),
+    vjp=_pulled_vjp,
+    jvp=_pulled_jvp,
+    callee="linalg.pulled_back_through_root",
+    imports="from tracegrad.ops import linalg",
+    native=_native_pulled,
+    sample=(case(_root(3, 3), (3, 3)), case(_root(2, 2, 2), (2, 2, 2))),
+)
+"""What the derivative of a real `cholesky` is made of; of both matrices the lower triangle is read."""
+
+
 def _cholesky_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
-    """Murray, Differentiation of the Cholesky decomposition, 2016, equation 10, for the triangle that is read."""
+    if z.dtype.kind != "c":
+        return (cast(root_pulled_back(z, g), x.dtype),)
+    return _complex_cholesky_vjp(g, z, x)
+
+
+@by_gradients
+def _complex_cholesky_vjp(g: Any, z: Any, x: Any) -> tuple[Any, ...]:
+    """As `root_pulled_back`: Murray's equation 10, for the triangle that is read."""
     upper = adjoint(z)
     inner = solve_upper(upper, adjoint(solve_upper(upper, halved(upper @ g))))
     return (cast(halved(inner + adjoint(inner)), x.dtype),)
