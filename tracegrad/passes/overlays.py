@@ -12,6 +12,7 @@ added to that one first, so that nothing is left to be added when the rows are m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -129,7 +130,9 @@ def _part(step: Instr) -> _Part | None:
 
 def _sorted(products: Collection[Atom], chain: Sequence[Instr]) -> Sequence[Instr] | None:
     parts = [_part(step) for step in chain]
-    shapes = list(dict.fromkeys(part.shape for part in parts if part is not None))
+    shapes = sorted(
+        dict.fromkeys(part.shape for part in parts if part is not None), key=math.prod, reverse=True
+    )
 
     def rank(k: int) -> tuple[int, tuple[int, ...]]:
         part = parts[k]

@@ -64,7 +64,7 @@ def _join(atom: Atom, made: Made, *ops: Op, many: int = MANY) -> Instr | None:
     are_columns = maker.op is stack and maker.params["axis"] == len(atom.shape) - 1
     if len(parts) > (COLUMNS if are_columns else many):
         return None
-    if any(p.dtype != atom.dtype or -1 in p.shape or p.type.size < LARGE for p in parts):
+    if any(p.dtype != atom.dtype or -1 in p.shape for p in parts) or max(p.type.size for p in parts) < LARGE:
         return None
     return maker
 

@@ -22,6 +22,7 @@ from tracegrad.passes.masks import at_their_places
 from tracegrad.passes.multiples import carry_multiplied
 from tracegrad.passes.overlays import in_falling_order, overlays, own_parts_first
 from tracegrad.passes.parts import in_parts
+from tracegrad.passes.put_together import put_together
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify, simplify_exactly
 from tracegrad.passes.spell_out import spell_out
@@ -86,7 +87,10 @@ def prepared(trace: Trace, once: bool = False) -> Trace:
     is would be stacked.
     """
     trace = lower_branches(trace)
-    return optimised(trace) if has_control(trace) and not once else share_conditions(trace)
+    if once:
+        return share_conditions(trace)
+    trace = put_together(trace)
+    return optimised(trace) if has_control(trace) else share_conditions(trace)
 
 
 def within(trace: Trace, memory: int | None) -> Trace:
