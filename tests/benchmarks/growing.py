@@ -53,6 +53,11 @@ class Family:
     step: tuple[int, ...] = ()
     way: str = ""
 
+    @property
+    def turns(self) -> int:
+        """The size by which programs are made in another way, or 0."""
+        return self.step[-1] if self.step else 0
+
 
 def written(text: str, folder: Path) -> Callable[..., Any]:
     """The function `f` of a module with this text."""
@@ -297,9 +302,17 @@ def eager(n: int, folder: Path) -> tuple[Callable[[], Any], Callable[[Any], Any]
     return forward, lambda y: y.backward()
 
 
+PIECES = "several functions of machine code, which hand on in memory what they make"
+
 FAMILIES: dict[str, Family] = {
     "scalars": Family("(a) statements over numbers", (150, 300, 600, 1200, 2400), scalars),
-    "arrays": Family("(b) loops over arrays of 1,000", (10, 20, 40, 80), arrays),
+    "arrays": Family(
+        "(b) loops over arrays of 1,000",
+        (10, 20, 40, 80, 160),
+        arrays,
+        step=(10, 40),
+        way=f"from between 20 and 40 loops on, {PIECES}",
+    ),
     "layers": Family("(c) layers of a network, of different widths", (15, 30, 60), layers),
     "arguments": Family("(d) arguments of a function", (50, 100, 200, 400), arguments),
     "list": Family("(d) arrays in a list", (17, 35, 70), in_a_list),
@@ -314,14 +327,20 @@ FAMILIES: dict[str, Family] = {
     "helpers": Family("(i) functions called in a row", (25, 50, 100, 200, 400), helpers),
     "depth": Family("(i) functions that call each other", (12, 45, 90, 180), depth),
     "hessians": Family("(j) statements over numbers, Hessian", (40, 80, 160, 320), hessians),
-    "products": Family("(j) layers of a network, Hessian times a vector", (8, 15, 30, 60), products),
+    "products": Family(
+        "(j) layers of a network, Hessian times a vector",
+        (7, 15, 28, 60),
+        products,
+        step=(15, 60),
+        way=f"from between 30 and 60 layers on, {PIECES} (more than 60 have too many arguments)",
+    ),
     "rows": Family("(k) rows of a Jacobian, from one array", (50, 200, 400, 800), rows),
     "distinct": Family("(k) rows of a Jacobian, a statement each", (25, 50, 100, 200), distinct_rows),
     "fused": Family(
         "(l) statements of one loop over elements",
         (100, 200, 300, 400, 1200, 1600),
         fused,
-        step=(100, 400),
-        way="from 250 statements on, several loops over 64 elements that hand numbers on in an array",
+        step=(75, 300),
+        way="from between 200 and 300 statements on, several loops over 64 elements that hand numbers on in an array",
     ),
 }

@@ -169,7 +169,7 @@ def one(name: str, size: int, how: str = "alone") -> list[Figures]:
         def seconds(n: int) -> Figures:
             return measure(family, n, Path(folder), time.process_time)
 
-        seconds(min(8, family.sizes[0]))
+        seconds(min(8, family.sizes[0] - 1))  # a program that is not made again
         if how == "alone":
             return [seconds(size)]
         if how == "beside":
@@ -274,7 +274,7 @@ def measured(name: str, say: Callable[[str], None]) -> Measured:
         taken = time.monotonic() - began
         if taken * (done + 1) / done > PATIENCE and (done > 1 or taken > PATIENCE):
             break
-    found.calls = calls_of(name, counted_sizes(sizes))
+    found.calls = calls_of(name, counted_sizes(FAMILIES[name]))
     found.step = calls_of(name, FAMILIES[name].step)
     said = ", ".join(f"{phase} {times:.1f}" for phase, times in found.growth.items())
     say(f"{name}: {said}, from {done} in {time.monotonic() - began:.0f} s")
@@ -290,9 +290,11 @@ def least(had: Figures, now: Figures) -> Figures:
     return {phase: min(took, had.get(phase, took)) for phase, took in now.items()}
 
 
-def counted_sizes(sizes: Sequence[int]) -> tuple[int, int]:
-    """The sizes of which calls are counted: not the largest where there are others, as counting takes long."""
-    return [(size // 4, size) for size in sizes if size // 4 in sizes][-2:][0]
+def counted_sizes(family: Family) -> tuple[int, int]:
+    """The sizes of which calls are counted: not the largest where there are others, as counting takes long; made in one
+    way."""
+    pairs = [(size // 4, size) for size in family.sizes if size // 4 in family.sizes]
+    return [(few, many) for few, many in pairs if not few < family.turns <= many][-2:][0]
 
 
 def table(family: Family, found: Measured) -> str:
@@ -309,7 +311,7 @@ def table(family: Family, found: Measured) -> str:
         most = family.sizes[-1]
         rows += [times(f"4 of about {most // 4:,}", found.smaller), times(f"{most:,}", found.whole)]
     rows.append(factors("for 4 times as many", found.growth))
-    fewer, more = counted_sizes(family.sizes)
+    fewer, more = counted_sizes(family)
     rows.append(factors(f"calls, {more:,} beside {fewer:,}", found.counted))
     if family.step:
         before, beyond = family.step
