@@ -184,6 +184,14 @@ def test_a_file_says_what_it_holds(file: str) -> None:
     assert ast.get_docstring(syntax(file))
 
 
+def test_where_a_reader_is_told_to_begin_is_there() -> None:
+    for file in files():
+        told = re.search(r"Begin\s+with\s+`[\w.]*?(\w+)`", ast.get_docstring(syntax(file)) or "")
+        nodes = list(ast.walk(syntax(file)))
+        made = {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+        assert told is None or told[1] in made | {n.id for n in nodes if isinstance(n, ast.Name)}, file
+
+
 def test_import_loads_neither_numba_nor_scipy() -> None:
     program = (
         "import sys, tracegrad\n"

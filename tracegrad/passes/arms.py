@@ -1,6 +1,6 @@
 """What a branch tells about its arms: the condition is known in them, and sums go where something is added.
 
-A trace goes in; one with smaller branches, which computes the same, comes out. Begin with `settle_arms`.
+A trace goes in; one with smaller branches, which computes the same, comes out. Begin with `settle_sums`.
 """
 
 from __future__ import annotations

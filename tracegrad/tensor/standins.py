@@ -2,7 +2,7 @@
 
 `math.sin(x)` would ask `x` for a plain float, `np.array([x, 1.0])` would make a plain array, `np.zeros(3)`
 makes an array that traced values shall be stored into later. Each has an answer here that keeps the trace.
-Begin with `stand_ins`.
+Begin with `StandIns`.
 """
 
 from __future__ import annotations
