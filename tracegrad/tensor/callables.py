@@ -158,6 +158,11 @@ def is_written_in_python(function: Any) -> bool:
     return isinstance(code, types.FunctionType) and mark(code.__code__) is not None
 
 
+def is_of_numba(function: Any) -> bool:
+    """Whether this is what `numba.njit` made of a Python function, which it has as `py_func`."""
+    return type(function).__module__.startswith("numba.") and hasattr(function, "py_func")
+
+
 def is_users(value: Any) -> bool:
     """Whether a callable runs Python code of the user's."""
     if isinstance(value, functools.partial):

@@ -39,6 +39,7 @@ from tracegrad.tensor.callables import (
     is_empty,
     is_in,
     is_of_library,
+    is_of_numba,
     is_of_package,
     is_plain_class,
     is_pure,
@@ -279,6 +280,8 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
                 return answer
             # Its memory would hand traced values of this run to the next.
             return self.call(self.attr(function, "__wrapped__"), *args, **keywords)
+        elif traced and is_of_numba(function):
+            return self.call(self.attr(function, "py_func"), *args, **keywords)
         elif isinstance(function, functools.partial):
             parts = self.reads.contents(self.attr(function, "args"))
             named = self.reads.contents(self.attr(function, "keywords"))
