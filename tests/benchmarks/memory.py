@@ -215,6 +215,33 @@ def chain(x: Any) -> Any:
     return np.sum(np.sin(x) * np.exp(-x * x) + x**3)
 
 
+def edges(x: Any) -> Any:
+    down = x[2:, :-2] - x[:-2, :-2] + 2.0 * (x[2:, 1:-1] - x[:-2, 1:-1]) + x[2:, 2:] - x[:-2, 2:]
+    across = x[:-2, 2:] - x[:-2, :-2] + 2.0 * (x[1:-1, 2:] - x[1:-1, :-2]) + x[2:, 2:] - x[2:, :-2]
+    return np.sum(np.sqrt(down * down + across * across + EPS))
+
+
+def huber(x: Any, y: Any, weights: Any) -> Any:
+    far = np.abs(x - y)
+    return np.sum(np.where(far <= 1.0, 0.5 * far * far, far - 0.5) * weights) / np.sum(weights)
+
+
+def entropy(x: Any) -> Any:
+    p = np.exp(x - np.max(x, axis=1, keepdims=True))
+    p = p / np.sum(p, axis=1, keepdims=True)
+    return -np.sum(p * np.log(p + EPS))
+
+
+def stepped(x: Any) -> Any:
+    a = x.copy()
+    a[1:-1, 1:-1] = x[1:-1, 1:-1] + 0.1 * laplacian(x)
+    return np.sum(a * a)
+
+
+def repeated_ends(x: Any) -> Any:
+    return np.sum(np.diff(np.concatenate([x[:1], x, x[-1:]]), 2) ** 2)
+
+
 PROGRAMS: dict[str, Program] = {
     "chain": Program(chain, 1),
     "chain of three": Program(lambda x, y, z: np.sum(np.tanh(x * y) + y / (1 + z * z)), 3, "", squares(3), 3),
@@ -252,6 +279,12 @@ PROGRAMS: dict[str, Program] = {
     "stack": Program(lambda x, y: np.sum(np.stack([x, y * y], axis=1) ** 2), 2, "", squares(2), 2),
     "pad": Program(lambda x: np.sum(np.pad(x, 1) ** 2), 1),
     "written": Program(written, 1),
+    "inside written": Program(stepped, 1),
+    "repeated ends": Program(repeated_ends, 1, make=one_vector),
+    "downsampled": Program(lambda x: np.sum(np.mean(x.reshape(500, 2, 500, 2), axis=(1, 3)) ** 2), 1),
+    "edges": Program(edges, 1),
+    "robust loss": Program(huber, 2, "", squares(3), 2),
+    "entropy": Program(entropy, 1),
     "gather": Program(lambda x, i: np.sum(x[i] * x), 1, make=picked),
     "add.at": Program(added_at, 1, make=picked),
     "interp": Program(
