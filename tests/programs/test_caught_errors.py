@@ -41,6 +41,25 @@ def test_points_that_do_not_raise_have_a_program() -> None:
     assert all(event.where.text.strip().startswith("factor = ") for event in told)
 
 
+def item_or_sum(x: Any, y: Any) -> Any:
+    try:
+        return np.sum(x * y) * x[3]
+    except (IndexError, ValueError):
+        return np.sum(x) ** 2
+
+
+@pytest.mark.parametrize("lengths", [(3, 3), (4, 5)])
+def test_what_shapes_alone_make_raise_is_part_of_the_program(lengths: tuple[int, int]) -> None:
+    """An index that is not there, and shapes that do not fit."""
+    gradient = tg.value_and_grad(item_or_sum, jit="native")
+    for seed in range(3):
+        x, y = (np.random.default_rng(seed).normal(size=n) for n in lengths)
+        value, slope = gradient(x, y)
+        assert value == pytest.approx(np.sum(x) ** 2)
+        np.testing.assert_allclose(slope, np.full(lengths[0], 2.0 * np.sum(x)))
+    assert (gradient.stats.captures, gradient.stats.compiles) == (1, 1)
+
+
 def test_what_the_function_raises_itself_is_an_arm() -> None:
     gradient = tg.value_and_grad(an_exception_of_one_s_own, jit="python")
     for x in (2.0, 0.5, 3.0, 0.25):

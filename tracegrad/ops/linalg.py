@@ -400,6 +400,8 @@ def hermitian(change: Any) -> Any:
 
 def pulled_back_through_root(x: Any, bar: Any) -> Any:
     """A cotangent of a Cholesky factor as one of its matrix: Murray, arXiv:1602.07527, equation 10."""
+    if np.iscomplexobj(x) or np.iscomplexobj(bar):
+        raise TypeError("root_pulled_back is of real matrices alone")
     upper = np.swapaxes(np.tril(x), -1, -2)
     inner = _halves(upper @ bar)
     inner = np.linalg.solve(upper, inner + np.swapaxes(inner, -1, -2))

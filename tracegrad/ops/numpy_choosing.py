@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from tracegrad.errors import UnsupportedError
 from tracegrad.ops import compare
 from tracegrad.ops.compare import not_equal
 from tracegrad.ops.index import Slot, getitem, index_set, read, split
@@ -189,13 +188,10 @@ LONG = 2**13  # windows
 def windows(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
-    """All windows of this shape, as axes behind those of their places: a view, into which nobody may write."""
-    if writeable:
-        raise UnsupportedError(
-            "windows that lie over each other are to be written into, `sliding_window_view(x, ..., writeable=True)`.",
-            None,
-            "write into the array itself, which its windows see",
-        )
+    """All windows of this shape, as axes behind those of their places: a view, into which nobody may write.
+
+    `writeable` is taken, for those who ask for it and do not write, as `scipy.signal.stft`.
+    """
     given = x
     x, lengths = operand(x), whole(window_shape)
     axes = tuple(range(x.ndim)) if axis is None else tuple(axis_number(k, x.ndim) for k in whole(axis))

@@ -287,7 +287,7 @@ class Recording(Raising, Writes):
             refuse_as_operator(op, values)
             raise
         except Exception:
-            self.failed(op.name)
+            self.refused(op, args, values, all(weaks))
             raise
         weak = op.family == "elementwise" and (all(weaks) or is_of_complex(op, values))
         if op.n_outputs != 1:
