@@ -17,6 +17,7 @@ from tracegrad.passes.cse import share, share_conditions
 from tracegrad.passes.differentiate import forward_mode, reverse_mode
 from tracegrad.passes.factor_once import factor_once
 from tracegrad.passes.fold import fold
+from tracegrad.passes.hoist import hoist
 from tracegrad.passes.lower import lower_branches, no_output_twice, own_outputs
 from tracegrad.passes.masks import at_their_places
 from tracegrad.passes.multiples import carry_multiplied
@@ -60,7 +61,7 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
     trace = drop_unused(trace)  # dead readers would keep the rules from values that are read once
     for _ in range(ROUNDS):
         before = trace
-        trace = drop_unused(accumulate(settle_sums(share(fold(simplify(trace))))))
+        trace = drop_unused(accumulate(settle_sums(share(hoist(fold(simplify(trace)))))))
         if trace is before:
             break
     verify(trace)
