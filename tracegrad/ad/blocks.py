@@ -54,6 +54,20 @@ def stack_type(type: ArrayType, steps: int) -> ArrayType:
     return ArrayType((steps, *type.shape), type.dtype)
 
 
+def with_invariants(loop: Instr, inside: Sequence[Var], given: Sequence[Any]) -> Instr:
+    """The loop, which is given more that it does not change: `inside` is what its body calls it."""
+    end = len(loop.inputs) - loop.params["sliced"]
+
+    def more(inputs: Sequence[Any], new: Sequence[Any]) -> tuple[Any, ...]:
+        return (*inputs[:end], *new, *inputs[end:])
+
+    body, test = loop.params["body"], loop.params["condition"]
+    body = replace(body, inputs=more(body.inputs, inside))
+    test = test and replace(test, inputs=more(test.inputs, [Var(v.type) for v in inside]))
+    params = {**loop.params, "body": body, "condition": test}
+    return replace(loop, inputs=more(loop.inputs, given), params=params)
+
+
 def inline(
     builder: Builder, trace: Trace, inputs: Sequence[Symbol], guards: bool = False
 ) -> dict[Any, Symbol]:

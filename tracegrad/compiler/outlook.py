@@ -133,7 +133,7 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
     returned: dict[str, int] = {}
     used: set[str] = (
         set()
-    )  # arrays whose elements are read: one that is written and returned needs no other place
+    )  # arrays whose elements are read; one only written and returned needs no other place
     for node in nodes_of(function):
         for name, value in _bindings(node):
             bound.setdefault(name, []).append(value)

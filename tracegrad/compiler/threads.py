@@ -18,9 +18,7 @@ from typing import Any
 from tracegrad.config import MOST_THREADS, threads
 
 _COUNT = "tracegrad_threads"
-_TURNS = (
-    4  # how often a thread takes blocks: the last one ends at most such a part of its work after the first
-)
+_TURNS = 4  # how often a thread takes blocks: the last ends at most such a part of its work after the first
 
 
 @functools.cache
@@ -133,9 +131,7 @@ def _runner(context: Any, module: Any, callee: Any, leaf: Any, work: Any) -> Any
     last = builder.select(builder.icmp_signed(">", last, count), count, last)
     arguments = context.call_conv._get_arg_packer(leaf).as_arguments(builder, [first, last, *items])
     builder.call(callee, [nothing, error, *arguments])
-    for (
-        instruction
-    ) in blocks.instructions:  # inlined it might become other instructions than there, and other digits
+    for instruction in blocks.instructions:  # inlined it might become others than there, and other digits
         if isinstance(instruction, ir.CallInstr) and instruction.callee is callee:
             instruction.attributes.add("noinline")
     builder.branch(turn)

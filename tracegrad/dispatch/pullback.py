@@ -51,20 +51,20 @@ class Template:
         """
         if any(getattr(bar, "recorder", None) is not None for bar in cotangents):
             return self._step_by_step(residuals, cotangents)
-        if self.built.passes != "all":
-            with np.errstate(all="ignore"):
-                return self._step_by_step(residuals, cotangents)
-        try:
-            if self.native is None:
-                return self.built.pull_python(residuals, cotangents)
-            seeds = map(as_native, cotangents, self.dtypes[len(residuals) :])
-            found: Sequence[Any] = self.native(*passed(), *seeds)
-            return found
-        except Exception as error:
-            failed = error
+        failed: Exception | None = None
+        if self.built.passes == "all":
+            try:
+                if self.native is None:
+                    return self.built.pull_python(residuals, cotangents)
+                seeds = map(as_native, cotangents, self.dtypes[len(residuals) :])
+                found: Sequence[Any] = self.native(*passed(), *seeds)
+                return found
+            except Exception as error:
+                failed = error
         with np.errstate(all="ignore"):
             found = self._step_by_step(residuals, cotangents)  # with the user's line, where this raises too
-        say_failed(f"`{self.captured.name}` is pulled back without its program", failed)
+        if failed is not None:
+            say_failed(f"`{self.captured.name}` is pulled back without its program", failed)
         return found
 
     def as_native(self, residuals: Sequence[Any]) -> Sequence[Any]:

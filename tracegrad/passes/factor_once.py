@@ -16,9 +16,8 @@ import operator
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from tracegrad.ad.blocks import Loop
+from tracegrad.ad.blocks import Loop, with_invariants
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_nested
 from tracegrad.ops.decompositions import pinv, svd
@@ -101,21 +100,13 @@ def _with_factors_before(loop: Instr) -> tuple[Instr, ...]:
     body = _factored(params["body"], tuple(given))
     test = params["condition"] and factor_once(params["condition"])
     moved = [s for s in body.steps if isinstance(s, Instr) and s.op is factors and s.inputs[0] in given]
-    before = tuple(_step(factors, (given[s.inputs[0]],), s) for s in moved)
-    end = len(loop.inputs) - params["sliced"]
-
-    def more(inputs: tuple[Any, ...], by: Sequence[Instr]) -> tuple[Any, ...]:
-        return (*inputs[:end], *(v for s in by for v in s.outputs), *inputs[end:])
-
-    if moved:
-        steps = tuple(s for s in body.steps if s not in moved)
-        body = replace(body, inputs=more(body.inputs, moved), steps=steps)
-        unread = tuple(Var(v.type) for s in moved for v in s.outputs)
-        test = test and replace(test, inputs=(*test.inputs, *unread))
-    params = {**params, "body": body, "condition": test}
-    if body is loop.params["body"] and test is loop.params["condition"]:
+    if body is params["body"] and test is params["condition"]:
         return (loop,)
-    return *before, replace(loop, inputs=more(loop.inputs, before), params=params)
+    before = tuple(_step(factors, (given[s.inputs[0]],), s) for s in moved)
+    body = _with_steps(body, [s for s in body.steps if s not in moved])
+    loop = replace(loop, params={**params, "body": body, "condition": test})
+    inside, outside = ([v for s in steps for v in s.outputs] for steps in (moved, before))
+    return *before, with_invariants(loop, inside, outside)
 
 
 def _solved_by_roots(trace: Trace) -> Trace:

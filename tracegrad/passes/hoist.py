@@ -14,10 +14,9 @@ Aho, Lam, Sethi, Ullman, "Compilers", 2nd ed., 9.1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from tracegrad.ad.blocks import Loop
+from tracegrad.ad.blocks import Loop, with_invariants
 from tracegrad.ad.work import bytes_of, work
 from tracegrad.ir.close import substituted
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
@@ -56,7 +55,7 @@ def _apart(loop: Instr) -> tuple[Instr, ...]:
     moved = _invariant(loop)
     if not moved:
         return (loop,)
-    body, end = loop.params["body"], len(loop.inputs) - loop.params["sliced"]
+    body = loop.params["body"]
     stands: dict[Var, Atom] = dict(zip(body.inputs, loop.inputs, strict=True))
     before: list[Instr] = []
     for step in moved:
@@ -68,13 +67,8 @@ def _apart(loop: Instr) -> tuple[Instr, ...]:
     left = tuple(step for step in body.steps if step not in gone)
     read = {a for step in left for a in step.inputs}.union(body.outputs)
     inside = [v for step in moved for v in step.outputs if v in read]
-
-    def more(inputs: Sequence[Atom], by: Sequence[Atom]) -> tuple[Atom, ...]:
-        return (*inputs[:end], *by, *inputs[end:])
-
-    body = replace(body, inputs=more(body.inputs, inside), steps=left)
-    inputs = more(loop.inputs, [stands[v] for v in inside])
-    return *before, replace(loop, inputs=inputs, params={**loop.params, "body": body})
+    loop = replace(loop, params={**loop.params, "body": replace(body, steps=left)})
+    return *before, with_invariants(loop, inside, [stands[v] for v in inside])
 
 
 def _invariant(loop: Instr) -> list[Instr]:

@@ -18,6 +18,7 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Var
 from tracegrad.ops.compare import not_equal
 from tracegrad.ops.functions import FUNCTIONS
+from tracegrad.ops.numpy_forms import is_traced
 from tracegrad.ops.op import Op
 from tracegrad.record.numbers import OPERATORS
 
@@ -84,7 +85,7 @@ class Raising:
     def refused(self, op: Op, args: Sequence[Any], values: Sequence[Any], of_numbers: bool) -> None:
         """An op raised, as it would for any values of these shapes and dtypes, or for these values alone."""
         if op.name in _OF_INDICES:
-            of_values = _is_traced(args[1:])
+            of_values = any(map(is_traced, args[1:]))
         elif op.family in ("elementwise", "linear", "bilinear"):
             of_values = of_numbers or all(np.asarray(value).dtype.kind not in "fc" for value in values)
         else:
@@ -127,7 +128,7 @@ class Raising:
             if isinstance(getattr(args[1], "atom", None), Var):
                 self.truth(not_equal(args[1], 0))
             return
-        indexed = op.name in _OF_INDICES and _is_traced(args[1:])
+        indexed = op.name in _OF_INDICES and any(map(is_traced, args[1:]))
         if indexed or op.name in _OF_MATRICES or (of_numbers and op.name == "power"):
             self.sound(result)
 
@@ -136,7 +137,3 @@ class Raising:
         if isinstance(result.atom, Var) and result.atom.type.size and result.dtype.kind in "fc":
             first = result[(0,) * len(result.shape)] if result.shape else result
             self.truth(FUNCTIONS[np.isfinite](first))
-
-
-def _is_traced(args: Sequence[Any]) -> bool:
-    return any(getattr(a, "recorder", None) is not None for a in args)

@@ -169,9 +169,8 @@ class StandIns:
             return int(x, *base)
         x = self.recording.traced(x)
         if x.ndim or base or x.dtype.kind in "fc":
-            self.recording.calling(
-                int, x.value, *base
-            )  # NaN, infinities and whole arrays are refused as Python refuses them
+            # NaN, infinities and whole arrays are refused as Python refuses them.
+            self.recording.calling(int, x.value, *base)
         if not self._fits(x):
             return int(self.recording.text(x))
         return (x if x.dtype == np.int64 else astype(x, dtype=np.dtype(np.int64))).item()
