@@ -131,9 +131,8 @@ def look_ahead(function: ast.FunctionDef) -> Outlook:
     inside: dict[str, int] = {}
     depth: dict[str, set[int]] = {}
     returned: dict[str, int] = {}
-    used: set[str] = (
-        set()
-    )  # arrays whose elements are read; one only written and returned needs no other place
+    # Arrays whose elements are read: one that is only written and returned needs no other place.
+    used: set[str] = set()
     for node in nodes_of(function):
         for name, value in _bindings(node):
             bound.setdefault(name, []).append(value)
