@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import tracegrad
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def loaded(code: str, **options: str) -> set[str]:
@@ -70,6 +74,20 @@ def test_every_name_is_there() -> None:
 def test_a_name_that_is_none_is_said() -> None:
     with pytest.raises(AttributeError, match="no attribute 'gard'"):
         tracegrad.gard
+
+
+def test_only_names_that_anybody_asks_for_are_offered() -> None:
+    offered = [name for name in dir(tracegrad) if name[:2] != "__"]
+    assert len(offered) == len(set(offered))
+    assert {*offered} - {*tracegrad.__all__} <= {*tracegrad._MODULES}
+
+
+def test_the_version_is_the_one_of_the_package() -> None:
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert tracegrad.__version__ == written == version("tracegrad")
+    command = [sys.executable, "-m", "tracegrad", "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout == f"tracegrad {written}\n"
 
 
 # --- a process that finds its programs on disk

@@ -37,11 +37,24 @@ def _is_no_name(name: str) -> Any:
     return name != "tensor" and importlib.util.find_spec(f"{__name__}.{name}") is not None
 
 
+def _version() -> str:
+    """What the installed package says of itself: the number stands in pyproject.toml alone."""
+    metadata = importlib.import_module("importlib.metadata")
+    try:
+        return metadata.version(__name__)
+    except metadata.PackageNotFoundError as error:
+        raise AttributeError(
+            f"{__name__!r} has no version here: it is not installed, only imported"
+        ) from error
+
+
 def __getattr__(name: str) -> Any:
     """A public name that is asked for the first time: importing all of them would take as long as NumPy does.
 
     Nothing of Python's own is used here: `float`, `any` and others are names of this module as well.
     """
+    if name == "__version__":
+        return _version()
     if name not in _NEAR and _is_no_name(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_NEAR.get(name, "tracegrad.names"))
@@ -53,4 +66,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> Any:
-    return [*globals(), *importlib.import_module("tracegrad.names").__all__]
+    """The public names: not those of the rooms, which are there when something has been imported from them."""
+    own = [name for name in globals() if name[:2] == "__"]
+    return {*own, "__version__", *_MODULES, *importlib.import_module("tracegrad.names").__all__}

@@ -7,15 +7,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
+import tracegrad
 from tracegrad import cache, demo, show
 from tracegrad.errors import TracegradError
 from tracegrad.report.terminal import Screen
 
 
+class _Version(argparse.Action):
+    """Says the version; it is looked up when somebody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"tracegrad {tracegrad.__version__}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and what they take."""
     top = argparse.ArgumentParser(prog="tracegrad", description="Gradients of NumPy functions.")
+    top.add_argument("--version", action=_Version, nargs=0, help="the version of tracegrad")
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="a function with an if and a while, its gradient and the source of it")
     shown = commands.add_parser("show", help="value, gradient and sources of a function of yours")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracegrad import autograd, wiring  # noqa: F401 - the wires have to be there before the first tensor
 from tracegrad.api.derivatives import grad, jvp, value_and_grad, vjp
-from tracegrad.api.extend import checkpoint, primitive
+from tracegrad.api.extend import checkpoint, primitive, stop_gradient
 from tracegrad.api.jit import jit
 from tracegrad.api.makers import (
     deriv,
@@ -28,7 +28,6 @@ from tracegrad.api.matrices import (
     vector_jacobian_product,
 )
 from tracegrad.config import config
-from tracegrad.ops.arithmetic import stop_gradient
 from tracegrad.tensor.arrangement import (
     argsort,
     broadcast_to,

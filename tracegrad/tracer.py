@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracegrad.api.extend import notrace_primitive, primitive
-from tracegrad.ops.arithmetic import stop_gradient
+from tracegrad.api.extend import notrace_primitive, primitive, stop_gradient
 from tracegrad.tensor.boxes import Box
 
 __all__ = ["Box", "getval", "isbox", "notrace_primitive", "primitive"]
@@ -18,4 +17,4 @@ def isbox(x: Any) -> bool:
 
 def getval(x: Any) -> Any:
     """The value without its derivative; what is no box is returned as it is."""
-    return stop_gradient(x) if isbox(x) else x
+    return stop_gradient(x)

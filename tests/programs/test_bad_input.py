@@ -257,6 +257,16 @@ def test_stop_gradient_counts_as_a_constant():
     assert bar == pytest.approx(X + [3.0, 0.0, 0.0])
 
 
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_stop_gradient_takes_nested_values(jit):
+    def function(x):
+        kept = tg.stop_gradient({"first": x[0], "rest": [x[1:], "a word", None]})
+        return kept["first"] * x[0] + np.sum(kept["rest"][0] * x[1:])
+
+    assert tg.grad(function, jit=jit)(X) == pytest.approx(X)
+    assert tg.stop_gradient(([1, 2.5], None)) == ([1, 2.5], None)
+
+
 def test_stop_gradient_in_the_native_tier_and_on_tensors():
     def function(x):
         return (tg.stop_gradient(x) * x).sum()

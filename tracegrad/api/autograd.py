@@ -74,11 +74,11 @@ def grad(
         Cotangents of the outputs; 1 for scalars.
     retain_graph : bool, optional
         Keep the values for another backward; default `create_graph`.
-    create_graph : bool
+    create_graph : bool, default False
         Record the backward, so that the gradients can be differentiated again.
-    allow_unused : bool
+    allow_unused : bool, default False
         Give None for an input that no output depends on, instead of raising.
-    materialize_grads : bool
+    materialize_grads : bool, default False
         Give zeros for it.
 
     Returns

@@ -61,14 +61,16 @@ def grad(
 
     Parameters
     ----------
-    function : callable
+    function : callable, optional
         Plain NumPy code that returns one real number. Left out, `grad` is a decorator with options.
-    argnums : int, str, or tuple or list of them
+    argnums : int, str, or tuple or list of them, default 0
         Which arguments to differentiate by, by index or parameter name. Each may be a float, an array of floats, or
-        nested lists, tuples, dicts, namedtuples and dataclasses of them. `argnum` is the same under another name.
-    has_aux : bool
+        nested lists, tuples, dicts, namedtuples and dataclasses of them.
+    argnum : as `argnums`, optional
+        The same under another name.
+    has_aux : bool, default False
         The function returns `(value, aux)`; the result is then `(gradient, aux)`.
-    holomorphic : bool
+    holomorphic : bool, default False
         The function is a holomorphic one of complex arguments, and returns one complex number: the gradient is its
         complex derivative. A real function of z = x + iy needs no such word; its gradient is df/dx - i df/dy, by
         whose conjugate it grows.
@@ -170,12 +172,12 @@ def vjp(
 
     Parameters
     ----------
-    function : callable
-        Plain NumPy code; its result may be a number, an array, or a structure of them.
+    function : callable, optional
+        Plain NumPy code; its result may be a number, an array, or a structure of them. Left out, as the primals.
     *primals
         The arguments, all of them differentiated. Left out, `vjp` is a decorator: the decorated function, called
         with the primals, gives what `vjp(function, *primals)` gives.
-    jit, memory
+    jit, memory : optional
         As for `grad`.
 
     Returns
@@ -203,11 +205,13 @@ def jvp(
 
     Parameters
     ----------
-    function : callable
+    function : callable, optional
         Plain NumPy code; its result may be a number, an array, or a structure of them.
-    primals, tangents : sequence, one value an argument
+    primals, tangents : sequence, one value an argument, optional
         Where, and in which direction; a tangent has the structure and shapes of its primal. Left out, `jvp` is a
-        decorator.
+        decorator: the decorated function takes them.
+    jit : optional
+        As for `grad`.
 
     Returns
     -------

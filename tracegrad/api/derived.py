@@ -6,6 +6,7 @@ In: the user's function, and what answers in its place. Out: a callable with the
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any
@@ -72,4 +73,8 @@ def unary_to_nary(operator: Callable[..., Any]) -> Callable[..., Any]:
 
         return Derived(function, getattr(operator, "__name__", "operator"), answer)
 
+    taken = inspect.signature(operator)
+    f, x, *options = taken.parameters.values()
+    argnum = x.replace(name="argnum", default=0, annotation="int | tuple[int, ...]")
+    of_many.__signature__ = taken.replace(parameters=[f, argnum, *options])  # type: ignore[attr-defined]
     return of_many

@@ -20,6 +20,7 @@ from tracegrad.api.makers import make_vjp
 from tracegrad.dispatch.results import definition
 from tracegrad.dispatch.steps import aside, differentiable, transposed
 from tracegrad.errors import ArgumentError, LeakError
+from tracegrad.ops import arithmetic
 from tracegrad.ops.called import Called, no_rule
 from tracegrad.ops.operators import Operators
 from tracegrad.tensor.captured import called, outer_session
@@ -231,6 +232,8 @@ def defvjp(function: Primitive, *makers: Rule | None, argnums: Sequence[int] | N
     *makers : callable or None
         For each argument, in order or as `argnums` says: `maker(ans, *args, **keywords)` returns a function from the
         cotangent of the result to that of the argument. None: the result does not depend on it.
+    argnums : sequence of int, optional
+        Which arguments they are for; default: the first ones.
     """
     known = _by_argument(function, makers, argnums)
 
@@ -265,6 +268,8 @@ def defjvp(function: Primitive, *rules: Rule | str | None, argnums: Sequence[int
     *rules : callable, "same" or None
         For each argument: `rule(g, ans, *args, **keywords)` returns the tangent of the result, for `g` that of the
         argument. "same": the function is linear in it. None: the result does not depend on it.
+    argnums : sequence of int, optional
+        Which arguments they are for; default: the first ones.
     """
     known = _by_argument(function, rules, argnums)
 
@@ -309,6 +314,29 @@ def checkpoint(function: Rule) -> Primitive:
     makers = functools.cache(lambda argnum: make_vjp(function, argnum))
     made.pulls = lambda argnum: lambda z, args, keywords: makers(argnum)(*args, **keywords)[0]
     return made
+
+
+def stop_gradient(value: Any) -> Any:
+    """The same value, which counts as a constant for derivatives.
+
+    Parameters
+    ----------
+    value : number, array, or lists, tuples, dicts and dataclasses of them
+
+    Returns
+    -------
+    With the structure of `value`; what carries no derivative is there as it is.
+
+    Examples
+    --------
+    >>> import tracegrad as tg
+    >>> tg.grad(lambda x: tg.stop_gradient(x) * x)(3.0)
+    3.0
+    """
+    leaves, structure = tree.flatten(value)
+    return tree.unflatten(
+        structure, [arithmetic.stop_gradient(x) if isinstance(x, Operators) else x for x in leaves]
+    )
 
 
 def _primitive(function: Any) -> Primitive:

@@ -14,7 +14,7 @@ def jit(function: Callable[..., Any] | None = None, *, jit: str | None = None) -
 
     Parameters
     ----------
-    function : callable
+    function : callable, optional
         Left out, `jit` is a decorator with options.
     jit : "auto", "native" or "python", optional
         When to compile; default `tracegrad.config.jit`.

@@ -57,7 +57,7 @@ def make_jvp_reversemode(function: Function, argnum: Places = 0) -> Function:
 
 def make_hvp(function: Function, argnum: Places = 0) -> Function:
     """`make_hvp(f)(x)` is `(product, gradient)`; the product takes `v` to the Hessian times `v`, as often as asked."""
-    return make_vjp(grad(function, argnum), argnum)
+    return Derived(function, "make_hvp", make_vjp(grad(function, argnum), argnum))
 
 
 def _half_of_squares(x: Any) -> Any:

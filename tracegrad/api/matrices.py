@@ -28,7 +28,7 @@ def jacobian(function: Function, argnum: Places = 0) -> Function:
     ----------
     function : callable
         Plain NumPy code that returns a number or an array.
-    argnum : int or str
+    argnum : int or str, default 0
         Which argument to differentiate by; an array, a number, or a structure of them.
 
     Returns
@@ -60,7 +60,7 @@ def hessian(function: Function, argnum: Places = 0) -> Function:
     ----------
     function : callable
         Plain NumPy code; for a scalar the result is the symmetric matrix, for an array one of them for each item.
-    argnum : int or str
+    argnum : int or str, default 0
         Which argument to differentiate by: an array or a number.
 
     Returns
@@ -69,7 +69,7 @@ def hessian(function: Function, argnum: Places = 0) -> Function:
         With the arguments of `function`. Returns an array of the shape of the result followed twice by that of the
         argument.
     """
-    return jacobian(jacobian(function, argnum), argnum)
+    return Derived(function, "hessian", jacobian(jacobian(function, argnum), argnum))
 
 
 def hessian_tensor_product(function: Function, argnum: Places = 0) -> Function:

@@ -34,8 +34,9 @@ def taped_gradient(
 
     Parameters
     ----------
-    function, name : the user's function, and what it is called
+    function : the user's
     call : Call
+    name : what the function is called
     seeds : callable
         From the results to the places of the differentiated ones; none for a value alone.
 

@@ -76,10 +76,10 @@ class Op:
         `jvp(tangents, z, *inputs, **params)`; an entry of `tangents` may be None, which means zero.
     why : str
         For an op without derivative: the reason, for the user.
-    edge : str
-        What is promised where there is no derivative, for the table of functions: "0 at 0".
     passes_zero : bool
         The result is piecewise constant (`floor`, comparisons): no derivative, and that is the right answer.
+    edge : str
+        What is promised where there is no derivative, for the table of functions: "0 at 0".
     emit : callable or None
         `emit(inputs, instr)` from argument expressions to an expression; default: `callee(*inputs, **params)`.
     callee : str

@@ -26,9 +26,9 @@ def convolve(A: Any, B: Any, axes: Axes | None = None, dot_axes: Axes = ((), ())
     A, B : arrays
     axes : two sequences of int, optional
         The axes of `A` and of `B` along which they are convolved; all of them without it, as `scipy.signal.convolve`.
-    dot_axes : two sequences of int
+    dot_axes : two sequences of int, default none
         Axes of `A` and of `B` of the same lengths, over which products are summed.
-    mode : "full", "valid" or "same"
+    mode : "full", "valid" or "same", default "full"
         Which part of the convolution, as in SciPy.
 
     Returns

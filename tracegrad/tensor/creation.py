@@ -86,7 +86,7 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
     data : number, nested lists of numbers, ndarray or Tensor
     dtype : dtype, optional
         Default: that of an array; the default dtype for Python floats, int64 for ints, bool for bools.
-    requires_grad : bool
+    requires_grad : bool, default False
         Whether operations on it are recorded.
     """
     value = np.array(_plain(data))

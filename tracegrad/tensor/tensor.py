@@ -78,7 +78,7 @@ class Tensor(Methods, ArrayProtocol):
     ----------
     value : array_like
         Kept as it is where it is an ndarray; memory is shared.
-    requires_grad : bool
+    requires_grad : bool, default False
         Record what is done with it.
 
     Attributes
@@ -380,13 +380,13 @@ class Tensor(Methods, ArrayProtocol):
 
         Parameters
         ----------
-        gradient : Tensor or array_like, the shape of this tensor
+        gradient : Tensor or array_like, the shape of this tensor, optional
             The cotangent to start from; 1 where this is a scalar.
-        retain_graph : bool
+        retain_graph : bool, optional
             Keep the values that the backward reads for another backward; default `create_graph`.
-        create_graph : bool
+        create_graph : bool, default False
             Record the backward itself, so that `.grad` can be differentiated.
-        inputs : sequence of Tensor
+        inputs : sequence of Tensor, optional
             The leaves to reach; default: all.
 
         Raises

@@ -88,8 +88,10 @@ def check_grads(f: Function, x: Any, modes: Sequence[str] = ("fwd", "rev"), orde
     Parameters
     ----------
     f : callable
-    modes : sequence of "fwd" and "rev"
-    order : int
+    argnum : int or tuple of int, default 0
+        Which of the arguments.
+    modes : sequence of "fwd" and "rev", default both
+    order : int, default 2
         At order two the derivatives of the tangent and of the pullback are checked, and so on.
 
     Raises
