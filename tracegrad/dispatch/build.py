@@ -78,6 +78,8 @@ class Built:
         "few": the program will run once, and passes that pay later are left out; "none": those that can be.
     memory : int or None
         Bytes that loops may keep for their reverse; None follows `config.loop_memory`.
+    valued : bool
+        Somebody wants the results of "gradient" too. Without it the native program has None in their places.
     """
 
     def __init__(
@@ -88,11 +90,13 @@ class Built:
         seeded: Sequence[int],
         passes: str = "all",
         memory: int | None = None,
+        valued: bool = True,
     ) -> None:
         self.mode = mode
+        self.valued = valued
         self.passes = passes
         self._trace = trace
-        self._planned = (wrt, seeded, passes, memory or config.loop_memory)
+        self._planned = (wrt, seeded, passes, memory or config.loop_memory, valued)
         self.contract = config.contract
         self.native: Program | None = None  # takes values of its types alone (`tree.as_native`)
         self.compiled: Any = None  # what Numba made of it, for those who look into its machine code
@@ -181,7 +185,8 @@ class Built:
         """What `run_python` gives, step by step, in memory of its own."""
         trace = self.plan.forward if self.mode == "vjp" else self.plan.joint
         with np.errstate(all="ignore"):
-            return [FITS, *(np.array(result)[()] for result in interpret(trace, inputs))]
+            found = (np.array(result)[()] for result in interpret(trace, inputs))
+            return [FITS, *[None] * self.left_out, *found]
 
     # --- the native tier
     # ----------------------------------------------------------------------------------------------------
@@ -211,6 +216,11 @@ class Built:
         source = self.native_source()
         return () if source is None else source.memory
 
+    @property
+    def left_out(self) -> int:
+        """How many results the native program does not give."""
+        return 0 if self.valued else self.outline.outputs
+
     def run_native(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Results, and gradients or residuals after them."""
         assert self.native is not None
@@ -221,6 +231,7 @@ class Built:
         }
         for output in sorted(outputs):
             flat.insert(1 + output, outputs[output])
+        flat[1:1] = [None] * self.left_out
         return tuple(flat)
 
     def _timed(self, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -314,13 +325,19 @@ class Built:
 
 @collector.paused()
 def _plan(
-    mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[int], passes: str, memory: int | None
+    mode: str,
+    trace: Trace,
+    wrt: Sequence[int],
+    seeded: Sequence[int],
+    passes: str,
+    memory: int | None,
+    valued: bool,
 ) -> pipeline.Plan:
     if passes == "none":
         return pipeline.plan_plainly(mode, trace, wrt, seeded)
     once = passes == "few"
     if mode == "gradient":
-        return pipeline.plan_gradient(trace, wrt, seeded, once, memory)
+        return pipeline.plan_gradient(trace, wrt, seeded, once, memory, valued)
     if mode == "vjp":
         return pipeline.plan_vjp(trace, wrt, seeded, once, memory)
     if mode == "jvp":

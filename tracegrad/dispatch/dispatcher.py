@@ -381,7 +381,8 @@ class Dispatcher(Keeping, Copied):
 
     def _built(self, captured: Captured, call: Call) -> Built:
         places, seeded = self._wrt_places(captured, call), self._seeded(captured)
-        return Built(self.mode, lambda: captured.trace, places, seeded, memory=self.memory)
+        valued = self.mode != "gradient" or self.with_value or self.has_aux
+        return Built(self.mode, lambda: captured.trace, places, seeded, memory=self.memory, valued=valued)
 
     def _on_tape(self, captured: Captured, call: Call, seeded: Sequence[int]) -> tuple[Any, Exception | None]:
         """The answer of a capture without its program, and the error of ours that a pass raised."""
@@ -430,7 +431,7 @@ class Dispatcher(Keeping, Copied):
             pull = rest
             return value, lambda cotangent: inline.rebuilt(call, pull(cotangent), single)
         gradient = inline.rebuilt(call, rest, single)
-        return (value, gradient) if self.with_value else self._without_value(value, gradient)
+        return self._asked(lambda: value, gradient)
 
     def _single(self, call: Call) -> bool:
         """Whether the derivative of the one argument is returned itself, instead of a tuple."""
@@ -472,21 +473,23 @@ class Dispatcher(Keeping, Copied):
 
     def _returned(self, captured: Captured, call: Call, flat: Sequence[Any]) -> Any:
         count = 1 + len(captured.outputs)
-        value = value_tree(captured, flat[1:count])
-        if self.mode == "jvp":
-            return value, value_tree(captured, flat[count:])
         if self.mode == "value":
-            return value
+            return value_tree(captured, flat[1:count])
+        if self.mode == "jvp":
+            return value_tree(captured, flat[1:count]), value_tree(captured, flat[count:])
         gradients = iter(flat[count:])
         parts = [
             tree.unflatten(structure, [gradient_leaf(next(gradients), call.leaves[p].value) for p in places])
             for structure, places in call.groups
         ]
         gradient = parts[0] if self._single(call) else tuple(parts)
-        return (value, gradient) if self.with_value else self._without_value(value, gradient)
+        return self._asked(lambda: value_tree(captured, flat[1:count]), gradient)
 
-    def _without_value(self, value: Any, gradient: Any) -> Any:
-        return (gradient, value[1]) if self.has_aux else gradient
+    def _asked(self, value: Callable[[], Any], gradient: Any) -> Any:
+        """What the user asked for beside the gradient, with it; a value that nobody asked for need not be there."""
+        if self.with_value:
+            return value(), gradient
+        return (gradient, value()[1]) if self.has_aux else gradient
 
 
 def _link(left: dict[Path, int], path: Path) -> None:

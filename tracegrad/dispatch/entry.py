@@ -359,20 +359,13 @@ class _Writer:
 
     def _result(self) -> str:
         captured, form = self.path.captured, self.form
-        leaves = [
-            self._named("constant", r.value)
-            if isinstance(r, Static)
-            else self._output(self.out(1 + r), captured.outputs[r], captured.weak[r])
-            for r in captured.results
-        ]
-        value = together(captured.structure, leaves, self._named)
         if form.mode == "value":
-            return value
+            return self._value()
         count = 1 + len(captured.outputs)
         if form.mode == "vjp":
             pullback = self._named("Pullback", Pullback)
             template = self._named("template", Template(self.path, self.call, form.seeded, form.single))
-            return f"{value}, {pullback}({template}, {OURS}out[{count}:])"
+            return f"{self._value()}, {pullback}({template}, {OURS}out[{count}:])"
         parts: list[str] = []
         for structure, places in self.call.groups:
             bars = [self._gradient(self.out(count + k), self.call.leaves[p]) for k, p in enumerate(places)]
@@ -380,10 +373,20 @@ class _Writer:
             parts.append(together(structure, bars, self._named))
         gradient = parts[0] if form.single else f"({''.join(part + ', ' for part in parts)})"
         if form.with_value:
-            return f"{value}, {gradient}"
+            return f"{self._value()}, {gradient}"
         if form.has_aux:
-            return f"{gradient}, {value}[1]"
+            return f"{gradient}, {self._value()}[1]"
         return gradient
+
+    def _value(self) -> str:
+        captured = self.path.captured
+        leaves = [
+            self._named("constant", r.value)
+            if isinstance(r, Static)
+            else self._output(self.out(1 + r), captured.outputs[r], captured.weak[r])
+            for r in captured.results
+        ]
+        return together(captured.structure, leaves, self._named)
 
     def _output(self, text: str, type: ArrayType, weak: bool) -> str:
         """A result as the user's own function would have returned it."""

@@ -23,6 +23,7 @@ class Keeping(Looking):
     """Which programs there are, and which of them are on disk."""
 
     mode: str
+    with_value: bool
     has_aux: bool
     memory: int | None
     _numbers: Iterator[int]
@@ -57,7 +58,7 @@ class Keeping(Looking):
             return
         signature = self.signature
         memory = self.memory or config.loop_memory
-        options = (self.mode, self.has_aux, signature.wrt, signature.all, memory)
+        options = (self.mode, self.with_value, self.has_aux, signature.wrt, signature.all, memory)
         known.shelf = Shelf(self.function, call, options)
         values = [leaf.value for leaf in call.leaves]
         found: list[Path] = known.shelf.take(

@@ -146,7 +146,9 @@ class _Passing:
         self.known: dict[tuple[int, ...], int] = {}
         self.leaves: dict[int, int] = {}  # key of a source -> number of its leaf
         memory = path.built.memory
-        self.given = {1 + output: k for k, (_, _, output) in enumerate(memory) if output is not None}
+        self.left_out = path.built.left_out
+        first = 1 + self.left_out
+        self.given = {first + output: k for k, (_, _, output) in enumerate(memory) if output is not None}
 
     def finished(
         self, arguments: tuple[Tree, ...], reads: tuple[tuple[int, int, Tree], ...], guards: Sequence[Read]
@@ -248,17 +250,8 @@ class _Passing:
 
     def _results(self) -> Tree:
         captured, form = self.path.captured, self.form
-        value = self._together(
-            captured.structure,
-            [
-                ("constant", self._slot(r.value))
-                if isinstance(r, Static)
-                else self._output(1 + r, captured.outputs[r], captured.weak[r])
-                for r in captured.results
-            ],
-        )
         if form.mode == "value":
-            return value
+            return self._value()
         count = 1 + len(captured.outputs)
         if form.mode == "vjp":
             template = Template(self.path, self.call, form.seeded, form.single)
@@ -269,7 +262,7 @@ class _Passing:
                 ("constant", self._slot(template)),
                 ("tuple", *residuals),
             )
-            return ("tuple", value, pullback)
+            return ("tuple", self._value(), pullback)
         parts: list[Tree] = []
         for structure, places in self.call.groups:
             bars = [self._gradient(count + k, self.call.leaves[p]) for k, p in enumerate(places)]
@@ -277,8 +270,20 @@ class _Passing:
             parts.append(self._together(structure, bars))
         gradient = parts[0] if form.single else ("tuple", *parts)
         if form.with_value:
-            return ("tuple", value, gradient)
-        return ("tuple", gradient, self._second(value)) if form.has_aux else gradient
+            return ("tuple", self._value(), gradient)
+        return ("tuple", gradient, self._second(self._value())) if form.has_aux else gradient
+
+    def _value(self) -> Tree:
+        captured = self.path.captured
+        return self._together(
+            captured.structure,
+            [
+                ("constant", self._slot(r.value))
+                if isinstance(r, Static)
+                else self._output(1 + r, captured.outputs[r], captured.weak[r])
+                for r in captured.results
+            ],
+        )
 
     def _second(self, value: Tree) -> Tree:
         if value[0] == "tuple":
@@ -309,7 +314,7 @@ class _Passing:
 
     def _native(self, number: int) -> int:
         """Where the program returns an output; it does not return those it is given memory for."""
-        return number - sum(given < number for given in self.given)
+        return number - self.left_out - sum(given < number for given in self.given)
 
     def _array(self, number: int) -> Tree:
         if number in self.given:

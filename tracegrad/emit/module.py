@@ -49,6 +49,15 @@ from tracegrad.kernels.outside import called_out
 from tracegrad.kernels.products import put_product
 from tracegrad.ops.op import literal
 
+_ENDINGS = {"gradient": "_value_and_grad", "gradient alone": "_grad", "jvp": "_value_and_tangent"}
+_GIVES = {
+    "value": "",
+    "gradient": ", value and gradient",
+    "gradient alone": ", gradient",
+    "jvp": ", value and tangent",
+    "vjp": " and its derivative",
+}
+
 Finish = Callable[[Sequence[ast.expr], Sequence[ast.expr]], ast.expr]
 
 
@@ -114,7 +123,7 @@ def emit_native(
 
     Parameters
     ----------
-    kind : "value", "gradient", "jvp" or "vjp"
+    kind : "value", "gradient", "gradient alone", "jvp" or "vjp"
         For "vjp" `forward` is the forward program, with `backward` beside it; for the others it is the
         whole program.
     contract : bool
@@ -139,8 +148,7 @@ def emit_native(
     if kind == "vjp":
         entries: tuple[str, ...] = (f"{name}_forward", f"{name}_backward")
     else:
-        alone = "_value" if name in vectors else ""
-        entries = (name + {"value": alone, "jvp": "_value_and_tangent"}.get(kind, "_value_and_grad"),)
+        entries = (name + (("_value" if name in vectors else "") if kind == "value" else _ENDINGS[kind]),)
     others = _kernels(traces, (checked, added, in_threads, larger, smaller, called_out, put_product))
     reserved = (*entries, *vectors, *called_outside, *(k.__name__ for k in others))
     functions: list[tuple[str, list[str], list[Line]]] = []
@@ -169,11 +177,7 @@ def emit_native(
         functions.append((entry, parameters, lines))
         parts.extend(part.name for part in function.parts)
         called.update(function.expressions.kernels)
-    what = {
-        "gradient": ", value and gradient",
-        "jvp": ", value and tangent",
-        "vjp": " and its derivative",
-    }.get(kind, "")
+    what = _GIVES[kind]
     if called_outside:
         called[called_out] = None
     kernels = _kernels(traces, tuple(called))

@@ -38,9 +38,10 @@ class Plan:
 
     Attributes
     ----------
-    kind : "value", "gradient" or "vjp"
+    kind : "value", "gradient", "gradient alone" or "vjp"
     joint : Trace
-        Everything in one trace: what the native text is made of (for "value" and "gradient").
+        Everything in one trace: what the native text is made of (for all but "vjp"). Of "gradient alone" it does not
+        give the results.
     forward, backward : Trace, and Trace or None
         The two halves: what the array text is made of, and what runs for "vjp".
     outputs : int
@@ -129,15 +130,26 @@ def plan_value(trace: Trace, once: bool = False) -> Plan:
 
 
 def plan_gradient(
-    trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False, memory: int | None = None
+    trace: Trace,
+    wrt: Sequence[int],
+    seeded: Sequence[int],
+    once: bool = False,
+    memory: int | None = None,
+    valued: bool = True,
 ) -> Plan:
-    """Value and gradient of the scalar output `seeded[0]`; `memory`: bytes that loops may keep, None for any number."""
+    """Value and gradient of the scalar output `seeded[0]`.
+
+    `memory`: bytes that loops may keep, None for any number. Without `valued` the joint trace computes the gradient
+    alone; the forward half always tells the value, as a person expects of it.
+    """
     trace = within(prepared(trace, once), memory)
     outputs = len(trace.outputs)
     joint = in_order(optimised(reverse_mode(trace, wrt, seeded, unit_seed=True), once))
     forward, backward = split(joint, outputs, 0)
+    if not valued:
+        joint = drop_unused(replace(joint, outputs=joint.outputs[outputs:]))
     return Plan(
-        "gradient",
+        "gradient" if valued else "gradient alone",
         own_outputs(joint, len(joint.outputs)),
         own_outputs(forward, outputs),
         own_outputs(backward, len(backward.outputs)),
