@@ -23,6 +23,7 @@ from tracegrad.passes.masks import at_their_places
 from tracegrad.passes.multiples import carry_multiplied
 from tracegrad.passes.overlays import in_falling_order, overlays, own_parts_first
 from tracegrad.passes.parts import in_parts
+from tracegrad.passes.product_order import least_memory_first
 from tracegrad.passes.put_together import put_together
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify, simplify_exactly
@@ -113,7 +114,7 @@ def for_loops(trace: Trace) -> Trace:
     trace = drop_unused(in_parts(carry_multiplied(trace)))
     trace = factor_once(share(spell_out(trace)))
     there = at_their_places(trace)
-    trace = drop_unused(overlays(trace if there is trace else share(there)))
+    trace = least_memory_first(drop_unused(overlays(trace if there is trace else share(there))))
     return no_output_twice(drop_unused(add_products(trace)))
 
 
