@@ -447,3 +447,50 @@ def test_results_that_are_not_small_are_written_where_the_caller_wants_them() ->
     for found in results:
         np.testing.assert_array_equal(found, 3.0 * numbers(found.size))
         assert found.flags.owndata and found.flags.writeable
+
+
+def halved(x: Any) -> Any:
+    return np.mean(x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2), axis=(1, 3))
+
+
+def two_shapes_of_one(x: Any) -> Any:
+    y = np.sin(x)
+    return y.reshape(-1), y.reshape(-1, 2)
+
+
+def both(x: Any) -> Any:
+    y = np.sin(x)
+    return y, y.reshape(-1)
+
+
+@pytest.mark.parametrize(
+    "function, largest",
+    [
+        (lambda x: np.sum(halved(x) ** 2), 1.0),
+        (lambda x: np.sum(np.sum(x.reshape(-1, 10), axis=1) ** 3), 1.1),
+    ],
+)
+def test_a_gradient_that_is_reshaped_has_no_memory_beside_it(function: Any, largest: float) -> None:
+    given = [numbers(120, 100, seed=k) for k in range(2)]
+    gradient = tg.grad(function, jit="native")
+    bars = [gradient(x) for x in given]
+    planned = sum(_bytes(*m[:2]) for m in gradient.last.built.memory)
+    assert planned <= largest * given[0].nbytes
+    assert not np.shares_memory(*bars)
+    for bar, x in zip(bars, given, strict=True):
+        assert bar.flags.owndata and bar.flags.writeable
+        np.testing.assert_allclose(bar, tg.grad(function, jit="python")(x), rtol=1e-12, atol=1e-13)
+        step = np.zeros_like(x)
+        step[7, 31] = 1e-6
+        slope = (function(x + step) - function(x - step)) / 2e-6
+        np.testing.assert_allclose(bar[7, 31], slope, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("function", [two_shapes_of_one, both])
+def test_results_that_are_shapes_of_one_array_are_apart(function: Any) -> None:
+    x = numbers(120, 100)
+    native = tg.jit(function, jit="native")
+    for found in (native(x), native(x)):
+        assert not np.shares_memory(*found)
+        for one, wanted in zip(found, function(x), strict=True):
+            np.testing.assert_allclose(one, wanted, rtol=1e-14)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import ast
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -26,8 +26,10 @@ from tracegrad.emit.rounds import Share
 from tracegrad.emit.segments import Copies
 from tracegrad.emit.sharing import Parts, Room, seen_whole, shared
 from tracegrad.emit.turns import after, cycles, turned, unknown
+from tracegrad.ir.location import Location
 from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels import shapes
 from tracegrad.kernels.arithmetic import in_threads
 from tracegrad.ops.op import call, literal, named
 
@@ -45,6 +47,7 @@ def give(
     the end.
     """
     lines, parts = _one_name_each(lines, parts, parameters)
+    lines, reshaped = _as_made(lines)
     returned = _returned(lines)
     texts = {part.name: part.lines for part in parts}
     made = _large(lines, returned, texts)
@@ -66,6 +69,13 @@ def give(
         line for number, same in enumerate(lines) for line in (*entered[number], *tiled.get(number, [same]))
     ]
     given = [room.memory for room in rooms]
+    types = {name: made[name] for name in given}
+    for k, name in enumerate(given):
+        if (result := reshaped.get(outputs.get(name, -1))) is not None:
+            view = call(shapes.reshaped.__name__, named(result.name), literal(types[name].shape))
+            kept.insert(0, Line(assign(name, view), result.location))
+            types[result.name] = replace(types[name], shape=result.shape)
+            given[k], outputs[result.name] = result.name, outputs.pop(name)
     for statement in _statements(kept):
         match statement:
             case ast.Return(value=ast.Tuple(elts=results)):
@@ -76,7 +86,7 @@ def give(
             ):
                 again = _again([n.id for n in names if isinstance(n, ast.Name)], rooms)
                 names[:] = [n for n in names if not (isinstance(n, ast.Name) and n.id in again)]
-    memory = tuple((made[name].dtype, made[name].shape, outputs.get(name)) for name in given)
+    memory = tuple((types[name].dtype, types[name].shape, outputs.get(name)) for name in given)
     return kept, [_with_one_name(part, rooms) for part in parts], given, memory
 
 
@@ -152,6 +162,52 @@ def _bound(lines: Sequence[Line]) -> Counter[str]:
 def _turned_to(lines: Sequence[Line]) -> Counter[str]:
     """How often each name is bound where arrays change places."""
     return Counter(name for line in lines for step in turned(line) for name in cycles(step))
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A result that is an array in another shape: its name, its shape, and the line of the user's."""
+
+    name: str
+    shape: tuple[int, ...]
+    location: Location | None
+
+
+def _as_made(lines: Sequence[Line]) -> tuple[list[Line], dict[int, _Result]]:
+    """The lines where such arrays are returned as they were made, and, by output, the results these stand for.
+
+    So they are made in the memory of the results, of which they are views; views of other memory would be copied.
+    """
+    bound, returned = _bound(lines), _returned(lines)
+    made = dict(found for line in lines if (found := _made(line.statement)) and bound[found[0]] == 1)
+    statements = list(_statements(lines))
+    read = _read(statements)
+    read.subtract(_read(s for s in statements if isinstance(s, ast.Return)))
+    kept, called, results = [], dict[str, str](), dict[int, _Result]()
+    for line in lines:
+        match line.statement:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=ast.Name(id=shapes.reshaped.__name__), args=[ast.Name(id=array), shape]),
+            ) if (
+                name in returned
+                and bound[name] == 1
+                and not read[name]
+                and array in made
+                and array not in (*returned, *called.values())
+                and _may_be_given(made[array])
+            ):
+                called[name] = array
+                results[returned[name]] = _Result(name, ast.literal_eval(shape), line.location)
+            case _:
+                kept.append(_renamed(line, called))
+    return kept, results
+
+
+def _read(statements: Iterable[ast.stmt]) -> Counter[str]:
+    """How often each name is read."""
+    nodes = (node for statement in statements for node in ast.walk(statement))
+    return Counter(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
 # --- names

@@ -148,7 +148,8 @@ def _shape(node: Node) -> tuple[int, ...]:
         and is_view(first.instr)
     ):
         shape = first.outputs[0].type.shape
-        return shape if math.prod(shape) <= SMALL else ()
+        in_order = first.instr.op.name == "broadcast_to"  # others may read across memory, slow beside a loop
+        return shape if in_order or math.prod(shape) <= SMALL else ()
     return shape
 
 
