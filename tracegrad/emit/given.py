@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from tracegrad.emit.loops import assign
 from tracegrad.emit.memory import is_large
 from tracegrad.emit.mirrors import in_tiles, tiles
 from tracegrad.emit.printer import Line
+from tracegrad.emit.products_over import standing_over
 from tracegrad.emit.rounds import Share
 from tracegrad.emit.segments import Copies
 from tracegrad.emit.sharing import Parts, Room, seen_whole, shared
@@ -31,16 +33,17 @@ from tracegrad.ir.source import Memory
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels import shapes
 from tracegrad.kernels.arithmetic import in_threads
+from tracegrad.kernels.products import product_over
 from tracegrad.ops.op import call, literal, named
 
 RESULT = 1 << 12  # bytes of a result that is written where the caller wants it; a smaller one is copied there
 
 
 def give(
-    lines: Sequence[Line], parts: Sequence[Share], parameters: Sequence[str] = ()
+    lines: Sequence[Line], parts: Sequence[Share], parameters: Sequence[str], kernels: dict[Any, None]
 ) -> tuple[list[Line], list[Share], list[str], tuple[Memory, ...]]:
     """Statements and functions for threads without the large arrays that are made once, the names of these, and what
-    memory they need.
+    memory they need; `kernels` learns what the statements call instead.
 
     The statements return flat tuples, a code first, and stand in a function of these `parameters`. An array whose
     name is bound once, at the top level, and never again, is whatever stands in that memory, from its first write to
@@ -56,17 +59,23 @@ def give(
     where = {found[0]: line.location for line in lines if (found := _made(line.statement))}
     lines = _without(lines, made)
     rooms = shared(lines, made, returned, texts)
-    tiled = {}
+    changed = {}
     for room in rooms:
-        for number in room.tiled:
-            tiled[number], parts = _by_tiles(lines[number], parts, made[room.names[0]], _names(lines))
+        type = made[room.names[0]]
+        for number in room.changed:
+            over = standing_over(lines[number], type)
+            if over is not None:
+                changed[number] = [over]
+                kernels[product_over] = None
+            else:
+                changed[number], parts = _by_tiles(lines[number], parts, type, _names(lines))
     outputs = _outputs(lines, rooms, returned)
     entered = defaultdict(list)
     for room in rooms:
         for name, other in room.bound.items():
             entered[room.first[name]].append(Line(assign(name, named(other)), where[name]))
     kept = [
-        line for number, same in enumerate(lines) for line in (*entered[number], *tiled.get(number, [same]))
+        line for number, same in enumerate(lines) for line in (*entered[number], *changed.get(number, [same]))
     ]
     given = [room.memory for room in rooms]
     types = {name: made[name] for name in given}

@@ -46,7 +46,7 @@ from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
 from tracegrad.kernels.items import checked
 from tracegrad.kernels.lapack import LAPACK
 from tracegrad.kernels.outside import called_out
-from tracegrad.kernels.products import put_product
+from tracegrad.kernels.products import product_over, put_product
 from tracegrad.ops.op import literal
 
 _ENDINGS = {"gradient": "_value_and_grad", "gradient alone": "_grad", "jvp": "_value_and_tangent"}
@@ -149,7 +149,9 @@ def emit_native(
         entries: tuple[str, ...] = (f"{name}_forward", f"{name}_backward")
     else:
         entries = (name + (("_value" if name in vectors else "") if kind == "value" else _ENDINGS[kind]),)
-    others = _kernels(traces, (checked, added, in_threads, larger, smaller, called_out, put_product))
+    others = _kernels(
+        traces, (checked, added, in_threads, larger, smaller, called_out, put_product, product_over)
+    )
     reserved = (*entries, *vectors, *called_outside, *(k.__name__ for k in others))
     functions: list[tuple[str, list[str], list[Line]]] = []
     called: dict[Any, None] = {}
@@ -166,7 +168,9 @@ def emit_native(
             lines = function.lines(lambda number, types=types: _leave_native(number, types), _coded)  # type: ignore[misc]
         parameters = [v.name for v in function.inputs]
         if kind != "vjp":
-            lines, function.parts, given, memory = give(lines, function.parts, parameters)
+            lines, function.parts, given, memory = give(
+                lines, function.parts, parameters, function.expressions.kernels
+            )
             parameters += given
         known = (*reserved, *parameters)
         lines = in_strips(lines, known)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from tracegrad.emit.mirrors import is_mirrored
 from tracegrad.emit.printer import Line
+from tracegrad.emit.products_over import may_stand_over
 from tracegrad.emit.segments import is_whole, names_in
 from tracegrad.emit.turns import cycles, turned, unknown
 from tracegrad.ir.types import ArrayType
@@ -52,14 +53,14 @@ class Room:
     first : for each name, the number of the first line that uses it
     memory : what the memory is called
     bound : for each other name, which one had the memory before, under that name, when the first line begins
-    tiled : the numbers of the lines that can only write where they read if they go by tiles (`mirrors`)
+    changed : the numbers of the lines that can only write where they read if they go by tiles (`mirrors`), or by rows
     """
 
     names: list[str]
     first: dict[str, int]
     memory: str = ""
     bound: dict[str, str] = field(default_factory=dict)
-    tiled: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
 
 
 def shared(
@@ -100,12 +101,14 @@ def shared(
         free = (r for r, life in ends.items() if life.plain and (life.last < first or r in there))
         room = next(free, None)
         if room is None:
-            tiled = (r for r in here if _may_in_tiles(lines[first], r.names[-1], name, parts))
-            room = next(tiled, None)
+            others = (r for r in here if _may_in_tiles(lines[first], r.names[-1], name, parts))
+            room = next(others, None) or next(
+                (r for r in here if may_stand_over(lines[first], r.names[-1], name, made[name])), None
+            )
             if room is None:
                 rooms.append(room := Room([], {}))
             else:
-                room.tiled.add(first)
+                room.changed.add(first)
         room.names.append(name)
         room.first[name] = first
     turning = {name for line in lines for step in turned(line) for name in cycles(step)}

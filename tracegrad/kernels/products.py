@@ -98,6 +98,17 @@ def put_product(x, y, out):
     add_product(x, y, out)
 
 
+def product_over(x, y, rows):
+    """`x @ y` into `x`, so many rows at a time."""
+    product = np.empty((rows, x.shape[1]), x.dtype)
+    for first in range(0, x.shape[0], rows):
+        count = max(min(rows, x.shape[0] - first), 0)
+        np.dot(x[first : first + count], y, product[:count])
+        for i in range(count):
+            for j in range(x.shape[1]):
+                x[first + i, j] = product[i, j]
+
+
 def spread_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
     """`x @ y` for stacks that broadcast: `grown` has a vector as a matrix, `full` the batch that both share."""
     left = stack_of(x, x_grown, x_full)
