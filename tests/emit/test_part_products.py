@@ -70,6 +70,18 @@ COPIES = re.compile(r"^ *\w+\[[^]]+\] = \w+\[[^]]+\]$")  # a loop that does noth
 COPIED = ("axes of a stack and rows", "tensordot")  # where one large product of what is copied is quicker
 
 
+def heads(x, y):
+    return np.sum(np.sin(np.einsum("bhid,hjd->bhij", x, y)))
+
+
+def stack_last(x, y):
+    return np.sum(np.sin(np.einsum("bij,bjk->ikb", x, y)))
+
+
+def repeated(x, y):
+    return np.sum(np.sin(np.einsum("abij,bjk->abik", np.broadcast_to(x, (3, 2, *x.shape[2:])), y)))
+
+
 def drawn(shapes, dtype=np.float64):
     g = np.random.default_rng(11)
     return [g.uniform(-1, 1, shape).astype(dtype) for shape in shapes]
@@ -107,6 +119,32 @@ def test_products_of_stacks_are_read_as_they_lie_and_written_where_they_are_want
     assert not re.search(r"batched_|contract\(|spread_product\(", text)
     if name not in COPIED:
         assert [line for line in text.splitlines() if COPIES.search(line)] == []
+    g = np.random.default_rng(1)
+    direction = [g.uniform(-1, 1, shape) for shape in shapes]
+    ends = [function(*(a + s * 1e-5 * d for a, d in zip(arguments, direction, strict=True))) for s in (1, -1)]
+    slope = sum(np.sum(bar * d) for bar, d in zip(found[1], direction, strict=True))
+    np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (heads, [(3, 2, 40, 3), (2, 50, 3)]),
+        (heads, [(3, 2, 10, 2), (2, 9, 2)]),
+        (stack_last, [(7, 9, 11), (7, 11, 10)]),
+        (repeated, [(3, 1, 9, 10), (2, 10, 11)]),
+        (one_for_all, [(3, 1, 9, 11), (4, 11, 10)]),
+        (one_for_all, [(2, 3, 9, 11), (3, 11, 10)]),
+        (one_for_all, [(2, 1, 4, 9, 11), (3, 1, 11, 10)]),
+        (one_for_all, [(11,), (2, 1, 3, 11, 10)]),
+    ],
+)
+def test_narrow_and_small_products_of_stacks_that_broadcast_are_products_of_matrices(function, shapes):
+    arguments = drawn(shapes)
+    native, found, wanted = both(function, arguments)
+    assert native.stats.compiles == 1, native.explain()
+    agree(found, wanted)
+    assert "contract(" not in body(native)
     g = np.random.default_rng(1)
     direction = [g.uniform(-1, 1, shape) for shape in shapes]
     ends = [function(*(a + s * 1e-5 * d for a, d in zip(arguments, direction, strict=True))) for s in (1, -1)]
@@ -189,6 +227,13 @@ def test_sums_of_products_are_added_where_they_stand():
 def test_the_products_that_make_up_a_contraction(subscripts, shapes, wanted):
     arrays = [np.zeros(shape) for shape in shapes]
     assert as_products(subscripts, arrays, np.dtype(float)) == wanted
+
+
+def test_narrow_products_are_those_that_make_up_a_contraction_where_there_are_no_others():
+    x, y = np.zeros((4, 6, 90, 3)), np.zeros((6, 80, 3))
+    assert as_products("bhid,hjd->bhij", [x, y], np.dtype(float)) is None
+    found = as_products("bhid,hjd->bhij", [x, y], np.dtype(float), narrow=True)
+    assert found == ("i", "d", "j", "bh", "", False)
 
 
 def test_the_kernels_themselves_compute_products_of_parts():

@@ -26,7 +26,7 @@ def products_of_parts(
     """The statements of a contraction whose result has its memory already; `letters` name indices."""
     instr, where = node.instr, node.location
     subscripts = instr.params["subscripts"]
-    found = as_products(subscripts, instr.inputs, instr.outputs[0].dtype)
+    found = as_products(subscripts, instr.inputs, instr.outputs[0].dtype, narrow=True)
     assert found is not None
     terms, _, output = subscripts.partition("->")
     lengths = (n for x in instr.inputs for n in x.shape)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tracegrad.kernels.arithmetic import added
+from tracegrad.kernels.stacks import place_of, stacked
 
 
 def dot_vectors(x, y, zero):
@@ -48,11 +49,16 @@ def vector_times_matrix(x, y, zero):
 def matrix_product(x, y, zero):
     """`x @ y` of two matrices."""
     out = np.full((x.shape[0], y.shape[1]), zero)
+    add_matrices(x, y, out)
+    return out
+
+
+def add_matrices(x, y, out):
+    """`x @ y` added to `out`, by loops."""
     for i in range(x.shape[0]):
         for k in range(x.shape[1]):
             for j in range(y.shape[1]):
                 out[i, j] += x[i, k] * y[k, j]
-    return out
 
 
 def batched_product(x, y, x_stack, y_stack, x_step, y_step, shape, zero):
@@ -62,11 +68,7 @@ def batched_product(x, y, x_stack, y_stack, x_step, y_step, shape, zero):
     count = max(left.shape[0], right.shape[0])
     out = np.full((count, left.shape[1], right.shape[2]), zero)
     for b in range(count):
-        p, q, product = left[b * x_step], right[b * y_step], out[b]
-        for i in range(p.shape[0]):
-            for k in range(p.shape[1]):
-                for j in range(q.shape[1]):
-                    product[i, j] += p[i, k] * q[k, j]
+        add_matrices(left[b * x_step], right[b * y_step], out[b])
     return out.reshape(shape)
 
 
@@ -111,26 +113,15 @@ def product_over(x, y, rows):
 
 def spread_product(x, y, x_grown, y_grown, x_full, y_full, shape, zero):
     """`x @ y` for stacks that broadcast: `grown` has a vector as a matrix, `full` the batch that both share."""
-    left = stack_of(x, x_grown, x_full)
-    right = stack_of(y, y_grown, y_full)
-    return batched_product(left, right, left.shape, right.shape, 1, 1, shape, zero)
-
-
-def stack_of(x, grown, full):
-    """An array as (batch, rows, columns), repeated where the batch of another is larger."""
-    flat = np.ascontiguousarray(x).reshape(x.size)
-    out = np.empty(full, x.dtype)
-    spread = out.reshape(out.size)
-    for place in range(out.size):
-        left, step, source = place, 1, 0
-        for back in range(len(grown)):
-            n, length = grown[len(grown) - 1 - back], full[len(full) - 1 - back]
-            if n != 1:
-                source += left % length * step
-                step *= n
-            left //= length
-        spread[place] = flat[source]
-    return out.reshape((out.size // max(full[-1] * full[-2], 1), full[-2], full[-1]))
+    left, right = stacked(x, x_grown), stacked(y, y_grown)
+    count = 1
+    for n in x_full[:-2]:
+        count *= n
+    out = np.full((count, left.shape[1], right.shape[2]), zero)
+    for b in range(count):
+        p, q = left[place_of(b, x_grown, x_full)], right[place_of(b, y_grown, y_full)]
+        add_matrices(p, q, out[b])
+    return out.reshape(shape)
 
 
 def outer_product(x, y, zero):

@@ -130,9 +130,14 @@ class Products(NamedTuple):
     swapped: bool
 
 
-def as_products(subscripts: str, operands: Sequence[Any], dtype: Any) -> Products | None:
+def as_products(
+    subscripts: str, operands: Sequence[Any], dtype: Any, narrow: bool = False
+) -> Products | None:
     """The largest products of matrices that make up a contraction, where arrays are contiguous; None if there are none
-    that BLAS knows, or they are not worth a call."""
+    that BLAS knows, or they are not worth a call.
+
+    If they may be `narrow`, few rows or columns are taken where there are no larger products.
+    """
     terms, output = _letters(subscripts)
     if len(terms) != 2 or dtype.kind != "f" or any(x.dtype != dtype or -1 in x.shape for x in operands):
         return None
@@ -144,7 +149,7 @@ def as_products(subscripts: str, operands: Sequence[Any], dtype: Any) -> Product
     every = dict.fromkeys("".join(terms))
     if any((a in terms[0]) + (a in terms[1]) + (a in output) < 2 for a in every):
         return None
-    found: list[tuple[int, Products]] = []
+    found: list[tuple[bool, int, Products]] = []
     for swapped, (left, right) in enumerate((terms, terms[::-1])):
         columns = output[-1:]
         if columns in left or columns not in right:
@@ -157,10 +162,11 @@ def as_products(subscripts: str, operands: Sequence[Any], dtype: Any) -> Product
                 loops = "".join(a for a in output if a not in (rows, columns))
                 is_stack = not summed and all(a in left and a in right for a in loops)
                 lies_so = left[-1] in (rows, length) and right[-1] in (length, columns)
-                if lies_so and len(summed) < 2 and (is_stack or min(sides) >= SIDE):
+                is_wide, work = is_stack or min(sides) >= SIDE, math.prod(sides)
+                if lies_so and len(summed) < 2 and (is_wide or (narrow and work > CALLED)):
                     made = Products(rows, length, columns, loops, summed, bool(swapped))
-                    found.append((math.prod(sides), made))
-    work, best = max(found, key=lambda pair: pair[0], default=(0, None))
+                    found.append((is_wide and work > PRODUCT, work, made))
+    _, work, best = max(found, key=lambda way: way[:2], default=(False, 0, None))
     return best if work > PRODUCT else None
 
 
@@ -169,7 +175,7 @@ def _native_einsum(instr: Instr) -> Any:
     two give."""
     terms, output = _letters(instr.params["subscripts"])
     operands, out = instr.inputs, instr.outputs[0]
-    if as_products(instr.params["subscripts"], operands, out.dtype) is not None:
+    if as_products(instr.params["subscripts"], operands, out.dtype, narrow=True) is not None:
         return True
     if len(terms) > 3 or out.dtype.kind == "b" or any(not a.ndim or not a.type.size for a in operands):
         return False

@@ -134,8 +134,13 @@ def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     if found is None:
         found = _of_parts(step.inputs, terms, output, step, made)
     if found is None:
-        return _as_matrices(step.inputs, terms, output, sizes)
-    return None if _is_written_so(found, step) else found
+        found = _as_matrices(step.inputs, terms, output, sizes)
+    if found is not None:
+        return None if _is_written_so(found, step) else found
+    subscripts, dtype = step.params["subscripts"], step.outputs[0].dtype
+    if as_products(subscripts, step.inputs, dtype, narrow=True) is not None:
+        return None
+    return _as_matrices(step.inputs, terms, output, sizes, turned=True)
 
 
 def _is_written_so(found: Term, step: Instr) -> bool:
@@ -183,9 +188,12 @@ def _as_elements(
 
 
 def _as_matrices(
-    operands: Sequence[Any], terms: Sequence[str], output: str, sizes: Mapping[str, int]
+    operands: Sequence[Any], terms: Sequence[str], output: str, sizes: Mapping[str, int], turned: bool = False
 ) -> Term | None:
-    """One product of matrices or vectors, or of stacks: rows from one operand, columns from the other."""
+    """One product of matrices or vectors, or of stacks: rows from one operand, columns from the other.
+
+    The stack comes first in the result, unless all of it may be `turned`.
+    """
     (x, y), (left, right) = operands, terms
     own = [[k for k, a in enumerate(output) if a not in other] for other in (right, left)]
     if own[0] and own[1] and own[1][0] < own[0][0]:
@@ -195,7 +203,7 @@ def _as_matrices(
     rows = [a for a in output if a in left and a not in right]
     columns = [a for a in output if a in right and a not in left]
     alone = len(sizes) > len(stack) + len(summed) + len(rows) + len(columns)  # summed in one operand
-    if alone or not summed or list(output[: len(stack)]) != stack:
+    if alone or not summed or not (turned or list(output[: len(stack)]) == stack):
         return None
     first = _matrix(x, left, stack, (rows, summed), sizes)
     second = _matrix(y, right, stack, (summed, columns), sizes)
