@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import tracegrad as tg
 from tracegrad.testing.golden import compare
@@ -84,6 +85,13 @@ def test_the_emitted_text_alone_gives_the_same_gradient(function: Any, args: Any
     result, residuals = space[f"{function.__name__}_forward"](*args)
     assert result == value
     np.testing.assert_array_equal(space[f"{function.__name__}_backward"](residuals), gradient)
+
+
+def test_a_half_imports_what_it_needs_itself() -> None:
+    g = tg.grad(lambda x: scipy.special.expit(x))  # whose derivative is made of its value
+    assert g(0.0) == 0.25
+    assert "import scipy.special\n" in g.forward_source
+    assert "import scipy.special\n" not in g.backward_source and "expit" in g.backward_source
 
 
 @pytest.mark.parametrize(("function", "args"), CASES, ids=NAMES)

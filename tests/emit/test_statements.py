@@ -103,6 +103,7 @@ def test_native_text_casts_what_numba_would_widen() -> None:
 def test_identifiers() -> None:
     assert identifier("<lambda>") == "lambda_"
     assert identifier("Model.loss") == "Model_loss"
+    assert identifier("p['W']_bar") == "p_W_bar"
     assert identifier("2x") == "value_2x"
     assert identifier("sum") == "sum_"
     assert identifier("_") == "unused"

@@ -72,6 +72,11 @@ ALGEBRA = [
     ("a = where(False, v, 2.0); b = power(w, a); b", "b = power(w, 2.0); b"),
     ("a = where(p, v, 0.0); b = where(p, 0.0, w); c = add(a, b); c", "c = where(p, v, w); c"),
     ("q = logical_not(p); r = logical_not(q); r", "p"),
+    ("a = add(k, 1); b = subtract(a, 1); b", "k"),
+    ("a = add(1, k); b = add(a, 2); b", "b = add(k, 3); b"),
+    ("a = add(k, 1); b = subtract(a, 3); b", "b = subtract(k, 2); b"),
+    ("a = subtract(k, 3); b = add(1, a); b", "b = subtract(k, 2); b"),
+    ("a = subtract(k, 3); b = subtract(a, -5); b", "b = add(k, 2); b"),
 ]
 
 STRUCTURE = [
@@ -114,6 +119,7 @@ STRUCTURE = [
     ),
     ("o = outer(v, w); a = matmul(v, o); a", "_1 = matmul(v, v); a = multiply(_1, w); a"),
     ("c = copy(v); a = matmul(m, c); a", "a = matmul(m, v); a"),
+    ("c = copy(v); a = add(c, w); a, c", "c = copy(v); a = add(v, w); a, c"),
     ("c = copy(m); a = matmul(c, v); a, c", "c = copy(m); a = matmul(m, v); a, c"),
     (
         "c = copy(m); t = transpose(c, axes=(1, 0)); a = matmul(m, t); a",

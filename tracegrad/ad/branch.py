@@ -63,7 +63,9 @@ def _branch_vjp(
         )
         for builder, inputs, bars, found in pulled
     )
-    bar_names = tuple(f"{name_of(operands[i]) or 'operand'}_bar" for i in wanted)
+    bar_names = tuple(
+        f"{name_of(operands[i]) or arms_bar[0].inputs[i].name or 'operand'}_bar" for i in wanted
+    )
     results = write(
         outer, branch, [condition, *operands, *cotangents], {"arms": arms_bar, "names": bar_names}
     )

@@ -192,6 +192,7 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
         for v, bar in zip(carried, [*(g[1 + i] for i in moving), *(None for _ in summed)], strict=True)
     ]
     counted = params["condition"] is not None or params["stop"] is not None
+    given = [*(parts.carried[i] for i in moving), *(parts.invariants[j] for j in summed)]
     results = write(
         outer,
         loop,
@@ -203,7 +204,7 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
             "carried": len(initial),
             "sliced": len(sliced),
             "reverse": not params["reverse"],
-            "names": tuple(name_of(s) or "carried_bar" for s in carried_bars),
+            "names": tuple(name_of(s) or _bar_of(v) for s, v in zip(carried_bars, given, strict=True)),
         },
     )
     out: list[Any] = [None] * len(inputs)
@@ -211,6 +212,11 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     for place, result in zip(places, results[1:], strict=True):
         out[place] = _as_long_as(inputs[place], result)
     return tuple(out)
+
+
+def _bar_of(given: Any) -> str:
+    """What the cotangent of something a loop is given is called, which has no name in the body."""
+    return f"{name_of(given) or 'carried'}_bar"
 
 
 def _stacks_inside(body: Trace, pulled: _Pulled) -> tuple[dict[Var, Instr], dict[Var, Var]]:

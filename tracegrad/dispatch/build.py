@@ -7,6 +7,7 @@ alike: `run(*inputs)` gives `(code, *results, *gradients)`, where code is -1 or 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -351,8 +352,21 @@ def _as_numpy(value: Any) -> Any:
 
 
 def function_text(source: Source, number: int) -> str:
-    """One function of an emitted module, with the module's head before it."""
+    """One function of an emitted module, with what it needs of the module's head before it."""
     lines = source.text.split("\n")
     starts = [i for i, line in enumerate(lines) if line.startswith("def ")]
     ends = [*starts[1:], len(lines)]
-    return "\n".join([*lines[: starts[0]], *lines[starts[number] : ends[number]]]).rstrip() + "\n"
+    own = lines[starts[number] : ends[number]]
+    code = "\n".join(line for line in own if not line.lstrip().startswith("#"))
+    words = {"np", *re.findall(r"\w+", code)}
+    head = [
+        line
+        for line in lines[: starts[0]]
+        if not line.startswith(("import ", "from ")) or words.issuperset(_asked(line))
+    ]
+    return "\n".join([*head, *own]).rstrip() + "\n"
+
+
+def _asked(line: str) -> list[str]:
+    """The words under which a text uses what this line imports: `scipy` and `special` for `import scipy.special`."""
+    return line.split()[-1].split(".")

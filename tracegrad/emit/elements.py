@@ -34,6 +34,7 @@ from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.shapes import same
 from tracegrad.ops.index import Slot, item_shape, together, whole
 from tracegrad.ops.op import call, literal, named
 
@@ -162,7 +163,8 @@ def room_of(instr: Instr) -> ArrayType | None:
 def called_kernel(instr: Instr) -> tuple[Any, ...] | None:
     """The kernel that the native text calls for this step, of an element where it is a loop."""
     if not has_loop(instr) or is_search(instr):
-        return kernel_of(instr)
+        kernel = kernel_of(instr)
+        return None if kernel == (same,) else kernel
     step = scalar_step(instr)
     if step is None or step.op.name in ("where", "clip") or vector_of(step) is not None:
         return None

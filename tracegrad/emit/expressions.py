@@ -22,6 +22,7 @@ from tracegrad.ir.types import ArrayType, is_weak, promote
 from tracegrad.kernels.items import checked
 from tracegrad.kernels.normal import erfc, log_ndtr, ndtr
 from tracegrad.kernels.powers import BY_PRODUCTS, HALVES, WHOLE, cbrt
+from tracegrad.kernels.shapes import same
 from tracegrad.ops.op import call, dotted, literal
 
 CallOut: TypeAlias = Callable[[Instr, Sequence[ast.expr]], ast.expr]
@@ -176,6 +177,8 @@ class Expressions:
         kernel = kernel_of(instr) if self.native else None
         if kernel is not None:
             function, *static = kernel
+            if function is same:
+                return inputs[0]
             return call(function.__name__, *inputs, *map(literal, static))
         if self.call_out is not None and is_called_out(instr):
             return self.call_out(instr, inputs)

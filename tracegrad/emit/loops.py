@@ -28,7 +28,9 @@ def assign(name: str, value: ast.expr) -> ast.stmt:
 
 
 def plus(left: ast.expr | str | int, right: ast.expr | str | int) -> ast.expr:
-    """`left + right`, of expressions, names or numbers."""
+    """`left + right`, of expressions, names or numbers; `left - x` for a right of `-x`."""
+    if isinstance(right, ast.UnaryOp) and isinstance(right.op, ast.USub):
+        return minus(left, right.operand)
     return ast.BinOp(left=_term(left), op=ast.Add(), right=_term(right))
 
 

@@ -79,7 +79,7 @@ _WORDS = {
 
 def identifier(text: str) -> str:
     """Any text as an identifier: `<lambda>` gives `lambda_`, `Model.loss` gives `Model_loss`."""
-    found = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") if text != "_" else "unused"
+    found = re.sub(r"\W+_?", "_", text, flags=re.ASCII).strip("_") if text != "_" else "unused"
     if not found or found[0].isdigit():
         found = f"value_{found}".strip("_")
     return f"{found}_" if found in RESERVED else found
@@ -277,9 +277,12 @@ def sum_of(value: Value) -> Value | None:
 def describe(value: Value) -> str:
     """A name that says what a value is."""
     maker = value.maker
-    if isinstance(maker, (Item, Pack)):
-        return "item" if isinstance(maker, Item) else "packed"
-    if isinstance(maker, Either):
+    if isinstance(maker, Item):
+        stack = "" if isinstance(maker.stack, Const) else maker.stack.name or maker.stack.hint or ""
+        return stack.removesuffix("_stack") if stack.endswith("_stack") else "item"
+    if isinstance(maker, Pack):
+        return "packed"
+    if isinstance(maker, (Either, Choice)):
         return "condition" if value.type.dtype.kind == "b" else "chosen"
     if isinstance(maker, Write):
         return _within(f"{_word(maker.source)}_changed", "changed")
@@ -300,7 +303,7 @@ def describe(value: Value) -> str:
         return word
     name = f"{word}_{_word(inputs[0])}"
     short = {"sum": "total", "transpose": "transposed"}.get(word, identifier(word))
-    return short if "constant" in name else _within(name, short)
+    return _named_by(name, short)
 
 
 def _describe_infix(op: str, inputs: Sequence[Operand]) -> str:
@@ -313,12 +316,16 @@ def _describe_infix(op: str, inputs: Sequence[Operand]) -> str:
         left, right, number = right, left, _number(left)
     if op in ("multiply", "divide") and number is not None:
         if op == "multiply" and number == "2":
-            return _within(f"twice_{_word(left)}", "twice")
+            return _named_by(f"twice_{_word(left)}", "twice")
         if not number:
-            return _within(f"scaled_{_word(left)}", "scaled")
+            return _named_by(f"scaled_{_word(left)}", "scaled")
     if op == "divide" and _number(left) == "1":
-        return _within(f"inverse_{_word(right)}", "inverse")
-    name = f"{_word(left)}_{word}_{_word(right)}"
+        return _named_by(f"inverse_{_word(right)}", "inverse")
+    return _named_by(f"{_word(left)}_{word}_{_word(right)}", short)
+
+
+def _named_by(name: str, short: str) -> str:
+    """The name that says what it is made of, unless that is a number, or something whose name says little."""
     return short if "constant" in name else _within(name, short)
 
 

@@ -260,6 +260,8 @@ class Writer:
         if any(t.shape and t.dtype.kind in "iu" for t in arrays):
             key = _outside_brackets(index_text(slots, index))
             return ast.Expr(value=call("np.add.at", named(name), key, value))
+        if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub) and not self.expressions.native:
+            return ast.AugAssign(target=target, op=ast.Sub(), value=value.operand)
         return ast.AugAssign(target=target, op=ast.Add(), value=value)
 
     def _is_first(self, node: Write, index: Sequence[object]) -> bool:

@@ -59,7 +59,7 @@ def _apart(loop: Instr) -> tuple[Instr, ...]:
     stands: dict[Var, Atom] = dict(zip(body.inputs, loop.inputs, strict=True))
     before: list[Instr] = []
     for step in moved:
-        fresh = {v: Var(v.type, v.name) for v in step.outputs}
+        fresh = {v: Var(v.type, v.name or _said(step)) for v in step.outputs}
         inputs = tuple(substituted(a, stands) for a in step.inputs)
         before.append(replace(step, inputs=inputs, outputs=tuple(fresh.values())))
         stands.update(fresh)
@@ -69,6 +69,12 @@ def _apart(loop: Instr) -> tuple[Instr, ...]:
     inside = [v for step in moved for v in step.outputs if v in read]
     loop = replace(loop, params={**loop.params, "body": replace(body, steps=left)})
     return *before, with_invariants(loop, inside, [stands[v] for v in inside])
+
+
+def _said(step: Instr) -> str | None:
+    """`sin_x`: a name for what a function makes of one named value, after which its cotangent is named too."""
+    (first, *others) = step.inputs
+    return f"{step.op.name}_{first.name}" if not others and isinstance(first, Var) and first.name else None
 
 
 def _invariant(loop: Instr) -> list[Instr]:

@@ -253,6 +253,10 @@ def _is_inexact(atom: Atom) -> bool:
     return isinstance(atom, Var) and atom.dtype.kind in "fc"
 
 
+def _is_whole(atom: Atom) -> bool:
+    return isinstance(atom, Var) and atom.dtype == np.int64
+
+
 def _is_number(atom: Atom) -> bool:
     return isinstance(atom, Const) and not atom.shape and atom.dtype.kind in "biuf"
 
@@ -265,6 +269,11 @@ def anything(name: str) -> Any:
 def inexact(name: str) -> Any:
     """An unknown that is no constant, of a dtype that can carry a derivative."""
     return Unknown(name, _is_inexact)
+
+
+def whole(name: str) -> Any:
+    """An unknown that is no constant, of whole numbers in the dtype of indices."""
+    return Unknown(name, _is_whole)
 
 
 def number(name: str) -> Any:
@@ -307,7 +316,9 @@ def pattern_rules(left: Pattern, right: Any) -> Iterator[tuple[Op, Heads, Rule]]
 def _head(pattern: Any) -> Any:
     """What must have made the input that a pattern matches: an op, `Const`, `Var`, or None for anything."""
     if isinstance(pattern, Unknown):
-        return Var if pattern.fits is _is_inexact else Const if pattern.fits is _is_number else None
+        if pattern.fits is _is_number:
+            return Const
+        return Var if pattern.fits in (_is_inexact, _is_whole) else None
     return pattern.op if isinstance(pattern, Pattern) else Const
 
 

@@ -38,8 +38,11 @@ from tracegrad.passes.rewrite import (
     rewrite,
     same_constant,
     strong,
+    whole,
 )
 from tracegrad.passes.structure import FAMILIES, ROUNDING, STRUCTURE
+
+_FAR = 2**31
 
 
 def simplify(trace: Trace) -> Trace:
@@ -61,6 +64,7 @@ def simplify_exactly(trace: Trace) -> Trace:
 x, y = anything("x"), anything("y")
 u, v = inexact("u"), inexact("v")
 c, d = number("c"), number("d")
+n = whole("n")
 
 
 def _joined(op: Op, outer: Callable[..., Term]) -> Callable[..., Term | None]:
@@ -120,6 +124,20 @@ def _chosen(c: Const, x: Atom, y: Atom) -> Term | None:
     return chosen if chosen.shape == type.shape else expression(broadcast_to, chosen, shape=type.shape)
 
 
+def _moved(op: Op, outer: Op = add) -> Callable[..., Term | None]:
+    """An index that is moved twice is moved once: `outer(n, op(c, d))`, a difference where that is negative."""
+
+    def right(c: Const, d: Const, n: Var) -> Term | None:
+        joined = exact(op, c, d)
+        if joined is None or abs(joined.value) > _FAR:
+            return None
+        if joined.value < 0:
+            return expression(subtract if outer is add else add, n, Const(-joined.value))
+        return expression(outer, n, joined)
+
+    return right
+
+
 EXACT: tuple[tuple[Any, Any], ...] = (
     (x + 0, x),
     (x - 0, x),
@@ -148,6 +166,10 @@ EXACT: tuple[tuple[Any, Any], ...] = (
     (where(c, x, y), _chosen),
     (where(x, u, 0) + where(x, 0, v), where(x, u, v)),
     (logical_not(logical_not(x)), x),
+    (c + (d + n), _moved(add)),
+    (c + (n - d), _moved(subtract)),
+    ((c + n) - d, _moved(subtract)),
+    ((n - c) - d, _moved(add, subtract)),
 )
 """Not a bit is another, but for the signs of zeros."""
 ALGEBRA: tuple[tuple[Any, Any], ...] = (

@@ -241,6 +241,17 @@ def unrepeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return None
 
 
+def uncopied(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """copy(x) * y -> x * y: the result has memory of its own in any case"""
+    inputs = [
+        made[a].inputs[0] if isinstance(a, Var) and a in made and made[a].op is copy else a
+        for a in step.inputs
+    ]
+    if step.op.view or all(a is b for a, b in zip(inputs, step.inputs, strict=True)):
+        return None
+    return expression(step.op, *inputs, **step.params)
+
+
 def repeated_later(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """broadcast_to(x) * y -> broadcast_to(x * y), where nothing else gives the result its shape: less to compute"""
     inputs: list[Atom] = []
@@ -285,7 +296,7 @@ def _keeps_types(step: Instr, inputs: Sequence[Atom]) -> bool:
 
 
 FAMILIES: dict[str, tuple[Rule, ...]] = {
-    "elementwise": (unrepeated, repeated_later, python_numbers),
+    "elementwise": (uncopied, unrepeated, repeated_later, python_numbers),
     "linear": (rearranged_zeros,),
 }
 
