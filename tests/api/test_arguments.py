@@ -427,3 +427,70 @@ def test_nan_and_infinity_go_through(jit: str) -> None:
 def test_nan_takes_the_other_arm(jit: str) -> None:
     g = tg.grad(lambda x: x * 2.0 if x > 0 else x * 3.0, jit=jit)
     assert [g(v) for v in (1.0, np.nan, 1.0, -1.0, np.nan)] == [2.0, 3.0, 2.0, 3.0, 3.0]
+
+
+# --- arrays of what is no number
+
+WORDS = np.array(["a", "b", "a"])
+DAYS = np.array(["2020-01-01", "2020-01-03", "2020-02-01"], "datetime64[D]")
+ROWS = np.array([(1.0, 2), (2.0, 3), (3.0, 4)], [("w", float), ("n", int)])
+
+
+def by_words(x: Any, words: Any) -> Any:
+    total = np.sum(x[words == "a"] ** 2)
+    for k, word in enumerate(words):
+        if word == "b":
+            total = total + 3 * x[k]
+    return total
+
+
+def by_days(x: Any, days: Any) -> Any:
+    return np.sum(x * (days - days[0]).astype(float)) + x[np.argmax(days)] ** 2
+
+
+def by_rows(x: Any, rows: Any) -> Any:
+    return np.sum(np.sin(x) * rows["w"]) + sum(row["n"] * x[k] for k, row in enumerate(rows))
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize(
+    ("function", "data", "other"),
+    [(by_words, WORDS, "c"), (by_days, DAYS, "2021-05-01"), (by_rows, ROWS, (7.0, 8))],
+    ids=["words", "days", "rows"],
+)
+def test_texts_dates_and_records_are_compared_by_what_is_in_them(
+    function: Any, data: Any, other: Any, jit: str
+) -> None:
+    x = np.array([0.5, -1.0, 2.0])
+    g = tg.grad(function, jit=jit)
+    changing = data.copy()
+
+    def check(given: Any) -> None:
+        steps = 1e-6 * np.eye(3)
+        expected = [(function(x + h, given) - function(x - h, given)) / 2e-6 for h in steps]
+        np.testing.assert_allclose(g(x, given), expected, rtol=1e-7, atol=1e-7)
+
+    check(changing)
+    check(data.copy())
+    check(data)
+    assert g.stats.captures == 1
+    changing[1] = other
+    check(changing)
+    check(data)
+    check(data[::-1])
+    captures = g.stats.captures
+    check(changing)
+    check(data[::-1].copy())
+    assert g.stats.captures == captures
+
+
+def test_records_among_the_arguments_are_not_written() -> None:
+    def writes(x: Any, rows: Any) -> Any:
+        rows["w"][0] = 5.0
+        return np.sum(x * rows["w"])
+
+    rows = ROWS.copy()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="read-only"):
+            tg.grad(writes)(np.ones(3), rows)
+    np.testing.assert_array_equal(rows, ROWS)

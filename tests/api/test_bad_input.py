@@ -88,6 +88,34 @@ def test_a_result_that_is_no_number() -> None:
     mistake(lambda: tg.grad(lambda v: tg.grad(vector)(v)[0])(x), NotScalarError, "def vector")
 
 
+# --- functions
+
+
+def test_a_function_whose_calls_run_later() -> None:
+    async def later(x: Any) -> Any:
+        return x * x
+
+    def parts(x: Any) -> Iterator[Any]:
+        yield x * x
+
+    class Model:
+        async def loss(self, x: Any) -> Any:
+            return x
+
+    for transform, name in ((tg.grad, "grad"), (tg.value_and_grad, "value_and_grad"), (tg.jit, "jit")):
+        mistake(lambda t=transform: t(later), ArgumentError, "t(later)", f"`{name}` got `later`", "async")
+        mistake(
+            lambda t=transform: t(parts),
+            ArgumentError,
+            "t(parts)",
+            f"`{name}` got `parts`",
+            "generator",
+            "list",
+        )
+    mistake(lambda: tg.vjp(Model().loss, 1.0), ArgumentError, "tg.vjp(Model().loss", "`loss`", "async")
+    assert tg.grad(lambda x: sum(parts(x)))(3.0) == 6.0
+
+
 # --- arguments
 
 
@@ -122,7 +150,7 @@ def test_an_argument_that_cannot_be_differentiated(bad: Any, word: str) -> None:
 
 def test_an_argument_that_cannot_be_traced() -> None:
     g = tg.grad(lambda x, data: x * data[0])
-    for bad in (np.ones(2, np.clongdouble), np.array([None, 1.0]), np.zeros(2, [("a", float)])):
+    for bad in (np.ones(2, np.clongdouble), np.array([None, 1.0]), np.zeros(2, [("a", object)])):
         mistake(lambda bad=bad: g(1.0, bad), ArgumentError, "g(1.0, bad)", "`data`", "cannot be traced")
     masked = np.ma.array([1.0, 2.0], mask=[0, 1])
     mistake(lambda: g(1.0, masked), ArgumentError, "g(1.0, masked)", "data.filled(0.0)")

@@ -467,3 +467,9 @@ def test_products_of_vectors_along_any_axes(n, m):
     for given in ((0, 1, 0), (0, -1, -1)):
         found, outputs = traced(FUNCTIONS[np.cross], (x, y, *given), {})
         compare(found, outputs, np.cross(x, y, *given))
+
+
+def test_nothing_is_resized_to_zeros():
+    x = np.array([])
+    np.testing.assert_array_equal(tg.jit(lambda x: np.resize(x, (2, 3)))(x), np.resize(x, (2, 3)))
+    np.testing.assert_array_equal(tg.grad(lambda x: np.resize(x, 4).sum())(x), x)

@@ -13,6 +13,7 @@ import traceback
 
 import pytest
 
+import tracegrad as tg
 from tests.record import control_flow, random_control
 from tests.record.plain_marks import plain_clone
 from tracegrad.record.marks import mark
@@ -413,3 +414,56 @@ def test_lines_that_run_are_the_user_s():
 
     for n in (1, 5):
         assert lines(plain_clone(function), n) == lines(function, n) - {4, 5} | (lines(function, n) & {4, 5})
+
+
+class Safe:
+    """Private names wherever Python's compiler rewrites them."""
+
+    def __init__(self, rate):
+        self.__rate = rate
+
+    def __twice(self, x):
+        return 2 * x * self.__rate
+
+    def method(self, x, *, __bias=3.0):
+        __sum = self.__twice(x) + __bias
+
+        def add(__more):
+            nonlocal __sum
+            __sum += __more
+            return __sum
+
+        return add(x) * self.__rate
+
+    def inner(self, __k):
+        def function(x, *, __scale=2.0):
+            return x * self.__rate * __scale + __k
+
+        return function
+
+    def two_on_a_line(self):
+        return (lambda x: x * self.__rate), (lambda x: x + self.__rate + 7.0)
+
+
+def test_private_names_are_those_of_the_class_a_function_is_written_in():
+    safe = Safe(1.5)
+    for function in (safe.inner(4.0), *safe.two_on_a_line()):
+        assert plain_clone(function)(5.0) == function(5.0)
+    assert plain_clone(Safe.method)(safe, 5.0) == safe.method(5.0)
+    assert tg.grad(safe.method)(5.0) == (2 * 1.5 + 1) * 1.5
+    assert tg.grad(safe.inner(4.0))(5.0) == 1.5 * 2.0
+    assert [tg.grad(f)(5.0) for f in safe.two_on_a_line()] == [1.5, 1.0]
+
+
+def test_a_decorator_may_hand_on_more_defaults_than_it_has_parameters():
+    def wrapped(x, rate=2.0, power=3):
+        return rate * x**power
+
+    def wrapper(*args):
+        return wrapped(*args)
+
+    wrapper.__defaults__ = wrapped.__defaults__  # as networkx does
+    g = tg.grad(lambda x: wrapper(x))
+    assert g(2.0) == 24.0
+    wrapper.__defaults__ = (1.0, 1)
+    assert g(2.0) == 24.0

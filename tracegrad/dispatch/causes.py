@@ -20,7 +20,7 @@ from tracegrad.ir.types import is_number, type_of
 from tracegrad.ir.unify import WENT_ANOTHER_WAY
 from tracegrad.ir.walk import all_steps
 from tracegrad.tensor.captured import Captured, Leaf
-from tracegrad.tensor.reads import MISSING, Argument, Read, follow
+from tracegrad.tensor.reads import MISSING, Argument, Read, follow, name_of_default
 
 Failed = tuple[Path, int | Read | str]
 """A path that was tried, and the number of the guard where it was left, the read that no longer holds, or an error."""
@@ -124,20 +124,13 @@ def _named(read: Read, leaves: Sequence[Leaf]) -> str:
     while path and path[-1][0] == "attr" and path[-1][1] in ("__code__", "__func__"):
         path = path[:-1]
     if len(path) > 1 and path[0] == ("attr", "__defaults__"):
-        return f"the default `{_default(read.root, path[1][1])}`"
+        return f"the default `{name_of_default(read.root, path[1][1]) or path[1][1]}`"
     text = leaves[read.root.place].name if isinstance(read.root, Argument) else ""
     for how, key in path:
         text += f".{key}" if how == "attr" else str(key) if how in ("global", "free") else f"[{key!r:.30}]"
     if len(path) == 1 and path[0][0] == "global":
         return f"global `{text}`"
     return f"`{text.lstrip('.')}`"
-
-
-def _default(function: Any, number: int) -> str:
-    code = function.__code__
-    first = code.co_argcount - len(function.__defaults__ or ())
-    names = code.co_varnames
-    return str(names[first + number]) if 0 <= first + number < len(names) else str(number)
 
 
 def _listed(keys: Any) -> str:

@@ -277,9 +277,12 @@ class Signature:
                 raise self._refused(name, active, f"a {kind}, not a plain array", f"pass np.asarray({name})")
             value = np.asarray(value)
         if not is_number(value.dtype):
-            raise self._refused(
-                name, active, f"an array of {value.dtype}", "pass an array of float64 or float32"
-            )
+            if (
+                not active and value.dtype.kind in "SUMmV" and not value.dtype.hasobject
+            ):  # captures guard what is in it
+                return Leaf(value, name, "static"), (value.dtype, value.shape)
+            do = f"pass {name}.tolist()" if value.dtype.hasobject else "pass an array of float64 or float32"
+            raise self._refused(name, active, f"an array of {value.dtype}", do)
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
         if active and value.dtype.kind not in "fc":
@@ -357,7 +360,7 @@ def checked_options(function: Any, jit: Any, memory: Any, label: str) -> int | N
 
     Raises
     ------
-    ArgumentError : not a function, no such way to compile, no such size
+    ArgumentError : not a function, or one whose calls run later; no such way to compile, no such size
     """
     if not callable(function):
         raise ArgumentError(
@@ -365,6 +368,12 @@ def checked_options(function: Any, jit: Any, memory: Any, label: str) -> int | N
             user_location(),
             f"pass the function itself, `{label}(f)`, and call what comes back",
         )
+    for runs_later, kind, do in _RUN_LATER:
+        if runs_later(function):
+            name = getattr(function, "__name__", type(function).__name__)
+            raise ArgumentError(
+                f"`{label}` got `{name}`, {kind}: a call runs nothing of it.", user_location(), do
+            )
     if jit not in (None, "auto", "native", "python"):
         raise ArgumentError(
             f"`{label}` got jit={jit!r:.60}.", user_location(), 'write jit="auto", "native" or "python"'
@@ -374,3 +383,17 @@ def checked_options(function: Any, jit: Any, memory: Any, label: str) -> int | N
     except (TypeError, ValueError) as error:
         said = f"`{label}` got memory={memory!r:.60}: {error}."
         raise ArgumentError(said, user_location(), 'write memory="256MB", or a number of bytes') from error
+
+
+_RUN_LATER = (
+    (
+        inspect.iscoroutinefunction,
+        "an `async` function",
+        "put what is computed into a plain function, and call its derivative where you await",
+    ),
+    (
+        lambda function: inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function),
+        "a generator function",
+        "return what it yields, as a list or an array",
+    ),
+)

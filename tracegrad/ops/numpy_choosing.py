@@ -261,6 +261,8 @@ def resize(a: Any, new_shape: Any) -> Any:
     flat, shape = ravel(a), whole(new_shape)
     if builtins.any(n < 0 for n in shape):
         raise ValueError("all elements of `new_shape` must be non-negative")
+    if flat.shape[0] == 0:
+        flat = concatenate((flat, np.zeros(1, flat.dtype)))  # of nothing NumPy makes zeros
     return reshape(take(flat, np.arange(math.prod(shape)) % flat.shape[0]), shape)
 
 

@@ -64,7 +64,6 @@ class Expressions(ast.NodeTransformer):
         self.refusals: list[str] = []
         self.temporaries = 0
         self.showing = False  # inside something that only shows values: `print`, the message of an exception
-        self.owner = owner_class(code)
         self.depths: dict[ast.expr, int] = {}  # how deep the items are taken apart where they are read
 
     def _mark(self, method: str, *args: ast.expr) -> ast.Call:
@@ -89,10 +88,8 @@ class Expressions(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         value = self.visit(node.value)
         if not isinstance(node.ctx, ast.Load):
-            return ast.copy_location(
-                ast.Attribute(value=value, attr=self._mangled(node.attr), ctx=node.ctx), node
-            )
-        return placed(self._mark("attr", value, ast.Constant(value=self._mangled(node.attr))), node)
+            return ast.copy_location(ast.Attribute(value=value, attr=node.attr, ctx=node.ctx), node)
+        return placed(self._mark("attr", value, ast.Constant(value=node.attr)), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         depth = self.depths.pop(node, 0)
@@ -306,11 +303,6 @@ class Expressions(ast.NodeTransformer):
             ast.FormattedValue(value=value, conversion=node.conversion, format_spec=spec), node
         )
 
-    def _mangled(self, name: str) -> str:
-        if name.startswith("__") and not name.endswith("__") and self.owner:
-            return f"_{self.owner.lstrip('_')}{name}"
-        return name
-
     def _within(self, scope: Scope, work: Callable[[], Any]) -> Any:
         self.scopes.append(scope)
         try:
@@ -394,9 +386,3 @@ def bound_names(node: Any) -> set[str]:
     seen = list(statements(body))
     outside = {n for s in seen if isinstance(s, (ast.Global, ast.Nonlocal)) for n in s.names}
     return {a.arg for a in every if a is not None}.union(names_stored_by(seen)) - outside
-
-
-def owner_class(code: types.CodeType) -> str | None:
-    """The class a method is defined in, for private names."""
-    parts = code.co_qualname.split(".")
-    return parts[-2] if len(parts) > 1 and parts[-2] != "<locals>" else None

@@ -199,9 +199,47 @@ def _definition(code: types.CodeType) -> tuple[Any, str] | None:
             return None
     ast.increment_lineno(tree, first - 1)
     wanted = [n for n in ast.walk(tree) if _defines(n, code)]
+    owner = (_owner_class(code) or "").lstrip("_")
+    for node in wanted if owner else ():
+        _mangle(node, f"_{owner}")
     if len(wanted) > 1:
         wanted = [n for n in wanted if _same_shape(n, code)]
     return (wanted[0], code.co_filename) if len(wanted) == 1 else None
+
+
+def _owner_class(code: types.CodeType) -> str | None:
+    """The class in whose body a function is written, however deep in functions of it."""
+    parts = code.co_qualname.split(".")
+    while len(parts) > 2 and parts[-2] == "<locals>":
+        del parts[-2:]
+    return parts[-2] if len(parts) > 1 else None
+
+
+def _mangle(node: ast.AST, prefix: str) -> None:
+    """Write private names of a class as Python's compiler does where it sees the class: `__rate` is `_Model__rate`.
+
+    Names of keywords in calls and in class patterns stay, and what is inside of another class is that class's.
+    """
+    for field, value in ast.iter_fields(node):
+        if (
+            isinstance(value, str)
+            and field in _IDENTIFIERS
+            and not isinstance(node, (ast.keyword, ast.alias))
+        ):
+            setattr(node, field, _private(value, prefix))
+        elif isinstance(value, list) and field == "names" and isinstance(node, (ast.Global, ast.Nonlocal)):
+            node.names = [_private(name, prefix) for name in node.names]
+        elif not (field == "body" and isinstance(node, ast.ClassDef)):
+            for child in value if isinstance(value, list) else (value,):
+                if isinstance(child, ast.AST):
+                    _mangle(child, prefix)
+
+
+_IDENTIFIERS = {"id", "arg", "attr", "name", "rest"}
+
+
+def _private(name: str, prefix: str) -> str:
+    return prefix + name if name.startswith("__") and not name.endswith("__") else name
 
 
 def _defines(node: ast.AST, code: types.CodeType) -> bool:

@@ -154,7 +154,7 @@ class Statements(Comprehensions):
                 ast.Assign(targets=[target], value=self._mark("name", ast.Constant(value=target.id), value))
             ]
         if isinstance(target, ast.Attribute):
-            name = ast.Constant(value=self._mangled(target.attr))
+            name = ast.Constant(value=target.attr)
             return [ast.Expr(value=self._mark("set_attr", self.visit(target.value), name, value))]
         if isinstance(target, ast.Subscript):
             return [
@@ -187,7 +187,7 @@ class Statements(Comprehensions):
         made: list[ast.stmt] = []
         for target in node.targets:
             if isinstance(target, ast.Attribute):
-                name = ast.Constant(value=self._mangled(target.attr))
+                name = ast.Constant(value=target.attr)
                 made.append(ast.Expr(value=self._mark("del_attr", self.visit(target.value), name)))
             elif isinstance(target, ast.Subscript):
                 made.append(
@@ -247,7 +247,7 @@ class Statements(Comprehensions):
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         value, operator = self.visit(node.value), ast.Constant(value=type(node.op).__name__)
         if isinstance(node.target, ast.Attribute):
-            name = ast.Constant(value=self._mangled(node.target.attr))
+            name = ast.Constant(value=node.target.attr)
             return ast.Expr(
                 value=self._mark("update_attr", self.visit(node.target.value), name, operator, value)
             )

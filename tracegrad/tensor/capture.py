@@ -81,10 +81,14 @@ def capture(
     with _session(recording) as session:
         places: dict[Any, int] = {}
         given: list[Any] = []
+        unwritten: dict[int, Any] = {}
         for place, leaf in enumerate(leaves):
             value = leaf.value
             if leaf.role == "static":
-                if not isinstance(value, (bool, str, bytes, type(None))):
+                if isinstance(value, np.ndarray):  # of texts, dates, records: guarded by what is in it
+                    value = unwritten.setdefault(id(value), _read_only(value))
+                    session.reads.read(value, Argument(place), ())
+                elif not isinstance(value, (bool, str, bytes, type(None))):
                     session.reads.track(value, Argument(place), ())
                 given.append(value)
                 continue
@@ -101,6 +105,13 @@ def capture(
         captured = _captured(recording, session, places, leaves, flat, structure, name)
         loops.update(recording.structures.found)
         return captured
+
+
+def _read_only(array: Any) -> Any:
+    """The array as one that nothing is written into: no program would write it again."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def run_taped(

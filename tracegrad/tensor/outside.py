@@ -21,7 +21,16 @@ from tracegrad import tree
 from tracegrad.containers import is_container
 from tracegrad.ir.types import is_number
 from tracegrad.ops.operators import Operators
-from tracegrad.tensor.reads import BY_IDENTITY, BY_VALUE, HEAP_TYPE, MISSING, Argument, Read, Step
+from tracegrad.tensor.reads import (
+    BY_IDENTITY,
+    BY_VALUE,
+    HEAP_TYPE,
+    MISSING,
+    Argument,
+    Read,
+    Step,
+    name_of_default,
+)
 
 _BOUND = (types.MethodType, types.BuiltinMethodType)  # made anew at each access
 CONTAINERS = (list, tuple, dict)
@@ -35,8 +44,7 @@ def _name(root: Any, path: tuple[Step, ...]) -> str | None:
         return None
     key = path[-1][1]
     if len(path) == 2 and path[0] == ("attr", "__defaults__"):
-        code = root.__code__
-        return str(code.co_varnames[code.co_argcount - len(root.__defaults__) + key])
+        return name_of_default(root, key)
     return key if isinstance(key, str) else None
 
 

@@ -103,6 +103,13 @@ def follow(value: Any, path: tuple[Step, ...]) -> Any:
     return value
 
 
+def name_of_default(function: Any, number: int) -> str | None:
+    """The parameter a default belongs to; decorators hand on the defaults of functions with more parameters."""
+    code = function.__code__
+    place = code.co_argcount - len(function.__defaults__ or ()) + number
+    return str(code.co_varnames[place]) if 0 <= place < code.co_argcount else None
+
+
 def holds(read: Read, value: Any) -> bool:
     """Whether what is found now is what the capture assumed."""
     if read.kind == "identity":
