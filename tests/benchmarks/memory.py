@@ -292,6 +292,13 @@ PROGRAMS: dict[str, Program] = {
         1,
         make=one_vector,
     ),
+    "convolution": Program(
+        lambda x, k: np.sum(np.convolve(x, k, mode="same") ** 2),
+        2,
+        "the convolution",
+        lambda: (vector(0), vector(1)[:50]),
+        2,
+    ),
     "rfft": Program(lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 2), 2, "the spectrum", one_vector),
     "covariance": Program(covariance, 2, "the centred columns, or the covariance"),
     "matrix products": Program(

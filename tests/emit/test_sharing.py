@@ -436,6 +436,37 @@ def test_what_kernels_make_is_planned_memory() -> None:
         assert max(map(int, made), default=0) < 1000, gradient.native_source
 
 
+def full(x: Any, k: Any) -> Any:
+    return np.sum(np.tanh(np.convolve(x, k)))
+
+
+def same(x: Any, k: Any) -> Any:
+    return np.sum(np.tanh(np.convolve(x, k, mode="same")))
+
+
+def valid(x: Any, k: Any) -> Any:
+    return np.sum(np.tanh(np.convolve(x, k, mode="valid")))
+
+
+@pytest.mark.parametrize("function", [full, same, valid])
+@pytest.mark.parametrize("width", [7, 20])
+def test_a_convolution_takes_its_own_memory_and_that_of_the_gradient(function: Any, width: int) -> None:
+    x, k = (np.random.default_rng(seed).normal(size=n) for seed, n in ((9, 20_000), (10, width)))
+    gradient = tg.value_and_grad(function, argnums=(0, 1), jit="native")
+    value, found = gradient(x, k)
+    np.testing.assert_allclose(value, function(x, k), rtol=1e-12)
+    wanted = tg.grad(function, argnums=(0, 1), jit="python")(x, k)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+    steps = [np.random.default_rng(11 + seed).normal(size=a.size) for seed, a in enumerate((x, k))]
+    up, down = (function(x + h * steps[0], k + h * steps[1]) for h in (1e-6, -1e-6))
+    slope = sum(np.sum(a * b) for a, b in zip(found, steps, strict=True))
+    np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-6, atol=1e-5)
+    assert sum(_bytes(*m[:2]) for m in gradient.last.built.memory) < 2.02 * x.nbytes
+    source = gradient.native_source
+    assert "np.zeros(2" not in source and "np.ascontiguousarray(y)" not in source
+
+
 def test_results_that_are_not_small_are_written_where_the_caller_wants_them() -> None:
     def scaled(x: Any) -> Any:
         return 3.0 * x

@@ -22,6 +22,11 @@ def test_long_convolutions_are_those_of_numpy(n, m):
         (vectors.convolved_in_full, (x, y, 0.0), full),
         (vectors.convolved_inside, (x, y, 0.0), inside),
         (vectors.convolved, (x, y, m - 1, 0.0), inside),
+        (vectors.convolved, (x, y[::-1][::-1], 1, 0.0), full[1:-2]),
+        (vectors.convolved_between, (x, y, m // 2, 0.0), full[m // 2 : m // 2 + n]),
+        (vectors.convolved_at_few, (x, y, m // 2, 0.0), full[m // 2 : m // 2 + n]),
+        (vectors.convolved_at_few, (x, y, m - 1, 0.0), inside),
+        (vectors.convolved_at_few, (x, x[::-1], n - 2, 0.0), np.convolve(x, x[::-1])[n - 2 : n + 1]),
     ):
         found = np.full(wanted.size, np.nan)  # what stands there is of no account
         kernel(*given, found)

@@ -15,7 +15,7 @@ def convolved(x, y, start, zero, out):
     For a stretch of the result that stays in the cache, four elements of `y` at a time: where all four meet `x`, they
     are one loop over the stretch.
     """
-    long, short = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    long, short = np.ascontiguousarray(x), y  # of which elements alone are read, in any order
     fours = short.size - short.size % 4
     for first in range(0, out.size, 4096):
         last = max(min(first + 4096, out.size), 0)
@@ -68,14 +68,34 @@ def convolved_by_longer(x, y, start, zero, out):
     convolved(y, x, start, zero, out)
 
 
-def convolved_at_few(x, y, zero, out):
-    """The convolution of a long vector with nearly as long a one, where they overlap fully: a few inner products."""
-    long, turned = np.ascontiguousarray(x), y[::-1].copy()
+def convolved_between(x, y, start, zero, out):
+    """As `convolved`, of two short vectors."""
     for k in range(out.size):
-        total = zero
-        for j in range(turned.size):
-            total = added(total, long[k + j] * turned[j])
-        out[k] = total
+        out[k] = zero
+    for j in range(y.size):
+        add_multiple(out, x, y[j], j - start, 0, out.size)
+
+
+def convolved_at_few(x, y, start, zero, out):
+    """A few elements of the convolution of two long vectors, from `start` on.
+
+    They are inner products with `y` turned around, one stretch after the other.
+    """
+    long, turned = np.ascontiguousarray(x), np.empty(min(y.size, 4096), y.dtype)
+    for k in range(out.size):
+        out[k] = zero
+    for first in range(0, y.size, 4096):
+        count = max(min(4096, y.size - first), 0)
+        for j in range(count):
+            turned[j] = y[y.size - 1 - first - j]
+        for k in range(out.size):
+            base = k + start - y.size + 1 + first
+            low = max(-base, 0)
+            place = max(base + low, 0)
+            total = zero
+            for j in range(min(count, long.size - base) - low):
+                total = added(total, long[place + j] * turned[low + j])
+            out[k] += total
 
 
 def place_in(row, number, right):

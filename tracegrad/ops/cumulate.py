@@ -211,7 +211,7 @@ def _native_convolve(instr: Instr) -> Any:
         shorter = x.shape[0] < y.shape[0]
         return vectors.convolved_by_longer if shorter else vectors.convolved, 0, zero
     if count < FEW:
-        return vectors.convolved_at_few, zero
+        return vectors.convolved_at_few, y.shape[0] - 1, zero
     return vectors.convolved, y.shape[0] - 1, zero
 
 
@@ -234,3 +234,62 @@ convolve: Op = bilinear(
     ),
 )
 """Of two vectors, neither empty; with `mode="valid"` the first is the longer one."""
+
+
+def _part(x: Any, y: Any, start: int, count: int) -> Any:
+    return np.convolve(np.pad(x, _around(x.shape[0], y.shape[0], start, count)), y, mode="valid")
+
+
+def _around(n: int, m: int, start: int, count: int) -> tuple[int, int]:
+    """How many zeros before and behind x make this part the one where y lies inside of x."""
+    return m - 1 - start, start + count - n
+
+
+def _part_vjp(g: Any, x: Any, y: Any, start: int, count: int) -> tuple[Any, Any]:
+    """z[i] = sum of x[i + start - j] * y[j]: each cotangent is a part of a convolution with the other input, turned."""
+    n, m = x.shape[0], y.shape[0]
+    return (
+        convolve_part(g, flip(y, axis=(0,)), start=m - 1 - start, count=n),
+        convolve_part(g, flip(x, axis=(0,)), start=n - 1 - start, count=m),
+    )
+
+
+def _emit_part(inputs: Sequence[ast.expr], instr: Instr) -> ast.expr:
+    (x, y), (n, m) = inputs, (a.shape[0] for a in instr.inputs)
+    if n >= m and instr.params == {"start": (m - 1) // 2, "count": n}:
+        return call("np.convolve", x, y, mode="same")
+    padded = call("np.pad", x, literal(_around(n, m, **instr.params)))
+    return call("np.convolve", padded, y, mode="valid")
+
+
+def _native_part(instr: Instr) -> Any:
+    out, (x, y) = instr.outputs[0], instr.inputs
+    if out.dtype.kind != "f":
+        return False
+    given = instr.params["start"], out.dtype.type(0)
+    if min(x.shape[0], out.shape[0]) * y.shape[0] <= SHORT:
+        return vectors.convolved_between, *given
+    if x.shape[0] < y.shape[0]:
+        return vectors.convolved_by_longer, *given
+    return (vectors.convolved_at_few if out.shape[0] < FEW else vectors.convolved), *given
+
+
+convolve_part: Op = bilinear(
+    _part,
+    _part_vjp,
+    name="convolve_part",
+    result_type=lambda x, y, start, count: ArrayType((count,), promote(x.dtype, y.dtype)),
+    emit=_emit_part,
+    native=_native_part,
+    sample=(
+        case((5,), (3,), start=1, count=5),
+        case((4,), (4,), start=1, count=4),
+        case((40,), (8,), start=3, count=40),
+        case((40,), (8,), start=4, count=41),
+        case((8,), (40,), start=3, count=40),
+        case((40,), (38,), start=36, count=6),
+        case((50,), (49,), start=10, count=41),
+    ),
+)
+"""`np.convolve(x, y)[start : start + count]`, where each element of x and y takes part in the first or last of these,
+or between."""

@@ -57,6 +57,8 @@ def _convolved(x: Any, y: Any, mode: str) -> Any:
             return _valid(y, x)
         raise ValueError("For 'valid' mode, one must be at least as large as the other in every dimension")
     if x.ndim == 1:
+        if mode == "same" and x.shape[0] >= y.shape[0] > 0:
+            return convolve_vectors(x, y, mode)
         full = convolve_vectors(x, y)
     else:
         long, short = (x, y) if math.prod(x.shape) >= math.prod(y.shape) else (y, x)
