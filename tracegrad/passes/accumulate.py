@@ -17,7 +17,7 @@ from dataclasses import replace
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
 from tracegrad.ir.walk import has_control, map_control, use_counts
-from tracegrad.ops.arithmetic import add
+from tracegrad.ops.arithmetic import add, subtract
 from tracegrad.ops.index import index_add
 from tracegrad.passes.structure import is_zeros
 
@@ -84,10 +84,10 @@ def _collects(loop: Instr, place: int) -> bool:
     condition, body = loop.params["condition"], loop.params["body"]
     if condition is not None and use_counts(condition)[condition.inputs[place]]:
         return False
-    return body is not None and _only_added_to(body, body.inputs[place], body.outputs[place - 1])
+    return body is not None and only_added_to(body, body.inputs[place], body.outputs[place - 1])
 
 
-def _only_added_to(trace: Trace, start: Var, end: Atom) -> bool:
+def only_added_to(trace: Trace, start: Var, end: Atom) -> bool:
     """Whether `end` is `start` with something added, and neither it nor what lies between is read by anybody else."""
     counts = use_counts(trace)
     made = {v: step for step in trace.steps if isinstance(step, Instr) for v in step.outputs}
@@ -103,7 +103,7 @@ def _only_added_to(trace: Trace, start: Var, end: Atom) -> bool:
             continue
         if step.op is add:
             waiting.extend(a for a in step.inputs if a.type == atom.type)
-        elif step.op is index_add:
+        elif step.op in (index_add, subtract):
             waiting.append(step.inputs[0])
         elif step.op.name == "loop" and atom in step.outputs[1 : 1 + step.params["carried"]]:
             place = step.outputs.index(atom)
@@ -112,6 +112,6 @@ def _only_added_to(trace: Trace, start: Var, end: Atom) -> bool:
         elif step.op.name == "branch" and None not in step.params["arms"]:
             k = step.outputs.index(atom)
             for place, operand in enumerate(step.inputs[1:]):
-                if all(_only_added_to(arm, arm.inputs[place], arm.outputs[k]) for arm in step.params["arms"]):
+                if all(only_added_to(arm, arm.inputs[place], arm.outputs[k]) for arm in step.params["arms"]):
                     waiting.append(operand)
     return False

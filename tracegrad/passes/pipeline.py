@@ -28,6 +28,7 @@ from tracegrad.passes.put_together import put_together
 from tracegrad.passes.residuals import split
 from tracegrad.passes.simplify import simplify, simplify_exactly
 from tracegrad.passes.spell_out import spell_out
+from tracegrad.passes.summing import forwards, together
 from tracegrad.passes.unroll import unroll
 
 ROUNDS = 8  # each round makes the trace smaller or more canonical; few traces need more than three
@@ -66,6 +67,7 @@ def optimised(trace: Trace, once: bool = False) -> Trace:
         trace = drop_unused(accumulate(settle_sums(share(hoist(fold(simplify(trace)))))))
         if trace is before:
             break
+    trace = forwards(trace)
     verify(trace)
     return trace
 
@@ -111,6 +113,8 @@ def for_loops(trace: Trace) -> Trace:
     written_out = unroll(trace)
     if written_out is not trace:
         trace = _optimised_exactly(written_out)
+    while (joined := together(trace)) is not trace:
+        trace = _optimised_exactly(joined)
     trace = drop_unused(in_parts(carry_multiplied(trace)))
     trace = factor_once(share(spell_out(trace)))
     there = at_their_places(trace)
