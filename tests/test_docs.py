@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -82,6 +83,53 @@ def test_a_page_shows_what_its_examples_print(
         file.write_text(text.replace(before + shown, before + run.stdout), encoding="utf-8")
         return
     assert run.stdout == shown
+
+
+def programs() -> Iterable[tuple[str, str]]:
+    """Each program of a page that is not followed by what it prints; of the design there are excerpts."""
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        shown = [program for program, _ in examples(page.name)]
+        for program in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+            if program not in shown and page.name != "design.md":
+                yield page.name, program
+
+
+def with_prints(program: str) -> tuple[str, list[str]]:
+    """The program, which prints each value that a comment says, and those values."""
+    said, lines = [], program.splitlines()
+    for node in ast.parse(program).body:
+        _, _, comment = lines[node.lineno - 1].partition("  # ")
+        value = comment.rpartition(" = ")[2]
+        if isinstance(node, ast.Expr) and re.fullmatch(r"[\d.]+|\([\d.j+-]+\)|(tensor|Stats)\(.*\)", value):
+            lines[node.lineno - 1] = f"print({ast.unparse(node)})"
+            said.append(value)
+    return "\n".join(lines), said
+
+
+@pytest.mark.parametrize(
+    ("page", "program"), list(programs()), ids=lambda text: text if text.endswith(".md") else ""
+)
+def test_a_program_of_a_page_runs_alone_and_has_the_values_said(
+    page: str, program: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "example.py"
+    text, said = with_prints(program)
+    file.write_text(text, encoding="utf-8")
+    environment = {"PYTHONPATH": str(ROOT), "TRACEGRAD_CACHE_DIR": str(tmp_path)}
+    for _ in range(2 if page == "cache.md" else 1):  # that page is about the second process
+        run = subprocess.run(
+            [sys.executable, "-W", "error", str(file)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert run.returncode == 0, run.stderr
+    printed = run.stdout.replace("\n        ", " ")  # a tensor of several rows
+    assert [value for value in said if value not in printed] == []
+    assert said or "print(" in program
 
 
 def test_the_picture_of_paths_is_well_formed_and_knows_both_modes() -> None:
