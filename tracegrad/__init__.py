@@ -17,7 +17,8 @@ del globals()["tensor"]  # the room's: from here on no import brings it back in 
 
 # The transforms do without what tensors need; all the other names come from one file.
 _MODULES = (
-    "autograd", "builtins", "differential_operators", "extend", "misc", "numpy", "scipy", "test_util", "wrap_util",
+    "autograd", "builtins", "differential_operators", "errors", "extend", "misc", "numpy", "scipy", "test_util",
+    "wrap_util",
 )  # fmt: skip
 _NEAR = {
     **{name: f"{__name__}.{name}" for name in _MODULES},

@@ -28,12 +28,21 @@ def energy(x, weights):
     return total
 
 
+@numba.vectorize
+def bent(x, scale):
+    return scale * x * x if x > 0.5 else np.sin(x)
+
+
+def bent_sum(x: Any, weights: Any) -> Any:
+    return np.sum(bent(x, 2.0) * weights)
+
+
 def around(x: Any, weights: Any) -> Any:
     return np.exp(energy(2.0 * x, weights))
 
 
 @pytest.mark.parametrize("jit", ["python", "native"])
-@pytest.mark.parametrize("function", [energy, around])
+@pytest.mark.parametrize("function", [energy, around, bent_sum])
 def test_a_compiled_function_has_its_derivative(function: Any, jit: str) -> None:
     weights = np.array([0.3, 1.0, -0.4])
     gradient = tg.value_and_grad(function, jit=jit)

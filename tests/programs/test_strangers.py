@@ -140,3 +140,12 @@ def test_arrays_with_rules_of_their_own_are_refused_by_name(made, named):
 def test_an_argument_in_the_place_of_argnums_is_told_where_it_goes():
     with pytest.raises(tg.errors.ArgumentError, match=r"arguments go to what comes back, `grad\(f\)\(x\)`"):
         tg.grad(squared, np.ones(3))
+    with pytest.raises(tg.errors.ArgumentError, match="got argnums=None"):
+        tg.grad(squared, argnums=None)
+
+
+def test_what_is_not_known_is_said_under_the_name_it_is_imported_by():
+    from scipy import ndimage
+
+    with pytest.raises(tg.errors.UnsupportedError, match=r"`scipy\.ndimage\.label` has no op"):
+        tg.grad(lambda x: ndimage.label(x)[0].sum())(np.ones(3))

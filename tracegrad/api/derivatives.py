@@ -21,8 +21,8 @@ Places = int | str | Sequence[int | str]
 
 
 def places(argnums: Any) -> Any:
-    """The places of differentiated arguments; a list of them is a tuple."""
-    return tuple(argnums) if isinstance(argnums, list) else argnums
+    """The places of differentiated arguments; a list of them is a tuple, and None is refused as a place would be."""
+    return tuple(argnums) if isinstance(argnums, list) else (None,) if argnums is None else argnums
 
 
 @overload

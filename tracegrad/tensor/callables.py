@@ -163,6 +163,11 @@ def is_of_numba(function: Any) -> bool:
     return type(function).__module__.startswith("numba.") and hasattr(function, "py_func")
 
 
+def is_vectorized_by_numba(function: Any) -> bool:
+    """Whether this is what `numba.vectorize` made of a Python function of numbers."""
+    return type(function).__module__ == "numba.np.ufunc.dufunc"
+
+
 def is_users(value: Any) -> bool:
     """Whether a callable runs Python code of the user's."""
     if isinstance(value, functools.partial):

@@ -44,6 +44,7 @@ from tracegrad.tensor.callables import (
     is_plain_class,
     is_pure,
     is_users,
+    is_vectorized_by_numba,
     is_written_in_python,
     may_clone,
     module_of,
@@ -282,6 +283,9 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             return self.call(self.attr(function, "__wrapped__"), *args, **keywords)
         elif traced and is_of_numba(function):
             return self.call(self.attr(function, "py_func"), *args, **keywords)
+        elif traced and is_vectorized_by_numba(function):
+            own = self.attr(self.attr(function, "_dispatcher"), "py_func")
+            return self.call(np.vectorize(own), *args, **keywords)
         elif isinstance(function, functools.partial):
             parts = self.reads.contents(self.attr(function, "args"))
             named = self.reads.contents(self.attr(function, "keywords"))

@@ -8,6 +8,7 @@ written) is answered by the recorder it belongs to. Begin with `ArrayProtocol`.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -94,6 +95,9 @@ def spelling(function: Callable[..., Any]) -> str:
         in_numpy = getattr(np, function.__name__, None) is function
         return f"np.{function.__name__}" if in_numpy else public_name(function) or "np.frompyfunc"
     module = getattr(function, "__module__", None) or "numpy"
+    public = ".".join(itertools.takewhile(lambda part: part[:1] != "_", module.split(".")))
+    if getattr(sys.modules.get(public), function.__name__, None) is function:
+        module = public
     return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
