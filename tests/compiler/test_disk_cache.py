@@ -18,6 +18,7 @@ import pytest
 from tracegrad.compiler import disk_cache
 from tracegrad.compiler.disk_cache import CODE, PROGRAM, clear, kept, put, read, shrink, write
 from tracegrad.compiler.numba_backend import compile_native
+from tracegrad.compiler.source_file import load
 from tracegrad.config import config
 from tracegrad.ir.source import Source
 
@@ -63,6 +64,27 @@ def test_a_file_with_any_byte_changed_is_never_used(cache: Path) -> None:
         assert read("a.program") is None
     (cache / "a.program").write_bytes(whole)
     assert read("a.program") == CONTENT
+
+
+def test_a_file_under_the_name_of_another_is_never_used(cache: Path) -> None:
+    write("a.program", CONTENT)
+    write("b.program", CONTENT[::-1])
+    (cache / "a.program").write_bytes((cache / "b.program").read_bytes())
+    assert read("a.program") is None
+    assert read("b.program") == CONTENT[::-1]
+
+
+def test_one_warning_says_that_nothing_can_be_written(
+    tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place, said in ((tmp_path / "file" / "cache", "stay in memory"), (tmp_path / "file", "no directory")):
+        disk_cache._said.clear()
+        caplog.clear()
+        with config.using(cache_dir=str(place)), caplog.at_level(logging.WARNING, "tracegrad"):
+            assert not write("a.program", CONTENT)
+            assert load(f"written_in = {place.name!r}", "one_warning").written_in == place.name
+        assert [said in r.getMessage() for r in caplog.records] == [True]
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702])

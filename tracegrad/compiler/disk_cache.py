@@ -66,7 +66,8 @@ def is_usable() -> bool:
         return False
     place = directory()
     if place.exists() and not is_private(place):
-        say_once("private", f"nothing is kept in {place}, and nothing read: others may write into it")
+        why = "others may write into it" if place.is_dir() else "it is no directory"
+        say_once("private", f"nothing is kept in {place}, and nothing read: {why}")
         return False
     return True
 
@@ -90,7 +91,7 @@ def read(name: str) -> bytes | None:
     except OSError as error:
         say_once("read", f"a file of the cache cannot be read, and is ignored: {error}")
         return None
-    content = _checked(found)
+    content = _checked(name, found)
     if content is None:
         say_once("broken", f"{path} is broken, or not of this version, and is ignored")
         drop(name)
@@ -106,9 +107,9 @@ def write(name: str, content: bytes) -> bool:
     if not is_usable():
         return False
     try:
-        put(name, _MAGIC + hashlib.sha256(content).digest() + content)
+        put(name, _MAGIC + _digest(name, content) + content)
     except OSError as error:
-        say_once("write", f"programs are not kept for later processes: {error}")
+        say_unwritable(error)
         return False
     _now_and_then()
     return True
@@ -142,12 +143,17 @@ def put(name: str, content: bytes) -> Path:
     return path
 
 
-def _checked(found: bytes) -> bytes | None:
+def _checked(name: str, found: bytes) -> bytes | None:
     start = len(_MAGIC)
     digest, content = found[start : start + 32], found[start + 32 :]
-    if not found.startswith(_MAGIC) or hashlib.sha256(content).digest() != digest:
+    if not found.startswith(_MAGIC) or _digest(name, content) != digest:
         return None
     return content
+
+
+def _digest(name: str, content: bytes) -> bytes:
+    """Of the name as well: a file copied over another is another program."""
+    return hashlib.sha256(name.encode() + b"\0" + content).digest()
 
 
 # --- what programs are made with
@@ -245,3 +251,9 @@ def say_once(about: str, message: str) -> None:
 
         _said.add(about)
         logging.getLogger("tracegrad").warning(message)
+
+
+def say_unwritable(error: OSError) -> None:
+    """The one warning for a disk on which neither programs nor emitted text can be written."""
+    if "private" not in _said:
+        say_once("write", f"emitted programs stay in memory, and are not kept for later processes: {error}")

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from tracegrad.compiler.disk_cache import directory, put, say_once
+from tracegrad.compiler.disk_cache import directory, put, say_unwritable
 
 
 def load(text: str, name: str) -> ModuleType:
@@ -58,7 +58,7 @@ def _written(text: str, file_name: str) -> Path | None:
         path = directory() / file_name
         return path if _holds(path, text) else put(file_name, text.encode())
     except OSError as error:
-        say_once("files", f"emitted programs are kept in memory, as no file can be written: {error}")
+        say_unwritable(error)
         return None
 
 
