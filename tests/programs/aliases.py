@@ -333,3 +333,40 @@ def a_reshaped_array_is_kept_and_written(A, n):
     seen[-1][0] = 2.0
     seen[1][1] = 3.0
     return y.sum() + sum(v.sum() for v in seen)
+
+
+# --- names that hold one array before a loop and two behind it, or the other way round, in a run of one iteration -----
+
+
+@shared(1, 2, 3, 1)
+def one_array_comes_apart(A, n):
+    a = A * 1.0
+    b = a
+    for _ in range(n):
+        c = a
+        a = b * 0.3 + c
+        b = b * 1.0
+        b[0] = 0.3
+    return (a * c).sum() + b.sum()
+
+
+@shared(1, 3, 2)
+def two_arrays_become_one(A, n):
+    a, b = A * 0.5, A * 2.0
+    for _ in range(n):
+        b[0] = a[1] * 0.5
+        a = np.sin(a)
+        b = a
+    return (a * A).sum() + b.sum()
+
+
+@shared(1, 3, 0, 2)
+def one_array_comes_apart_while_a_condition_holds(A, n):
+    a = A * 1.0
+    b, k = a, n * A[3, 1]
+    while k > 0.05:
+        a = b * 0.3 + a
+        b = b * 1.0
+        b[0] = 0.3
+        k = k - A[3, 1]
+    return (a * b).sum()

@@ -319,7 +319,7 @@ class Structures(Running):
                 return self._flatten(frame)
         elif not self._ended(frame):
             return False
-        return self._is_a_loop(frame)
+        return self._is_a_loop(frame, held)
 
     def _ended(self, frame: LoopFrame) -> bool:
         """The last test of a `while` is that of the other iterations; False if the loop is straight."""
@@ -335,7 +335,7 @@ class Structures(Running):
             return self._failed(frame, _differs(frame, found))
         return True
 
-    def _is_a_loop(self, frame: LoopFrame) -> bool:
+    def _is_a_loop(self, frame: LoopFrame, held: Mapping[str, Any]) -> bool:
         """Whether what was recorded determines what any number of iterations does."""
         one = frame.first
         asks = frame.form.kind == "while"
@@ -353,6 +353,8 @@ class Structures(Running):
         runs_on = condition is not None or stop is not None or isinstance(limit, Var)
         if not runs_on and frame.count < 2:
             return self._flatten(frame)
+        if one is not None and frame.form.written and runs_on and self.sharing(frame, held) != one.sharing:
+            return self._flatten(frame)  # another iteration would write what is one array in these, or in it
         if one is not None and any(
             n in one.next and one.next[n].type != v.type for n, v in one.header.items()
         ):
