@@ -88,7 +88,8 @@ def hessian_tensor_product(function: Function, argnum: Places = 0) -> Function:
         *primals, tensor = args
         return pushed(primals, directions(argnum, tensor), **keywords)[1]
 
-    return Derived(function, "hessian_tensor_product", product)
+    # Called as any compiled function is; the two transforms are part of what is recorded.
+    return Derived(function, "hessian_tensor_product", Dispatcher(product, "value", label="hessian_tensor_product"))
 
 
 hessian_vector_product = hessian_tensor_product
