@@ -14,6 +14,7 @@ import tracegrad as tg
 from tracegrad.dispatch import pullback
 from tracegrad.dispatch.tree import as_native
 from tracegrad.errors import ArgumentError
+from tracegrad.extend import defvjp, primitive
 from tracegrad.test_util import make_numerical_jvp
 from tracegrad.wrap_util import unary_to_nary
 
@@ -97,7 +98,7 @@ def test_derivatives_of_tanh_up_to_order_six() -> None:
         np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-9, atol=1e-11)
 
 
-def test_rows_of_a_jacobian_share_what_is_made_of_the_residuals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pullbacks_of_one_call_share_what_is_made_of_the_residuals(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
     def counted(value: Any, dtype: Any) -> Any:
@@ -112,16 +113,91 @@ def test_rows_of_a_jacobian_share_what_is_made_of_the_residuals(monkeypatch: pyt
             found.append(s)
         return np.stack(found)
 
-    jacobian, x = tg.jacobian(curve), np.array([0.3, 0.8])
-    expected = jacobian(x)
-    with tg.config.using(jit="native"):
-        native = tg.jacobian(curve)
-        native(x)
-        monkeypatch.setattr(pullback, "as_native", counted)
-        found = native(x)
-    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    x = np.array([0.3, 0.8])
+    expected = tg.jacobian(curve)(x)
     rows = len(expected)
+    with tg.config.using(jit="native"):
+        tg.vjp(curve, x)[1](np.eye(rows)[0])
+        monkeypatch.setattr(pullback, "as_native", counted)
+        pull = tg.vjp(curve, x)[1]
+        found = [pull(unit) for unit in np.eye(rows)]
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
     assert rows < len(made) < 4 * rows  # a cotangent for each row, and the residuals once
+
+
+ROUND = np.linspace(0.1, 1.2, 7)
+
+
+def tall(p: Any) -> Any:
+    return p[0] * np.exp(-p[1] * ROUND) + np.cos(ROUND * p[2])
+
+
+def wide(p: Any) -> Any:
+    s, found = 0.0, []
+    for k in range(2):
+        s = np.sum(np.sin(p) * p[k]) + s * p[0]
+        found.append(s)
+    return np.array(found)
+
+
+def repeated(p: Any) -> Any:
+    for k in range(20):
+        p = p + 0.1 * np.sin(p[::-1]) * (k + 1)
+    return p
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize(
+    "function", [tall, wide, repeated, lambda p: np.outer(p, p[:2]), lambda p: p[0] ** 3]
+)
+def test_columns_or_rows_whichever_are_fewer_are_what_differences_say(function: Any, jit: str) -> None:
+    with tg.config.using(jit=jit):
+        jacobian = tg.jacobian(function)
+        for scale in (1.0, -0.6, 0.3):
+            found = jacobian(X * scale)
+            for column, unit in enumerate(np.eye(3)):
+                expected = make_numerical_jvp(function, X * scale)(unit)
+                np.testing.assert_allclose(found[..., column], expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_a_jacobian_is_an_array_of_the_dtype_of_its_argument(jit: str) -> None:
+    with tg.config.using(jit=jit):
+        for x in (2.0, np.float32(2), np.array(2.0), np.ones(2, np.float32), np.array([1j, 2])):
+            square = tg.jacobian(lambda x: x * x)
+            for _ in range(3):
+                found = square(x)
+                assert type(found) is np.ndarray and found.dtype == np.asarray(x).dtype
+                np.testing.assert_allclose(found, np.diag(2 * x) if np.ndim(x) else 2 * x)
+        for constant in (lambda x: 3.0, lambda x: np.ones(2), lambda x: np.argmax(x), lambda x: x > 0):
+            assert not tg.jacobian(constant)(X).any()
+
+
+def test_what_has_a_pullback_alone_has_a_jacobian_of_rows() -> None:
+    doubled = primitive(lambda x: 2 * x)
+    defvjp(doubled, lambda ans, x: lambda g: 2 * g)
+    np.testing.assert_allclose(
+        tg.jacobian(lambda x: np.outer(doubled(x), np.ones(2)))(X)[:, 0], 2 * np.eye(3)
+    )
+
+
+def test_a_derivative_of_a_loop_is_part_of_a_graph_of_tensors() -> None:
+    for inner in (tg.jacobian(lambda x: x**3), tg.grad(lambda x: np.sum(repeated(x)))):
+        x = tg.tensor(X, requires_grad=True)
+        ((y := inner(x)) * y).sum().backward()
+
+        def along(x: Any, inner: Any = inner) -> Any:
+            return np.sum(inner(x) ** 2)
+
+        np.testing.assert_allclose(x.grad.numpy() @ V, make_numerical_jvp(along, X)(V), rtol=1e-6, atol=1e-9)
+
+
+def test_a_hessian_times_a_tensor_is_called_as_any_compiled_function() -> None:
+    product = tg.hessian_tensor_product(OURS["scalar"])
+    with tg.config.using(jit="native"):
+        for x in (X, X * 2, X - 1):
+            np.testing.assert_allclose(product(x, V), tg.hessian(OURS["scalar"])(x) @ V, rtol=1e-12)
+    assert product.answer.last.entry is not None
 
 
 def test_several_arguments_at_once() -> None:

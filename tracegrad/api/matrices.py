@@ -1,8 +1,7 @@
 """Whole matrices of derivatives, and products with them: jacobian, hessian, and what is cheaper than either.
 
-Each takes a function of plain NumPy code and returns one with the same arguments. A row of a Jacobian is a pullback of
-one basis vector, a row of a Hessian a tangent of the gradient along one: programs that `vjp` and `jvp` make. Begin with
-`jacobian`.
+Each takes a function of plain NumPy code and returns one with the same arguments. A Jacobian is one program: a loop
+over the items of the result, or over those of the argument if it has no more of them. Begin with `jacobian`.
 """
 
 from __future__ import annotations
@@ -43,14 +42,7 @@ def jacobian(function: Function, argnum: Places = 0) -> Function:
     array([[2., 0.],
            [0., 4.]])
     """
-    pulled = Dispatcher(function, "vjp", argnums=places(argnum), label="jacobian")
-
-    def rows(*args: Any, **keywords: Any) -> Any:
-        value, pull = pulled(*args, **keywords)
-        _one_array(value, "jacobian", function)
-        return _stacked([pull(e) for e in _basis(value)], np.shape(value), lambda: pull(_zeros(value)))
-
-    return Derived(function, "jacobian", rows)
+    return Dispatcher(function, "jacobian", argnums=places(argnum), label="jacobian")
 
 
 def hessian(function: Function, argnum: Places = 0) -> Function:
@@ -89,7 +81,9 @@ def hessian_tensor_product(function: Function, argnum: Places = 0) -> Function:
         return pushed(primals, directions(argnum, tensor), **keywords)[1]
 
     # Called as any compiled function is; the two transforms are part of what is recorded.
-    return Derived(function, "hessian_tensor_product", Dispatcher(product, "value", label="hessian_tensor_product"))
+    return Derived(
+        function, "hessian_tensor_product", Dispatcher(product, "value", label="hessian_tensor_product")
+    )
 
 
 hessian_vector_product = hessian_tensor_product

@@ -71,7 +71,7 @@ class Built:
 
     Parameters
     ----------
-    mode : "value", "gradient", "vjp" or "jvp"
+    mode : "value", "gradient", "vjp", "jvp" or "jacobian"
     trace : Trace, or callable that makes it when it is first asked for
     wrt : places of the differentiated inputs
     seeded : places of the differentiated outputs
@@ -343,6 +343,8 @@ def _plan(
         return pipeline.plan_vjp(trace, wrt, seeded, once, memory)
     if mode == "jvp":
         return pipeline.plan_jvp(trace, wrt, once)
+    if mode == "jacobian":
+        return pipeline.plan_jacobian(trace, wrt, seeded, once, memory)
     return pipeline.plan_value(trace, once)
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracegrad import collector, tree
+from tracegrad import collector
 from tracegrad.dispatch.build import FITS, Built
 from tracegrad.dispatch.causes import Failed, causes, not_joined
 from tracegrad.dispatch.copies import Copied
@@ -32,7 +32,13 @@ from tracegrad.dispatch.events import Event, Log
 from tracegrad.dispatch.keeping import Keeping
 from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form
 from tracegrad.dispatch.pullback import Pullback, Template
-from tracegrad.dispatch.results import gradient_leaf, seeded_outputs, tangent_leaves, value_tree
+from tracegrad.dispatch.results import (
+    check_unlabelled,
+    derivatives,
+    seeded_outputs,
+    tangent_leaves,
+    value_tree,
+)
 from tracegrad.dispatch.signature import Call, Signature, Wrt, check_complex, checked_options
 from tracegrad.dispatch.tiers import (
     another_path,
@@ -73,7 +79,7 @@ class Dispatcher(Keeping, Copied):
     Parameters
     ----------
     function : callable
-    mode : "value", "gradient", "vjp" or "jvp"
+    mode : "value", "gradient", "vjp", "jvp" or "jacobian"
     argnums : int, str, tuple of them, or None
     with_value : bool
         A gradient is returned with the value before it.
@@ -207,6 +213,8 @@ class Dispatcher(Keeping, Copied):
             call = self.signature.flat_call(args, keywords)
         if self.holomorphic:
             check_complex(call, self.label)
+        if self.mode == "jacobian":
+            check_unlabelled(call)
         call.tangents.extend(tangents)
         if call.outer or is_capturing():
             return self._inline(self._captured(call), call)
@@ -418,19 +426,13 @@ class Dispatcher(Keeping, Copied):
         if self.mode == "jvp":
             return inline.push_inline(captured, call, call.tangents)
         single = self._single(call)
-        value, rest = inline.run_inline(
-            captured,
-            call,
-            self.mode,
-            self._seeded(captured),
-            self.memory,
-        )
+        value, rest = inline.run_inline(captured, call, self.mode, self._seeded(captured), self.memory)
         if self.mode == "value":
             return value
         if callable(rest):
             pull = rest
             return value, lambda cotangent: inline.rebuilt(call, pull(cotangent), single)
-        gradient = inline.rebuilt(call, rest, single)
+        gradient = inline.rebuilt(call, rest, single, in_kind=self.mode != "jacobian")
         return self._asked(lambda: value, gradient)
 
     def _single(self, call: Call) -> bool:
@@ -477,12 +479,7 @@ class Dispatcher(Keeping, Copied):
             return value_tree(captured, flat[1:count])
         if self.mode == "jvp":
             return value_tree(captured, flat[1:count]), value_tree(captured, flat[count:])
-        gradients = iter(flat[count:])
-        parts = [
-            tree.unflatten(structure, [gradient_leaf(next(gradients), call.leaves[p].value) for p in places])
-            for structure, places in call.groups
-        ]
-        gradient = parts[0] if self._single(call) else tuple(parts)
+        gradient = derivatives(call, flat[count:], self._single(call), self.mode == "jacobian")
         return self._asked(lambda: value_tree(captured, flat[1:count]), gradient)
 
     def _asked(self, value: Callable[[], Any], gradient: Any) -> Any:

@@ -28,7 +28,7 @@ from tracegrad.dispatch.nested import apart, together
 from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form, flat, positions, straight
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.reading import Reading, module_of
-from tracegrad.dispatch.results import gradient_leaf, plain
+from tracegrad.dispatch.results import gradient_leaf, jacobian_leaf, plain
 from tracegrad.dispatch.signature import INT_RANGE, OURS, Call, Parameter, by_identity
 from tracegrad.dispatch.tree import Path, without_contents
 from tracegrad.ir.types import ArrayType
@@ -395,6 +395,7 @@ class _Writer:
         return f"{self._named('plain', plain)}({text}, {self._named('type', type)}, {weak})"
 
     def _gradient(self, text: str, leaf: Leaf) -> str:
-        """A gradient in the kind of its argument."""
-        like = without_contents(leaf.value)
-        return f"{self._named('gradient_leaf', gradient_leaf)}({text}, {self._named('like', like)})"
+        """A gradient in the kind of its argument; a Jacobian is an array whatever its shape."""
+        like = self._named("like", without_contents(leaf.value))
+        made = jacobian_leaf if self.form.mode == "jacobian" else gradient_leaf
+        return f"{self._named(made.__name__, made)}({text}, {like})"

@@ -22,7 +22,7 @@ from tracegrad.ir.interpret import interpret
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import is_weak
 from tracegrad.ops.index import zeros
-from tracegrad.passes.differentiate import forward_mode, reverse_mode
+from tracegrad.passes.differentiate import forward_mode, jacobians, reverse_mode
 from tracegrad.passes.pipeline import optimised, prepared, within
 from tracegrad.passes.residuals import split
 from tracegrad.tensor.captured import Captured, outer_session
@@ -38,8 +38,8 @@ def run_inline(
     seeded: Sequence[int],
     memory: int | None,
 ) -> tuple[Any, list[Any] | Callable[[Any], list[Any]]]:
-    """The value, made of outer values; and flat gradients for "gradient", for "vjp" a function from cotangent to
-    them."""
+    """The value, made of outer values; and flat gradients for "gradient", Jacobians for "jacobian", for "vjp" a
+    function from cotangent to gradients."""
     values = _outer_values(captured, call)
     trace = prepared(captured.trace)
     where = {source: i for i, source in enumerate(captured.sources) if isinstance(source, int)}
@@ -48,8 +48,11 @@ def run_inline(
     if mode == "value":
         return value_tree(captured, interpret(optimised(trace), values)), []
     budgeted = within(trace, memory or config.loop_memory)
-    joint = optimised(reverse_mode(budgeted, wrt, seeded, unit_seed=mode == "gradient"))
-    if mode == "gradient":
+    if mode == "jacobian":
+        joint = optimised(jacobians(budgeted, wrt, seeded))
+    else:
+        joint = optimised(reverse_mode(budgeted, wrt, seeded, unit_seed=mode == "gradient"))
+    if mode != "vjp":
         results = _recorded(joint, values)
         return value_tree(captured, results[:count]), list(results[count:])
     forward, backward = split(joint, count, len(seeded))
@@ -168,16 +171,16 @@ def without_tensors(result: Any) -> Any:
     return tree.unflatten(structure, plain)
 
 
-def in_kind(derivative: Any, given: Any) -> Any:
+def _in_kind(derivative: Any, given: Any) -> Any:
     """The derivative by a Python number is one."""
     return weak(derivative) if is_weak(getattr(given, "value", given)) else derivative
 
 
-def rebuilt(call: Call, flat: Sequence[Any], single: bool) -> Any:
-    """Flat derivatives in the structure of the differentiated arguments."""
-    given = iter(flat)
+def rebuilt(call: Call, flat: Sequence[Any], single: bool, in_kind: bool = True) -> Any:
+    """Flat derivatives in the structure of the differentiated arguments, and in their kind."""
+    given, kind = iter(flat), _in_kind if in_kind else lambda derivative, given: strong(derivative)
     parts = [
-        tree.unflatten(structure, [in_kind(next(given), call.leaves[place].value) for place in places])
+        tree.unflatten(structure, [kind(next(given), call.leaves[place].value) for place in places])
         for structure, places in call.groups
     ]
     return parts[0] if single else tuple(parts)

@@ -55,7 +55,7 @@ class Form:
 
     Attributes
     ----------
-    mode : "value", "gradient" or "vjp"
+    mode : "value", "gradient", "vjp" or "jacobian"
     with_value, has_aux : bool
     single : bool
         One argument is differentiated: its derivative stands alone, not in a tuple.
@@ -332,8 +332,13 @@ class _Passing:
         return ("scalar", self._native(number), dtype.name, self.table.allocator(dtype.type))
 
     def _gradient(self, number: int, leaf: Leaf) -> Tree:
-        """A gradient in the kind of its argument."""
+        """A gradient in the kind of its argument; a Jacobian is an array whatever its shape."""
         value = leaf.value
+        if self.form.mode == "jacobian":
+            if number in self.given or self.outputs[self._native(number)][1] is not None:
+                return self._array(number)
+            dtype = getattr(value, "dtype", np.dtype(self.outputs[self._native(number)][0]))
+            return ("zero_dimensional", self._native(number), dtype.name, self._slot(dtype))
         if isinstance(value, np.ndarray):
             if value.ndim:
                 return self._array(number)

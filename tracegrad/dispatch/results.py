@@ -43,6 +43,8 @@ def seeded_outputs(
     """
     if mode == "vjp":
         return tuple(i for i, a in enumerate(captured.outputs) if a.is_inexact)
+    if mode == "jacobian":
+        return _differentiated_array(captured, label, function)
     if mode != "gradient":
         return ()
     returned = tree.unflatten(captured.structure, captured.results)
@@ -95,6 +97,39 @@ def seeded_outputs(
     return (first,)
 
 
+def _differentiated_array(captured: Captured, label: str, function: Callable[..., Any]) -> tuple[int, ...]:
+    """The output that is the one array a function returns; none, for what never changes.
+
+    Raises
+    ------
+    ArgumentError : it returns several, or one with labels
+    """
+    returned = tree.unflatten(captured.structure, captured.results)
+    if isinstance(returned, int):
+        return (returned,)
+    if isinstance(returned, Static):
+        return ()
+    name, labelled = getattr(function, "__name__", "the function"), isinstance(returned, Apart)
+    kind = getattr(returned, "kind", type(returned)).__name__
+    raise ArgumentError(
+        f"`{label}` needs a number or an array, but `{name}` returns a {kind}.",
+        user_location(),
+        "return its values, .to_numpy()"
+        if labelled
+        else "stack what it returns, np.stack(...), or use tracegrad.vjp",
+    )
+
+
+def check_unlabelled(call: Call) -> None:
+    """Refuse a matrix of derivatives by a container with labels."""
+    if any(structure is not None and tree.has_labels(structure) for structure, _ in call.groups):
+        raise ArgumentError(
+            "a matrix of derivatives does not have the labels of its argument.",
+            user_location(),
+            "differentiate by the values, `jacobian(lambda x: f(pd.Series(x, index)))(s.to_numpy())`",
+        )
+
+
 def plain(value: Any, type: ArrayType, weak: bool) -> Any:
     """A result as the user's own function would have returned it."""
     if getattr(value, "recorder", None) is not None:
@@ -124,6 +159,21 @@ def gradient_leaf(value: Any, given: Any) -> Any:
     if isinstance(given, np.generic):
         return given.dtype.type(value)
     return complex(value) if isinstance(given, complex) else float(value)
+
+
+def jacobian_leaf(value: Any, given: Any) -> Any:
+    """All derivatives by one argument, as an array whatever its shape."""
+    return np.asarray(value, getattr(given, "dtype", None))
+
+
+def derivatives(call: Call, flat: Sequence[Any], single: bool, whole: bool) -> Any:
+    """Flat gradients, or Jacobians if they are whole, in the structure of the differentiated arguments."""
+    kind, found = jacobian_leaf if whole else gradient_leaf, iter(flat)
+    parts = [
+        tree.unflatten(structure, [kind(next(found), call.leaves[p].value) for p in places])
+        for structure, places in call.groups
+    ]
+    return parts[0] if single else tuple(parts)
 
 
 def tangent_leaves(call: Call, directions: Sequence[Any]) -> list[Any]:

@@ -101,10 +101,15 @@ class Builder:
 
     def place(self, variable: Var) -> int:
         """Where among the steps written so far a variable is made; steps may be replaced, but not moved."""
+        assert self.has_made(variable)
+        return self._places[variable]
+
+    def has_made(self, variable: Var) -> bool:
+        """Whether a variable is made by a step written so far."""
         for place in range(self._placed, len(self.steps)):
             self._places.update((v, place) for v in self.steps[place].outputs)
         self._placed = len(self.steps)
-        return self._places[variable]
+        return variable in self._places
 
     def guard(self, condition: Any, expected: Any) -> None:
         self.steps.append(Guard(self.atom(condition), expected, self.location))

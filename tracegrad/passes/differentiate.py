@@ -6,15 +6,21 @@ The results are traces like any other: differentiate them again for higher order
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
 from tracegrad.ad.activity import active_variables
+from tracegrad.ad.blocks import inline, results_of, write
 from tracegrad.ad.forward import push_forward
+from tracegrad.ad.loop import loop
 from tracegrad.ad.reverse import pull_back
-from tracegrad.ir.trace import Atom, Const, Trace, Var
+from tracegrad.errors import NotDifferentiableError
+from tracegrad.ir.trace import Atom, Const, Step, Trace, Var
 from tracegrad.ir.types import ArrayType
-from tracegrad.ops.index import zeros
+from tracegrad.ops.index import Slot, index_set, zeros
+from tracegrad.ops.shape import reshape, transpose
 from tracegrad.ops.symbol import Builder, Symbol
 
 
@@ -82,6 +88,95 @@ def forward_mode(trace: Trace, wrt: Sequence[int]) -> Trace:
         (*trace.outputs, *(builder.atom(t) for t in tangents)),
         trace.name,
     )
+
+
+def jacobians(trace: Trace, wrt: Sequence[int], seeded: Sequence[int]) -> Trace:
+    """The trace of the derivatives of each item of an output by each item of the inputs.
+
+    A loop over the items of the output pulls each back, or loops over those of the inputs push each forward, if there
+    are no more of these. What does not depend on the item is computed before the loop.
+
+    Parameters
+    ----------
+    trace : Trace, without one-armed branches
+    wrt : places of the inputs to differentiate by
+    seeded : the place of the output; none for a number that never changes
+
+    Returns
+    -------
+    Trace
+        Inputs: those of `trace`. Outputs: those of `trace`, then for each of `wrt` an array of the shape of the output
+        followed by that of the input.
+    """
+    inputs = [trace.inputs[i].type for i in wrt]
+    y = trace.outputs[seeded[0]].type if seeded else ArrayType((), np.dtype(np.int64))
+    if not y.is_inexact:
+        builder = Builder()
+        zero = [_typed(None, ArrayType(y.shape + x.shape, x.dtype), builder) for x in inputs]
+        outputs = (*trace.outputs, *map(builder.atom, zero))
+        return replace(trace, steps=(*trace.steps, *builder.steps), outputs=outputs)
+    if _are_columns_fewer(y, inputs):
+        with suppress(NotDifferentiableError):  # a function of the user's may have a pullback alone
+            return _by_columns(trace, wrt, seeded[0])
+    builder, count = Builder(), len(trace.outputs)
+    joint = reverse_mode(trace, wrt, seeded)
+    rows = _of_each_item(builder, joint.steps, joint.inputs[-1], joint.outputs[count:])
+    found = [reshape(r, shape=y.shape + x.shape) for r, x in zip(rows, inputs, strict=True)]
+    outputs = (*joint.outputs[:count], *map(builder.atom, found))
+    return replace(trace, steps=tuple(builder.steps), outputs=outputs)
+
+
+def _by_columns(trace: Trace, wrt: Sequence[int], output: int) -> Trace:
+    builder, y, outputs = Builder(), trace.outputs[output].type, list(trace.outputs)
+    builder.steps = list(trace.steps)
+    for place in wrt:
+        joint, x = forward_mode(trace, [place]), trace.inputs[place].type
+        steps, dot = joint.steps[len(trace.steps) :], joint.outputs[len(trace.outputs) + output]
+        columns = reshape(*_of_each_item(builder, steps, joint.inputs[-1], [dot]), shape=(x.size, y.size))
+        found: Symbol = reshape(transpose(columns, axes=(1, 0)), shape=y.shape + x.shape)
+        outputs.append(builder.atom(found))
+    return replace(trace, steps=tuple(builder.steps), outputs=tuple(outputs))
+
+
+def _are_columns_fewer(y: ArrayType, inputs: Sequence[ArrayType]) -> bool:
+    """Of complex numbers, and of mixed types, the derivative is what the reverse sweep says."""
+    real = y.dtype.kind == "f" and all(type.dtype == y.dtype for type in inputs)
+    return real and -1 not in y.shape and sum(type.size for type in inputs) <= y.size != 1
+
+
+def _of_each_item(
+    builder: Builder, steps: Sequence[Step], seed: Var, made: Sequence[Atom]
+) -> tuple[Symbol, ...]:
+    """What steps make of a seed that is zero but for one item, for each of its items: a loop that stacks it."""
+    moving, inside = {seed}, list[Step]()
+    for step in steps:
+        if moving.isdisjoint(step.inputs):
+            builder.steps.append(step)
+        else:
+            inside.append(step)
+            moving.update(step.outputs)
+    shape, length, one = seed.type.shape, seed.type.size, seed.type.dtype.type(1)
+    read = dict.fromkeys(a for step in inside for a in step.inputs if isinstance(a, Var))
+    read.update(dict.fromkeys(a for a in made if isinstance(a, Var)))
+    given = [v for v in read if v not in moving]
+    closed = Trace((seed, *given), tuple(inside), tuple(made))
+    if length == 1:
+        unit = builder.symbol(Const(np.ones(shape, one.dtype) if shape else one))
+        return tuple(
+            results_of(closed, inline(builder, closed, [unit, *map(builder.symbol, given)]), builder)
+        )
+    body = Builder(builder.level + 1)
+    number, *own = (body.input(v.type, v.name) for v in (Var(ArrayType((), np.dtype(np.int64)), "k"), *given))
+    zero = _typed(None, ArrayType((length,), seed.type.dtype), body)
+    unit = reshape(index_set(zero, number, one, index=(Slot(0),)), shape=shape)
+    results = results_of(closed, inline(body, closed, [unit, *own]), body)
+    params = {"condition": None, "stop": None, "carried": 0, "sliced": 0, "reverse": False, "names": ()}
+    return write(
+        builder,
+        loop,
+        [builder.constant(np.int64(length)), *map(builder.symbol, given)],
+        {**params, "body": body.trace([number, *own], results)},
+    )[1:]
 
 
 def _replay(trace: Trace) -> tuple[Builder, dict[Var, Symbol]]:

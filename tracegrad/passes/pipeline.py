@@ -14,7 +14,7 @@ from tracegrad.passes.added_products import add_products
 from tracegrad.passes.arms import settle_sums
 from tracegrad.passes.checkpoint import checkpointed
 from tracegrad.passes.cse import share, share_conditions
-from tracegrad.passes.differentiate import forward_mode, reverse_mode
+from tracegrad.passes.differentiate import forward_mode, jacobians, reverse_mode
 from tracegrad.passes.factor_once import factor_once
 from tracegrad.passes.fold import fold
 from tracegrad.passes.hoist import hoist
@@ -196,6 +196,8 @@ def plan_plainly(mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[i
     if mode == "gradient":
         joint = reverse_mode(trace, wrt, seeded, unit_seed=True)
         return Plan("gradient", joint, joint, None, outputs)
+    if mode == "jacobian":
+        trace = jacobians(trace, wrt, seeded)
     joint = forward_mode(trace, wrt) if mode == "jvp" else trace
     return Plan("value", joint, joint, None, len(joint.outputs))
 
@@ -203,5 +205,15 @@ def plan_plainly(mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[i
 def plan_jvp(trace: Trace, wrt: Sequence[int], once: bool = False) -> Plan:
     """Value and tangent, from the inputs and a tangent for each of `wrt`."""
     joint = optimised(forward_mode(prepared(trace, once), wrt), once)
+    joint = own_outputs(joint, len(joint.outputs))
+    return Plan("value", joint, joint, None, len(joint.outputs))
+
+
+def plan_jacobian(
+    trace: Trace, wrt: Sequence[int], seeded: Sequence[int], once: bool = False, memory: int | None = None
+) -> Plan:
+    """Value, and the derivatives of each item of the output `seeded[0]` by each item of the inputs."""
+    trace = within(prepared(trace, once), memory)
+    joint = optimised(jacobians(trace, wrt, seeded), once)
     joint = own_outputs(joint, len(joint.outputs))
     return Plan("value", joint, joint, None, len(joint.outputs))
