@@ -274,6 +274,41 @@ def test_rows_of_what_stays_are_not_counted() -> None:
     assert counting.search(code)
 
 
+PRODUCT = """def product(x, y):
+    out = np.full((x.shape[0], y.shape[1]), 0.0)
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            for j in range(y.shape[1]):
+                out[i, j] += x[i, k] * y[k, j]
+    return out
+
+
+"""
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_loops_in_loops_are_copied_to_few_calls_alone(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLVM would write them out at each call, for the sizes there, which takes it more time than all the rest."""
+    from tracegrad.compiler import direct
+    from tracegrad.compiler.printing import text_of
+
+    calls = "    x = product(x, y)\n" * count
+    text = f"{PRODUCT}def f(x, y):\n{calls}    return -1, x\n"
+    given = (np.arange(9.0).reshape(3, 3) / 7, np.eye(3)[::-1].copy())
+    written: list[str] = []
+    add = direct.Library.add_ir_module
+
+    def kept(self: Any, code: Any) -> None:
+        written.append(text_of(code))
+        add(self, code)
+
+    monkeypatch.setattr(direct.Library, "add_ir_module", kept)
+    assert_means_what_python_means("many calls", text, given)
+    lines = [line for text in written for line in text.splitlines()]
+    (head,) = [line for line in lines if re.match(r"define.*\.product\b", line)]
+    assert ("noinline" in head) == (count > 4)
+
+
 def assert_means_what_python_means(name: str, text: str, given: tuple[Any, ...]) -> None:
     """Compiled the short way, the same values as Python's, and no memory held."""
     from numba.core.runtime import _nrt_python, rtsys

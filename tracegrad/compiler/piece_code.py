@@ -55,6 +55,8 @@ class Frame:
     room, size : the address of its memory in the function that is cut, and how many words it has
     builder : what writes that function
     given : the arguments of that function
+    slots : what stands where, by name
+    words : how many of them a value of a kind takes
     """
 
     room: Any
@@ -62,6 +64,7 @@ class Frame:
     builder: Any
     given: dict[str, Any] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
+    words: dict[Any, int] = field(default_factory=dict)
 
 
 class PieceCode(LaneCode):
@@ -104,8 +107,8 @@ class PieceCode(LaneCode):
             slot.kind = kind.elements[MEMINFO]
         if stays:
             words = -(-kind.count * itemsize_of(type.dtype) // 8)
-        else:  # LLVM itself is asked, which takes it a while
-            words = len(slot.parts) or -(-self.context.get_abi_sizeof(kind) // 8)
+        else:
+            words = len(slot.parts) or self._words(kind)
         frame.size.constant = start + words
         frame.slots[name] = slot
         if counted:
@@ -115,6 +118,13 @@ class PieceCode(LaneCode):
                 )
         with self.builder.goto_entry_block():
             return self._bring(name, slot, new=True)
+
+    def _words(self, kind: Any) -> int:
+        """How many words a value takes: LLVM itself is asked, once of each kind, which takes it a while."""
+        found = self.frame.words.get(kind)
+        if found is None:
+            found = self.frame.words[kind] = -(-self.context.get_abi_sizeof(kind) // 8)
+        return found
 
     def _in_frame(self, builder: Any, room: Any, place: int, kind: Any) -> Any:
         return builder.bitcast(builder.gep(room, [WORD(place)], inbounds=True), kind.as_pointer())

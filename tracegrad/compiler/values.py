@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import operator
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from numba.np import npyimpl
 
 from tracegrad.compiler.arrays import WORD, Array
 from tracegrad.compiler.instructions import AS_WRITTEN
+
+DEEP = 3  # loops inside of each other: a call costs little beside what they do
+COPIES = 4  # of them that LLVM may write out at their calls, each for its sizes, which takes it a while
 
 
 class Unknown(NumbaError):
@@ -121,6 +125,7 @@ class Module:
         self.lying_apart, self.any_order = lying_apart, any_order
         self.sums, self.translate = sums, translate
         self.made: dict[Any, tuple[Any, Any] | None] = {}
+        self.calls: Counter[Any] = Counter()
         self.operations: dict[Any, tuple[Any, Any]] = {}
 
     def function(self, name: str, arguments: tuple[Any, ...], symbol: str | None = None) -> tuple[Any, Any]:
@@ -137,6 +142,9 @@ class Module:
         found = self.made[key]
         if found is None:
             raise Unknown(f"{name} is not known, or calls itself")
+        self.calls[key] += 1
+        if self.calls[key] > COPIES and _depth(self.text[name].body) >= DEEP:
+            found[0].attributes.add("noinline")
         return found
 
     def operation(self, what: Any, given: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -213,6 +221,17 @@ def _product(context: Any, signature: Any, builder: Any, codes: Sequence[Any]) -
     out.real = builder.fsub(times(x.real, y.real), times(x.imag, y.imag), flags=AS_WRITTEN)
     out.imag = builder.fadd(times(x.real, y.imag), times(x.imag, y.real), flags=AS_WRITTEN)
     return out._getvalue()
+
+
+def _depth(statements: Sequence[ast.stmt]) -> int:
+    """How many loops stand inside of each other."""
+    return max(
+        (
+            isinstance(s, ast.For | ast.While) + _depth([*getattr(s, "body", ()), *getattr(s, "orelse", ())])
+            for s in statements
+        ),
+        default=0,
+    )
 
 
 def done(returned: Any) -> Any:
