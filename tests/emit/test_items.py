@@ -273,6 +273,41 @@ def test_an_index_that_is_surely_inside_is_not_checked() -> None:
         assert "checked(" in text_of(index, limit)
 
 
+def test_the_second_of_a_pair_is_checked_where_it_may_lie_outside() -> None:
+    def gradient_of(pairs: Any, size: int) -> str:
+        x = np.random.default_rng(5).uniform(1.0, 2.0, size)
+        g = tg.value_and_grad(pairs, jit="native")
+        value, x_bar = g(x)
+        assert np.isclose(value, pairs(x), rtol=1e-13)
+        h = np.eye(size) * 1e-5
+        np.testing.assert_allclose(
+            x_bar, [(pairs(x + e) - pairs(x - e)) / 2e-5 for e in h], rtol=1e-7, atol=1e-9
+        )
+        return str(g.native_source)
+
+    def each_with_those_behind(x: Any) -> Any:
+        total = 0.0
+        for i in range(5):
+            for j in range(i + 1, 5):
+                total += np.sin(x[i] * x[j])
+        return total
+
+    def each_with_some(x: Any) -> Any:
+        total = 0.0
+        for i in range(5):
+            for j in range(i - 2, 6):
+                total += np.sin(x[i] * x[j])
+        return total
+
+    assert "checked(" not in gradient_of(each_with_those_behind, 5)
+    assert "checked(" not in gradient_of(each_with_some, 6)
+    for function, size in ((each_with_those_behind, 4), (each_with_some, 5)):
+        with pytest.raises(IndexError):
+            function(np.ones(size))
+        with pytest.raises(IndexError):
+            tg.grad(function, jit="native")(np.ones(size))
+
+
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_a_mask_is_read_and_written_without_checks(share: float) -> None:
     def masked(x: Any) -> Any:

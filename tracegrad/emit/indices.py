@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tracegrad.emit.blocks import Compute, Operand, Repeat
+from tracegrad.emit.blocks import Compute, Operand, Repeat, Value
 from tracegrad.ir.trace import Const, Instr
 from tracegrad.ops.index import Slot, whole
 from tracegrad.ops.op import call, literal
@@ -60,7 +60,28 @@ def bounds(operand: Operand, depth: int = _DEPTH) -> Bounds:
     if not isinstance(maker, Compute) or depth == 0 or operand.type.shape or operand.type.dtype != np.int64:
         return _ANYTHING
     rule = _RULES.get(maker.instr.op.name)
-    return _ANYTHING if rule is None else rule(*(bounds(x, depth - 1) for x in maker.inputs))
+    if rule is None:
+        return _ANYTHING
+    low, high = rule(*(bounds(x, depth - 1) for x in maker.inputs))
+    return (low, min(high, _before_end(maker, depth - 1))) if maker.instr.op.name == "add" else (low, high)
+
+
+def _before_end(added: Compute, depth: int) -> float:
+    """The last of `range(start, end)`, if this is the sum of `start` and the counter of a loop over it."""
+    for counter, start in (added.inputs, added.inputs[::-1]):
+        loop = counter.maker if isinstance(counter, Value) else None
+        if isinstance(loop, Repeat) and counter is loop.counter and loop.limited:
+            match _computed(loop.limit):
+                case "maximum", (length, Const(value=0)):
+                    match _computed(length):
+                        case "subtract", (end, first) if first is start:
+                            return bounds(end, depth)[1] - (not loop.counts)
+    return np.inf
+
+
+def _computed(operand: Operand) -> tuple[str, Sequence[Operand]] | None:
+    maker = operand.maker if isinstance(operand, Value) else None
+    return (maker.instr.op.name, maker.inputs) if isinstance(maker, Compute) else None
 
 
 def _remainder(x: Bounds, y: Bounds) -> Bounds:
