@@ -238,6 +238,11 @@ def stepped(x: Any) -> Any:
     return np.sum(a * a)
 
 
+def distances(x: Any, y: Any) -> Any:
+    squares = np.sum(x * x, axis=1)[:, None] + np.sum(y * y, axis=1)[None, :] - 2 * x @ y.T
+    return np.sum(np.sqrt(np.maximum(squares, 0) + EPS))
+
+
 def repeated_ends(x: Any) -> Any:
     return np.sum(np.diff(np.concatenate([x[:1], x, x[-1:]]), 2) ** 2)
 
@@ -301,6 +306,8 @@ PROGRAMS: dict[str, Program] = {
     ),
     "rfft": Program(lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 2), 2, "the spectrum", one_vector),
     "covariance": Program(covariance, 2, "the centred columns, or the covariance"),
+    "distances": Program(distances, 3, "the product: its gradient stands there", squares(2), 2),
+    "distances of one": Program(lambda x: distances(x, x), 2, "the product: its gradient stands there"),
     "matrix products": Program(
         lambda x, y, z: np.sum((x @ y @ z) ** 2),
         4,

@@ -26,6 +26,7 @@ from tracegrad.passes.parts import in_parts
 from tracegrad.passes.product_order import least_memory_first
 from tracegrad.passes.put_together import put_together
 from tracegrad.passes.residuals import split
+from tracegrad.passes.scaled_products import scale_products
 from tracegrad.passes.simplify import simplify, simplify_exactly
 from tracegrad.passes.spell_out import spell_out
 from tracegrad.passes.summing import forwards, together
@@ -116,7 +117,7 @@ def for_loops(trace: Trace) -> Trace:
     while (joined := together(trace)) is not trace:
         trace = _optimised_exactly(joined)
     trace = drop_unused(in_parts(carry_multiplied(trace)))
-    trace = factor_once(share(spell_out(trace)))
+    trace = scale_products(factor_once(share(spell_out(trace))))
     there = at_their_places(trace)
     trace = least_memory_first(drop_unused(overlays(trace if there is trace else share(there))))
     return no_output_twice(drop_unused(add_products(trace)))
