@@ -243,6 +243,15 @@ def distances(x: Any, y: Any) -> Any:
     return np.sum(np.sqrt(np.maximum(squares, 0) + EPS))
 
 
+def averaged(x: Any) -> Any:
+    sums = np.cumsum(x)
+    return np.sum(((sums[50:] - sums[:-50]) / 50) ** 2)
+
+
+def windowed(x: Any, k: Any) -> Any:
+    return np.sum(np.einsum("ijkl,kl->ij", np.lib.stride_tricks.sliding_window_view(x, k.shape), k) ** 2)
+
+
 def repeated_ends(x: Any) -> Any:
     return np.sum(np.diff(np.concatenate([x[:1], x, x[-1:]]), 2) ** 2)
 
@@ -302,6 +311,15 @@ PROGRAMS: dict[str, Program] = {
         2,
         "the convolution",
         lambda: (vector(0), vector(1)[:50]),
+        2,
+    ),
+    "moving average": Program(averaged, 2, "the running sums", one_vector),
+    "windows": Program(windowed, 1, "", lambda: (square(0), square(1)[:3, :3]), 2),
+    "convolution by FFT": Program(
+        lambda x, k: np.sum(np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(k)) ** 2),
+        4,
+        "both spectra",
+        lambda: (vector(0), vector(1)),
         2,
     ),
     "rfft": Program(lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 2), 2, "the spectrum", one_vector),
