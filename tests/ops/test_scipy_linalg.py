@@ -68,6 +68,7 @@ CALLS = {
     "cholesky_banded lower": (lambda ab: la.cholesky_banded(ab, lower=True)[:, :-1], AB[1:]),
     "cho_solve_banded": (lambda ab, b: la.cho_solve_banded((la.cholesky_banded(ab), False), b), AB[:2], W),
     "expm": (lambda a: la.expm(a / 4), A),
+    "expm of a stack": (lambda a: la.expm(a.reshape(1, *a.shape) / np.array([3.0, 4.0])[:, None, None]), A),
     "sqrtm logm": (lambda a: la.sqrtm(a) + la.logm(a), S),
     "cosm sinm": (lambda a: la.cosm(a) + la.sinm(a), A / 4),
     "coshm tanhm": (lambda a: la.coshm(a) + la.tanhm(a) + la.sinhm(a) + la.tanm(a), A / 6),
@@ -202,3 +203,19 @@ def test_a_triangle_without_an_inverse_is_refused_by_compiled_code() -> None:
     f(A, B)
     with pytest.raises(np.linalg.LinAlgError):
         f(A * (1 - np.eye(3)), B)
+
+
+@pytest.mark.parametrize("n", [31, 40])
+def test_the_derivative_of_expm_is_that_of_its_series(n):
+    g = np.random.default_rng(3)
+    a, direction, weights = (g.uniform(-1, 1, (n, n)) / 8 for _ in range(3))
+    bar = tg.grad(lambda a: np.sum(la.expm(a) * weights))(a)
+    term, change, total = np.eye(n), np.zeros((n, n)), np.zeros((n, n))
+    for k in range(1, 40):  # the term a**k / k!, and its change
+        term, change = term @ a / k, (change @ a + term @ direction) / k
+        total += change
+    np.testing.assert_allclose(np.sum(bar * direction), np.sum(total * weights), rtol=1e-12)
+    second = tg.jvp(tg.grad(lambda a: np.sum(la.expm(a) * weights)), (a,), (direction,))[1]
+    gradient = tg.grad(lambda a: np.sum(la.expm(a) * weights))
+    wanted = (gradient(a + 1e-5 * direction) - gradient(a - 1e-5 * direction)) / 2e-5
+    np.testing.assert_allclose(second, wanted, atol=1e-8)

@@ -347,6 +347,18 @@ def _square_type(x: Any, crosses: bool = False) -> ArrayType:
     return ArrayType(x.shape, promote(float_dtype(x), np.complex64) if crosses else float_dtype(x))
 
 
+def _doubled(x: Any, above: Any) -> Any:
+    """[[x, above], [0, x]], of stacks too."""
+    last, upper = x.ndim - 1, concatenate(x, above, axis=x.ndim - 1)
+    return concatenate(upper, concatenate(np.zeros(x.shape, x.dtype), x, axis=last), axis=last - 1)
+
+
+def _corner(found: Any) -> Any:
+    """The upper right block."""
+    n = found.shape[-1] // 2
+    return getitem(found, index=(..., slice(0, n), slice(n, None)))
+
+
 def of_matrix(name: str, sample: Any) -> Op:
     """Declare `scipy.linalg.<name>`, an analytic function of one square matrix.
 
@@ -355,11 +367,7 @@ def of_matrix(name: str, sample: Any) -> Op:
     """
 
     def along(x: Any, direction: Any) -> Any:
-        n = x.shape[0]
-        upper = concatenate(x, cast(direction, x.dtype), axis=1)
-        lower = concatenate(np.zeros((n, n), x.dtype), x, axis=1)
-        found = op(concatenate(upper, lower, axis=0))
-        return getitem(found, index=(slice(0, n), slice(n, None)))
+        return _corner(op(_doubled(x, cast(direction, x.dtype))))
 
     op = Op(
         name,
@@ -375,7 +383,63 @@ def of_matrix(name: str, sample: Any) -> Op:
     return op
 
 
-expm: Op = of_matrix("expm", (case((3, 3)), case((1, 1))))
+LARGE = 32  # rows from which on the Frechet derivative takes less time than the exponential of twice as many
+
+
+def change_of_expm(x: Any, change: Any) -> Any:
+    """The derivative of the exponential of x towards `change`: from many rows on by Al-Mohy and Higham, Computing the
+    Frechet derivative of the matrix exponential, SIAM J. Matrix Anal. Appl. 30, 2009, else as `of_matrix` has it."""
+    dtype, n = float_dtype(x, change), x.shape[-1]
+    x, change = np.asarray(x, dtype), np.asarray(change, dtype)
+    if x.ndim == 2 and n >= LARGE and np.all(np.isfinite(x)) and np.all(np.isfinite(change)):
+        return np.asarray(_scipy_linalg().expm_frechet(x, change, compute_expm=False), dtype)
+    upper, lower = np.concatenate((x, change), -1), np.concatenate((np.zeros_like(x), x), -1)
+    return _evaluate("expm", np.concatenate((upper, lower), -2))[..., :n, n:]
+
+
+def _second_change(x: Any, change: Any, other: Any) -> Any:
+    """The derivative of that, towards `other`: symmetric in the two."""
+    dtype = float_dtype(x, change, other)
+    x, change, other = (cast(a, dtype) for a in (x, change, other))
+    return _corner(expm_change(_doubled(x, change), _doubled(other, np.zeros(x.shape, dtype))))
+
+
+def _expm_change_vjp(g: Any, z: Any, x: Any, change: Any) -> tuple[Any, ...]:
+    turned = transposed(x)
+    x_bar = _second_change(turned, transposed(change), g)
+    return cast(x_bar, x.dtype), cast(expm_change(turned, g), change.dtype)
+
+
+def _expm_change_jvp(tangents: Any, z: Any, x: Any, change: Any) -> Any:
+    x_dot, change_dot = tangents
+    total = None if change_dot is None else expm_change(x, change_dot)
+    return cast(total if x_dot is None else plus(total, _second_change(x, change, x_dot)), z.dtype)
+
+
+expm_change: Op = Op(
+    "expm_change",
+    change_of_expm,
+    result_type=lambda x, change: ArrayType(x.shape, float_dtype(x, change)),
+    vjp=_expm_change_vjp,
+    jvp=_expm_change_jvp,
+    callee="decompositions.change_of_expm",
+    imports="from tracegrad.ops import decompositions",
+    native=False,
+    sample=(case((3, 3), (3, 3)), case((1, 1), (1, 1)), case((2, 3, 3), (2, 3, 3))),
+)
+"""What the derivative of `expm` is made of."""
+
+expm: Op = Op(
+    "expm",
+    functools.partial(_evaluate, "expm"),
+    result_type=_square_type,
+    vjp=lambda g, z, x: (cast(expm_change(transposed(x), g), x.dtype),),
+    jvp=lambda tangents, z, x: cast(expm_change(x, tangents[0]), z.dtype),
+    callee="scipy.linalg.expm",
+    imports="import scipy.linalg",
+    native=False,
+    sample=(case((3, 3)), case((1, 1)), case((2, 3, 3))),
+)
 logm: Op = of_matrix("logm", (case(definite(3, 3)), case(definite(2, 2))))
 cosm: Op = of_matrix("cosm", (case((3, 3)),))
 sinm: Op = of_matrix("sinm", (case((3, 3)),))
