@@ -15,6 +15,23 @@ def same(text: list[str], node: ast.stmt) -> bool:
     return ast.dump(ast.parse("\n".join(text)).body[0]) == ast.dump(node)
 
 
+@pytest.mark.parametrize(
+    ("line", "broken"),
+    [
+        ("total = first + second * third", ["total = (first", "    + second * third)"]),
+        ("return f(first, second) - third[i, j]", ["return (f(first, second)", "    - third[i, j])"]),
+        ("x[i, j] = f(first, g(second, i), j)", ["x[i, j] = f(first,", "    g(second, i), j)"]),
+        ("x = first if second > 0 else third", ["x = (first if second > 0", "    else third)"]),
+        ("x = f('a, b and (c', [first, second])", ["x = f('a, b and (c',", "    [first, second])"]),
+    ],
+)
+def test_a_line_is_broken_where_the_fewest_parentheses_are_open(line: str, broken: list[str]) -> None:
+    (node,) = ast.parse(line).body
+    found = print_node(node, 24)
+    assert same(found, node)
+    assert found == broken
+
+
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize(
     "form",

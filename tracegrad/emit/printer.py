@@ -11,8 +11,10 @@ import ast
 import functools
 import importlib
 import os
+import re
 import textwrap
 import warnings
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,24 +40,81 @@ def print_node(node: ast.AST, width: int = WIDTH) -> list[str]:
     if long is not None:
         return long
     astor = _astor()
-    wrap = importlib.import_module("astor.source_repr").split_lines
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text: str = astor.to_source(
-            node,
-            pretty_string=lambda s, *rest, **options: repr(s),
-            pretty_source=lambda source: "".join(wrap(source, maxline=width)),
+            node, pretty_string=lambda s, *rest, **options: repr(s), pretty_source="".join
         )
     printed = [line.rstrip() for line in text.rstrip("\n").split("\n")]
     value = node.value if isinstance(node, ast.Return) else None
     if isinstance(value, ast.Tuple) and len(value.elts) == 1:  # astor leaves the parentheses out
         printed[0] = printed[0].replace("return ", "return (", 1)
         printed[-1] += ")"
-    return printed
+    broken = [part for line in printed for part in _broken(line, width)]
+    if (
+        isinstance(node, ast.Assign) and max(map(len, broken)) > width
+    ):  # the names on the left alone are too long
+        return _long_list(node, width, 0) or broken
+    return broken
 
 
-def _long_list(node: ast.AST, width: int) -> list[str] | None:
-    """A return of very many values, or an assignment to as many names: astor breaks such lines in quadratic time."""
+_TOKEN = re.compile(
+    r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<comma>,[ ])"""
+    r"""|[ ](?P<word>and|or|if|else|in|not[ ]in|is[ ]not|is|==|!=|<=|>=|<|>|[-+|&^]|[*/%@]|//|\*\*)(?=[ ])"""
+    r"""|[ ](?P<sets>[-+*/%@|&]{0,2}=)[ ]"""
+)
+_HEAD = re.compile(r"(?:return|if|elif|while|for \w+ in) ")
+_LATE = {"*": 2, "/": 2, "//": 2, "%": 2, "@": 2, "**": 3, "+": 1, "-": 1}
+_SUBSCRIPT = 10  # as many parentheses: the last place to break a line is inside of an index
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """A line as lines of at most `width` columns, broken where the fewest parentheses are open, after a comma or before
+    an operator that binds weakly; what has to be broken outside of any is put in parentheses."""
+    if len(line) <= width:
+        return [line]
+    begin = head.end() if (head := _HEAD.match(line)) else 0
+    spots: list[
+        tuple[int, int, int]
+    ] = []  # where a line may begin, the parentheses open there, how weak the operator
+    open_ = [0]
+    for token in _TOKEN.finditer(line, begin):
+        if token["sets"] and len(open_) == 1:
+            begin, spots = token.end(), []
+        elif token["open"]:
+            is_index = token["open"] == "[" and (
+                line[token.start() - 1].isalnum() or line[token.start() - 1] in "_)]"
+            )
+            open_.append(open_[-1] + (_SUBSCRIPT if is_index else 1))
+        elif token["close"]:
+            open_.pop()
+        elif token["comma"] or token["word"]:
+            spots.append(
+                (token.end() if token["comma"] else token.start() + 1, open_[-1], _LATE.get(token["word"], 0))
+            )
+    end = len(line) - line.endswith(":")
+    if any(depth == 0 for _, depth, _ in spots):
+        line = f"{line[:begin]}({line[begin:end]}){line[end:]}"
+        spots = [(place + 1, depth, late) for place, depth, late in spots]
+    places = [place for place, _, _ in spots]
+    indent, lines, start = "", [], 0
+    further = "        " if line.endswith(":") else "    "
+    while len(indent) + len(line) - start > width:
+        room = width - len(indent)
+        first, beyond = bisect_right(places, start), bisect_right(places, start + room + 1)
+        near = spots[first:beyond] or spots[first : first + 1]
+        fitting = [spot for spot in near if len(line[start : spot[0]].rstrip()) <= room] or near[:1]
+        late = [spot for spot in fitting if spot[0] - start > room // 2] or fitting
+        if not late:
+            break
+        place = min(late, key=lambda spot: (spot[1], spot[2], -spot[0]))[0]
+        lines.append(f"{indent}{line[start:place].rstrip()}")
+        start, indent = place, further
+    return [*lines, f"{indent}{line[start:]}"]
+
+
+def _long_list(node: ast.AST, width: int, many: int = MANY) -> list[str] | None:
+    """A return of very many values, or an assignment to as many names, filled up line by line."""
     if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
         items, before, after = node.value.elts, "return (", ")"
         if len(items) == 2 and isinstance(items[1], ast.Tuple) and len(items[1].elts) > MANY:
@@ -68,7 +127,7 @@ def _long_list(node: ast.AST, width: int) -> list[str] | None:
         )  # no line may begin with `=` or after it
     else:
         return None
-    if len(items) <= MANY:
+    if len(items) <= many:
         return None
     text = f"{before}{', '.join(' '.join(print_node(item)) for item in items)}{after}"
     broken = textwrap.wrap(
