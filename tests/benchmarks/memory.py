@@ -256,6 +256,23 @@ def repeated_ends(x: Any) -> Any:
     return np.sum(np.diff(np.concatenate([x[:1], x, x[-1:]]), 2) ** 2)
 
 
+def bordered(x: Any) -> Any:
+    a = x * 1.0
+    a[0] = a[-1] = 0.0
+    a[:, 0] = a[:, -1] = 1.0
+    return np.sum(laplacian(a) ** 2)
+
+
+def slopes(x: Any) -> Any:
+    down, across = np.gradient(x)
+    return np.sum(np.sqrt(down * down + across * across + EPS))
+
+
+def around(x: Any) -> Any:
+    p = np.concatenate([x[-1:], x, x[:1]])
+    return np.sum((p[2:] - 2.0 * p[1:-1] + p[:-2]) ** 2)
+
+
 PROGRAMS: dict[str, Program] = {
     "chain": Program(chain, 1),
     "chain of three": Program(lambda x, y, z: np.sum(np.tanh(x * y) + y / (1 + z * z)), 3, "", squares(3), 3),
@@ -295,6 +312,12 @@ PROGRAMS: dict[str, Program] = {
     "written": Program(written, 1),
     "inside written": Program(stepped, 1),
     "repeated ends": Program(repeated_ends, 1, make=one_vector),
+    "borders written": Program(bordered, 1),
+    "padded stencil": Program(lambda x: np.sum(laplacian(np.pad(x, 1)) ** 2), 1),
+    "slopes": Program(slopes, 1),
+    "periodic ends": Program(around, 1, make=one_vector),
+    "appended": Program(lambda x: np.sum(np.diff(np.append(x, 0.0)) ** 2), 1, make=one_vector),
+    "block sums": Program(lambda x: np.sum(np.sum(x.reshape(-1, 10), axis=1) ** 2), 1, make=one_vector),
     "downsampled": Program(lambda x: np.sum(np.mean(x.reshape(500, 2, 500, 2), axis=(1, 3)) ** 2), 1),
     "edges": Program(edges, 1),
     "robust loss": Program(huber, 2, "", squares(3), 2),

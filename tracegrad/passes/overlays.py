@@ -28,6 +28,7 @@ from tracegrad.passes.structure import is_zeros
 
 NEAR = 2  # elements along the last axis that a loop hands on as numbers
 NEAR_ALONE = 7  # so many where there is no other axis, whose rows would hand on as many each
+FEW = 8  # times as long are rows to which a part in them is not added first, but afterwards: a border
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _rows_around(part: _Part, alike: Sequence[tuple[int, _Part]]) -> tuple[int, 
     for k, rows in alike:
         here = part.shape[:-1] == rows.shape[:-1] and part.start[:-1] == rows.start[:-1]
         first = part.start[-1] - rows.start[-1]
-        if here and 0 <= first <= rows.shape[-1] - part.shape[-1]:
+        if here and FEW * part.shape[-1] > rows.shape[-1] and 0 <= first <= rows.shape[-1] - part.shape[-1]:
             return k, rows
     return None
 
