@@ -1,21 +1,24 @@
 """Large arrays that are cheaper made again where they are read than kept until then.
 
-Blocks with fused and nested loops go in. Where a few quick operations make an array of what is there anyway (inputs of
-the function, what lives as long, rows and numbers), each later loop that reads it makes its elements for itself; so the
-array needs no memory, and its elements stay in registers. Several arrays that one more array would do for are made of
-that one. Results keep their digits: a product is not made again inside of a sum where something is compared, as a
-machine may round both at once. Begin with `make_again`.
+Blocks with fused and nested loops go in. Where a few quick operations make an array of what is there anyway (inputs
+of the function, what lives as long, rows and numbers), each later loop that reads it makes its elements for itself;
+so the array needs no memory, and its elements stay in registers. Several arrays that one more array would do for are
+made of that one. Beside a product of matrices more operations take no time: an array that would have to live while
+one is computed is made again after it, also if another product before needs it whole. Results keep their digits: a
+product is not made again inside of a sum where something is compared, as a machine may round both at once. Begin with
+`make_again`.
 
 Briggs, Cooper and Torczon, "Rematerialization", PLDI 1992, with loops over elements for instructions.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tracegrad.emit.blocks import Block, Compute, Fused, Nest, Node, Operand, Value, Write, steps_of
-from tracegrad.emit.elements import is_view, scalar_step
+from tracegrad.emit.elements import is_blas_product, is_view, scalar_step, vector_function
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
@@ -25,6 +28,10 @@ from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
 
 MOST = 4  # quick operations, or one division: about what it takes to keep an element and to read it
+ACROSS = 32  # of them, where an array would be kept while a product is computed, of an inner axis as long as
+LONG = 64  # or longer; and where the array is of
+FAR_OFF = 1 << 20  # bytes or more, and has left the nearer caches when it is read again
+_SLOW, _FUNCTION = 5, 8  # operations that a root or a power takes, and a function computed in vectors
 _ONE = (
     "add",
     "subtract",
@@ -38,7 +45,7 @@ _ONE = (
     "square",
     "inside",
 )
-_FAR = MOST + 1
+_FAR = ACROSS + 1
 
 
 def make_again(inputs: Sequence[Value], block: Block, expressions: Expressions) -> None:
@@ -60,6 +67,7 @@ class _Again:
         self.expressions = expressions
         self.places = {step: k for k, node in enumerate(block.nodes) for step in steps_of(node)}
         self.compares = any(map(compares_arrays, self.places))
+        self.products = [k for k, node in enumerate(block.nodes) if _multiplied(node) >= LONG]
 
     def may_be_made_again(self, node: Compute) -> bool:
         """Whether it makes a large array of the elements of others."""
@@ -69,7 +77,7 @@ class _Again:
 
     def take_all(self) -> None:
         """Make again what needs no memory then, the last array first."""
-        for step in reversed(list(self.places)):
+        for step in [step for node in reversed(self.nodes) for step in reversed(_steps(node))]:
             if step in self.places and isinstance(step, Compute) and self.may_be_made_again(step):
                 self.take(step)
 
@@ -123,19 +131,49 @@ class _Again:
 
     def _loops_for(self, node: Compute, kept: Value | None) -> dict[int, list[Compute | Write]] | None:
         """Where an array would be made again, and for what; None where that would take memory or time."""
-        own = self.places[node]
+        own = ends = self.places[node]
         loops: dict[int, list[Compute | Write]] = {}
         for reader in dict.fromkeys(reading_statements(node.outputs[0])):
             if self.places.get(reader) == own:
                 continue
+            if isinstance(reader, Compute) and self.places.get(reader) in self.products:
+                ends = max(ends, self.places[reader])
+                continue
             if not isinstance(reader, (Compute, Write)) or not self._reads_each(reader, node):
                 return None
             loops.setdefault(self.places[reader], []).append(reader)
+        if ends > own:
+            size = node.outputs[0].type.size
+            if kept is not None or any(self._made_between(ends, at) < size for at in loops if at > ends):
+                return None
+            loops = {at: inside for at, inside in loops.items() if at > ends}
         for at, inside in loops.items():
             written = [step.source for step in inside if isinstance(step, Write)]
-            if self._work(node, at, kept, written) > MOST:
+            most = MOST if kept is not None or not self._takes_long(node, own, at) else ACROSS
+            if self._work(node, at, kept, written, most) > most:
                 return None
         return loops
+
+    def _product_between(self, first: int, last: int) -> Compute | None:
+        """The next product after a place, if it comes before another."""
+        after = bisect_right(self.products, first)
+        if after == len(self.products) or self.products[after] >= last:
+            return None
+        product = self.nodes[self.products[after]]
+        assert isinstance(product, Compute)
+        return product
+
+    def _made_between(self, first: int, last: int) -> int:
+        """How many numbers a product makes there, which could stand where an array ends."""
+        product = self._product_between(first, last)
+        return 0 if product is None else product.outputs[0].type.size
+
+    def _takes_long(self, node: Compute, first: int, last: int) -> bool:
+        """Whether a product there takes long beside making an array again."""
+        product, type = self._product_between(first, last), node.outputs[0].type
+        if product is None or type.size * type.dtype.itemsize < FAR_OFF:
+            return False
+        return product.outputs[0].type.size * _multiplied(product) >= LONG * type.size
 
     def _reads_each(self, reader: Compute | Write, node: Compute) -> bool:
         """Whether a loop of the same shape, in this block, reads each element of an array where it runs over it, or at
@@ -154,14 +192,14 @@ class _Again:
                 return False
         return _is_plain(_operands(reader), value)
 
-    def _work(self, node: Compute, at: int, kept: Value | None, written: Sequence[Operand]) -> int:
+    def _work(self, node: Compute, at: int, kept: Value | None, written: Sequence[Operand], most: int) -> int:
         """How many operations make an element of an array again at a place of the block; many where that cannot be.
 
         What is written in at that place would have to be copied before it is read there.
         """
         found = 0
         waiting: list[Operand] = [node.outputs[0]]
-        while waiting and found <= MOST:
+        while waiting and found <= most:
             operand = waiting.pop()
             if not operand.type.shape or isinstance(operand, Const):
                 continue
@@ -188,6 +226,10 @@ class _Again:
             return _FAR
         if name in ("add", "subtract") and self.compares and any(map(_is_product, node.inputs)):
             return _FAR
+        if name in ("sqrt", "power"):
+            return _SLOW
+        if vector_function(node.instr) is not None:
+            return _FUNCTION
         return 1 if name in _ONE or symbol in COMPARISONS else MOST if name == "divide" else _FAR
 
     def _is_there(self, value: Value, node: Compute, at: int) -> bool:
@@ -237,6 +279,14 @@ class _Again:
         value.expression = self.expressions.of(made)
         self.nested.setdefault(at, []).append(made)
         return value
+
+
+def _multiplied(node: Node) -> int:
+    """How many numbers make one of a large product of matrices; 0 for other nodes."""
+    if not isinstance(node, Compute) or not is_blas_product(node.instr) or not is_large(node.outputs[0].type):
+        return 0
+    made, read = node.outputs[0].type, node.inputs[0].type
+    return read.shape[-1] if len(made.shape) == 2 == len(read.shape) else 0
 
 
 # --- what stands where ------------------------------------------------------------------------------------------------
