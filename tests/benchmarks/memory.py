@@ -18,6 +18,7 @@ import tracegrad as tg
 from tracegrad import tree
 from tracegrad.compiler import pool
 
+from . import learning
 from .peaks import peak
 
 SIDE = 1000
@@ -87,6 +88,10 @@ def picked() -> tuple[Any, ...]:
 
 def places(count: int, length: int) -> Any:
     return np.random.default_rng(1).integers(0, length, count)
+
+
+def of_two_layers() -> tuple[Any, ...]:
+    return square(0) * 0.05, square(1) * 0.05, square(2)
 
 
 def of_layers() -> tuple[Any, ...]:
@@ -359,6 +364,53 @@ PROGRAMS: dict[str, Program] = {
     "network": Program(
         network, 5, "what two layers make: a gradient stands where the third was", of_layers, 3
     ),
+    "attention": Program(
+        learning.attention, 4, "scores and probabilities, as the gradient of v is made", squares(3), 3
+    ),
+    "dropout": Program(
+        learning.dropout,
+        4,
+        "two layers: a gradient stands where one was",
+        lambda: (*of_two_layers(), (square(3) > 0) * 1.0),
+        2,
+    ),
+    "layer norm, products": Program(
+        learning.normed_rows, 4, "two layers: a gradient stands where one was", of_two_layers, 2
+    ),
+    "batch norm, relu": Program(
+        learning.normed_columns, 4, "two layers: a gradient stands where one was", of_two_layers, 2
+    ),
+    "gelu": Program(learning.gelu, 4, "two layers: a gradient stands where one was", of_two_layers, 2),
+    "autoencoder": Program(
+        learning.autoencoder, 4, "two layers: a gradient stands where one was", of_two_layers, 2
+    ),
+    "residual blocks": Program(
+        learning.residual_blocks,
+        5,
+        "two layers, what goes around the second, and a gradient",
+        of_two_layers,
+        2,
+    ),
+    "embedding": Program(
+        learning.embedding, 3, "what is picked", lambda: (*of_two_layers()[:2], places(SIDE, SIDE)), 2
+    ),
+    "cross entropy": Program(
+        learning.cross_entropy,
+        2,
+        "the scores",
+        lambda: (*of_two_layers()[1:], np.eye(SIDE)[places(SIDE, SIDE)]),
+    ),
+    "factors": Program(
+        learning.factors, 3, "the residual", lambda: (*squares(3)(), (square(3) > 0) * 1.0), 2
+    ),
+    "Adam step": Program(
+        learning.adam_step,
+        3,
+        "the first gradient and what the loss reads",
+        lambda: (*squares(4)(), np.abs(square(4))),
+    ),
+    "kernel matrix": Program(learning.kernel, 2, "the kernel", lambda: (square(0), np.array(20.0)), 2),
+    "Sinkhorn": Program(learning.sinkhorn, 2, "the kernel", lambda: (np.abs(square(0)),)),
     "quadratic form": Program(
         lambda a, x: np.sum(x * (a @ x)) + np.trace(a),
         2,

@@ -31,6 +31,10 @@ CHANGED = {
         LAYER
         + "v = transpose(h, axes=(1, 0)); q = matmul(v, g); p = matmul(g, w); r = add(p, z); return q, r",
     ),
+    "a multiple of the first waits": (
+        LAYER + "p = matmul(g, w); e = multiply(p, 2.0); q = matmul(h, g); r = add(e, z); return q, r",
+        LAYER + "q = matmul(h, g); p = matmul(g, w); e = multiply(p, 2.0); r = add(e, z); return q, r",
+    ),
     "what indices pick is an array of its own": (
         "h = getitem(x, i, index=(Slot(0),)); g = sin(x); p = matmul(g, w); q = matmul(h, g); "
         "r = add(p, w); return q, r",
@@ -42,7 +46,9 @@ LEFT = {
     "one product of the other": LAYER
     + "p = matmul(g, w); t = transpose(h, axes=(1, 0)); q = matmul(t, p); return p, q",
     "inputs alone": "p = matmul(x, w); q = matmul(w, x); return p, q",
-    "something between": LAYER + "p = matmul(g, w); e = exp(p); q = matmul(h, g); return e, q",
+    "a sum between": LAYER
+    + "p = matmul(g, w); e = sum(p, axis=0, keepdims=False); q = matmul(h, g); return p, e, q",
+    "made of elements between": LAYER + "p = matmul(g, w); e = exp(g); q = matmul(h, e); return p, q",
     "the first ends more": LAYER + "p = matmul(h, w); q = matmul(x, g); return p, q",
     "small ones": "h = sin(s); g = cos(s); p = matmul(g, s); q = matmul(h, g); return p, q",
 }

@@ -30,14 +30,16 @@ def least_memory_first(trace: Trace) -> Trace:
     placed: list[Step] = []
     for step in trace.steps:
         placed.append(step)
-        start = next((k for k in reversed(range(len(placed) - 1)) if not _is_view(placed[k])), -1)
+        start = next((k for k in reversed(range(len(placed) - 1)) if not _may_wait(placed[k])), -1)
         if not _is_product(step) or start < 0 or not _is_product(placed[start]):
             continue
-        first, views = placed[start], placed[start + 1 : -1]
-        wanted = _read_for(step, views)
-        apart = not any(first.outputs[0] in read.inputs for read in (*wanted, step))
+        first, between = placed[start], placed[start + 1 : -1]
+        wanted = _read_for(step, between)
+        apart = all(map(_is_view, wanted)) and not any(
+            first.outputs[0] in read.inputs for read in (*wanted, step)
+        )
         if apart and lives.ends_more(step, first):
-            placed[start:] = [*wanted, step, first, *(view for view in views if view not in wanted)]
+            placed[start:] = [*wanted, step, first, *(other for other in between if other not in wanted)]
     same = all(a is b for a, b in zip(placed, trace.steps, strict=True))
     return trace if same else replace(trace, steps=tuple(placed))
 
@@ -45,6 +47,11 @@ def least_memory_first(trace: Trace) -> Trace:
 def _is_view(step: Step) -> bool:
     """Whether a result shares memory with what a step reads first; what arrays of indices pick does not."""
     return isinstance(step, Instr) and step.op.view is not None and not any(a.shape for a in step.inputs[1:])
+
+
+def _may_wait(step: Step) -> bool:
+    """Whether a product may come before a step: loops over elements wait for what reads them anyway."""
+    return _is_view(step) or (isinstance(step, Instr) and step.op.family == "elementwise")
 
 
 def _is_product(step: Step) -> bool:
@@ -55,13 +62,13 @@ def _bytes(type: ArrayType) -> int:
     return type.size * type.dtype.itemsize
 
 
-def _read_for(step: Step, views: Sequence[Step]) -> list[Step]:
-    """The views among some steps that a step reads, in their order."""
+def _read_for(step: Step, before: Sequence[Step]) -> list[Step]:
+    """Those among some steps that a step reads, itself or through others, in their order."""
     read, found = set(step.inputs), []
-    for view in reversed(views):
-        if read.intersection(view.outputs):
-            read.update(view.inputs)
-            found.append(view)
+    for other in reversed(before):
+        if read.intersection(other.outputs):
+            read.update(other.inputs)
+            found.append(other)
     return found[::-1]
 
 
