@@ -47,7 +47,7 @@ LEFT = {
     + "p = matmul(g, w); t = transpose(h, axes=(1, 0)); q = matmul(t, p); return p, q",
     "inputs alone": "p = matmul(x, w); q = matmul(w, x); return p, q",
     "a sum between": LAYER
-    + "p = matmul(g, w); e = sum(p, axis=0, keepdims=False); q = matmul(h, g); return p, e, q",
+    + "p = matmul(g, w); e = sum(p, axis=(0,), keepdims=False); q = matmul(h, g); return p, e, q",
     "made of elements between": LAYER + "p = matmul(g, w); e = exp(g); q = matmul(h, e); return p, q",
     "the first ends more": LAYER + "p = matmul(h, w); q = matmul(x, g); return p, q",
     "small ones": "h = sin(s); g = cos(s); p = matmul(g, s); q = matmul(h, g); return p, q",
