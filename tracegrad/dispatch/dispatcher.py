@@ -39,7 +39,7 @@ from tracegrad.dispatch.results import (
     tangent_leaves,
     value_tree,
 )
-from tracegrad.dispatch.signature import Call, Signature, Wrt, check_complex, checked_options
+from tracegrad.dispatch.signature import Call, Signature, Wrt, check_complex, checked_options, with_tangents
 from tracegrad.dispatch.tiers import (
     another_path,
     fits_first,
@@ -208,6 +208,7 @@ class Dispatcher(Keeping, Copied):
             primals, directions = self._primals_and_tangents(args)
             call = self.signature.flat_call(primals, keywords)
             tangents = tangent_leaves(call, directions)
+            call.given = type(args[0]), type(args[1])
             call.outer = call.outer or any(getattr(t, "recorder", None) is not None for t in tangents)
         else:
             call = self.signature.flat_call(args, keywords)
@@ -451,7 +452,8 @@ class Dispatcher(Keeping, Copied):
 
     def _finish(self, path: Path, call: Call, flat: Sequence[Any]) -> Any:
         """What the user gets of the results of a program."""
-        if self.mode != "jvp" and not self._counting and wants_entry(path, self.jit):
+        asked = with_tangents(call) if self.mode == "jvp" else call
+        if asked is not None and not self._counting and wants_entry(path, self.jit):
             form = Form(
                 self.mode,
                 self.with_value,
@@ -461,7 +463,8 @@ class Dispatcher(Keeping, Copied):
                 self.jit is None and not path.tier_decided,
             )
             try:
-                path.entry = make_entry(path, call, form, self.signature.parameters)
+                parameters = None if self.mode == "jvp" else self.signature.parameters
+                path.entry = make_entry(path, asked, form, parameters)
             except Exception as error:
                 path.without_entry = True
                 self.log.failed("has no fast way in, and takes longer to call", error, self._calls)

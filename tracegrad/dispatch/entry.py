@@ -25,7 +25,7 @@ from tracegrad.compiler.door import Table, open_door
 from tracegrad.compiler.passage import Passage
 from tracegrad.config import config
 from tracegrad.dispatch.nested import apart, together
-from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form, flat, positions, straight
+from tracegrad.dispatch.passing import MISS, UNASKED, Exit, Form, flat, given_to, positions, straight
 from tracegrad.dispatch.pullback import Pullback, Template
 from tracegrad.dispatch.reading import Reading, module_of
 from tracegrad.dispatch.results import gradient_leaf, jacobian_leaf, plain
@@ -308,7 +308,7 @@ class _Writer:
             made = f"{OURS}made"
             drawn = f"{self._named('make', maker.make)}(({''.join(n + ', ' for n in needs)}), True)"
             self.lines += [f"{made} = {drawn}", f"if {made} is None: {self.otherwise}"]
-        for source in captured.sources:
+        for source in given_to(self.path, self.call):
             if isinstance(source, int):
                 given.append(self.leaves[source])
             elif isinstance(source, Read):
@@ -325,7 +325,7 @@ class _Writer:
     def _run(self, given: Sequence[str]) -> None:
         """The call of the program, its side exits, and what the user gets."""
         if self.native:
-            sources = [s for s in self.path.captured.sources if isinstance(s, (int, Read, Drawn))]
+            sources = [s for s in given_to(self.path, self.call) if isinstance(s, (int, Read, Drawn))]
             self._through_the_door(flat(self.path, self.call, self.form, sources), given)
             return
         exits = tuple(Exit(self.path, number) for number in range(self.path.built.outline.guards))
@@ -366,6 +366,8 @@ class _Writer:
             pullback = self._named("Pullback", Pullback)
             template = self._named("template", Template(self.path, self.call, form.seeded, form.single))
             return f"{self._value()}, {pullback}({template}, {OURS}out[{count}:])"
+        if form.mode == "jvp":
+            return f"{self._value()}, {self._value(count)}"
         parts: list[str] = []
         for structure, places in self.call.groups:
             bars = [self._gradient(self.out(count + k), self.call.leaves[p]) for k, p in enumerate(places)]
@@ -378,12 +380,13 @@ class _Writer:
             return f"{gradient}, {self._value()}[1]"
         return gradient
 
-    def _value(self) -> str:
+    def _value(self, first: int = 1) -> str:
+        """What the function returns, or its change: the number of its first output tells."""
         captured = self.path.captured
         leaves = [
             self._named("constant", r.value)
             if isinstance(r, Static)
-            else self._output(self.out(1 + r), captured.outputs[r], captured.weak[r])
+            else self._output(self.out(first + r), captured.outputs[r], captured.weak[r])
             for r in captured.results
         ]
         return together(captured.structure, leaves, self._named)

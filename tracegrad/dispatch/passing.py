@@ -99,6 +99,11 @@ def flat(path: Path, call: Call, form: Form, sources: Sequence[Any]) -> tuple[Pa
     return passing.finished(tuple(map(passing.source, sources)), (), ())
 
 
+def given_to(path: Path, call: Call) -> list[Any]:
+    """Where what the program of a path takes comes from: its sources, and tangents."""
+    return [*path.captured.sources, *call.further]
+
+
 def positions(call: Call, parameters: Sequence[Parameter] | None) -> list[int | str] | None:
     """The arguments of a call in the order of the function's parameters, if it needs no keywords."""
     if parameters is None:
@@ -155,7 +160,7 @@ class _Passing:
     ) -> tuple[Passage, Table]:
         """All of it; guards come last in a table."""
         inputs: list[tuple[bool, int, str, int | None]] = []
-        for source, type in zip(self.path.captured.sources, self.path.built.outline.inputs, strict=True):
+        for source, type in zip(given_to(self.path, self.call), self.path.built.outline.inputs, strict=True):
             number, is_leaf = self.leaves.get(_key(source)), True
             if number is None:
                 value = np.ascontiguousarray(as_native(source, type.dtype), type.dtype)
@@ -263,6 +268,8 @@ class _Passing:
                 ("tuple", *residuals),
             )
             return ("tuple", self._value(), pullback)
+        if form.mode == "jvp":
+            return ("tuple", self._value(), self._value(count))
         parts: list[Tree] = []
         for structure, places in self.call.groups:
             bars = [self._gradient(count + k, self.call.leaves[p]) for k, p in enumerate(places)]
@@ -273,14 +280,15 @@ class _Passing:
             return ("tuple", self._value(), gradient)
         return ("tuple", gradient, self._second(self._value())) if form.has_aux else gradient
 
-    def _value(self) -> Tree:
+    def _value(self, first: int = 1) -> Tree:
+        """What the function returns, or its change: the number of its first output tells."""
         captured = self.path.captured
         return self._together(
             captured.structure,
             [
                 ("constant", self._slot(r.value))
                 if isinstance(r, Static)
-                else self._output(1 + r, captured.outputs[r], captured.weak[r])
+                else self._output(first + r, captured.outputs[r], captured.weak[r])
                 for r in captured.results
             ],
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,10 @@ class Call:
         Some leaf belongs to a recorder: the call is part of a capture or of an eager graph.
     tangents : list
         For "jvp", a tangent for each leaf: further inputs of the program.
+    given : pair of types
+        For "jvp", what primals and tangents came in: a tuple or a list.
+    further : tuple of int
+        The places of leaves that are such inputs, where they are leaves (`with_tangents`).
     """
 
     leaves: list[Leaf]
@@ -56,6 +60,8 @@ class Call:
     groups: list[tuple[Any, tuple[int, ...]]]
     outer: bool
     tangents: list[Any] = field(default_factory=list)
+    given: tuple[type, type] = (tuple, tuple)
+    further: tuple[int, ...] = ()
 
     def kinds(self) -> dict[str, str]:
         """For each leaf its type, or its value where that is part of the key."""
@@ -66,6 +72,28 @@ class Call:
         return ", ".join(
             f"{leaf.name}{'=' if _by_value(leaf) else ': '}{_kind(leaf)}" for leaf in self.leaves
         )
+
+
+def with_tangents(call: Call) -> Call | None:
+    """The call of a function as one of its derivative along a direction: `(x, y), (x_dot, y_dot)`.
+
+    Tangents are leaves like their primals. None where keywords are a part of the call.
+    """
+    args, keywords = call.rebuild([leaf.value for leaf in call.leaves])
+    if keywords:
+        return None
+    moved = [place for _, places in call.groups for place in places]
+    count = len(call.leaves)
+    further = tuple(range(count, count + len(moved)))
+    dots = [replace(call.leaves[p], name=f"the tangent of {call.leaves[p].name}") for p in moved]
+    parts = [tree.unflatten(s, [call.leaves[p].value for p in places]) for s, places in call.groups]
+    primals, tangents = call.given
+    structure, other = tree.flatten(primals(args))[1], tree.flatten(tangents(parts))[1]
+    spans: dict[int | str, tuple[Any, tuple[int, ...]]] = {
+        0: (structure, tuple(range(count))),
+        1: (other, further),
+    }
+    return replace(call, leaves=[*call.leaves, *dots], spans=spans, further=further)
 
 
 def _by_value(leaf: Leaf) -> bool:
