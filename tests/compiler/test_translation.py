@@ -233,6 +233,24 @@ def f(x, y):
 """,
         (np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(3, 2) - 2.0, np.array([1.0, -2.0, 0.5])),
     ),
+    "parts of what a call that writes returns": (
+        """def grown(x):
+    for i in range(2):
+        x[i, i] += 1.0
+    return x
+
+
+def f(x):
+    y = x.copy()
+    first = grown(y)[0].copy()
+    corner = grown(y)[1, 1]
+    column = grown(y)[:, 1].copy()
+    c = np.empty((2, 2))
+    np.dot(grown(y)[:, 0:2], x, c)
+    return -1, first, corner, column, c, y
+""",
+        (np.array([[1.0, -2.0], [3.5, 8.0]]),),
+    ),
 }
 
 

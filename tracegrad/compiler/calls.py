@@ -88,9 +88,9 @@ class Calls(Numbers):
             raise Unknown(ast.unparse(node))
         return self._array(value)
 
-    def _element(self, node: ast.Subscript) -> tuple[Any, list[Any]]:
-        """An array and integers that pick an element or a part of it."""
-        array = self._base(node.value)
+    def _element(self, node: ast.Subscript, array: Any = None) -> tuple[Any, list[Any]]:
+        """An array and integers that pick an element or a part of it; `array`, if it was computed already."""
+        array = self._base(node.value) if array is None else array
         nodes = _indices(node)
         if len(nodes) > array.type.ndim or array.type.ndim == 0:
             raise Unknown(ast.unparse(node))
@@ -104,22 +104,25 @@ class Calls(Numbers):
         return array, indices
 
     def _of_subscript(self, node: ast.Subscript) -> Value:
+        array = None
         if not isinstance(node.value, ast.Name) or node.value.id not in self.variables:
             base = self.value(node.value)
             if base.items is not None or isinstance(base.type, types.BaseTuple):
                 return self._item(base, node)
+            if isinstance(base.type, types.Array):
+                array = self._array(base)  # computed once: a call in it may write
         elif isinstance(self.variables[node.value.id].type, types.BaseTuple):
             return self._item(self.value(node.value), node)
         if any(isinstance(item, ast.Slice) for item in _indices(node)):
-            return self._view(node)
-        array, indices = self._element(node)
+            return self._view(node, array)
+        array, indices = self._element(node, array)
         if len(indices) == array.type.ndim:
             return Value(array.type.dtype, array.load(indices))
         return Value(arrays.part_type(array.type, len(indices)), array.part(indices))
 
-    def _view(self, node: ast.Subscript) -> Value:
+    def _view(self, node: ast.Subscript, array: Any) -> Value:
         """A part of an array by slices with numbers in them, or some of its rows."""
-        array = self._base(node.value)
+        array = self._base(node.value) if array is None else array
         nodes = _indices(node)
         rows = nodes[0] if len(nodes) == 1 and array.type.layout == "C" else None
         if isinstance(rows, ast.Slice) and rows.step is None and not isinstance(array, OnStack):
@@ -338,7 +341,7 @@ class Calls(Numbers):
 
     def _has_rows(self, node: ast.expr, kind: Any) -> bool:
         """Whether it is known that the elements of each row lie side by side."""
-        if kind.layout == "C" or not isinstance(node, ast.Subscript):
+        if kind.layout == "C" or not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Name):
             return bool(kind.layout == "C")
         base, parts = self._base(node.value).type, _indices(node)
         last = parts[-1]
