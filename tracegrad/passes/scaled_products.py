@@ -29,6 +29,7 @@ from tracegrad.passes.added_products import is_large_product
 from tracegrad.passes.rewrite import Made, Rule, Term, expression, rewrite
 
 LARGE = 1 << 16  # bytes of an array whose memory is worth a thought
+FURTHEST = 32  # powers of two: larger ones could leave the range of numbers, together or alone
 
 
 def scale_products(trace: Trace) -> Trace:
@@ -83,7 +84,8 @@ def _factor(step: Any) -> tuple[float, Atom] | None:
         if not isinstance(number, Const) or number.shape or number.dtype.kind not in "iuf":
             continue
         value = float(number.value)
-        if math.isfinite(value) and abs(math.frexp(value)[0]) == 0.5 and other.type == step.outputs[0].type:
+        mantissa, exponent = math.frexp(value)
+        if abs(mantissa) == 0.5 and abs(exponent) <= FURTHEST and other.type == step.outputs[0].type:
             return value, other
     return None
 
