@@ -370,3 +370,16 @@ def one_array_comes_apart_while_a_condition_holds(A, n):
         b[0] = 0.3
         k = k - A[3, 1]
     return (a * b).sum()
+
+
+@shared(2, 4, 1, 3)
+def a_view_of_what_was_there_before(A, n):
+    a = A * 1.0
+    b = a
+    for _ in range(n):
+        seen = a[::-1]
+        a = b * 0.3 + np.sin(seen)
+        b = a + seen
+        a = a * 1.0
+        a[:, 0] += a[:, 1]
+    return (seen * A).sum() + (a * b).sum()

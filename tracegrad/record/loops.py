@@ -198,11 +198,17 @@ class Structures(Running):
 
     def _handed_on(self, frame: LoopFrame, one: Iteration, held: Mapping[str, Any]) -> str | None:
         """Write down what an iteration hands on and appends; returns why it cannot be one of a loop."""
-        for n, array in list(self.rebound(frame, frame.objects, held)):
+        left = list(self.rebound(frame, frame.objects, held))
+        for n, array in left:
             if substituted(array.atom, self.alias) is not one.header.get(n):
                 return f"`{n}` becomes another array after it was written"
-            self.recording.stands_for(array, frame.init[n])
             del frame.owners[owner_of(array.value)]
+        reason = self._next(frame, one, held)
+        for n, array in left:  # views of them are still of what this iteration got
+            self.recording.stands_for(array, frame.init[n])
+        return reason
+
+    def _next(self, frame: LoopFrame, one: Iteration, held: Mapping[str, Any]) -> str | None:
         for n, v in held.items():
             if v is UNDEFINED:
                 if n in frame.shapes:
