@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tracegrad.ad.work import bytes_of
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
-from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import map_control
 from tracegrad.passes.added_products import is_large_product
 
@@ -55,11 +55,7 @@ def _may_wait(step: Step) -> bool:
 
 
 def _is_product(step: Step) -> bool:
-    return is_large_product(step) and _bytes(step.outputs[0].type) >= LARGE
-
-
-def _bytes(type: ArrayType) -> int:
-    return type.size * type.dtype.itemsize
+    return is_large_product(step) and bytes_of(step.outputs[0].type) >= LARGE
 
 
 def _read_for(step: Step, before: Sequence[Step]) -> list[Step]:
@@ -97,9 +93,9 @@ class _Lives:
     def ends_more(self, step: Step, before: Step) -> bool:
         """Whether less is needed at once if a product comes before the one that it stands behind."""
         mine, other = self.read(step) - self.read(before), self.read(before) - self.read(step)
-        gained = sum(_bytes(array.type) for array in mine if self.last[array] is step)
-        lost = sum(_bytes(array.type) for array in other if self.last[array] is before)
-        size, size_before = _bytes(step.outputs[0].type), _bytes(before.outputs[0].type)
+        gained = sum(bytes_of(array.type) for array in mine if self.last[array] is step)
+        lost = sum(bytes_of(array.type) for array in other if self.last[array] is before)
+        size, size_before = bytes_of(step.outputs[0].type), bytes_of(before.outputs[0].type)
         now, then = max(size_before, size_before + size - lost), max(size, size + size_before - gained)
         again = bool(mine & self.made_of_elements) and not other & self.made_of_elements
         return then < now or (then == now and again)

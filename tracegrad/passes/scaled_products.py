@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ad.work import bytes_of
 from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.trace import Atom, Const, Step, Trace, Var
 from tracegrad.ir.walk import map_control
@@ -65,7 +66,7 @@ def _read_by_products(trace: Trace) -> set[Var]:
         own = not others.intersection(step.outputs)
         if own and (_is(step, multiply) or _is(step, negative)):
             (out,) = step.outputs
-            if _factor(step) is not None and out.type.size * out.type.dtype.itemsize >= LARGE:
+            if _factor(step) is not None and bytes_of(out.type) >= LARGE:
                 found.add(out)
         if not is_large_product(step) and not (own and _is(step, transpose)):
             others.update(a for a in step.inputs if isinstance(a, Var))
