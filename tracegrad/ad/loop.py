@@ -148,9 +148,8 @@ def _loop_vjp(g: Any, z: Any, *inputs: Any, active: Sequence[bool], **params: An
     invariants."""
     outer: Builder = inputs[0].recorder
     parts, body, n = Loop.of(inputs, params), params["body"], params["carried"]
-    if not outer.has_made(
-        z[0].atom
-    ):  # a graph of tensors keeps results alone: what the reverse needs is made again
+    # A graph of tensors keeps results alone: what the reverse needs is made again.
+    if not outer.has_made(z[0].atom):
         z = write(outer, loop, inputs, {**params, "body": without_guards(body)})
     m = len(parts.invariants)
     flags = _active_carried(body, n, active)
