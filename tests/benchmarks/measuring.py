@@ -24,6 +24,7 @@ from .workloads import LARGE, Arguments, Workload
 SAMPLE_SECONDS = 4e-3
 WAYS_SECONDS = 2.0  # what the samples of one way of one kind may take
 FEWEST = 5
+QUIET = 0.2  # seconds until the threads of the library asked before sleep: OpenBLAS's look for work for over 50 ms
 SLOW, FEWEST_SLOW = 0.3, 2  # seconds of a call, and how many samples of one that takes longer
 AT_LEAST = 5.0  # seconds for a first call, however late it is
 DIFFERENCE = 1e-6
@@ -163,6 +164,8 @@ def take(
     """Samples of every way and kind in turn, until there are enough or their time is used up."""
     for k in range(rounds):
         for name, figures in list(found.figures.items()):
+            if processes[name].threads > 1:
+                time.sleep(QUIET)
             for kind, samples in figures.samples.items():
                 late = time.monotonic() > deadline or sum(samples) > WAYS_SECONDS
                 if late and k >= (FEWEST_SLOW if max(samples, default=0.0) > SLOW else FEWEST):
