@@ -15,6 +15,9 @@ from tests.emit.programs import PROGRAMS, capture, joint, pair, simplified
 from tracegrad.emit.module import emit_array, emit_native
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
+from tracegrad.ops.compare import absolute
+from tracegrad.ops.elementary import hypot
+from tracegrad.ops.reduce import sum_
 
 
 def run_alone(source: Source) -> dict[str, Any]:
@@ -140,3 +143,14 @@ def test_side_exits_say_their_number() -> None:
         assert array(np.float64(x)) == (None, number)
         assert native(x)[0] == number
     assert native(2.5)[0] == -1
+
+
+def test_a_function_is_imported_once() -> None:
+    """`hypot` is called by the program itself, and by a kernel of it."""
+
+    def lengths(x: Any, z: Any) -> Any:
+        return sum_(hypot(x, 1.0) * absolute(z), axis=(0,), keepdims=False)
+
+    source = emit_native("gradient", joint(capture(lengths, (np.ones(2), np.array([3.0 + 4.0j, 1.0j])))))
+    assert isinstance(source, Source)
+    assert "from tracegrad.kernels.powers import hypot\n" in source.text

@@ -312,9 +312,9 @@ def _imports(
                 lines.add(step.op.imports)
     if any("math." in text for text in kernels):
         lines.add("import math")
-    named: dict[str, list[str]] = {}
+    named: dict[str, set[str]] = {}
     for function in vectors:
-        named.setdefault(function.__module__, []).append(function.__name__)
+        named.setdefault(function.__module__, set()).add(function.__name__)
     lines.update(f"from {module} import {', '.join(sorted(names))}" for module, names in named.items())
     return sorted(
         lines,
