@@ -161,7 +161,7 @@ class Rounds:
         where = inside[0].location
         before = self.cleared(parts, where)
         after = [Line(self.joined(p, named(p.name)), where) for p in parts]
-        if blocks.rounds == 1:
+        if blocks.rounds == 1 and around is nothing:
             return [for_each(blocks.letter, literal(blocks.length), [*before, *inside, *after])]
         start = self.unused.like(blocks.start)
         limits = [literal(n) for n in (0, blocks.length, blocks.rounds)]
@@ -225,11 +225,12 @@ class Rounds:
         """
         self.expressions.kernels[in_threads] = None
         count = literal(blocks.count)
-        block = self.unused.like("block") if blocks.rounds > 1 else blocks.letter
+        alone = blocks.rounds == 1 and around is nothing
+        block = blocks.letter if alone else self.unused.like("block")
         first, last = self.unused.like("first"), self.unused.like("last")
         where = inside[0].location
         lines = self.cleared(parts, where)
-        if blocks.rounds > 1:
+        if not alone:
             start = self.unused.like(blocks.start)
             lines.append(Line(assign(start, times(blocks.rounds, block)), where))
             first_of_all, last_of_all = around(start, block)
