@@ -22,6 +22,7 @@ def same(text: list[str], node: ast.stmt) -> bool:
         ("return f(first, second) - third[i, j]", ["return (f(first, second)", "    - third[i, j])"]),
         ("x[i, j] = f(first, g(second, i), j)", ["x[i, j] = f(first,", "    g(second, i), j)"]),
         ("x = first if second > 0 else third", ["x = (first if second > 0", "    else third)"]),
+        ("from first import second, third", ["from first import (second,", "    third)"]),
         ("x = f('a, b and (c', [first, second])", ["x = f('a, b and (c',", "    [first, second])"]),
     ],
 )

@@ -28,7 +28,7 @@ from tracegrad.emit.names import Unused, give_names, identifier
 from tracegrad.emit.nesting import nest
 from tracegrad.emit.nests import contract, nest_loops
 from tracegrad.emit.outside import Outside, leaves, little_else, steps_called
-from tracegrad.emit.printer import Line, Page
+from tracegrad.emit.printer import Line, Page, print_node
 from tracegrad.emit.scalars import python_numbers_meet
 from tracegrad.emit.slides import slide
 from tracegrad.emit.statements import Writer
@@ -316,7 +316,7 @@ def _imports(
     for function in vectors:
         named.setdefault(function.__module__, set()).add(function.__name__)
     lines.update(f"from {module} import {', '.join(sorted(names))}" for module, names in named.items())
-    return sorted(
+    ordered = sorted(
         lines,
         key=lambda line: (
             not line.startswith("import math"),
@@ -325,6 +325,7 @@ def _imports(
             line,
         ),
     )
+    return [part for line in ordered for part in print_node(ast.parse(line).body[0])]
 
 
 def _vector_functions(traces: Sequence[Trace]) -> list[Any]:

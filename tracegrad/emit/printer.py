@@ -63,7 +63,7 @@ _TOKEN = re.compile(
     r"""|[ ](?P<word>and|or|if|else|in|not[ ]in|is[ ]not|is|==|!=|<=|>=|<|>|[-+|&^]|[*/%@]|//|\*\*)(?=[ ])"""
     r"""|[ ](?P<sets>[-+*/%@|&]{0,2}=)[ ]"""
 )
-_HEAD = re.compile(r"(?:return|if|elif|while|for \w+ in) ")
+_HEAD = re.compile(r"(?:return|if|elif|while|for \w+ in|from \S+ import) ")
 _LATE = {"*": 2, "/": 2, "//": 2, "%": 2, "@": 2, "**": 3, "+": 1, "-": 1}
 _SUBSCRIPT = 10  # as many parentheses: the last place to break a line is inside of an index
 
