@@ -235,3 +235,69 @@ def test_a_single_truth_value_is_an_index_as_numpy_has_it():
         wanted = [(f(at + s) - f(at - s)) / 2e-3 for s in 1e-3 * np.eye(3)]
         np.testing.assert_allclose(gradient(at), wanted, rtol=1e-8)
     assert tg.jit(lambda x: x[x.sum() > 100])(x).shape == x[False].shape
+
+
+CORNER = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: np.eye(3),
+        lambda: np.ones((3, 3)),
+        lambda: np.array([[1.0, 0.0], [2.0, 3.0]]),
+        lambda: 2.0 * np.identity(2),
+        lambda: np.full((5, 5), 0.3),
+        lambda: CORNER.copy(),
+    ],
+    ids=["eye", "ones", "array", "product", "large", "copy"],
+)
+def test_a_constant_that_a_step_makes_is_written_there(make):
+    """The loop stays one, whatever is in the array: a robot's joint is the unit matrix with numbers in it."""
+
+    def moved(x):
+        shift = make()
+        shift[0, 1] = x
+        row = shift[1]
+        row[0] += x * x
+        if x > 0.5:
+            shift[0, 0] = x
+        return shift
+
+    def function(x):
+        total = make()
+        for v in x:
+            total = total @ moved(v) / 10.0
+        return np.sum(total**2)
+
+    x = np.array([0.3, 0.7, -0.2, 1.1])
+    check(function, x)
+    program = tg.value_and_grad(function, jit="python")
+    program(x)
+    assert "Not generalised" not in str(program.explain())
+
+
+def test_a_constant_made_by_the_step_before_is_not_the_steps_own():
+    def function(x):
+        kept, total = np.eye(2), 0.0
+        for k in range(len(x)):
+            if k % 2 == 0:
+                kept = np.eye(2)
+            kept[0, k % 2] += x[k]
+            total = total + np.sum(kept**2)
+        return total
+
+    check(function, np.array([0.3, 0.7, -0.2, 1.1, 0.4]))
+
+
+def test_a_constant_that_two_names_hold_is_written_for_both():
+    def function(x):
+        total = 0.0
+        for v in x:
+            a = np.ones(2)
+            b = a
+            b[0] = v
+            total = total + a[0] * v + np.sum(b**2)
+        return total
+
+    check(function, X)

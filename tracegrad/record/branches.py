@@ -25,7 +25,7 @@ from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
 from tracegrad.record.edges import UNDEFINED, is_handed_on, put_together, readable, taken_apart, tracked_names
 from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
 from tracegrad.record.known import KnownLoops
-from tracegrad.record.pins import Pins, owner_of, reach
+from tracegrad.record.pins import Pins, memory_of, owner_of, reach
 
 LEFT = "@"  # after a name: the array it held, where it holds another after an arm
 CHOSEN = "value"  # the label of what a conditional expression chooses
@@ -57,7 +57,7 @@ class Branches:
         return tuple((frame.key, frame.done if isinstance(frame, LoopFrame) else 0) for frame in self.frames)
 
     def made(self, value: Any) -> Any:
-        """Remember where an iterator, list or dict was made; returns it."""
+        """Remember where an iterator, list or dict was made, or the memory of a constant; returns it."""
         self._made[id(value)] = (value, self.place())
         return value
 
@@ -120,7 +120,7 @@ class Branches:
                 break
         twins = (reference() for reference in array.twins or ())
         atoms = {substituted(t.atom, self.alias) for t in (array, *twins) if t is not None}
-        for i in range(len(self.frames) - 1, -1, -1):
+        for i in range(len(self.frames) - 1, self.crossed(memory_of(array.value)) - 1, -1):
             frame = self.frames[i]
             if isinstance(frame, Straight):
                 continue

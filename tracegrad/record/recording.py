@@ -274,11 +274,10 @@ class Recording(Raising, Writes):
                 raise
         if op.name in ORDERING and all(weaks) and any(v.__class__ is complex for v in values):
             refuse_as_operator(op, values)
-        bound = 0
-        if op.name in WHOLE and all(v.__class__ is int for v in values):
-            bound = self._bound(op, atoms, values)
-            if bound >= INT64:
-                return self._exact(op, args, values)
+        is_whole = op.name in WHOLE and all(v.__class__ is int for v in values)
+        bound = self._bound(op, atoms, values) if is_whole else 0
+        if bound >= INT64:
+            return self._exact(op, args, values)
         try:
             if self.watchers and all(weaks):
                 self.as_python(op.name, values)
@@ -308,6 +307,8 @@ class Recording(Raising, Writes):
             traced = self.wrap(result, self.constant(result), weak, False)
             if op.view and type.shape:
                 self.remember_view(traced, args, op, params)
+            elif type.shape:
+                self.made_inside(result)
             return traced
         if any(weaks) and not all(weaks):
             atoms = self._strengthened(op, atoms, weaks, params, type)
@@ -329,8 +330,7 @@ class Recording(Raising, Writes):
         traced = self.traced(arg)
         if traced is None or traced.value.__class__ is not bool:
             return arg
-        number = astype(traced, dtype=np.dtype(np.int64))
-        return self.wrap(int(traced.value), number.atom, True)
+        return self.wrap(int(traced.value), astype(traced, dtype=np.dtype(np.int64)).atom, True)
 
     def check_number(self, op: Op, result: Any) -> None:
         """Refuse what computes with objects, records, or numbers wider than those of compiled programs."""

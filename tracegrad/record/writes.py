@@ -60,6 +60,11 @@ class Writes:
         """This array is the caller's."""
         self._borrowed[owner_of(array)] = (array, name)
 
+    def made_inside(self, constant: Any) -> None:
+        """A constant array, in memory of its own, may be written where it was made, which no step says."""
+        if self.structures.frames:
+            self.structures.made(memory_of(constant))
+
     def renamed(self, traced: Any, variable: Var) -> Any:
         """The same value under the variable of a loop or branch; of an array a twin, written when this is."""
         made = self.wrap(traced.value, variable, traced.weak, traced.requires_grad)

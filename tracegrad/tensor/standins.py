@@ -209,7 +209,9 @@ class StandIns:
         """An array made inside, as a traced value that can be written into."""
         if not is_number(array.dtype):  # of objects, records, texts: nothing traced is ever in it
             return array
-        return self.recording.wrap(array.copy(order="K"), self.recording.constant(array))
+        memory = array.copy(order="K")
+        self.recording.made_inside(memory)
+        return self.recording.wrap(memory, self.recording.constant(array))
 
     def zeros(self, shape: Any, dtype: Any = float, order: str = "C", **rest: Any) -> Any:
         make: Any = np.zeros
