@@ -21,9 +21,10 @@ from tracegrad.compiler.arrays import WORD
 from tracegrad.compiler.calls import Calls
 from tracegrad.compiler.instructions import Operand, Writer, far
 from tracegrad.compiler.lanes import WIDTH, Lanes
-from tracegrad.compiler.outlook import integer, nodes_of
+from tracegrad.compiler.outlook import integer
 from tracegrad.compiler.values import Value
 from tracegrad.kernels.instructions import VECTOR_FUNCTIONS, root
+from tracegrad.syntax import nodes_of
 
 NUMBER = ir.DoubleType()
 INDEX = ir.IntType(32)

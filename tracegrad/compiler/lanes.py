@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tracegrad.compiler.outlook import Outlook, integer, made_shape, nodes_of
+from tracegrad.compiler.outlook import Outlook, integer, made_shape
+from tracegrad.syntax import nodes_of
 
 WIDTH = 4  # float64 in a register
 LONGEST = 32  # rounds of such a loop, and of those inside

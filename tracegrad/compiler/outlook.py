@@ -12,23 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracegrad.syntax import nodes_of
+
 SMALL = 1 << 11  # bytes of an array that lives on the stack
 ALL_SMALL = 1 << 16  # bytes of all of them
 FEW = 32  # elements of one that is returned: it costs a copy
-
-PARTS: dict[type[ast.AST], tuple[str, ...]] = {
-    ast.Name: (),
-    ast.Constant: (),
-    ast.Attribute: ("value",),
-    ast.BinOp: ("left", "right"),
-    ast.UnaryOp: ("operand",),
-    ast.Compare: ("left", "comparators"),
-    ast.Subscript: ("value", "slice"),
-    ast.Tuple: ("elts",),
-    ast.Call: ("func", "args", "keywords"),
-    ast.Assign: ("targets", "value"),
-}
-"""The fields of the commonest nodes that may hold nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +42,6 @@ class Outlook:
     settled: frozenset[str]
     lasting: frozenset[str]
     seen: Names
-
-
-def nodes_of(tree: ast.AST) -> list[ast.AST]:
-    """The nodes of a tree in the order of `ast.walk`, in a fifth of its time; operators and contexts are none."""
-    found = [tree]
-    for node in found:
-        for name in PARTS.get(type(node), node._fields):
-            part = getattr(node, name)
-            if type(part) is list:
-                found += [item for item in part if isinstance(item, ast.AST)]
-            elif isinstance(part, ast.AST) and part._fields:
-                found.append(part)
-    return found
 
 
 class Names:

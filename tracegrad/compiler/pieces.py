@@ -14,7 +14,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-from tracegrad.compiler.outlook import Names, bind, nodes_of, unsettled
+from tracegrad.compiler.outlook import Names, bind, unsettled
+from tracegrad.syntax import nodes_of
 
 LONG = 2500  # nodes in the innermost loops of a function that is cut
 PIECE = 500  # of a piece, at most, unless one statement has more

@@ -35,6 +35,7 @@ from tracegrad.kernels import shapes
 from tracegrad.kernels.arithmetic import in_threads
 from tracegrad.kernels.products import product_over
 from tracegrad.ops.op import call, literal, named
+from tracegrad.syntax import nodes_of
 
 RESULT = 1 << 12  # bytes of a result that is written where the caller wants it; a smaller one is copied there
 
@@ -102,14 +103,15 @@ def give(
 def _large(lines: Sequence[Line], returned: Collection[str], parts: Parts) -> dict[str, ArrayType]:
     """The arrays that may be given: made once, at the top level. Their names are never bound again but where they
     change places among themselves; no other name is theirs then, and if one is a result, it is known how often."""
+    found = [
+        (name, type)
+        for name, type in filter(None, (_made(line.statement) for line in lines))
+        if is_large(type) or (name in returned and _may_be_given(type))
+    ]
+    if not found:
+        return {}
     bound, turns = _bound(lines), _turned_to(lines)
-    made = {}
-    for line in lines:
-        found = _made(line.statement)
-        if found is None or bound[found[0]] != 1 + turns[found[0]]:
-            continue
-        if is_large(found[1]) or (found[0] in returned and _may_be_given(found[1])):
-            made[found[0]] = found[1]
+    made = {name: type for name, type in found if bound[name] == 1 + turns[name]}
     rings = [set(cycles(step)) for line in lines for step in turned(line)]
     if rings:
         vague = unknown(lines).intersection(returned) | seen_whole(_without(lines, made), parts, made)
@@ -163,7 +165,7 @@ def _bound(lines: Sequence[Line]) -> Counter[str]:
     return Counter(
         node.id
         for statement in _statements(lines)
-        for node in ast.walk(statement)
+        for node in nodes_of(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
 
@@ -187,6 +189,8 @@ def _as_made(lines: Sequence[Line]) -> tuple[list[Line], dict[int, _Result]]:
 
     So they are made in the memory of the results, of which they are views; views of other memory would be copied.
     """
+    if not any(_reshaped(line.statement) for line in lines):
+        return list(lines), {}
     bound, returned = _bound(lines), _returned(lines)
     made = dict(found for line in lines if (found := _made(line.statement)) and bound[found[0]] == 1)
     statements = list(_statements(lines))
@@ -194,11 +198,8 @@ def _as_made(lines: Sequence[Line]) -> tuple[list[Line], dict[int, _Result]]:
     read.subtract(_read(s for s in statements if isinstance(s, ast.Return)))
     kept, called, results = [], dict[str, str](), dict[int, _Result]()
     for line in lines:
-        match line.statement:
-            case ast.Assign(
-                targets=[ast.Name(id=name)],
-                value=ast.Call(func=ast.Name(id=shapes.reshaped.__name__), args=[ast.Name(id=array), shape]),
-            ) if (
+        match _reshaped(line.statement):
+            case name, array, shape if (
                 name in returned
                 and bound[name] == 1
                 and not read[name]
@@ -213,9 +214,20 @@ def _as_made(lines: Sequence[Line]) -> tuple[list[Line], dict[int, _Result]]:
     return kept, results
 
 
+def _reshaped(statement: ast.stmt) -> tuple[str, str, ast.expr] | None:
+    """A name that an array is given in another shape, that of the array, and the shape."""
+    match statement:
+        case ast.Assign(
+            targets=[ast.Name(id=name)],
+            value=ast.Call(func=ast.Name(id=shapes.reshaped.__name__), args=[ast.Name(id=array), shape]),
+        ):
+            return name, array, shape
+    return None
+
+
 def _read(statements: Iterable[ast.stmt]) -> Counter[str]:
     """How often each name is read."""
-    nodes = (node for statement in statements for node in ast.walk(statement))
+    nodes = (node for statement in statements for node in nodes_of(statement))
     return Counter(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
@@ -228,6 +240,8 @@ def _one_name_each(
     """The same where arrays that may be given and have a name one after the other have one each, and none that of a
     parameter."""
     made = Counter(found[0] for line in lines if (found := _made(line.statement)) and _may_be_given(found[1]))
+    if not made:
+        return list(lines), list(parts)
     here = Counter(map(_target, lines))
     bound = _bound(lines)
     bound.subtract(_turned_to(lines))
@@ -271,13 +285,13 @@ def _target(line: Line) -> str:
 
 
 def _names(lines: Sequence[Line]) -> set[str]:
-    nodes = (node for statement in _statements(lines) for node in ast.walk(statement))
+    nodes = (node for statement in _statements(lines) for node in nodes_of(statement))
     return {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
 def _renamed(line: Line, called: Mapping[str, str]) -> Line:
     """A line with other names."""
-    if not any(name in called for name in _names([line])):
+    if not called or called.keys().isdisjoint(_names([line])):
         return line
     body, orelse = ([_renamed(inner, called) for inner in side] for side in (line.body, line.orelse))
     return replace(line, statement=_WithNames(called).visit(line.statement), body=body, orelse=orelse)

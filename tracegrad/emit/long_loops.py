@@ -26,6 +26,7 @@ from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import call, literal, named
+from tracegrad.syntax import nodes_of
 
 LONG = 16_000  # nodes of the statements of a loop that is cut
 PART = 1000  # of one of the loops, about
@@ -73,6 +74,10 @@ class LongLoops:
         inside : the others
         """
         if not rounds or not all(isinstance(line.statement, ast.Assign | ast.AugAssign) for line in inside):
+            return None
+        if (
+            2 * sum(len(nodes_of(line.statement)) for line in inside) <= LONG
+        ):  # operators and contexts besides
             return None
         nodes = [list(ast.walk(line.statement)) for line in inside]
         sizes = [len(found) for found in nodes]
@@ -182,7 +187,7 @@ def _names(inside: Sequence[Line], nodes: Sequence[Sequence[ast.AST]]) -> dict[s
 
 
 def _stored(statement: ast.stmt) -> list[str]:
-    return [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return [n.id for n in nodes_of(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
 
 
 def _cuts(sizes: Sequence[int], open_: Sequence[bool], changes: Sequence[int]) -> list[int]:

@@ -21,6 +21,7 @@ from tracegrad.emit.printer import Line
 from tracegrad.emit.segments import names_in
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import call, literal, named
+from tracegrad.syntax import nodes_of
 
 SIDE = 32  # rows and columns of a tile, about: two of them are half of the nearest cache
 LEAST = 256  # rows of a matrix whose memory is worth the tiles
@@ -102,12 +103,12 @@ def _reads_pairs(value: ast.expr, old: str, new: str, square: _Square) -> bool:
     """Whether an expression reads `old` at the places of a pair alone, and `new` nowhere."""
     pair = (f"({square.row}, {square.column})", f"({square.column}, {square.row})")
     known = set()
-    for node in ast.walk(value):
+    for node in nodes_of(value):
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == old:
             if ast.unparse(node.slice) not in pair:
                 return False
             known.add(id(node.value))
-    names = [node for node in ast.walk(value) if isinstance(node, ast.Name)]
+    names = [node for node in nodes_of(value) if isinstance(node, ast.Name)]
     return all(id(node) in known if node.id == old else node.id != new for node in names)
 
 

@@ -13,6 +13,7 @@ from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.products import product_over
 from tracegrad.ops.op import call, literal, named
+from tracegrad.syntax import nodes_of
 
 LEAST = 1 << 22  # bytes of a matrix whose memory is worth the blocks
 BLOCKS = 7  # at least: the buffer counts against a tenth of what lives
@@ -26,7 +27,7 @@ def may_stand_over(line: Line, old: str, new: str, type: ArrayType) -> bool:
     if operands is None or not _is_worth_it(type):
         return False
     left, right, out = operands
-    there = {node.id for node in ast.walk(right) if isinstance(node, ast.Name)}
+    there = {node.id for node in nodes_of(right) if isinstance(node, ast.Name)}
     return (left, out) == (old, new) and not there & {old, new}
 
 

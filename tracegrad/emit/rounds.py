@@ -25,6 +25,7 @@ from tracegrad.emit.segments import pieces_of
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
 from tracegrad.ops.op import call, literal, named
+from tracegrad.syntax import nodes_of
 
 BLOCK = 1024  # elements whose sum is one term of a larger sum
 
@@ -290,7 +291,7 @@ def free_names(lines: Sequence[Line]) -> list[str]:
     assigned: set[str] = set()
 
     def visit(line: Line) -> None:
-        for node in ast.walk(line.statement):
+        for node in nodes_of(line.statement):
             if isinstance(node, ast.Name):
                 if isinstance(node.ctx, ast.Store):
                     assigned.add(node.id)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from tracegrad.emit.loops import moved
 from tracegrad.emit.printer import Line
 from tracegrad.ops.op import literal, named
+from tracegrad.syntax import nodes_of
 
 SHORT = 16  # rounds that are no loop of their own, beside longer ones
 LARGE = 20_000  # nodes of the statements of all longer pieces together
@@ -43,7 +44,7 @@ def pieces_of(letter: str, rounds: int, inside: Sequence[Line]) -> list[Piece]:
     whole = [Piece(0, rounds, inside)]
     if any(line.body for line in inside):
         return whole
-    around = [found for line in inside for n in ast.walk(line.statement) if (found := around_end(n, letter))]
+    around = [found for line in inside for n in nodes_of(line.statement) if (found := around_end(n, letter))]
     if not around:
         return whole
     breaks = {b for numbers in around for b in _breaks(*numbers, rounds)}
@@ -64,7 +65,7 @@ def _piece(letter: str, first: int, last: int, inside: Sequence[Line]) -> Piece:
 
 def names_in(node: ast.AST) -> set[str]:
     """The names that stand anywhere in an expression or a statement."""
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return {n.id for n in nodes_of(node) if isinstance(n, ast.Name)}
 
 
 def is_whole(part: ast.expr) -> bool:

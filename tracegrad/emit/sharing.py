@@ -23,6 +23,7 @@ from tracegrad.kernels.arithmetic import in_threads
 from tracegrad.kernels.outside import called_out
 from tracegrad.kernels.products import add_product, put_product
 from tracegrad.kernels.reductions import cumsum_blocks
+from tracegrad.syntax import nodes_of
 
 Indices = Mapping[str, frozenset[str]]
 """Names, each the sum of two others, or a number of whole blocks."""
@@ -144,7 +145,7 @@ def _uses(line: Line, parts: Parts, made: Mapping[str, ArrayType]) -> Iterator[t
     heads = [statement.iter, statement.target] if isinstance(statement, ast.For) else [statement]
     heads = [statement.test] if isinstance(statement, (ast.If, ast.While)) else heads
     for part in heads:
-        nodes = list(ast.walk(part))
+        nodes = nodes_of(part)
         plain = {id(name) for node in nodes for name in _asked_plainly(node, made)}
         for node in nodes:
             if isinstance(node, ast.Name):
@@ -257,7 +258,7 @@ class _Steps:
             self.fits = self.fits and not _mentioned(line, {self.old, self.new}, self.parts)
             return made_of
         indexed = set()
-        for node in ast.walk(statement):
+        for node in nodes_of(statement):
             if isinstance(node, ast.Call) and _is_product(node):
                 self.fits = self.fits and not names_in(node) & {self.old, self.new}
             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):

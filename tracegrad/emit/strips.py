@@ -23,6 +23,7 @@ from tracegrad.emit.loops import assign, for_each, minus, plus, times
 from tracegrad.emit.printer import Line
 from tracegrad.emit.segments import Copies, is_whole, names_in
 from tracegrad.ops.op import call, literal, named
+from tracegrad.syntax import nodes_of
 
 ROWS = 32  # columns that are copied together
 LEAST = 24  # columns, and elements of one, from which copies are worth it
@@ -84,15 +85,20 @@ Blocks = Mapping[str, _Block]
 
 def in_strips(lines: Sequence[Line], taken: Collection[str]) -> list[Line]:
     """The same statements, with strips where these are worth it; `taken` are names that the function knows."""
-    strips = _Strips({*taken, *(name for line in _all(lines) for name in names_in(line.statement))})
+    strips = _Strips(lines, taken)
     return [made for line in lines for made in strips.line(line, 0, {}, {})]
 
 
 class _Strips:
     """Writes the strips of one function."""
 
-    def __init__(self, taken: set[str]) -> None:
-        self.taken = taken
+    def __init__(self, lines: Sequence[Line], taken: Collection[str]) -> None:
+        self.lines, self.known = lines, taken
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """The names that are something else."""
+        return {*self.known, *(name for line in _all(self.lines) for name in names_in(line.statement))}
 
     def line(self, line: Line, depth: int, indices: Indices, blocks: Blocks) -> list[Line]:
         """A statement inside of loops that make some indices, and starts of blocks."""
@@ -287,11 +293,11 @@ def _uses(statement: ast.stmt) -> Iterator[tuple[str, int]]:
     """The names in a statement without its body, each with the number of indices by which an element is read there;
     0 where it is used in another way, and by a kernel whose result is nobody's: it may write there."""
     indexed: set[int] = set()
-    for node in ast.walk(statement):
+    for node in nodes_of(statement):
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             key = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             is_read = isinstance(node.ctx, ast.Load) and not isinstance(statement, ast.Expr)
-            indexed.update(id(n) for part in (node.value, *key) for n in ast.walk(part))
+            indexed.update(id(n) for part in (node.value, *key) for n in nodes_of(part))
             yield node.value.id, len(key) * (is_read and not any(map(is_whole, key)))
         elif isinstance(node, ast.Name) and id(node) not in indexed:
             yield node.id, 0

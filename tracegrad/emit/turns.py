@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from tracegrad.emit.printer import Line
+from tracegrad.syntax import nodes_of
 
 
 def cycles(statement: ast.stmt) -> dict[str, str]:
@@ -27,7 +28,7 @@ def cycles(statement: ast.stmt) -> dict[str, str]:
         found = {
             target: value for target, value in found.items() if target in found.values() and value in found
         }
-    read = [n.id for value in values for n in ast.walk(value) if isinstance(n, ast.Name)]
+    read = [n.id for value in values for n in nodes_of(value) if isinstance(n, ast.Name)]
     return found if all(read.count(name) == 1 for name in found) else {}
 
 

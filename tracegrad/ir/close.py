@@ -24,9 +24,9 @@ def substitute(step: Step, names: Mapping[Var, Atom]) -> Step:
     if isinstance(step, Guard):
         found = substituted(step.condition, names)
         return step if found is step.condition else replace(step, condition=found)
-    inputs = tuple(substituted(a, names) for a in step.inputs)
-    if all(a is b for a, b in zip(inputs, step.inputs, strict=True)):
+    if not names or not any(isinstance(a, Var) and a in names for a in step.inputs):
         return step
+    inputs = tuple([substituted(a, names) for a in step.inputs])
     return Instr(step.op, inputs, step.outputs, step.params, step.location)
 
 
