@@ -8,7 +8,10 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.special
+import scipy.stats
+from numpy.linalg import LinAlgError
 
 import tracegrad as tg
 
@@ -98,6 +101,23 @@ AT_THE_EDGE = {
     "isclose of truth": (np.isclose, [A([True, False]), A([True, True])]),
     "norm": (lambda x: np.linalg.norm(x, 0.5), [A([4.0, 0, -1])]),
     "norm of order -1": (lambda x: np.linalg.norm(x, -1), [A([4.0, 0, -1])]),
+    "softmax of infinity": (scipy.special.softmax, [A([np.inf, 1.0])]),
+    "softmax in rows": (lambda x: scipy.special.softmax(x, axis=1), [A([[np.inf, 1], [-np.inf, 1], [1e308, 1e308]])]),
+    "softmax of large": (scipy.special.softmax, [A([1e10, 1e10 + 1, 1e10 + 3])]),
+    "log_softmax of infinity": (scipy.special.log_softmax, [A([np.inf, 1.0])]),
+    "log_softmax of -infinity": (scipy.special.log_softmax, [A([-np.inf, -np.inf])]),
+    "log_softmax of large": (lambda x: scipy.special.log_softmax(x, axis=0), [A([1e10, 1e10 + 1, 1e10 + 3])]),
+    "vander": (np.vander, [A([np.inf, np.nan, 2.0])]),
+    "norms of none": (lambda x: [np.linalg.norm(x, p) for p in (1, 2, np.inf, "nuc", "fro")], [np.zeros((0, 0))]),
+    "norm of no vector": (lambda x: np.linalg.norm(x, np.inf), [np.zeros(0)]),
+    "rank of none": (lambda x: np.linalg.matrix_rank(x) + x.sum(), [np.zeros((0, 3))]),
+    "lstsq of none": (lambda x: np.linalg.lstsq(x, np.zeros(0), rcond=None)[0], [np.zeros((0, 3))]),
+    "histogram of none": (lambda x: np.histogram(x)[0], [np.zeros(0)]),
+    "one vector": (lambda x: scipy.stats.multivariate_normal.logpdf(x, np.zeros(1), 2.0), [A([0.3])]),
+    "one vector in a matrix": (lambda x: scipy.stats.multivariate_normal.pdf(x, np.zeros(2)), [A([[0.3, 0.1]])]),
+    "polar, wide": (lambda x: scipy.linalg.polar(x), [A([[1.0, 2, 3]])]),
+    "polar, wide, left": (lambda x: scipy.linalg.polar(x, "left"), [A([[1.0, 2, 3], [0, 1, 1]])]),
+    "polar, tall, left": (lambda x: scipy.linalg.polar(x, "left"), [A([[1.0, 2], [0, 1], [2, 0]])]),
 }  # fmt: skip
 
 
@@ -109,8 +129,81 @@ def test_values_at_the_edge_are_numpy_s(name, jit):
     compiled, wanted = tg.jit(function, jit=jit), function(*points)
     for _ in range(2):
         found = compiled(*points)
-        assert np.shape(found) == np.shape(wanted)
-        np.testing.assert_allclose(found, wanted, rtol=1e-6 if name == "gammaln" else 1e-14)
+        for one, other in zip(
+            *((r if type(r) in (tuple, list) else [r]) for r in (found, wanted)), strict=True
+        ):
+            assert np.shape(one) == np.shape(other)
+            np.testing.assert_allclose(one, other, rtol=1e-6 if name == "gammaln" else 1e-14, atol=1e-15)
+
+
+NO_VALUE = {
+    "softmax": (scipy.special.softmax, np.zeros(0), ValueError, "zero-size array to reduction"),
+    "log_softmax": (lambda x: scipy.special.log_softmax(x, axis=1), np.zeros((2, 0)), ValueError, "zero-size array"),
+    "histogram": (lambda x: np.histogram(x)[0], A([1.0, np.inf]), ValueError, r"range of \[1.0, inf\] is not finite"),
+    "lstsq": (lambda x: np.linalg.lstsq(x, x[0], rcond=None)[0], A([[1.0, np.inf], [1, 2]]), LinAlgError, "converge"),
+    "scipy's lstsq": (lambda x: scipy.linalg.lstsq(x, np.ones(2))[0], A([[1.0, np.inf], [1, 2]]), ValueError, "infs"),
+    "toeplitz": (lambda x: scipy.linalg.solve_toeplitz(x, np.ones(2)), A([np.nan, 1.0]), ValueError, "infs or NaNs"),
+    "polar": (lambda x: scipy.linalg.polar(x)[0], A([[np.nan, 1.0], [0, 1]]), ValueError, "infs or NaNs"),
+    "lyapunov": (
+        lambda x: scipy.linalg.solve_discrete_lyapunov(x, np.eye(1)), A([[np.nan]]), ValueError, "infs or NaNs",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize("name", NO_VALUE)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_where_numpy_has_no_value_the_error_is_numpy_s(name, jit):
+    """At the first call, and at one whose program was made of numbers that have a value."""
+    function, point, kind, words = NO_VALUE[name]
+    with pytest.raises(kind, match=words):
+        function(point)
+    compiled = tg.jit(function, jit=jit)
+    with pytest.raises(kind, match=words):
+        compiled(point)
+    if point.size:
+        regular = 0.5 + np.arange(float(point.size)).reshape(point.shape) / 7
+        np.testing.assert_allclose(compiled(regular), function(regular), rtol=1e-11)
+        with pytest.raises(kind, match=words):
+            compiled(point)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (3, 3)])
+def test_slopes_of_the_polar_decomposition_of_any_shape(shape, side):
+    draws = np.random.default_rng(3)
+    a, weights = draws.normal(size=shape), draws.normal(size=shape)
+
+    def f(a):
+        u, p = scipy.linalg.polar(a, side)
+        return np.sum(u * weights) + np.sum(p * np.arange(p.size).reshape(p.shape))
+
+    steps = 1e-6 * np.eye(a.size).reshape(-1, *shape)
+    wanted = np.reshape([(f(a + s) - f(a - s)) / 2e-6 for s in steps], shape)
+    np.testing.assert_allclose(tg.grad(f, jit="python")(a), wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_slope_of_logsumexp_at_an_infinity_is_nan_there_alone(jit):
+    """As JAX and PyTorch have it."""
+    slope = tg.grad(scipy.special.logsumexp, jit=jit)
+    np.testing.assert_array_equal(slope(A([np.inf, 1.0])), [np.nan, 0.0])
+    np.testing.assert_array_equal(slope(A([np.inf, np.inf])), [np.nan, np.nan])
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_softmax_far_from_zero_is_as_precise_as_near_it(jit):
+    """Numbers that differ by little, far out: their logarithm of the sum has lost what they differ by."""
+    x, weights = A([1e10, 1e10 + 1, 1e10 + 3]), A([1.0, -2.0, 0.5])
+
+    def f(x):
+        return scipy.special.softmax(x) @ weights + scipy.special.log_softmax(x) @ weights
+
+    value, slopes = tg.value_and_grad(f, jit=jit)(x)
+    near, near_slopes = tg.value_and_grad(f, jit="python")(x - 1e10)
+    np.testing.assert_allclose(value, near, rtol=1e-14)
+    np.testing.assert_allclose(slopes, near_slopes, rtol=1e-12)
 
 
 @pytest.mark.parametrize("jit", ["python", "native"])

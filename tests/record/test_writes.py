@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.ndimage
+from scipy.ndimage import _nd_image
 
 import tracegrad as tg
 import tracegrad.ops.functions
@@ -301,3 +304,47 @@ def test_a_constant_that_two_names_hold_is_written_for_both():
         return total
 
     check(function, X)
+
+
+def blurred(x):
+    return scipy.ndimage.uniform_filter(x, 3)
+
+
+def blurred_in_part(x):
+    out = np.zeros((4, 2))
+    out[0] = x[1]
+    _nd_image.uniform_filter1d(x, 3, 0, out[1:3], 4, 0.0, 0)
+    return out + x[0]
+
+
+def scaled_twice(x):
+    y = x * 2.0
+    scipy.linalg.blas.dscal(2.0, y[0])
+    return y
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize("function", [blurred, blurred_in_part, scaled_twice])
+def test_what_compiled_code_writes_into_an_array_is_there(function, jit):
+    """It was written into a copy that nobody read: the results were zeros."""
+    compiled, x = tg.jit(function, jit=jit), np.array([[1.0, 2.0], [3.0, 5.5]])
+    for given in (x, x, x * 1.5 + 1.0, x):
+        np.testing.assert_array_equal(compiled(given), function(given))
+
+
+def test_what_code_in_python_writes_into_an_array_by_means_of_its_own_is_refused():
+    """It may have read the array after that, as it was before."""
+
+    def writing(out, source):
+        _nd_image.uniform_filter1d(source, 3, 0, out, 4, 0.0, 0)
+        return float(np.sum(out))
+
+    writing.__module__ = "pandas.of_somebody"  # the functions of other packages are recorded
+
+    def user(x):
+        out = x * 0.0
+        writing(out, np.ones((2, 2)))
+        return out
+
+    with pytest.raises(InPlaceError, match="writes into an array by means that are not recorded"):
+        tg.jit(user, jit="python")(np.ones((2, 2)))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.decompositions import columns, gaps_of, on_diagonal, plus
@@ -70,6 +71,12 @@ def _lu_type(a: Any) -> tuple[ArrayType, ArrayType]:
 
 
 def _parts(lu: Any) -> tuple[Any, Any]:
+    if lu.shape[0] != lu.shape[1]:
+        raise UnsupportedError(
+            "`scipy.linalg.lu_factor` and `lu` have a derivative of a square matrix alone.",
+            None,
+            "factor the square part, and solve a triangular equation for the rest",
+        )
     return tril(lu, k=-1) + np.eye(lu.shape[-1], dtype=lu.dtype), triu(lu, k=0)
 
 

@@ -15,12 +15,12 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ops import decompositions as ops
 from tracegrad.ops import eigen, linalg
 from tracegrad.ops.arithmetic import divide
-from tracegrad.ops.compare import equal, greater, isnan, logical_and, logical_not, not_equal, where
+from tracegrad.ops.compare import equal, greater, isfinite, isnan, logical_and, logical_not, not_equal, where
 from tracegrad.ops.numpy_elementwise import conj, imag
 from tracegrad.ops.numpy_elementwise import real as real_part
 from tracegrad.ops.numpy_forms import FUNCTIONS, answers, known, operand
 from tracegrad.ops.numpy_linalg import inv, linalg_norm, matmul, slogdet, solve, trace
-from tracegrad.ops.numpy_reduce import all, any, count_nonzero, max, sum
+from tracegrad.ops.numpy_reduce import all, any, count_nonzero, sum
 from tracegrad.ops.numpy_sampled import real, vander
 from tracegrad.ops.numpy_shape import concatenate, diagonal, expand_dims, reshape, transpose
 
@@ -143,7 +143,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     if tol is None:
         if rtol is None:
             rtol = builtins.max(a.shape[-2:]) * np.finfo(s.dtype).eps
-        tol = max(s, -1, keepdims=True) * rtol
+        tol = s[..., :1] * rtol  # the largest; there is none in a matrix of nothing
     else:
         tol = expand_dims(tol, -1)
     return count_nonzero(greater(s, tol), -1)
@@ -157,11 +157,13 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     m, n = a.shape
     if b.shape[0] != m:
         raise np.linalg.LinAlgError("Incompatible dimensions")
+    if not all(isfinite(a)):
+        raise np.linalg.LinAlgError("SVD did not converge in Linear Least Squares")
     if rcond is None or rcond == -1:
         rcond = np.finfo(a.dtype).eps * (builtins.max((m, n)) if rcond is None else 1)
     x = matmul(ops.pinv(a, rcond=float(known(rcond))), b)
     s = svdvals(a)
-    rank = known(count_nonzero(greater(s, s[0] * rcond)))
+    rank = known(count_nonzero(greater(s, s[:1] * rcond)))
     left = b - matmul(a, x)
     residuals = np.array([], s.dtype)
     if m > n and rank == n:

@@ -218,6 +218,11 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     return sum(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
+def _largest(sizes: Any, axis: int, keepdims: bool = False) -> Any:
+    """The largest of numbers that are not negative; 0 where there are none."""
+    return (max if sizes.shape[axis] else sum)(sizes, axis, keepdims=keepdims)
+
+
 @answers(np.linalg.norm)
 def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x, ord = operand(x), known(ord)
@@ -232,14 +237,14 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
         )
         inside, outside = (rows, columns) if abs(ord) == 1 else (columns, rows)
         totals = sum(absolute(x), inside, keepdims=True)
-        found = (max if ord > 0 else min)(totals, outside, keepdims=True)
+        found = (_largest if ord > 0 else min)(totals, outside, keepdims=True)
         return found if keepdims else reshape(found, [n for k, n in enumerate(x.shape) if k not in axes])
     if len(axes) == 2 and ord in (2, -2, "nuc"):
         if not isinstance(axis, (int, type(None))):
             rows, columns = (axis_number(k, x.ndim) for k in axis)
             x = moveaxis(x, (rows, columns), (-2, -1))
         numbers = decompositions.svd(x)[1]
-        found = sum(numbers, -1) if ord == "nuc" else (max if ord > 0 else min)(numbers, -1)
+        found = sum(numbers, -1) if ord == "nuc" else (_largest if ord > 0 else min)(numbers, -1)
         return expand_dims(found, axes) if keepdims else found
     if len(axes) != 1:
         raise ValueError(
@@ -248,7 +253,7 @@ def linalg_norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = Fals
     if isinstance(ord, str):
         raise ValueError(f"Invalid norm order '{ord}' for vectors")
     if ord in (np.inf, -np.inf):
-        return (max if ord > 0 else min)(absolute(x), axes[0], keepdims=keepdims)
+        return (_largest if ord > 0 else min)(absolute(x), axes[0], keepdims=keepdims)
     if ord == 0:
         return as_dtype(sum(not_equal(x, 0), axes[0], keepdims=keepdims), real_dtype(x.dtype))
     if ord == 1:

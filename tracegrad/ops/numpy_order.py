@@ -18,6 +18,7 @@ from tracegrad.ops.arithmetic import divide, multiply
 from tracegrad.ops.compare import (
     equal,
     floor,
+    isfinite,
     isnan,
     logical_and,
     logical_not,
@@ -367,7 +368,12 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     if is_sequence(bins):
         return operand(bins)
     a, count = operand(a), int(bins)
-    low, high = (min(a), max(a)) if range is None else range
+    if range is None:
+        low, high = (min(a), max(a)) if a.size else (0.0, 1.0)
+        if not all_of(isfinite(operand([low, high]))):
+            raise ValueError("autodetected range of [{}, {}] is not finite".format(*map(value, (low, high))))
+    else:
+        low, high = range
     if known(equal(low, high)):
         low, high = low - 0.5, high + 0.5
     # As `np.linspace` has them, to the last bit: what lies on an edge is in the bin it is in there.

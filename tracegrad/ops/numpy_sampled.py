@@ -396,7 +396,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if x.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
     n, x = x.shape[0] if N is None else int(N), as_dtype(x, np.promote_types(x.dtype, int))
-    columns = [x * 0 + 1]
+    columns = [x**0]
     for _ in range(n - 1):
         columns.append(columns[-1] * x)
     if n < 1:

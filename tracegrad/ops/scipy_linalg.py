@@ -131,7 +131,7 @@ def pinv(
 
 @under("scipy.linalg.lstsq")
 def lstsq(a: Any, b: Any, cond: Any = None, *options: Any, **more: Any) -> Any:
-    a = real(a)
+    a = _finite(a)
     return of_numpy.lstsq(a, real(b), np.finfo(a.dtype).eps if cond is None else cond)
 
 
@@ -277,14 +277,14 @@ def eigvalsh(a: Any, b: Any = None, **options: Any) -> Any:
 
 @under("scipy.linalg.polar")
 def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
-    """By the square root, whose derivative is there where singular values coincide."""
-    a = real(a)
-    turned = swapaxes(a, -1, -2)
-    if side == "right":
-        p = decompositions.sqrtm(matmul(turned, a), crosses=False)
-        return swapaxes(solved(p, turned), -1, -2), p
-    p = decompositions.sqrtm(matmul(a, turned), crosses=False)
-    return solved(p, a), p
+    """By the root of the smaller product with itself, whose derivative is there where singular values coincide."""
+    a = _finite(a)
+    turned, own = swapaxes(a, -1, -2), "left" if a.shape[0] < a.shape[1] else "right"
+    p = decompositions.sqrtm(matmul(*((a, turned) if own == "left" else (turned, a))), crosses=False)
+    u = solved(p, a) if own == "left" else swapaxes(solved(p, turned), -1, -2)
+    if side != own:
+        p = matmul(swapaxes(u, -1, -2), a) if side == "right" else matmul(a, swapaxes(u, -1, -2))
+    return u, p
 
 
 # --- what a matrix looks like -----------------------------------------------------------------------------------------
@@ -419,7 +419,7 @@ def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
 
 @under("scipy.linalg.solve_discrete_lyapunov")
 def solve_discrete_lyapunov(a: Any, q: Any, method: Any = None) -> Any:
-    a, q = real(a), real(q)
+    a, q = _finite(a), _finite(q)
     n = a.shape[0]
     return reshape(solved(np.eye(n * n) - kron(a, a), ravel(q)), (n, n))
 
@@ -468,7 +468,7 @@ def _toeplitz_of(c_or_cr: Any) -> Any:
 
 @under("scipy.linalg.solve_toeplitz")
 def solve_toeplitz(c_or_cr: Any, b: Any, check_finite: bool = True) -> Any:
-    return solved(_toeplitz_of(c_or_cr), _finite(b, check_finite))
+    return solved(_finite(_toeplitz_of(c_or_cr), check_finite), _finite(b, check_finite))
 
 
 @under("scipy.linalg.matmul_toeplitz")

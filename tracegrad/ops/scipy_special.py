@@ -20,6 +20,7 @@ from tracegrad.ops import (  # noqa: F401 (they declare)
     incomplete,
     special,
 )
+from tracegrad.ops.arithmetic import stop_gradient
 from tracegrad.ops.compare import (
     absolute,
     equal,
@@ -42,7 +43,6 @@ from tracegrad.ops.numpy_reduce import logsumexp as plain_logsumexp
 from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_reduce import sum as total_of
 from tracegrad.ops.op import REGISTRY
-from tracegrad.ops.reduce import spread
 from tracegrad.ops.scipy_forms import of_real_numbers
 from tracegrad.ops.shape import reshape
 
@@ -93,23 +93,26 @@ def logsumexp(
     return where(less(sums, 0), np.nan, found)
 
 
-def _with_total(x: Any, axis: Any) -> tuple[Any, Any]:
-    """`x`, and log(sum(exp(x))) that broadcasts against it."""
-    x = operand(x)
-    axes = axis_tuple(axis, x.ndim)
-    return x, spread(plain_logsumexp(x, axes), x, axes, False)
+def _below_largest(x: Any, axes: tuple[int, ...]) -> Any:
+    """`x` with its largest item taken out, of which what is made of the differences does not depend."""
+    return x - stop_gradient(largest(x, axes, keepdims=True))
 
 
 @under("softmax")
 def softmax(x: Any, axis: Any = None) -> Any:
-    x, total = _with_total(x, axis)
-    return exp(x - total)
+    x = operand(x)
+    axes = axis_tuple(axis, x.ndim)
+    found = exp(_below_largest(x, axes))
+    return found / total_of(found, axes, keepdims=True)
 
 
 @under("log_softmax")
 def log_softmax(x: Any, axis: Any = None) -> Any:
-    x, total = _with_total(x, axis)
-    return x - total
+    x = operand(x)
+    axes = axis_tuple(axis, x.ndim)
+    top = largest(x, axes, keepdims=True)
+    x = x - stop_gradient(where(isfinite(top), top, 0.0))
+    return x - log(total_of(exp(x), axes, keepdims=True))
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from tracegrad.ops.numpy_reduce import all as all_of
 from tracegrad.ops.numpy_reduce import count_nonzero
 from tracegrad.ops.numpy_reduce import max as largest
 from tracegrad.ops.numpy_reduce import sum as sum_of
-from tracegrad.ops.numpy_shape import diagonal, swapaxes, tril
+from tracegrad.ops.numpy_shape import diagonal, squeeze, swapaxes, tril
 from tracegrad.ops.special import gammaln, xlogy
 
 STATS: dict[str, Callable[..., Any]] = {}
@@ -371,7 +371,7 @@ class MultivariateNormal:
             x = read(x, (..., None))
         centred = x - self.mean
         exponent = -0.5 * (self.of.rank * math.log(2 * math.pi) + self.of.squares(centred))
-        return self.of.supported(centred, exponent - self.of.half_log_det)
+        return squeeze(self.of.supported(centred, exponent - self.of.half_log_det))
 
     def pdf(self, x: Any) -> Any:
         return exp(self.logpdf(x))

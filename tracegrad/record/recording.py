@@ -479,7 +479,7 @@ class Recording(Raising, Writes):
         value = np.array(traced.value)
         if isinstance(traced.atom, Var):
             self._guard(traced, value.copy())
-        return value
+        return self.lend(traced, value)
 
     def leak(self, what: str) -> LeakError:
         """The error for a value that reaches a place where its derivative would be lost."""

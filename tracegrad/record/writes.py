@@ -6,8 +6,10 @@ a view of, and that array's other views. Memory of the caller's is never written
 
 from __future__ import annotations
 
+import contextlib
+import types
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,10 +53,41 @@ class Writes:
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
         self._viewers: dict[int, list[Any]] = {}
         self._reshaped: list[tuple[Any, Any]] = []  # memory, and what a change of shape made of it
+        self._lent: list[tuple[Any, np.ndarray[Any, Any], bytes]] = []  # copies, and what was in them
         self.lost: set[Var] = set()  # what views stand for that cannot be read where their array was written
         self.layout_matters = (
             False  # what was written, and where it shows, follows how arguments lie in memory
         )
+
+    def lend(self, traced: Any, copy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The plain copy of a value that code without marks has asked for."""
+        if isinstance(traced.value, np.ndarray):
+            self._lent.append((traced, copy, copy.tobytes()))
+        return copy
+
+    @contextlib.contextmanager
+    def lending(self, function: Any) -> Iterator[None]:
+        """While `function`, which has no marks, is called: what it writes into a plain copy is written here too.
+
+        Raises
+        ------
+        InPlaceError : code in Python wrote, which may have read the value itself after that
+        """
+        before, self._lent = self._lent, []
+        try:
+            yield
+        finally:
+            lent, self._lent = self._lent, before
+        for traced, copy, contents in lent:
+            if copy.tobytes() == contents:
+                continue
+            if isinstance(function, (types.FunctionType, types.MethodType)):
+                raise InPlaceError(
+                    f"`{function.__qualname__}` writes into an array by means that are not recorded.",
+                    self.location(),
+                    "use what it returns, or let it write outside of the function that is recorded",
+                )
+            self.assign(traced, Ellipsis, copy)
 
     def borrow(self, array: Any, name: str | None) -> None:
         """This array is the caller's."""

@@ -92,7 +92,10 @@ class Labelled:
         given = tuple(self.callable_view(self.adopted(a)) for a in args)
         named = {k: self.callable_view(self.adopted(v)) for k, v in keywords.items()}
         made = constructed(function, given, named)
-        return self.adopted(function(*given, **named) if made is None else made)
+        if made is None:
+            with self.recording.lending(function):
+                made = function(*given, **named)
+        return self.adopted(made)
 
     def adopted(self, value: Any) -> Any:
         """A container of plain arrays around constants of the recording; anything else as it is."""

@@ -346,10 +346,10 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             return stand_in(*args, **keywords)
         if traced and is_written_in_python(function):
             return self._of_package(function, function.__wrapped__, args, keywords)
-        if self._is_known(function, keywords):
+        if not self._is_known(function, keywords):  # it may write what it is given
+            args, keywords = given, named
+        with self.recording.lending(function):
             result = function(*args, **keywords)
-        else:  # it may write what it is given
-            result = function(*given, **named)
         if (
             type(result) is np.ndarray
             and not is_traced(result)
