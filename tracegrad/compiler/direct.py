@@ -21,7 +21,7 @@ from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.typed_passes import NoPythonBackend
 from numba.core.untyped_passes import ExtractByteCode
 
-from tracegrad.compiler import complex_numbers, lapack, special
+from tracegrad.compiler import complex_numbers, lapack, special, stretches
 from tracegrad.compiler.instructions import register
 from tracegrad.compiler.printing import text_of
 from tracegrad.compiler.translation import translate
@@ -67,7 +67,11 @@ class Library(JITCodeLibrary):
     """Machine code whose functions stand in one module, and are optimised together, once: Numba runs LLVM's passes over
     each function, then over the module, and over the module again, for functions that come from elsewhere."""
 
+    _longest = 0  # instructions of a block
+
     def add_ir_module(self, module: Any) -> None:
+        blocks = [block for function in module.functions for block in function.blocks]
+        self._longest = max([self._longest, *(len(block.instructions) for block in blocks)])
         parsed = llvm.parse_assembly(cgutils.normalize_ir_text(text_of(module)))
         parsed.name = module.name
         parsed.verify()
@@ -79,6 +83,10 @@ class Library(JITCodeLibrary):
     def _optimize_final_module(self) -> None:
         passes, builder = self._codegen._module_pass_manager()
         passes.run(self._final_module, builder)
+        if self._longest > stretches.LONG:
+            name, text = self._final_module.name, stretches.in_stretches(str(self._final_module))
+            self._final_module = llvm.parse_assembly(text)
+            self._final_module.name = name
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
