@@ -18,8 +18,9 @@ import tracegrad as tg
 from tracegrad import tree
 from tracegrad.compiler import pool
 
-from . import learning
+from . import learning, pieces
 from .peaks import peak
+from .pieces import laplacian
 
 SIDE = 1000
 ARRAY = SIDE * SIDE * 8  # bytes
@@ -109,10 +110,6 @@ def variation(x: Any) -> Any:
 
 def covariance(x: Any) -> Any:
     return np.sum(np.cov(x, rowvar=False) ** 2)
-
-
-def laplacian(u: Any) -> Any:
-    return u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] - 4.0 * u[1:-1, 1:-1]
 
 
 def rolled(u: Any) -> Any:
@@ -324,6 +321,7 @@ PROGRAMS: dict[str, Program] = {
     "appended": Program(lambda x: np.sum(np.diff(np.append(x, 0.0)) ** 2), 1, make=one_vector),
     "block sums": Program(lambda x: np.sum(np.sum(x.reshape(-1, 10), axis=1) ** 2), 1, make=one_vector),
     "downsampled": Program(lambda x: np.sum(np.mean(x.reshape(500, 2, 500, 2), axis=(1, 3)) ** 2), 1),
+    **{name: Program(function, 1) for name, function in pieces.FUNCTIONS.items()},
     "edges": Program(edges, 1),
     "robust loss": Program(huber, 2, "", squares(3), 2),
     "entropy": Program(entropy, 1),

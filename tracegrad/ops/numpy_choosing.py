@@ -33,6 +33,7 @@ from tracegrad.ops.numpy_forms import (
 )
 from tracegrad.ops.numpy_order import nonzero
 from tracegrad.ops.numpy_reduce import any
+from tracegrad.ops.numpy_runs import in_runs
 from tracegrad.ops.numpy_shape import (
     array_split,
     atleast_1d,
@@ -157,8 +158,10 @@ def _by_axis(arr: Any, axis: int | None) -> tuple[Any, int]:
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     a, axis = _by_axis(arr, axis)
     place = _plain_index(obj)
-    found = read(a, (*(slice(None),) * axis, np.delete(np.arange(a.shape[axis]), place)))
+    places = np.delete(np.arange(a.shape[axis]), place)
     by_parts = isinstance(place, slice) or (np.size(place) == 1 and np.asarray(place).dtype.kind in "iu")
+    found = in_runs([a], places, axis) if by_parts or a.ndim == 1 else None
+    found = read(a, (*(slice(None),) * axis, places)) if found is None else found
     return lying(found, "A", a) if by_parts else found
 
 
@@ -177,7 +180,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
         count = len(np.arange(n)[place]) if counted else np.size(place)
     new = expand_to(new, (*a.shape[:axis], count, *a.shape[axis + 1 :]))
     order = np.insert(np.arange(n), place, n + np.arange(count))
-    return lying(take(concatenate([a, new], axis), order, axis), "A", a)
+    found = in_runs([a, new], order, axis)
+    return lying(take(concatenate([a, new], axis), order, axis) if found is None else found, "A", a)
 
 
 NARROW = 16  # items of a window

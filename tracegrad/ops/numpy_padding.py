@@ -17,6 +17,7 @@ from tracegrad.ops.linalg import matmul
 from tracegrad.ops.numpy_forms import answers, as_dtype, expand_to, is_sequence, is_traced, lying, operand
 from tracegrad.ops.numpy_order import median
 from tracegrad.ops.numpy_reduce import max, mean, min
+from tracegrad.ops.numpy_runs import in_runs
 from tracegrad.ops.numpy_shape import concatenate, moveaxis, reshape, take
 
 _TAKEN = ("edge", "reflect", "symmetric", "wrap")
@@ -58,6 +59,7 @@ def pad(
             "a.astype(float)",
         )
     given = a
+    few_seams = np.count_nonzero(np.max(widths, axis=1, initial=0)) == 1 or np.max(widths, initial=0) == 1
     for axis, (before, after) in enumerate(widths):
         if not before and not after:
             continue
@@ -73,7 +75,9 @@ def pad(
             )
             a = _joined(a, _filled(a, first, before, axis), _filled(a, last, after, axis), axis)
         elif mode in _TAKEN and reflect_type == "even":
-            a = take(a, np.pad(np.arange(a.shape[axis]), (before, after), mode=mode), axis)
+            places = np.pad(np.arange(a.shape[axis]), (before, after), mode=mode)
+            found = in_runs([a], places, axis) if few_seams else None
+            a = take(a, places, axis) if found is None else found
         else:
             ends = _sides(end_values, axis, a.ndim)
             options = {"end_values": ends} if mode == "linear_ramp" else {"reflect_type": reflect_type}

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import product
 from typing import Any
 
 from tracegrad.ir.close import substitute, substituted
@@ -31,17 +32,19 @@ from tracegrad.ops.arithmetic import add, divide, multiply
 from tracegrad.ops.index import full_like, getitem, index_add, index_set, zeros, zeros_like
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import mean, norm, sum_
-from tracegrad.ops.shape import concatenate, copy, expand_dims, pad
+from tracegrad.ops.shape import concatenate, copy, expand_dims, pad, tile
 from tracegrad.passes.boxes import Box, Boxes, Region, Whole, all_of, common, is_number, outside, place
 from tracegrad.passes.parts import LARGE
 from tracegrad.passes.rewrite import strong
 
-BORDERED = 2**16  # elements of an array of which small parts are written: of fewer a copy is quicker
+BORDERED = (
+    2**16
+)  # elements of an array of which small parts are written, or that is tiled: of fewer a copy is quicker
 SMALL = 8  # times as large is an array of which a part is computed again, rather than read
 ROUNDS = 16  # each makes one more array whole, or a seam finer; most traces need two
 MANY = 9  # boxes of an array: what a frame of one element makes of a stencil in two dimensions
 
-_JOINS = (concatenate, pad)
+_JOINS = (concatenate, pad, tile)
 _WRITES = (index_add, index_set)
 
 
@@ -247,7 +250,7 @@ class _Parts:
     # --- how arrays are put together
 
     def _joined(self, step: Instr) -> None:
-        """concatenate(x, y), pad(x): boxes side by side, or with numbers around."""
+        """concatenate(x, y), pad(x), tile(x): boxes side by side, or with numbers around."""
         out = step.outputs[0]
         if any(a.dtype != out.dtype for a in step.inputs):
             raise Whole
@@ -258,6 +261,8 @@ class _Parts:
             number = Const(out.dtype.type(step.params["value"]))
             found = [box.moved(before) for box in self._boxes_of(step.inputs[0])]
             found += [Box(region, number, ()) for region in all_of(out.shape).without(inner)]
+        elif step.op is tile:
+            found = self._tiled(step)
         else:
             axis, at = step.params["axis"], 0
             for part in step.inputs if len(step.inputs) <= MANY else ():
@@ -267,6 +272,18 @@ class _Parts:
         if not found or max(math.prod(box.region.shape) for box in found) < LARGE:
             raise Whole
         self._keep(out, found)
+
+    def _tiled(self, step: Instr) -> list[Box]:
+        """tile(x, (2, 3)): the same array several times."""
+        (array,), (out,), reps = step.inputs, step.outputs, step.params["reps"]
+        if len(reps) != len(array.shape) or math.prod(reps) > MANY or out.type.size < BORDERED:
+            raise Whole
+        self.worthwhile = True
+        return [
+            box.moved([k * n for k, n in zip(places, array.shape, strict=True)])
+            for places in product(*map(range, reps))
+            for box in self._boxes_of(array)
+        ]
 
     def _written(self, step: Instr) -> None:
         """index_set(x, v, [1:-1]) -> x[:1] | v | x[-1:]; what is added is added there."""
