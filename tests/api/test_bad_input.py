@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -313,3 +315,13 @@ def test_a_value_that_leaks_out_is_said(caplog: pytest.LogCaptureFixture) -> Non
     assert len(caplog.records) == 1
     assert "append" in caplog.text and f"{FILE}:" in caplog.text
     assert len(kept) == 3
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_a_pullback_is_copied_and_not_pickled(jit: str) -> None:
+    """It said which object inside cannot be pickled."""
+    _, pull = tg.vjp(lambda x: np.sum(x**2), jit=jit)(np.ones(3))
+    with pytest.raises(UnsupportedError, match="belongs to a program of this process"):
+        pickle.dumps(pull)
+    for made in (copy.copy(pull), copy.deepcopy({"pull": pull})["pull"]):
+        np.testing.assert_array_equal(made(1.0), 2 * np.ones(3))

@@ -89,6 +89,19 @@ def test_without_a_place_for_files_the_module_lives_in_memory(
     assert "in memory" in "".join(traceback.format_exception(raised.value))
 
 
+def test_a_directory_that_others_may_write_to_gets_no_text(
+    cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_cache, "_said", set())
+    cache.mkdir(mode=0o700)
+    cache.chmod(0o777)
+    with caplog.at_level(logging.WARNING, "tracegrad"):
+        module = load("def f(x):\n    return x + 11\n", "among_others")
+    assert module.f(1) == 12
+    assert list(cache.iterdir()) == []
+    assert ["others may write into it" in r.getMessage() for r in caplog.records] == [True]
+
+
 def test_private_means_that_nobody_else_can_write(tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o700)
     assert is_private(tmp_path)

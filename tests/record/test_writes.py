@@ -348,3 +348,55 @@ def test_what_code_in_python_writes_into_an_array_by_means_of_its_own_is_refused
 
     with pytest.raises(InPlaceError, match="writes into an array by means that are not recorded"):
         tg.jit(user, jit="python")(np.ones((2, 2)))
+
+
+RECORDS = np.zeros(3, dtype=[("w", float), ("k", int)])
+
+
+def writes_a_field(x):
+    RECORDS["w"][0] = 7.0
+
+
+def writes_a_row(x):
+    row = RECORDS[0]
+    row["w"] = 5.0
+
+
+def adds_to_a_field(x):
+    w = RECORDS["w"]
+    w += 1.0
+
+
+def fills_a_field(x):
+    RECORDS["w"].fill(4.0)
+
+
+def copies_to_a_field(x):
+    np.copyto(RECORDS["w"], 2.0)
+
+
+def computes_into_a_field(x):
+    np.add(RECORDS["w"], 1.0, out=RECORDS["w"])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [writes_a_field, writes_a_row, adds_to_a_field, fills_a_field, copies_to_a_field, computes_into_a_field],
+)
+def test_records_from_outside_are_written_at_each_call(write):
+    """They were written by the first call alone, where they were the same before each."""
+
+    def f(x):
+        write(x)
+        return np.sum(x * RECORDS["w"])
+
+    gradient, x = tg.grad(f, jit="python"), np.ones(3)
+    try:
+        write(x)
+        wanted = RECORDS.copy()
+        for _ in range(3):
+            RECORDS["w"] = 0.0
+            np.testing.assert_array_equal(gradient(x), wanted["w"])
+            assert RECORDS.tolist() == wanted.tolist()
+    finally:
+        RECORDS["w"] = 0.0

@@ -62,8 +62,11 @@ def _is_ours(status: os.stat_result) -> bool:
 
 def is_usable() -> bool:
     """Whether programs may be kept and read: the option is on, and the directory is the user's alone."""
-    if config.cache == "none":
-        return False
+    return config.cache != "none" and may_be_written()
+
+
+def may_be_written() -> bool:
+    """Whether the directory is the user's alone, or not there yet; where it is not, that is said once."""
     place = directory()
     if place.exists() and not is_private(place):
         why = "others may write into it" if place.is_dir() else "it is no directory"

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from tracegrad.compiler.disk_cache import directory, put, say_unwritable
+from tracegrad.compiler.disk_cache import directory, may_be_written, put, say_unwritable
 
 
 def load(text: str, name: str) -> ModuleType:
@@ -53,7 +53,9 @@ def load(text: str, name: str) -> ModuleType:
 
 
 def _written(text: str, file_name: str) -> Path | None:
-    """The file, holding exactly this text; None where it cannot be written."""
+    """The file, holding exactly this text; None where it cannot be written, or others may write."""
+    if not may_be_written():
+        return None
     try:
         path = directory() / file_name
         return path if _holds(path, text) else put(file_name, text.encode())

@@ -6,7 +6,7 @@ Begin with `Pullback`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tracegrad.dispatch.events import say_failed
 from tracegrad.dispatch.results import cotangent_leaves, gradient_leaf
 from tracegrad.dispatch.signature import Call
 from tracegrad.dispatch.tree import Path, as_native, without_contents
+from tracegrad.errors import UnsupportedError
 from tracegrad.ir.interpret import interpret
 
 
@@ -109,6 +110,19 @@ class Pullback:
         if self._passed is None:
             self._passed = self._template.as_native(self._residuals)
         return self._passed
+
+    def __reduce__(self) -> Any:
+        raise UnsupportedError(
+            f"a pullback of `{self._template.captured.name}` is pickled: it belongs to a program of this process.",
+            None,
+            "call tracegrad.vjp where the pullback is wanted, or pickle the cotangents that it gives",
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
 
     @property
     def backward_source(self) -> str:

@@ -15,7 +15,7 @@ import itertools
 import operator
 import threading
 import types
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,7 @@ _IMPURE = {
     np.savetxt, np.get_printoptions, np.set_printoptions, np.printoptions, np.array2string, np.array_str,
     np.array_repr, np.nditer,
 }  # fmt: skip
+_WRITING = (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
 _OPAQUE = ("pandas", "polars", "xarray", "torch", "jax", "tensorflow")
 MUTATORS = {
     "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
@@ -204,6 +205,11 @@ def is_pure(function: Any, module: str) -> bool:
     if isinstance(function, types.FunctionType) and _may_draw(function):
         return False
     return "random" not in module and not isinstance(function, np.vectorize) and not is_in(function, _IMPURE)
+
+
+def written_by(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """The array that a call of a function of NumPy's writes, if it does."""
+    return args[0] if args and is_in(function, _WRITING) else keywords.get("out")
 
 
 def our_op(function: Any, traced: bool) -> Callable[..., Any] | None:

@@ -50,6 +50,7 @@ from tracegrad.tensor.callables import (
     module_of,
     our_method,
     our_op,
+    written_by,
 )
 from tracegrad.tensor.captured import solver_of
 from tracegrad.tensor.draws import Draws
@@ -346,7 +347,7 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             return stand_in(*args, **keywords)
         if traced and is_written_in_python(function):
             return self._of_package(function, function.__wrapped__, args, keywords)
-        if not self._is_known(function, keywords):  # it may write what it is given
+        if not self._is_known(function, args, keywords):  # it may write what it is given
             args, keywords = given, named
         with self.recording.lending(function):
             result = function(*args, **keywords)
@@ -456,7 +457,7 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
             )
         return value
 
-    def _is_known(self, function: Any, keywords: Mapping[str, Any]) -> bool:
+    def _is_known(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
         """Whether calling `function` again does the same; the run is not repeatable if not."""
         module = module_of(function)
         owner = getattr(function, "__self__", None)
@@ -470,7 +471,7 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
         if owner is not None and not isinstance(owner, types.ModuleType):
             if name in MUTATORS:
                 what = f"`{name}` changes a {type(owner).__name__} that outlives the"
-                if self.reads.path_of(owner) is not None:
+                if self.reads.outlives(owner):
                     self.recording.not_repeatable(f"{what} call")
                     return False
                 if name == "append" and type(owner) is list:
@@ -491,7 +492,8 @@ class Marks(Lookups, Operators, Edges, Stores, Labelled):
                 return True
         elif module.split(".")[0] in PURE and is_pure(function, module):
             held = function if owner is None else owner
-            if self.reads.path_of(held) is None or isinstance(held, BY_IDENTITY):
+            outside = self.reads.path_of(held) is not None and not isinstance(held, BY_IDENTITY)
+            if not outside and not self.reads.outlives(written_by(function, args, keywords)):
                 return True
         self.recording.not_repeatable(f"calls `{name}`, which may answer differently each time")
         return False

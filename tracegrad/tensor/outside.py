@@ -21,6 +21,7 @@ from tracegrad import tree
 from tracegrad.containers import is_container
 from tracegrad.ir.types import is_number
 from tracegrad.ops.operators import Operators
+from tracegrad.record.pins import memory_of
 from tracegrad.tensor.reads import (
     BY_IDENTITY,
     BY_VALUE,
@@ -72,6 +73,13 @@ class Reads:
         """Root and path of an object that came from outside, or None."""
         entry = self._paths.get(id(value))
         return None if entry is None or entry[0] is not value else entry[1:]
+
+    def outlives(self, value: Any) -> bool:
+        """Whether an object came from outside, or shows memory of an array that did: a field or a row of records."""
+        if self.path_of(value) is not None or not isinstance(value, (np.ndarray, np.void)):
+            return self.path_of(value) is not None
+        memory = memory_of(value)
+        return any(memory_of(v) is memory for v, *_ in self._paths.values() if isinstance(v, np.ndarray))
 
     def inherit(self, outer: Reads) -> None:
         """Objects that are where reads start are so in a capture inside this one too."""

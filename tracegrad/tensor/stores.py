@@ -92,7 +92,7 @@ class Stores:
     def _stores_into(self, target: Any, what: str) -> None:
         if is_labelled(type(target)):
             self.borrowed(target)
-        if self.reads.path_of(target) is not None:
+        if self.reads.outlives(target):
             self.recording.not_repeatable(
                 f"stores into `{what}` of a {type(target).__name__} that outlives the call"
             )
@@ -108,7 +108,7 @@ class Stores:
             raise self.recording.leak(
                 "a traced value is added in place to a plain array that was made elsewhere"
             )
-        if isinstance(value, (list, set, dict)):
+        if isinstance(value, (list, set, dict, np.ndarray)):
             self._stores_into(value, "[...]")
         return plain(value, other)
 
