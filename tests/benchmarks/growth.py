@@ -41,8 +41,8 @@ COUNTED = 4.2  # the same for what is counted
 SHORT = 0.03  # seconds: a phase that takes less at the largest size tells nothing
 FEW = 10_000  # calls: a phase that makes fewer at the largest size tells nothing
 LIMIT = 120.0  # seconds for one process: a family that takes longer has no larger sizes
-ROUNDS = 5  # processes that compare, at most
-PATIENCE = 20.0  # seconds of them, which no further one would keep to; but two that take less each
+FEWEST, ROUNDS = 3, 5  # processes that compare: of one alone, phases of a second were off by a third
+PATIENCE = 20.0  # seconds of them, which no further one would keep to
 
 PHASES = ("capture", "passes", "emission", "machine code", "entry", "the rest", "first call", "warm call")
 EAGER = ("forward", "backward", "backward again")
@@ -272,7 +272,7 @@ def measured(name: str, say: Callable[[str], None]) -> Measured:
             least(had, now) for had, now in zip((found.smaller, found.whole), both, strict=True)
         )
         taken = time.monotonic() - began
-        if taken * (done + 1) / done > PATIENCE and (done > 1 or taken > PATIENCE):
+        if done >= FEWEST and taken * (done + 1) / done > PATIENCE:
             break
     found.calls = calls_of(name, counted_sizes(FAMILIES[name]))
     found.step = calls_of(name, FAMILIES[name].step)
