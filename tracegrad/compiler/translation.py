@@ -27,6 +27,9 @@ from tracegrad.compiler.pieces import Piece
 from tracegrad.compiler.values import Module, OnStack, Unknown, Value, done
 
 WRITTEN_OUT = 64  # rounds of a loop, those of loops inside counted, that LLVM may write one after the other
+IN_A_ROW = (
+    16  # of an innermost loop: LLVM compares all loads and stores of what is written out with each other
+)
 OUT_OF_REACH = 512  # rounds of an innermost loop of which LLVM writes only a few, which is quick
 
 
@@ -353,7 +356,9 @@ def _stays_rolled(rounds: int, inside: float) -> bool:
     that are not known here, it knows where it copies a product of matrices to its call."""
     if not rounds:
         return inside > 1
-    return rounds * inside > WRITTEN_OUT and (inside > 1 or rounds <= OUT_OF_REACH)
+    if inside > 1:
+        return rounds * inside > WRITTEN_OUT
+    return IN_A_ROW < rounds <= OUT_OF_REACH
 
 
 def _rounds_inside(body: Sequence[ast.stmt]) -> float:
