@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import scipy.linalg
 
 import tracegrad as tg
 from tracegrad.kernels import lapack, stacks
@@ -304,12 +307,56 @@ def test_python_says_what_is_done_with_the_factors_of_stacks():
     for across, matrices in ((0, a), (1, a.swapaxes(-1, -2))):
         found = stacks.solutions_by_factors(turned, pivots, b, across, *shapes)
         np.testing.assert_allclose(found, np.linalg.solve(matrices, b), rtol=1e-9)
-    np.testing.assert_allclose(
-        stacks.solutions_downward(np.tril(a), b, *shapes), np.linalg.solve(np.tril(a), b)
-    )
-    np.testing.assert_allclose(
-        stacks.solutions_upward(np.triu(a), b, *shapes), np.linalg.solve(np.triu(a), b)
-    )
+    for is_lower, across, triangles in (
+        (1, 0, np.tril(a)),
+        (0, 0, np.triu(a)),
+        (1, 1, np.tril(a).swapaxes(-1, -2)),
+        (0, 1, np.triu(a).swapaxes(-1, -2)),
+    ):
+        found = stacks.solutions_by_triangles(a, b, is_lower, across, *shapes)
+        np.testing.assert_allclose(found, np.linalg.solve(triangles, b))
+
+
+def triangular(a, b):
+    low, up = np.tril(a), np.triu(a)
+    first = scipy.linalg.solve_triangular(low, b, trans=1, lower=True)
+    return np.sum(scipy.linalg.solve_triangular(up.T, first, lower=True) ** 2)
+
+
+@pytest.mark.parametrize("b", [(7,), (7, 3)])
+def test_triangles_are_read_in_the_matrix_that_holds_them(b):
+    a, b = stacks_drawn((7, 7), b)
+    made = native(triangular)
+    value, bars = made(a, b)
+    first = np.linalg.solve(np.tril(a).T, b)
+    second = np.linalg.solve(np.triu(a).T, first)
+    np.testing.assert_allclose(value, np.sum(second**2), rtol=1e-10)
+    second_bar = np.linalg.solve(np.triu(a), 2 * second)
+    first_bar = np.linalg.solve(np.tril(a), second_bar)
+    columns = [x.reshape(7, -1) for x in (first, second, second_bar, first_bar)]
+    expected = -np.triu(columns[1] @ columns[2].T) - np.tril(columns[0] @ columns[3].T)
+    np.testing.assert_allclose(bars[0], expected, rtol=1e-9, atol=1e-10 * np.max(np.abs(expected)))
+    np.testing.assert_allclose(bars[1], first_bar, rtol=1e-9)
+    solutions = re.findall(r"solution_by_triangle\((\w+), .*, (\d), (\d)\)", made.native_source)
+    assert sorted(solutions) == [("a", "0", "0"), ("a", "0", "1"), ("a", "1", "0"), ("a", "1", "1")]
+
+
+@pytest.mark.parametrize("b", [(3,), (9,), (9, 2)])
+def test_lu_factors_are_those_of_scipy(b):
+    def solved(a, b):
+        lu, order = scipy.linalg.lu_factor(a)
+        return np.sum(lu**2) + np.sum(scipy.linalg.lu_solve((lu, order), b) ** 2)
+
+    a, b = stacks_drawn((b[0], b[0]), b)
+    a = a[::-1].copy()  # rows that are exchanged
+    made = native(solved)
+    value, bars = made(a, b)
+    np.testing.assert_allclose(value, solved(a, b), rtol=1e-10)
+    assert "called_out" not in made.native_source
+    steps = stacks_drawn(a.shape, b.shape)
+    moved = [solved(a + h * steps[0], b + h * steps[1]) for h in (1e-6, -1e-6)]
+    slope = sum(np.sum(bar * step) for bar, step in zip(bars, steps, strict=True))
+    np.testing.assert_allclose(slope, (moved[0] - moved[1]) / 2e-6, rtol=1e-5)
 
 
 # --- Cholesky factors -------------------------------------------------------------------------------------------------
@@ -330,5 +377,5 @@ def test_solutions_with_cholesky_factors_are_triangular(a, b):
     for bar, expected in zip(bars, tg.grad(likelihood, (0, 1), jit="python")(*given), strict=True):
         np.testing.assert_allclose(bar, expected, rtol=1e-9, atol=1e-10 * np.max(np.abs(expected)))
     text = made.native_source.rpartition("\ndef ")[2]
-    assert "downward(" in text and "upward(" in text
+    assert re.search(r"_by_triangles?\(.*, 1, 0", text) and re.search(r"_by_triangles?\(.*, 1, 1", text)
     assert not any(word in text for word in (" solution(", " solutions(", " factors(", "factors_of("))

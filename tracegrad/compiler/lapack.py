@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 from llvmlite import ir
@@ -97,8 +98,7 @@ def register() -> None:
     _register(kernels.product_in_place, _product)
     _register(kernels.product_added, _added(False), numbers=3)
     _register(kernels.turned_product_added, _added(True), numbers=3)
-    _register(kernels.substituted_downward, _substituted("U"))
-    _register(kernels.substituted_upward, _substituted("L"))
+    _register(kernels.columns_substituted, _columns_substituted, numbers=2)
     _register(kernels.rows_substituted, _rows_substituted)
     _register(kernels.substituted_in_place, _by_factors("N"))
     _register(kernels.substituted_across, _by_factors("T"))
@@ -153,32 +153,39 @@ def _rows_from(builder: Any, x: Matrix, start: Any, columns: Any) -> Matrix:
     return replace(x, data=builder.gep(x.data, [builder.mul(start, x.step)]), columns=columns)
 
 
-def _substituted(triangle: str) -> Callable[..., Any]:
-    """By BLAS, which is asked for the transposed solution: of rows, with the matrix on their right."""
-
-    def written(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
-        matrix, columns = _arrays(context, builder, sig, args)
-        sizes = columns.sizes()[1] if columns.type.ndim == 2 else WORD(1), matrix.sizes()[0]
-        return _by_triangle(context, builder, f"R{triangle}NN", sizes, matrix, columns)
-
-    return written
+def _columns_substituted(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
+    """By BLAS, which is asked for the transposed solution: of rows, with the matrix on their right. One column is a
+    vector, for which the matrix that BLAS sees is transposed."""
+    matrix, columns = _arrays(context, builder, sig, args[:2])
+    is_lower, across = (cgutils.is_not_null(builder, number) for number in args[2:])
+    triangle = builder.select(is_lower, _letter("U"), _letter("L"))
+    way, back = (builder.select(across, *pair) for pair in permutations(map(_letter, "TN")))
+    if columns.type.ndim == 1:
+        function = subroutine(builder, KINDS[matrix.type.dtype] + "trsv")
+        vector_letters = (cgutils.alloca_once_value(builder, x) for x in (triangle, back, _letter("N")))
+        numbers = (builder.trunc(matrix.sizes()[0], STATUS), STATUS(1))
+        side, step = (cgutils.alloca_once_value(builder, n) for n in numbers)
+        given = [*vector_letters, side, matrix.data, side, columns.data, step]
+        return _called_if_known(builder, function, given)
+    letters = (_letter("R"), triangle, way, _letter("N"))
+    return _by_triangle(context, builder, letters, columns.sizes()[::-1], matrix, columns)
 
 
 def _rows_substituted(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> Any:
     """By BLAS, to which the rows are columns, with the transposed matrix on their left."""
     matrix, rows = _arrays(context, builder, sig, args)
-    return _by_triangle(context, builder, "LUNN", rows.sizes()[::-1], matrix, rows)
+    return _by_triangle(context, builder, [*map(_letter, "LUNN")], rows.sizes()[::-1], matrix, rows)
 
 
 def _by_triangle(
-    context: Any, builder: Any, letters: str, sizes: Sequence[Any], matrix: Array, found: Array
+    context: Any, builder: Any, letters: Sequence[Any], sizes: Sequence[Any], matrix: Array, found: Array
 ) -> Any:
-    """Where BLAS stands, and how many rows and columns of `found` it sees."""
+    """Where BLAS finds the matrix and how, and how many rows and columns of `found` it sees."""
     dtype = matrix.type.dtype
     function = subroutine(builder, KINDS[dtype] + "trsm")
     numbers = (matrix.sizes()[0], *sizes)
     side, rows, columns = (cgutils.alloca_once_value(builder, builder.trunc(n, STATUS)) for n in numbers)
-    given = [cgutils.alloca_once_value(builder, BYTE(ord(c))) for c in letters]
+    given = [cgutils.alloca_once_value(builder, letter) for letter in letters]
     one = cgutils.alloca_once_value(builder, context.get_constant(dtype, 1.0))
     given += [rows, columns, one, matrix.data, side, found.data, rows]
     return _called_if_known(builder, function, given)
@@ -190,7 +197,7 @@ def _by_factors(letter: str) -> Callable[..., Any]:
         function = subroutine(builder, KINDS[matrix.type.dtype] + "getrs")
         sizes = matrix.sizes()[0], rows.sizes()[0] if rows.type.ndim == 2 else WORD(1)
         side, count = (cgutils.alloca_once_value(builder, builder.trunc(n, STATUS)) for n in sizes)
-        way, info = (cgutils.alloca_once_value(builder, x) for x in (BYTE(ord(letter)), STATUS(0)))
+        way, info = (cgutils.alloca_once_value(builder, x) for x in (_letter(letter), STATUS(0)))
         return _called_if_known(
             builder, function, [way, side, count, matrix.data, side, pivots.data, rows.data, side, info]
         )
@@ -212,8 +219,12 @@ def _arrays(context: Any, builder: Any, sig: Any, args: Sequence[Any]) -> list[A
     return [Array(context, builder, t, place) for t, place in zip(sig.args, places, strict=False)]
 
 
+def _letter(letter: str) -> Any:
+    return BYTE(ord(letter))
+
+
 def _passed(builder: Any, given: Any) -> Any:
     """A letter, the place of an array's elements, or a number."""
     if isinstance(given, str):
-        return BYTE(ord(given))
+        return _letter(given)
     return builder.bitcast(given.data, POINTER) if isinstance(given, Array) else given

@@ -49,15 +49,11 @@ def solved_in_place(turned, pivots, rows):
     return 0
 
 
-def substituted_downward(x, columns):
-    """Each column becomes the solution for it, of a matrix with zeros above its diagonal; 0 where BLAS is known."""
-    columns[...] = np.linalg.solve(np.tril(x), columns)
-    return 0
-
-
-def substituted_upward(x, columns):
-    """The same with zeros below the diagonal."""
-    columns[...] = np.linalg.solve(np.triu(x), columns)
+def columns_substituted(x, columns, is_lower, across):
+    """Each column becomes the solution for it, of a triangle of a matrix or, `across`, of that transposed; 0 where BLAS
+    is known."""
+    triangle = np.tril(x) if is_lower else np.triu(x)
+    columns[...] = np.linalg.solve(triangle.T if across else triangle, columns)
     return 0
 
 
@@ -184,8 +180,7 @@ def turned_product_added(left, x, out, row, place, columns):
 
 LAPACK = (
     solved_in_place,
-    substituted_downward,
-    substituted_upward,
+    columns_substituted,
     rows_substituted,
     factored_in_place,
     inverted_in_place,
@@ -234,22 +229,38 @@ def refuse_singular(x):
             raise Singular(k)
 
 
-def solution_downward(a, b):
-    """`np.linalg.solve` of a matrix with zeros above its diagonal."""
+def solution_by_triangle(a, b, is_lower, across):
+    """`np.linalg.solve` of one triangle of a matrix, the only one that is read, or `across`: of that transposed."""
     refuse_singular(a)
     columns = b.copy()
-    if substituted_downward(np.ascontiguousarray(a), columns) != 0:
-        return solution(a, b)
+    solve_columns(np.ascontiguousarray(a), columns, is_lower, across)
     return columns
 
 
-def solution_upward(a, b):
-    """`np.linalg.solve` of a matrix with zeros below its diagonal."""
-    refuse_singular(a)
-    columns = b.copy()
-    if substituted_upward(np.ascontiguousarray(a), columns) != 0:
-        return solution(a, b)
-    return columns
+def solve_columns(a, columns, is_lower, across):
+    """The same where each column is a right side, and becomes its solution."""
+    info = 1
+    if a.shape[0] > 4:
+        info = columns_substituted(a, columns, is_lower, across)
+    if info != 0:
+        substitute_columns(a, columns, is_lower, across)
+
+
+def substitute_columns(a, columns, is_lower, across):
+    """What `columns_substituted` does: of few rows in less time than a call of BLAS takes."""
+    n = a.shape[0]
+    lines = columns.reshape((n, columns.size // max(n, 1)))
+    goes_down = is_lower != across
+    for step in range(n):
+        k, start, stop = n - 1 - step, 0, n - 1 - step
+        if goes_down:
+            k, start, stop = step, step + 1, n
+        for j in range(lines.shape[1]):
+            lines[k, j] /= a[k, k]
+        for i in range(start, stop):
+            size = a[k, i] if across else a[i, k]
+            for j in range(lines.shape[1]):
+                lines[i, j] -= size * lines[k, j]
 
 
 def inverse(x):
@@ -294,6 +305,24 @@ def is_eliminated(turned, pivots):
             for j in range(k + 1, n):
                 turned[j, i] -= turned[k, i] * turned[j, k]
     return True
+
+
+def lu_factors(x):
+    """`scipy.linalg.lu_factor`."""
+    turned, pivots = factors(x)
+    order = np.empty(x.shape[0], np.int32)
+    for k in range(order.size):
+        order[k] = pivots[k] - 1
+    return flipped(turned), order
+
+
+def rows_in_order(pivots):
+    """The rows in the order in which exchanging row k with row `pivots[k]` puts them."""
+    rows = np.arange(pivots.size)
+    for k in range(pivots.size):
+        p = pivots[k]
+        rows[k], rows[p] = rows[p], rows[k]
+    return rows
 
 
 def refuse_pivots(pivots):

@@ -24,10 +24,8 @@ from tracegrad.kernels.lapack import (
     log_determinant_by_factors,
     make_root,
     refuse_singular,
-    solution,
+    solve_columns,
     solve_rows,
-    substituted_downward,
-    substituted_upward,
 )
 
 
@@ -86,18 +84,8 @@ def solutions_by_factors(turned, pivots, b, across, a_grown, b_grown, a_full, b_
     return out
 
 
-def solutions_downward(a, b, a_grown, b_grown, a_full, b_full, shape):
-    """`np.linalg.solve` of matrices with zeros above their diagonals."""
-    return triangular_solutions(a, b, 1, a_grown, b_grown, a_full, b_full, shape)
-
-
-def solutions_upward(a, b, a_grown, b_grown, a_full, b_full, shape):
-    """`np.linalg.solve` of matrices with zeros below their diagonals."""
-    return triangular_solutions(a, b, 0, a_grown, b_grown, a_full, b_full, shape)
-
-
-def triangular_solutions(a, b, is_lower, a_grown, b_grown, a_full, b_full, shape):
-    """Either of them."""
+def solutions_by_triangles(a, b, is_lower, across, a_grown, b_grown, a_full, b_full, shape):
+    """`np.linalg.solve` of one triangle of each matrix, the only one that is read, or `across`: of that transposed."""
     matrices, right, out = stacked(a, a_grown), stacked(b, b_grown), np.empty(shape, b.dtype)
     found = stacked(out, b_full)
     for k in range(found.shape[0]):
@@ -107,9 +95,7 @@ def triangular_solutions(a, b, is_lower, a_grown, b_grown, a_full, b_full, shape
         for i in range(columns.shape[0]):
             for j in range(columns.shape[1]):
                 columns[i, j] = given[i, j]
-        info = substituted_downward(matrix, columns) if is_lower else substituted_upward(matrix, columns)
-        if info != 0:
-            columns[...] = solution(matrix, columns)
+        solve_columns(matrix, columns, is_lower, across)
     return out
 
 

@@ -1,7 +1,7 @@
 """Factors of a matrix that are found once, and what is computed of them: steps that native text alone has.
 
 They stand for `solve`, `inv`, `slogdet`, `det` and `adjugate` after derivatives were taken, where two or more of these
-read one matrix, and for `pinv` where its singular vectors are known. Begin with `factors`.
+read one matrix, for triangular solutions, and for `pinv` where its singular vectors are known. Begin with `factors`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def _declared(name: str, one: Any, many: Any, result_type: Callable[..., Any], *
         if all(x.ndim <= 2 for x in inputs):
             return (one, *given)
         if params:
-            turned, _, b = inputs
-            given += (*shapes_in_stacks(turned, b), tuple(solve_type(turned, b).shape))
+            matrix, b = inputs[0], inputs[-1]
+            given += (*shapes_in_stacks(matrix, b), tuple(solve_type(matrix, b).shape))
         return (many, *given)
 
     def evaluate(*inputs: Any, **params: Any) -> Any:
@@ -83,6 +83,22 @@ solution_by_factors: Op = _declared(
     ),
 )
 """Of the matrix, or `across`: of the transposed one."""
+
+solution_by_triangle: Op = _declared(
+    "solution_by_triangle",
+    lapack.solution_by_triangle,
+    stacks.solutions_by_triangles,
+    lambda a, b, is_lower, across: solve_type(a, b),
+    sample=(
+        case(_MATRIX, (3,), is_lower=True, across=False),
+        case(_MATRIX, (3,), is_lower=True, across=True),
+        case(_MATRIX, (3, 2), is_lower=False, across=False),
+        case(_MATRIX, (3, 2), is_lower=False, across=True),
+        case(_MATRICES, (3,), is_lower=True, across=True),
+        case(_MATRICES, (2, 3, 2), is_lower=False, across=True),
+    ),
+)
+"""Of one triangle of a matrix, or `across`: of that transposed."""
 
 inverse_by_factors: Op = _declared(
     "inverse_by_factors",

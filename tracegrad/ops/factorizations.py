@@ -13,6 +13,7 @@ import numpy as np
 
 from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels import lapack
 from tracegrad.ops.compare import equal, where
 from tracegrad.ops.decompositions import columns, gaps_of, on_diagonal, plus
 from tracegrad.ops.families import case, cast, real_dtype
@@ -25,6 +26,7 @@ from tracegrad.ops.linalg import (
     float_dtype,
     halved,
     hermitian,
+    native_lapack,
     regular,
     solve_lower,
     solve_upper,
@@ -45,22 +47,14 @@ def _scipy() -> Any:
 # --- LU ---------------------------------------------------------------------------------------------------------------
 
 
-def rows_of(pivots: Any) -> Any:
-    """The rows in the order in which exchanging row k with row `pivots[k]` puts them."""
-    rows = np.arange(len(pivots))
-    for k, p in enumerate(pivots):
-        rows[k], rows[p] = rows[p], rows[k]
-    return rows
-
-
 pivoted_rows: Op = Op(
     "pivoted_rows",
-    rows_of,
+    lapack.rows_in_order,
     result_type=lambda pivots: ArrayType(pivots.shape, np.dtype(np.int64)),
     passes_zero=True,
-    callee="factorizations.rows_of",
-    imports="from tracegrad.ops import factorizations",
-    native=False,
+    callee="lapack.rows_in_order",
+    imports="from tracegrad.kernels import lapack",
+    native=lambda instr: (lapack.rows_in_order,),
     sample=(case(np.array([1, 2, 2])),),
 )
 
@@ -113,7 +107,7 @@ lu_factor: Op = Op(
     callee="scipy.linalg.lu_factor",
     imports="import scipy.linalg",
     n_outputs=2,
-    native=False,
+    native=native_lapack(lapack.lu_factors, None),
     sample=(case(regular(3, 3)), case(lambda g: g.uniform(-1, 1, (3, 3)))),
 )
 """Of a square matrix; the derivative is that at constant pivots."""

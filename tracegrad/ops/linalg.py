@@ -242,20 +242,21 @@ def _solve_rules(same: Callable[..., Any], turned: Callable[..., Any]) -> dict[s
     return {"vjp": vjp, "jvp": jvp}
 
 
-def native_lapack(one: Any, many: Any) -> Any:
-    """Numba has LAPACK for one matrix of one float dtype: `one` calls it, `many` does so for each of a stack."""
+def native_lapack(one: Any, many: Any, *given: int) -> Any:
+    """Numba has LAPACK for one matrix of one float dtype: `one` calls it, `many` does so for each of a stack; both are
+    `given` numbers."""
 
     def native(instr: Instr) -> Any:
         dtype = instr.inputs[0].dtype
         if any(x.dtype.kind != "f" or x.dtype != dtype or not x.type.size for x in instr.inputs):
             return False
         if all(x.ndim <= 2 for x in instr.inputs):
-            return (one,)
+            return (one, *given)
         if many is None:
             return False
         if len(instr.inputs) == 1:
-            return (many,)
-        return (many, *shapes_in_stacks(*instr.inputs), tuple(instr.outputs[0].shape))
+            return (many, *given)
+        return (many, *given, *shapes_in_stacks(*instr.inputs), tuple(instr.outputs[0].shape))
 
     return native
 
@@ -278,7 +279,7 @@ solve: Op = Op(
 )
 
 
-def _triangular(name: str, one: Any, many: Any, keep: Callable[..., Any], other: Callable[..., Any]) -> Op:
+def _triangular(name: str, is_lower: bool, keep: Callable[..., Any], other: Callable[..., Any]) -> Op:
     """`solve` of matrices that have zeros on one side of the diagonal, which compiled code does not look at."""
     made: Op = Op(
         name,
@@ -286,7 +287,7 @@ def _triangular(name: str, one: Any, many: Any, keep: Callable[..., Any], other:
         result_type=solve_type,
         **_solve_rules(lambda a, b: made(a, b), other),
         callee="np.linalg.solve",
-        native=native_lapack(one, many),
+        native=native_lapack(lapack.solution_by_triangle, stacks.solutions_by_triangles, int(is_lower), 0),
         sample=tuple(
             case(lambda generator, shape=shape: keep(regular(*shape)(generator)), right)
             for shape, right in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 2)))
@@ -295,16 +296,8 @@ def _triangular(name: str, one: Any, many: Any, keep: Callable[..., Any], other:
     return made
 
 
-solve_lower: Op = _triangular(
-    "solve_lower",
-    lapack.solution_downward,
-    stacks.solutions_downward,
-    np.tril,
-    lambda a, b: solve_upper(a, b),
-)
-solve_upper: Op = _triangular(
-    "solve_upper", lapack.solution_upward, stacks.solutions_upward, np.triu, lambda a, b: solve_lower(a, b)
-)
+solve_lower: Op = _triangular("solve_lower", True, np.tril, lambda a, b: solve_upper(a, b))
+solve_upper: Op = _triangular("solve_upper", False, np.triu, lambda a, b: solve_lower(a, b))
 
 
 def _square_type(x: Any) -> ArrayType:

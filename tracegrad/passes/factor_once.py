@@ -5,9 +5,10 @@
 
 A matrix that a loop reads in each step and does not change has its factors before the loop: finding them raises
 nothing, so that where a matrix is singular the step raises that raised before, or none where no step is made. A
-Cholesky factor needs no factors: solutions with it are triangular. A pseudoinverse is made of the singular vectors
-where those are wanted as well, as `lstsq` wants the singular values. For the native text: a trace comes in, and one
-of the same values up to rounding goes out. Begin with `factor_once`.
+Cholesky factor needs no factors: solutions with it are triangular. Triangles are read where they stand, in the whole
+matrix, transposed or not. A pseudoinverse is made of the singular vectors where those are wanted as well, as `lstsq`
+wants the singular values. For the native text: a trace comes in, and one of the same values up to rounding goes out.
+Begin with `factor_once`.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from tracegrad.ops.factored import (
     pinv_by_vectors,
     slogdet_by_factors,
     solution_by_factors,
+    solution_by_triangle,
 )
 from tracegrad.ops.linalg import cholesky, inv, slogdet, solve, solve_lower, solve_upper
 from tracegrad.ops.op import Op
-from tracegrad.ops.shape import transpose
+from tracegrad.ops.shape import transpose, tril, triu
 from tracegrad.passes.cse import share
 
 _BY_FACTORS = {
@@ -52,7 +54,7 @@ def factor_once(trace: Trace) -> Trace:
 
 def _factored(trace: Trace, kept: Collection[Var]) -> Trace:
     """The trace with factors, also of matrices that are read once, if they are `kept` by a loop around it."""
-    trace = _inverted_by_vectors(_solved_by_roots(_before_loops(trace)))
+    trace = _inverted_by_vectors(_solved_by_triangles(_before_loops(trace)))
     made: dict[Var, Instr] = {}
     counts: Counter[Atom] = Counter(kept)
     for step in trace.steps:
@@ -109,20 +111,44 @@ def _with_factors_before(loop: Instr) -> tuple[Instr, ...]:
     return *before, with_invariants(loop, inside, outside)
 
 
-def _solved_by_roots(trace: Trace) -> Trace:
-    """Solutions with a Cholesky factor, or the transposed one, which has no zero on its diagonal."""
+def _solved_by_triangles(trace: Trace) -> Trace:
+    """Solutions with triangles, and with Cholesky factors, of the matrices as they lie.
+
+    solve_upper(transpose(tril(a)), b)  ->  solution_by_triangle(a, b, is_lower=True, across=True)
+    """
     made: dict[Var, Instr] = {}
     steps: list[Step] = []
     for step in trace.steps:
         if isinstance(step, Instr):
-            if step.op is solve and _has_factors(step):
-                matrix, is_turned = _upright(step.inputs[0], made)
-                root = made.get(matrix) if isinstance(matrix, Var) else None
-                if root is not None and root.op is cholesky:
-                    step = replace(step, op=solve_upper if is_turned else solve_lower)
+            if (found := _triangle(step, made)) is not None:
+                matrix, is_lower, across = found
+                params = {"is_lower": is_lower, "across": across}
+                inputs = (matrix, step.inputs[1])
+                step = replace(step, op=solution_by_triangle, inputs=inputs, params=params)
             made.update(dict.fromkeys(step.outputs, step))
         steps.append(step)
     return _with_steps(trace, steps)
+
+
+def _triangle(step: Instr, made: Mapping[Var, Instr]) -> tuple[Atom, bool, bool] | None:
+    """The matrix of which a step reads one triangle, whether that is the lower one, and whether it is transposed."""
+    if step.op not in (solve, solve_lower, solve_upper) or not _is_native(step):
+        return None
+    matrix, is_turned = _upright(step.inputs[0], made)
+    if step.op is solve:
+        is_root = isinstance(matrix, Var) and matrix in made and made[matrix].op is cholesky
+        return (matrix, True, is_turned) if is_root else None
+    is_lower = (step.op is solve_lower) != is_turned
+    while isinstance(matrix, Var) and (maker := made.get(matrix)) is not None:
+        if (
+            maker.op is not (tril if is_lower else triu)
+            or maker.params["k"]
+            or isinstance(maker.inputs[0], Const)
+        ):
+            break
+        matrix, turned = _upright(maker.inputs[0], made)
+        is_lower, is_turned = is_lower != turned, is_turned != turned
+    return matrix, is_lower, is_turned
 
 
 def _with_steps(trace: Trace, steps: Sequence[Step]) -> Trace:
@@ -146,9 +172,13 @@ def _inverted_by_vectors(trace: Trace) -> Trace:
 
 def _has_factors(step: Instr) -> bool:
     """Whether a step is computed by LAPACK of the factors of a matrix, or of a stack of them."""
-    if step.op not in _BY_FACTORS or any(isinstance(a, Const) or -1 in a.shape for a in step.inputs):
-        return False
-    return isinstance(step.op.native(step), tuple)
+    return step.op in _BY_FACTORS and _is_native(step)
+
+
+def _is_native(step: Instr) -> bool:
+    """Whether a step is computed by LAPACK or BLAS."""
+    is_known = not any(isinstance(a, Const) or -1 in a.shape for a in step.inputs)
+    return is_known and isinstance(step.op.native(step), tuple)
 
 
 def _upright(matrix: Atom, made: Mapping[Var, Instr]) -> tuple[Atom, bool]:
