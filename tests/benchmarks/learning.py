@@ -81,3 +81,23 @@ def sinkhorn(cost: Any) -> Any:
         u = a / (k @ v)
         v = b / (k.T @ u)
     return np.sum(u[:, None] * k * v * cost)
+
+
+def log_sinkhorn(cost: Any) -> Any:
+    size, width = len(cost), 0.5
+    f, g = np.zeros(size), np.zeros(size)
+    for _ in range(20):
+        f = -width * (_logsumexp((g[None, :] - cost) / width, 1) + np.log(size))
+        g = -width * (_logsumexp((f[:, None] - cost) / width, 0) + np.log(size))
+    return np.sum(np.exp((f[:, None] + g[None, :] - cost) / width) * cost)
+
+
+def _logsumexp(x: Any, axis: int) -> Any:
+    top = np.max(x, axis=axis, keepdims=True)
+    return np.squeeze(top, axis) + np.log(np.sum(np.exp(x - top), axis=axis))
+
+
+def mixture(x: Any, means: Any, shares: Any, widths: Any) -> Any:
+    squares = np.sum(x**2, axis=1)[:, None] + np.sum(means**2, axis=1) - 2 * x @ means.T
+    logs = shares - 0.5 * squares / np.exp(2 * widths) - x.shape[1] * widths
+    return -np.mean(_logsumexp(logs, 1))

@@ -409,6 +409,33 @@ PROGRAMS: dict[str, Program] = {
     ),
     "kernel matrix": Program(learning.kernel, 2, "the kernel", lambda: (square(0), np.array(20.0)), 2),
     "Sinkhorn": Program(learning.sinkhorn, 2, "the kernel", lambda: (np.abs(square(0)),)),
+    "Sinkhorn of logarithms": Program(
+        learning.log_sinkhorn,
+        2.04,
+        "weights of the columns: read after their sums; potentials of 20 steps",
+        lambda: (np.abs(square(0)),),
+    ),
+    "repeated": Program(lambda x: np.sum(np.repeat(x, 2) ** 2), 1, make=one_vector),
+    "repeated along axes": Program(
+        lambda x: np.sum(np.tanh(np.repeat(np.repeat(x, 2, axis=0), 2, axis=1))), 1
+    ),
+    "tiled": Program(lambda x: np.sum(np.tile(x, (2, 2)) ** 2), 1),
+    "Kronecker product": Program(
+        lambda x, y: np.sum(np.kron(x, y) ** 2), 1, "", lambda: (square(0), square(1)[:2, :2]), 2
+    ),
+    "mixture of vectors": Program(
+        learning.mixture,
+        1,
+        "",
+        lambda: (square(0).reshape(-1, 10), square(1)[:8, :10], square(2)[0, :8], square(3)[0, :8]),
+        4,
+    ),
+    "covariance, few columns": Program(
+        covariance, 2, "the centred columns", lambda: (square(0).reshape(-1, 100),)
+    ),
+    "correlations": Program(
+        lambda x: np.sum(np.corrcoef(x, rowvar=False) ** 2), 2, "the centred columns, or the covariance"
+    ),
     "quadratic form": Program(
         lambda a, x: np.sum(x * (a @ x)) + np.trace(a),
         2,

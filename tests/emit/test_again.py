@@ -89,3 +89,33 @@ def test_arrays_in_the_caches_are_kept():
     native = tg.value_and_grad(gelu, argnums=(0, 1), jit="native")
     native(*given)
     assert native.native_source.count(" = tanh(") == 1
+
+
+SIDE = 725  # two arrays of a step are more than 8 MB
+COSTS = np.abs(generator.uniform(-1.0, 1.0, (SIDE, SIDE)))
+BEGIN = generator.uniform(-1.0, 1.0, SIDE)
+
+
+def alternating(costs, f):
+    for _ in range(3):
+        tops = (f[:, None] - costs) / 0.3
+        tops = tops - np.max(tops, axis=0)
+        g = np.log(np.sum(np.exp(tops), axis=0))
+        f = np.log(np.sum(np.exp((g[None, :] - costs) / 0.7), axis=1))
+    return np.sum(f * f)
+
+
+def test_a_loop_that_carries_rows_keeps_no_matrix():
+    gradient = tg.value_and_grad(alternating, argnums=(0, 1), jit="native")
+    value, (by_costs, by_first) = gradient(COSTS, BEGIN)
+    assert "_stack" in gradient.native_source  # of rows
+    assert not re.search(r"_stack\w*\[\w+, i, j\]", gradient.native_source)
+    array = tg.value_and_grad(alternating, argnums=(0, 1), jit="python")
+    wanted, (wanted_costs, wanted_first) = array(COSTS, BEGIN)
+    assert value == pytest.approx(wanted, rel=1e-12)
+    np.testing.assert_allclose(by_costs, wanted_costs, rtol=1e-8, atol=1e-13)
+    np.testing.assert_allclose(by_first, wanted_first, rtol=1e-8, atol=1e-13)
+    step = 1e-6
+    direction = generator.uniform(-1.0, 1.0, SIDE)
+    ahead, behind = (alternating(COSTS, BEGIN + by * direction) for by in (step, -step))
+    assert np.sum(by_first * direction) == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)

@@ -44,6 +44,7 @@ JOINED = [
     program(after="y = add(t, s); return y"),
     program(body=ADDS + "; v = add(x, u)", result="v"),
     program(after="w = index_add(t, 5.0, index=(1,)); y = add(s, w); return y"),
+    program(after="late = multiply(x, 2.0); y = add(late, t); return y"),  # computed before the loop
 ]
 APART = [
     program(after="y = add(s, t); return y, t"),  # t is needed as it is
@@ -51,7 +52,10 @@ APART = [
     program(
         body=ADDS + "; c = getitem(u, index=(0,)); v = index_add(u, c, index=(1,))", result="v"
     ),  # read inside
-    program(after="late = multiply(x, 2.0); y = add(late, t); return y"),  # made after the loop
+    program(after="late = multiply(x, _); y = add(late, t); return y"),  # made of what the loop makes
+    program(
+        after="a = sin(x); b = sin(a); c = sin(b); d = sin(c); e = sin(d); y = add(e, t); return y"
+    ),  # far
     program(before="z = multiply(s, 3.0)"),  # does not start from zero
 ]
 
@@ -69,7 +73,7 @@ def run(written: str, change: bool) -> list[object]:
 def test_the_sum_starts_as_what_it_is_added_to(written: str) -> None:
     after = text(drop_unused(accumulate(read(written))))
     assert "zeros" not in after
-    assert "loop(n, s" in after
+    assert "loop(n, s" in after or "loop(n, late" in after
     np.testing.assert_array_equal(run(written, True), run(written, False))
 
 

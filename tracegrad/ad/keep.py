@@ -6,7 +6,8 @@ choice is a minimum cut of the body's graph: what must be known is the sink; the
 stack, the carried values; cutting at a value means to stack it, at the cost of its bytes, and each step on the
 sink's side is computed again, at the cost of its work. The counter, invariants and slices are known anyway. So a
 body that is linear keeps nothing, `u[i] = f(u[i - 1])` keeps one item and not the array, and equal costs are
-settled near the reader, where least is computed again.
+settled near the reader, where least is computed again. In a loop that carries rows and sums functions of a large
+matrix, matrices would be stacked for the work of those functions alone: there it does not count.
 
 What must be known is what the live steps of the reverse body read (the to-be-recorded analysis of Hascoet, Naumann and
 Pascual, Future Generation Computer Systems 21, 2005). Storing against recomputing: Griewank and Walther, Evaluating
@@ -15,16 +16,19 @@ Derivatives, 2nd ed., SIAM 2008, chapter 12. Begin with `with_stacks`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tracegrad.ad.cut import INFINITE, Network
-from tracegrad.ad.work import keeping, work
+from tracegrad.ad.work import bytes_of, keeping, quick_work, work
 from tracegrad.errors import InternalError
 from tracegrad.ir.close import substitute, substituted
 from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
 from tracegrad.ops.index import zeros, zeros_like
+
+FAR = 8 << 20  # bytes stacked at a step: to read them again takes as long as to compute functions
+LESS = 8  # times less, which is worth computing these again
 
 
 def with_stacks(
@@ -57,7 +61,11 @@ def with_stacks(
     again = [
         step for step in trace.steps if isinstance(step, Instr) and any(v in primal for v in step.outputs)
     ]
-    kept = _cut(again, _wanted(trace, again, entries), primal, entries, still, stacked)
+    wanted = _wanted(trace, again, entries)
+    kept = _cut(again, wanted, primal, entries, still, stacked, work)
+    if _bytes(kept) >= FAR:
+        least = _cut(again, wanted, primal, entries, still, stacked, quick_work)
+        kept = least if LESS * _bytes(least) <= _bytes(kept) else kept
     slices = {v: Var(v.type, v.name) for v in kept}
     steps = tuple(substitute(step, slices) for step in trace.steps)
     outputs = tuple(substituted(a, slices) for a in trace.outputs)
@@ -92,6 +100,7 @@ def _cut(
     entries: Iterable[Var],
     still: Collection[Var],
     stacked: Collection[Var],
+    work: Callable[[Instr], int],
 ) -> list[Var]:
     """The values to read from stacks."""
     network = Network()
@@ -120,6 +129,10 @@ def _cut(
             value(variable, computed)
     known = network.cut()
     return [v for v, maker in makers.items() if nodes[v] in known and maker not in known]
+
+
+def _bytes(values: Iterable[Var]) -> int:
+    return sum(bytes_of(v.type) for v in values)
 
 
 def _cost(variable: Var, primal: Mapping[Var, Var], stacked: Collection[Var]) -> int:

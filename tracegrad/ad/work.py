@@ -25,6 +25,7 @@ _SUMMING = frozenset(
     ("sum_to", "sum", "mean", "trace", "max", "min", "any", "all", "prod", "norm", "var", "std")
 )
 _MOST = INFINITE >> 20
+LARGE = 1 << 16  # bytes of an array that is worth being computed again for its memory
 _OFTEN = 100  # steps of a loop whose number of steps is not known
 
 
@@ -61,6 +62,12 @@ def work(step: Instr) -> int:
         inner = math.isqrt(left * right // max(1, step.outputs[0].type.size)) if made else 0
         return _LIGHT * (made * inner + read)
     return _HEAVY * (made + read)  # solutions, factors, sorted arrays
+
+
+def quick_work(step: Instr) -> int:
+    """The same where memory is short: functions of the elements of large arrays count as sums and products do."""
+    made = sum(bytes_of(v.type) for v in step.outputs)
+    return _LIGHT * made if step.op.family == "elementwise" and made >= LARGE else work(step)
 
 
 def _is_small_power(step: Instr) -> bool:

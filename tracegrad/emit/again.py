@@ -5,7 +5,8 @@ of the function, what lives as long, rows and numbers), each later loop that rea
 so the array needs no memory, and its elements stay in registers. Several arrays that one more array would do for are
 made of that one. Beside a product of matrices more operations take no time: an array that would have to live while
 one is computed is made again after it, also if another product before needs it whole. Results keep their digits: a
-product is not made again inside of a sum where something is compared, as a machine may round both at once. Begin with
+product is not made again inside of a sum where something is compared, as a machine may round both at once. The bodies
+of loops are blocks of their own, where only arrays that leave the nearer caches are made again. Begin with
 `make_again`.
 
 Briggs, Cooper and Torczon, "Rematerialization", PLDI 1992, with loops over elements for instructions.
@@ -17,7 +18,20 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tracegrad.emit.blocks import Block, Compute, Fused, Nest, Node, Operand, Value, Write, steps_of
+from tracegrad.ad.work import bytes_of
+from tracegrad.emit.blocks import (
+    Block,
+    Compute,
+    Fused,
+    Item,
+    Nest,
+    Node,
+    Operand,
+    Repeat,
+    Value,
+    Write,
+    steps_of,
+)
 from tracegrad.emit.elements import is_blas_product, is_view, scalar_step, vector_function
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements
@@ -28,6 +42,7 @@ from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
 
 MOST = 4  # quick operations, or one division: about what it takes to keep an element and to read it
+MOST_IN_LOOP = 6  # of them, in the body of a loop, whose arrays are FAR_OFF
 ACROSS = 32  # of them, where an array would be kept while a product is computed, of an inner axis as long as
 LONG = 64  # or longer; and where the array is of
 FAR_OFF = 1 << 20  # bytes or more, and has left the nearer caches when it is read again
@@ -48,9 +63,12 @@ _ONE = (
 _FAR = ACROSS + 1
 
 
-def make_again(inputs: Sequence[Value], block: Block, expressions: Expressions) -> None:
-    """Decide for the large arrays of a function's outermost block, the last one first."""
-    again = _Again(inputs, block, expressions)
+def make_again(block: Block, expressions: Expressions, loop: Repeat | None = None) -> None:
+    """Decide for the large arrays of a function's outermost block, or the body of a loop, the last one first."""
+    for node in block.nodes:
+        if isinstance(node, Repeat):
+            make_again(node.body, expressions, node)
+    again = _Again(block, expressions, loop)
     again.keep_one_for_several()
     again.take_all()
     block.nodes = [n for k, node in enumerate(again.nodes) for n in (*again.nested.get(k, ()), node) if n]
@@ -59,9 +77,12 @@ def make_again(inputs: Sequence[Value], block: Block, expressions: Expressions) 
 class _Again:
     """One block, and where in it each statement stands."""
 
-    def __init__(self, inputs: Sequence[Value], block: Block, expressions: Expressions) -> None:
-        self.inputs = frozenset(inputs)
+    def __init__(self, block: Block, expressions: Expressions, loop: Repeat | None) -> None:
         self.block = block
+        self.made = {value for node in block.nodes for value in _made(node)}.union(
+            loop.carried if loop else ()
+        )
+        self.least, self.most = (FAR_OFF, MOST_IN_LOOP) if loop else (0, MOST)
         self.nodes: list[Node | None] = list(block.nodes)
         self.nested: dict[int, list[Node]] = {}  # what is nested in the copies, before the loop these are in
         self.expressions = expressions
@@ -73,7 +94,7 @@ class _Again:
         """Whether it makes a large array of the elements of others."""
         value = node.outputs[0]
         elements = node.loop and value.expression is None and scalar_step(node.instr) is not None
-        return elements and is_large(value.type)
+        return elements and is_large(value.type) and bytes_of(value.type) >= self.least
 
     def take_all(self) -> None:
         """Make again what needs no memory then, the last array first."""
@@ -149,7 +170,7 @@ class _Again:
             loops = {at: inside for at, inside in loops.items() if at > ends}
         for at, inside in loops.items():
             written = [step.source for step in inside if isinstance(step, Write)]
-            most = MOST if kept is not None or not self._takes_long(node, own, at) else ACROSS
+            most = self.most if kept is not None or not self._takes_long(node, own, at) else ACROSS
             if self._work(node, at, kept, written, most) > most:
                 return None
         return loops
@@ -171,7 +192,7 @@ class _Again:
     def _takes_long(self, node: Compute, first: int, last: int) -> bool:
         """Whether a product there takes long beside making an array again."""
         product, type = self._product_between(first, last), node.outputs[0].type
-        if product is None or type.size * type.dtype.itemsize < FAR_OFF:
+        if product is None or bytes_of(type) < FAR_OFF:
             return False
         return product.outputs[0].type.size * _multiplied(product) >= LONG * type.size
 
@@ -204,6 +225,8 @@ class _Again:
             if not operand.type.shape or isinstance(operand, Const):
                 continue
             maker = operand.maker
+            if isinstance(maker, Item):  # the stack is there until the loop ends
+                continue
             if operand is not node.outputs[0] and operand.expression is None:
                 if any(operand is array for array in written):
                     return _FAR
@@ -234,7 +257,7 @@ class _Again:
 
     def _is_there(self, value: Value, node: Compute, at: int) -> bool:
         """Whether a value needs no more memory if it is read at a place of the block."""
-        if value in self.inputs or 8 * value.type.size <= node.outputs[0].type.size:
+        if value not in self.made or 8 * value.type.size <= node.outputs[0].type.size:
             return True
         return any(self.places.get(reader, -1) >= at for reader in reading_statements(value))
 
@@ -279,6 +302,14 @@ class _Again:
         value.expression = self.expressions.of(made)
         self.nested.setdefault(at, []).append(made)
         return value
+
+
+def _made(node: Node) -> Iterable[Value]:
+    """What has memory of its own from a node on, and not longer than it is read in this block."""
+    if isinstance(node, Repeat):
+        yield from node.stacks
+    if not isinstance(node, Item):
+        yield from (value for step in steps_of(node) for value in step.makes)
 
 
 def _multiplied(node: Node) -> int:

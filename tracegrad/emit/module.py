@@ -219,7 +219,7 @@ class _Function:
         if native:
             fuse(self.block)
             nest_loops(self.block)
-            make_again(self.inputs, self.block, self.expressions)
+            make_again(self.block, self.expressions)
             slide(self.block)
             contract(self.block)
             visit_rows(self.block)

@@ -5,7 +5,7 @@
     u = add(s, t)                       (t stands for u)
 
 The reverse of a loop in a loop is like this: without it each outer step would make an array of zeros, fill a part of
-it, and add all of it. Begin with `accumulate`.
+it, and add all of it. What they are added to is computed before the loop, if it can be. Begin with `accumulate`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from tracegrad.ops.arithmetic import add, subtract
 from tracegrad.ops.index import index_add
 from tracegrad.passes.structure import is_zeros
 
+FEW = 4  # steps that are computed earlier than written
+
 
 def accumulate(trace: Trace) -> Trace:
     """Let arrays that start as zeros, are only added to and are then added to another start as that one."""
@@ -30,7 +32,9 @@ def accumulate(trace: Trace) -> Trace:
     steps: list[Step] = list(trace.steps)
     counts = use_counts(trace)
     made = {v: step for step in steps if isinstance(step, Instr) for v in step.outputs}
-    places = {v: k for k, step in enumerate(steps) for v in step.outputs}
+    places: dict[Var, float] = {v: k for k, step in enumerate(steps) for v in step.outputs}
+    numbers = {v: k for k, step in enumerate(steps) for v in step.outputs}
+    moved: dict[int, float] = {}
     stands: dict[Var, Atom] = {}
     dropped: set[int] = set()
     for k, step in enumerate(steps):
@@ -42,11 +46,16 @@ def accumulate(trace: Trace) -> Trace:
             if first is None or start.type != total.type:
                 continue
             at, place = first
-            if isinstance(start, Var) and places.get(start, -1) >= places[at.outputs[0]]:
-                continue  # made later
+            there = places[at.outputs[0]]
+            later = _made_later(start, there, made, places)
+            if later is None:
+                continue
+            for other in later:
+                moved[numbers[other.outputs[0]]] = there - 0.5
+                places.update(dict.fromkeys(other.outputs, there - 0.5))
             inputs = (*at.inputs[:place], start, *at.inputs[place + 1 :])
             new = replace(at, inputs=inputs)
-            steps[places[at.outputs[0]]] = new
+            steps[numbers[at.outputs[0]]] = new
             made.update(dict.fromkeys(new.outputs, new))
             stands[step.outputs[0]] = total
             if isinstance(total, Var):
@@ -55,8 +64,30 @@ def accumulate(trace: Trace) -> Trace:
             break
     if not dropped:
         return trace
-    kept = tuple(substitute(step, stands) for k, step in enumerate(steps) if k not in dropped)
+    order = sorted((k for k in range(len(steps)) if k not in dropped), key=lambda k: (moved.get(k, k), k))
+    kept = tuple(substitute(steps[k], stands) for k in order)
     return replace(trace, steps=kept, outputs=tuple(substituted(a, stands) for a in trace.outputs))
+
+
+def _made_later(
+    start: Atom, place: float, made: Mapping[Var, Instr], places: Mapping[Var, float]
+) -> list[Instr] | None:
+    """The few elementwise steps that make a value and stand after a place; None where others or more do, or where it is
+    made of what is made there."""
+    found: dict[Instr, None] = {}
+    waiting = [start]
+    while waiting:
+        atom = waiting.pop()
+        if not isinstance(atom, Var) or places.get(atom, -1.0) < place:
+            continue
+        step = made[atom]
+        if step in found:
+            continue
+        if places[atom] == place or step.op.family != "elementwise" or len(found) == FEW:
+            return None
+        found[step] = None
+        waiting.extend(step.inputs)
+    return list(found)
 
 
 def _zero_start(atom: Atom, made: Mapping[Var, Instr], counts: Counter[Var]) -> tuple[Instr, int] | None:
