@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tests.emit.kernel_patterns import assert_packed, compiled, numbers
+from tests.emit.kernel_patterns import PACKED, X86, assert_packed, compiled, machine_code, numbers
 from tests.emit.test_random import check_native_text
 from tests.passes.random_traces import traces
 from tracegrad.config import config
@@ -159,3 +159,97 @@ def test_a_loop_without_rounds_is_not_cut() -> None:
     long = long_loops.LongLoops(Unused("f", (), (), ()))
     long.numbers = dict.fromkeys("ab", np.dtype(np.float64))
     assert long.of("i", 0, ast.Constant(0), (), lines("a = x[i]\nb = 2 * a\ny[i] = b")) is None
+
+
+def cut_points(cuts: Any, e: Any, k: Any) -> Any:
+    """An ordered choice: the table that the indices point into is made by the program."""
+    c = np.concatenate([np.array([-20.0]), np.cumsum(np.exp(cuts)), np.array([20.0])])
+    p = 1 / (1 + np.exp(e - c[k + 1])) - 1 / (1 + np.exp(e - c[k]))
+    return -np.sum(np.log(p + 1e-12))
+
+
+def responses(a: Any, theta: Any, item: Any, who: Any) -> Any:
+    z = np.exp(a[item]) * theta[who]
+    return np.sum(np.log1p(np.exp(-z)) + 0.1 * np.tanh(z))
+
+
+def samples(a: Any, t: Any) -> Any:
+    """Which items are read follows from what is computed."""
+    where = 6.5 + 6 * np.sin(t)
+    k = np.floor(where).astype(int)
+    return np.sum(np.exp(-(where - k)) * a[k] + (where - k) * a[k + 1])
+
+
+def chosen(n: int, count: int, seed: int) -> Any:
+    return np.random.default_rng(seed).integers(-count, count, n)
+
+
+CHECKED: dict[str, Any] = {
+    "table": (cut_points, lambda n: (numbers(3), numbers(n), chosen(n, 4, 1) % 4)),
+    "kept": (responses, lambda n: (numbers(20), numbers(30, seed=3), chosen(n, 20, 1), chosen(n, 30, 2))),
+    "computed": (samples, lambda n: (numbers(20), numbers(n, seed=3))),
+}
+
+
+@pytest.mark.parametrize("n", [100, 9001])
+@pytest.mark.parametrize("name", CHECKED)
+def test_indices_are_checked_ahead_of_what_becomes_vectors(
+    name: str, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, make = CHECKED[name]
+    args = make(n)
+    found = []
+    for rounds in (10**9, 64):
+        monkeypatch.setattr(long_loops, "ROUNDS", rounds)
+        with config.using(contract=False):
+            program = tg.value_and_grad(function, (0, 1), jit="native")
+            program(*args)
+            found.append((program, *program(*args)))
+    (whole, value, bars), (cut, again, bars_again) = found
+    assert "for place in" not in whole.native_source and "for place in" in cut.native_source
+    assert again == pytest.approx(value, rel=1e-13)
+    for bar, wanted in zip(bars_again, bars, strict=True):
+        np.testing.assert_allclose(bar, wanted, rtol=1e-12, atol=1e-12)
+    python = tg.value_and_grad(function, (0, 1), jit="python")(*args)
+    assert again == pytest.approx(python[0], rel=1e-12)
+    for bar, wanted in zip(bars_again, python[1], strict=True):
+        np.testing.assert_allclose(bar, wanted, rtol=1e-10, atol=1e-12)
+    if X86 and n > 1024:  # few numbers lie in memory that LLVM does not know to be apart from a table's
+        assert len(PACKED.findall(machine_code(cut))) > len(PACKED.findall(machine_code(whole))) + 10
+
+
+@pytest.mark.parametrize("wrong", [20, -21])
+def test_the_index_that_is_outside_is_named(wrong: int) -> None:
+    a, theta, item, who = CHECKED["kept"][1](1000)
+    program = tg.value_and_grad(responses, (0, 1), jit="native")
+    program(a, theta, item, who)
+    item = item.copy()
+    item[777], item[778] = wrong, 55
+    with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0 with size 20"):
+        program(a, theta, item, who)
+
+
+@pytest.mark.parametrize(
+    ("text", "ahead"),
+    [
+        ("a = checked(k[i], 5, 0)\nb = exp(x[a])\ny[i] = b", [0]),
+        ("b = exp(x[i])\na = checked(k[i] + 1, 5, 0)\ny[i] = b * x[a]", [1]),
+        ("c = exp(x[i])\na = checked(int(c), 5, 0)\ny[i] = exp(c) * x[a]", [0, 1]),
+        ("a = checked(k[i], 5, 0)\ny[i] = x[a] + 1.0", []),  # nothing to gain
+        ("y[i] = x[i]\nb = exp(x[i])\na = checked(y[i], 5, 0)\nz[i] = b * x[a]", [0, 2]),
+        ("b = exp(x[i])\ny[i] = x[i]\na = checked(y[i], 5, 0)\nz[i] = b * x[a]", []),  # may lie where x was
+        ("a = checked(y[i], 5, 0)\nb = exp(x[a])\ny[i] = b", [0]),
+        ("b = exp(x[i])\na = checked(y[i + 1], 5, 0)\ny[i] = b * x[a]", []),  # another round's element
+        ("b = exp(x[i])\nz[i] = checked(k[i], 5, 0)\ny[i] = b * x[z[i]]", []),  # may lie where x was
+        ("b = exp(x[i])\nn[i] = checked(k[i], 5, 0)\ny[i] = b * x[n[i]]", [1]),
+        ("a = checked(s, 5, 0)\ns = s + 1\nb = exp(x[a])\ny[i] = b", [0, 1]),
+        ("a = checked(s, 5, 0)\nb = exp(x[a])\ns = s + b", []),  # a round needs the one before it
+        ("a = checked(k[i], 5, 0)\ns += exp(x[a])", [0]),
+    ],
+)
+def test_what_goes_ahead_of_a_block(text: str, ahead: list[int]) -> None:
+    long = long_loops.LongLoops(Unused("f", (), (), ()))
+    long.numbers = dict.fromkeys("abc", np.dtype(np.float64))
+    long.new = {"n"}
+    found = lines(text)
+    assert long._ahead(found, [list(ast.walk(line.statement)) for line in found], {"i"}) == ahead

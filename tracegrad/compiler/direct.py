@@ -12,6 +12,7 @@ import functools
 from typing import Any
 
 from llvmlite import binding as llvm
+from llvmlite import ir
 from numba.core import cgutils, compiler, types
 from numba.core.bytecode import FunctionIdentity
 from numba.core.codegen import JITCodeLibrary
@@ -29,6 +30,7 @@ from tracegrad.compiler.values import Module, Unknown
 from tracegrad.kernels.arithmetic import ANY_ORDER, EXACT
 
 TEXT = "__tracegrad_text__"
+KEEP_NOTHING = ("numba_x", "numba_ez_", "tracegrad_")  # how the names of such functions begin
 HUGE = 300  # loads and stores between which the order of instructions in a block is looked for, at most
 
 
@@ -72,6 +74,7 @@ class Library(JITCodeLibrary):
     def add_ir_module(self, module: Any) -> None:
         blocks = [block for function in module.functions for block in function.blocks]
         self._longest = max([self._longest, *(len(block.instructions) for block in blocks)])
+        let_go(module)
         parsed = llvm.parse_assembly(cgutils.normalize_ir_text(text_of(module)))
         parsed.name = module.name
         parsed.verify()
@@ -177,6 +180,16 @@ def finished(state: Any, library: Library, described: PythonFunctionDescriptor, 
     made = target.get_executable(library, described, env)
     target.insert_user_function(made, described, [library])
     state["cr"] = compiler._LowerResult(described, None, cfunc=made, env=env)
+
+
+def let_go(module: Any) -> None:
+    """Say that no function of BLAS or LAPACK, and none of ours around them, keeps an address it is given: so after a
+    product of a whole array a loop may read from anywhere beside what it writes there."""
+    for function in module.functions:
+        if function.name.startswith(KEEP_NOTHING):
+            for argument in function.args:
+                if isinstance(argument.type, ir.PointerType):
+                    set.add(argument.attributes, "nocapture")  # which llvmlite does not know
 
 
 @functools.cache

@@ -243,9 +243,12 @@ class ElementLoops:
         """Memory for what a loop makes, where it is an array and has none."""
         if result.inner or not result.type.shape:
             return
+        new = self.rounds.long_loops.new
         if result.is_buffer:
+            new.discard(result.name)
             rows.apart = rows.apart and not result.dropped
             return
+        new.add(result.name)
         line = Line(assign(result.name, zeros(result.memory, "np.empty")), where)
         (rows.rooms if result.dropped or result.window else loop.before[0]).append(line)
 

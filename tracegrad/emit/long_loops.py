@@ -5,7 +5,9 @@ that grows with more than the square of a loop's length, and has registers for f
 statements are cut where few numbers are alive, and these stand in an array of a block between the loops. That has one
 axis: the places of two numbers are so far apart that no compiler doubts it, whoever gives the memory. The order of
 the statements stays for each element, and so does every digit; a sum is taken further by one of the loops alone.
-Begin with `LongLoops.of`.
+
+A loop that may be left early, as it checks an index, becomes no vectors. What a block checks is therefore checked
+before the rest of it is done, wherever the rest is worth it. Begin with `LongLoops.of`.
 
 Loop fission and scalar expansion: Allen and Kennedy, Optimizing Compilers for Modern Architectures, Morgan Kaufmann
 2001, chapters 5 and 8.
@@ -21,14 +23,18 @@ from typing import Any
 
 from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import zeros
+from tracegrad.emit.indices import CHECK
 from tracegrad.emit.loops import assign, for_each, minus, plus
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels.arithmetic import added
 from tracegrad.ops.op import call, literal, named
 from tracegrad.syntax import nodes_of
 
 LONG = 16_000  # nodes of the statements of a loop that is cut
+ROUNDS = 64  # of a loop that is cut where indices are checked, at least
+QUICK = {CHECK, added.__name__}  # what a statement may call that gains nothing by vectors
 PART = 1000  # of one of the loops, about
 BLOCK = 64  # elements of an array between them
 
@@ -55,11 +61,14 @@ class LongLoops:
     ----------
     numbers : dict of str to dtype
         Of the names that one round gives to another statement of the same round.
+    new : set of str
+        Names of arrays in memory in which no other array was.
     """
 
     def __init__(self, unused: Unused) -> None:
         self.unused = unused
         self.numbers: dict[str, Any] = {}
+        self.new: set[str] = set()
         self.kept = 0
 
     def of(
@@ -75,16 +84,20 @@ class LongLoops:
         """
         if not rounds or not all(isinstance(line.statement, ast.Assign | ast.AugAssign) for line in inside):
             return None
-        if (
-            2 * sum(len(nodes_of(line.statement)) for line in inside) <= LONG
-        ):  # operators and contexts besides
-            return None
+        own = {letter, *(n for line in index for n in _stored(line.statement))}
+        nodes = [nodes_of(line.statement) for line in inside]
+        if 2 * sum(map(len, nodes)) <= LONG:  # operators and contexts besides
+            ahead = self._ahead(inside, nodes, own) if rounds >= ROUNDS else []
+            if not ahead:
+                return None
+            order = [*ahead, *(k for k in range(len(inside)) if k not in ahead)]
+            inside, names = [inside[k] for k in order], _names(inside, [nodes[k] for k in order])
+            return self._written(letter, rounds, until, index, inside, [len(ahead)], names)
         nodes = [list(ast.walk(line.statement)) for line in inside]
         sizes = [len(found) for found in nodes]
         if sum(sizes) <= LONG:
             return None
         names = _names(inside, nodes)
-        own = {letter, *(n for line in index for n in _stored(line.statement))}
         open_ = [True] * len(inside)
         alive = [0] * (len(inside) + 1)
         for name, uses in names.items():
@@ -100,6 +113,37 @@ class LongLoops:
         if not cuts:
             return None
         return self._written(letter, rounds, until, index, inside, cuts, names)
+
+    def _ahead(self, inside: Sequence[Line], nodes: Sequence[Sequence[ast.AST]], own: set[str]) -> list[int]:
+        """The statements that check indices, with all that make what these need, if a block may do them ahead of the
+        others; none where nothing is gained by it."""
+        called = [_called(found) for found in nodes]
+        ahead = {k for k, functions in enumerate(called) if CHECK in functions}
+        if not ahead:
+            return []
+        names = _names(inside, nodes)
+        wanted = [*ahead]
+        while wanted:
+            reader = wanted.pop()
+            for uses in names.values():
+                if reader in uses.reads:
+                    made = {k for k in uses.writes if k < reader or not uses.is_array} - ahead
+                    wanted.extend(made)
+                    ahead |= made
+        if not any(functions - QUICK for k, functions in enumerate(called) if k not in ahead):
+            return []
+        found = sorted(ahead)
+        moved = {k for place, k in enumerate(found) if k != place}
+        for name, uses in names.items():
+            if uses.is_array:
+                if not moved.isdisjoint(uses.writes) and name not in self.new:
+                    return []  # another array may have been there
+                if uses.writes and not moved.isdisjoint(uses.reads) and not ahead.issuperset(uses.writes):
+                    return []
+            parts = {k in ahead for k in (*uses.reads, *uses.writes)}
+            if uses.writes and len(parts) == 2 and self._stays_whole(name, uses, own):
+                return []
+        return found
 
     def _stays_whole(self, name: str, uses: _Name, own: set[str]) -> bool:
         """Whether all statements with a name stay in one loop: what a round hands to the next, or may."""
@@ -184,6 +228,11 @@ def _names(inside: Sequence[Line], nodes: Sequence[Sequence[ast.AST]]) -> dict[s
                 if stored and isinstance(line.statement, ast.AugAssign):
                     uses.reads.append(number)
     return found
+
+
+def _called(nodes: Sequence[ast.AST]) -> set[str]:
+    """The functions that a statement calls, whose nodes are given."""
+    return {ast.unparse(n.func) for n in nodes if isinstance(n, ast.Call)}
 
 
 def _stored(statement: ast.stmt) -> list[str]:
