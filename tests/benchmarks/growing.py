@@ -305,7 +305,13 @@ def eager(n: int, folder: Path) -> tuple[Callable[[], Any], Callable[[Any], Any]
 PIECES = "several functions of machine code, which hand on in memory what they make"
 
 FAMILIES: dict[str, Family] = {
-    "scalars": Family("(a) statements over numbers", (150, 300, 600, 1200, 2400), scalars),
+    "scalars": Family(
+        "(a) statements over numbers",
+        (150, 300, 600, 1200, 2400),
+        scalars,
+        step=(300, 1200),
+        way="from between 600 and 1,200 statements on, a block that is cut before it becomes machine code",
+    ),
     "arrays": Family(
         "(b) loops over arrays of 1,000",
         (10, 20, 40, 80, 160),
