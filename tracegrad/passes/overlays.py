@@ -8,6 +8,11 @@ This is for native text, where the loop that makes the parts adds them, too (`ov
 additions in an order of its own: for each element first what begins last. So that every text adds in this order, the
 additions are put into it before (`in_falling_order`). What lies in the rows of one of the parts, and is shorter, is
 added to that one first, so that nothing is left to be added when the rows are made.
+
+Where all that is added are multiples of another such sum, as in the reverse of a second difference, its parts are
+added at once (`_composed`), and the sum between is never there:
+
+    y[1:] += g;  y[:-1] += -g;  z[1:] += y;  z[:-1] += -y    ->    z[2:] += g;  z[1:-1] += -2 * g;  z[:-2] += g
 """
 
 from __future__ import annotations
@@ -18,11 +23,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
-from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
+from tracegrad.ir.dce import drop_unused
+from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_control, use_counts
-from tracegrad.ops.arithmetic import add
+from tracegrad.ops.arithmetic import add, multiply, negative
 from tracegrad.ops.index import getitem, index_add, whole, zeros
-from tracegrad.ops.overlay import overlay
+from tracegrad.ops.overlay import overlay, place_of
 from tracegrad.passes.added_products import is_large_product
 from tracegrad.passes.structure import is_zeros
 
@@ -41,6 +47,8 @@ class _Part:
 
 def in_falling_order(trace: Trace) -> Trace:
     """Let parts of one shape be added to zeros from the one that begins last to the one that begins first."""
+    while (composed := _composed(trace)) is not None:
+        trace = composed
     return _rewritten(trace, in_falling_order, partial(_sorted, _large_products(trace)))
 
 
@@ -124,6 +132,99 @@ def _part(step: Instr) -> _Part | None:
     part = _Part(tuple(len(range(*end)) for end in ends), tuple(first for first, _, _ in ends))
     fills = part.shape == value.shape and value.type.size
     return part if fills and all(step == 1 for _, _, step in ends) else None
+
+
+# --- a sum of sums ----------------------------------------------------------------------------------------------------
+
+
+def _composed(trace: Trace) -> Trace | None:
+    """The trace where the first sum of multiples of another sum is one of multiples of its parts; None without one."""
+    chains = {chain[-1].outputs[0]: chain for chain in _chains(trace, None)}
+    made = {v: step for step in trace.steps if isinstance(step, Instr) for v in step.outputs}
+    counts, products = use_counts(trace), _large_products(trace)
+    for total, outer in chains.items():
+        values = [step.inputs[-1] for step in outer]
+        arrays = [_multiple(value, made)[1] for value in values]
+        between = next((a for a in arrays if isinstance(a, Var) and a in chains), None)
+        if between is None or total.dtype.kind != "f" or any(v in products for v in values):
+            continue
+        through = [
+            v for v, array in zip(values, arrays, strict=True) if array is between and isinstance(v, Var)
+        ]
+        here = {v: through.count(v) for v in through}
+        here[between] = here.get(between, 0) + sum(v is not between for v in here)
+        inner = chains[between]
+        if any(counts[v] != n for v, n in here.items()) or any(s.inputs[-1] in products for s in inner):
+            continue
+        steps = _parts_at_once(outer, through, inner, made)
+        if steps is not None:
+            kept = [new for step in trace.steps for new in (steps if step is outer[-1] else (step,))]
+            left_out = outer[:-1]
+            return drop_unused(replace(trace, steps=tuple(step for step in kept if step not in left_out)))
+    return None
+
+
+def _multiple(value: Atom, made: Mapping[Var, Instr]) -> tuple[float, Atom]:
+    """A number and an array whose product a value is."""
+    step = made.get(value) if isinstance(value, Var) else None
+    if step is not None and step.op is negative:
+        factor, array = _multiple(step.inputs[0], made)
+        return -factor, array
+    if step is not None and step.op is multiply and value.dtype.kind == "f":
+        for number, array in (step.inputs, step.inputs[::-1]):
+            if isinstance(number, Const) and not number.shape and array.type == value.type:
+                return float(number.value), array
+    return 1.0, value
+
+
+def _parts_at_once(
+    outer: Sequence[Instr], through: Collection[Atom], inner: Sequence[Instr], made: Mapping[Var, Instr]
+) -> Sequence[Instr] | None:
+    """One addition for each place and array, then what is added to other parts; None where they are more than before,
+    or no loop adds them."""
+    shape = next(part.shape if (part := _part(step)) else None for step in inner)
+    found: dict[tuple[_Part, Atom], float] = {}
+    there: dict[tuple[float, Atom], Atom] = {}
+    rest: list[Instr] = []
+    for step in outer:
+        place = _part(step)
+        of = inner if step.inputs[-1] in through else [step]
+        factor = _multiple(step.inputs[-1], made)[0] if of is inner else 1.0
+        if of is not inner and (place is None or place.shape != shape):
+            rest.append(step)
+            continue
+        for term in of:
+            part, (own, array) = _part(term), _multiple(term.inputs[-1], made)
+            if place is None or part is None:
+                return None
+            there[own, array] = term.inputs[-1]
+            start = tuple(a + b for a, b in zip(place.start, part.start, strict=True))
+            key = _Part(part.shape, start if of is inner else part.start), array
+            found[key] = found.get(key, 0.0) + factor * own
+    added = sorted(found, key=lambda key: key[0].start, reverse=True)
+    fits = all(_fits(part, [before for before, _ in added[:k]]) for k, (part, _) in enumerate(added))
+    if (
+        not fits
+        or len(added) + len(rest) > len(outer) + len(inner)
+        or not all(map(math.isfinite, found.values()))
+    ):
+        return None
+    steps: list[Instr] = []
+    source, location = outer[0].inputs[0], outer[-1].location
+    for part, array in added:
+        factor = found[part, array]
+        value = array if factor == 1.0 else there.get((factor, array))
+        if value is None:
+            value = there[factor, array] = Var(array.type)
+            inputs = (Const(array.dtype.type(factor)), array)
+            steps.append(Instr(multiply, inputs, (value,), {}, location))
+        params = {"index": place_of(part.start, part.shape)}
+        steps.append(Instr(index_add, (source, value), (Var(source.type),), params, location))
+        source = steps[-1].outputs[0]
+    for step in rest:
+        steps.append(replace(step, inputs=(source, *step.inputs[1:]), outputs=(Var(source.type),)))
+        source = steps[-1].outputs[0]
+    return [*steps[:-1], replace(steps[-1], outputs=outer[-1].outputs)]
 
 
 # --- in order ---------------------------------------------------------------------------------------------------------
