@@ -471,3 +471,30 @@ def collatz_like(x):
             x = x - 0.7
         total = total + x * x
     return total
+
+
+PAIRS = np.array([[0.3, 0.9], [0.5, 0.2], [0.8, 0.4], [0.1, 0.7]])
+
+
+@program(PAIRS, PAIRS[::-1], loops=1, native=True, captures=1, eager=True)
+def rows_taken_apart(table):
+    y = 1.0
+    for a, b in table:
+        y = a * y + b
+    return y * b
+
+
+@program(PAIRS, PAIRS[::-1], loops=1, captures=1)
+def counted_rows_taken_apart(table):
+    y = 1.0
+    for k, (a, b) in enumerate(table):
+        y = a * y + b * k
+    return y + a + k
+
+
+@program((PAIRS, PAIRS[0]), loops=1, captures=1)
+def rows_taken_apart_beside_numbers(table, weights):
+    y = 1.0
+    for (a, *rest), w in zip(table, (*weights, *weights), strict=True):
+        y = a * y + rest[0] * w
+    return y

@@ -330,9 +330,7 @@ class Repeat(Node):
     lists: list[Value]  # the stacks that are Python lists
     converted: list[Value]  # the stacks that are made, or cut to, plain arrays after the loop
     copied: set[Value] = field(default_factory=set)  # the carried values that start as a copy, see `memory`
-    buffers: list[Value] = field(
-        default_factory=list
-    )  # arrays that get their memory before the loop, see `buffers`
+    buffers: list[Value] = field(default_factory=list)  # they get their memory before the loop, see `buffers`
 
     @property
     def counts(self) -> bool:

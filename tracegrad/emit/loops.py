@@ -213,9 +213,8 @@ def _whole(node: Repeat, stack: Value) -> ast.expr:
     array = call("np.array", name, *([] if entry.dtype == "f8" else [literal(entry.dtype)]))
     if not entry.shape:
         return array
-    length = (
-        literal(-1) if entry.size else call("len", name)
-    )  # nothing tells how many arrays without items there are
+    # Nothing tells how many arrays without items there are.
+    length = literal(-1) if entry.size else call("len", name)
     return ast.Call(
         func=ast.Attribute(value=array, attr="reshape", ctx=ast.Load()),
         args=[ast.Tuple(elts=[length, *map(literal, entry.shape)], ctx=ast.Load())],

@@ -122,9 +122,8 @@ def _long_list(node: ast.AST, width: int, many: int = MANY) -> list[str] | None:
             items = items[1].elts
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
         items, before = node.targets[0].elts, "("
-        after = f") = {' '.join(print_node(node.value))}".replace(
-            " ", GLUED
-        )  # no line may begin with `=` or after it
+        # No line may begin with `=` or after it.
+        after = f") = {' '.join(print_node(node.value))}".replace(" ", GLUED)
     else:
         return None
     if len(items) <= many:

@@ -137,9 +137,8 @@ def cbrt(x):
     inverse = polynomial(f, INVERSE_CBRT[w]) * choose(
         left > 0.0, 0.7937005259840998, choose(left < 0.0, 1.2599210498948732, 1.0)
     )
-    missing = fused(
-        -number * inverse, inverse * inverse, 1.0
-    )  # so far 17 bits are right (of float32 9), now 50 (24)
+    # So far 17 bits are right (of float32 9), now 50 (24).
+    missing = fused(-number * inverse, inverse * inverse, 1.0)
     inverse = fused(inverse * missing, fused(missing, 0.2222222222222222, 0.3333333333333333), inverse)
     found = number * inverse * inverse
     square = found * found

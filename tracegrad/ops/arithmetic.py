@@ -27,9 +27,8 @@ def _partial_of_base(z: Any, x: Any, y: Any) -> Any:
     numbers for x**-1 too, where that other power would be NaN far away."""
     n = constant_of(y)
     if n is None:
-        less = (
-            y - 1
-        )  # the outer choice asks for `y` alone: where a pass finds `y` out, a power by a number is left
+        # The outer choice asks for `y` alone: where a pass finds `y` out, a power by a number is left.
+        less = y - 1
         return y * x ** where(equal(y, 0), where(equal(x, 0), 1.0, less), less)
     if np.ndim(n):
         return y * x ** np.where(n == 0, 0, n - 1).astype(n.dtype)

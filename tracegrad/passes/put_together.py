@@ -37,9 +37,7 @@ from tracegrad.passes.boxes import Box, Boxes, Region, Whole, all_of, common, is
 from tracegrad.passes.parts import LARGE
 from tracegrad.passes.rewrite import strong
 
-BORDERED = (
-    2**16
-)  # elements of an array of which small parts are written, or that is tiled: of fewer a copy is quicker
+BORDERED = 2**16  # elements of an array written in small parts, or tiled: of fewer a copy is quicker
 SMALL = 8  # times as large is an array of which a part is computed again, rather than read
 ROUNDS = 16  # each makes one more array whole, or a seam finer; most traces need two
 MANY = 9  # boxes of an array: what a frame of one element makes of a stencil in two dimensions

@@ -387,8 +387,9 @@ class Statements(Comprehensions):
             )
         form = self.structures[key]
         body = self._block(node.body if form.stop is None else node.body[:-1])
-        if set(assigned_names([node.target])).intersection(form.names) or not _only_names(node.target):
-            # The head of a step still has to see what the last one left under the target's names.
+        if node.target.__class__ is not ast.Name or node.target.id in form.names:
+            # The head of a step still has to see what the last one left under the target's names, and what is taken
+            # from a row is taken behind it.
             name = self.temporary()
             target = ast.Name(id=name, ctx=ast.Store())
             later = self._stored(node.target, ast.Name(id=name, ctx=ast.Load()))
@@ -399,12 +400,6 @@ class Statements(Comprehensions):
             placed(statement, node)
         loop = ast.For(target=target, iter=entered, body=[*before, *body, *end], orelse=[])
         return [loop, *self._rebind("leave", key)]
-
-
-def _only_names(target: ast.AST) -> bool:
-    if isinstance(target, (ast.Tuple, ast.List)):
-        return all(_only_names(t) for t in target.elts)
-    return isinstance(target, ast.Name)
 
 
 class _ClassPatterns(ast.NodeTransformer):
