@@ -24,6 +24,9 @@ from .workloads import LARGE, Arguments, Workload
 SAMPLE_SECONDS = 4e-3
 WAYS_SECONDS = 2.0  # what the samples of one way of one kind may take
 FEWEST = 5
+AFTER_A_PAUSE = (
+    2e-2  # of a sample behind it: the first calls wake threads, and are no more than a few of these
+)
 QUIET = 0.2  # seconds until the threads of the library asked before sleep: OpenBLAS's look for work for over 50 ms
 SLOW, FEWEST_SLOW = 0.3, 2  # seconds of a call, and how many samples of one that takes longer
 AT_LEAST = 5.0  # seconds for a first call, however late it is
@@ -164,16 +167,16 @@ def take(
     """Samples of every way and kind in turn, until there are enough or their time is used up."""
     for k in range(rounds):
         for name, figures in list(found.figures.items()):
+            seconds = SAMPLE_SECONDS
             if processes[name].threads > 1:
                 time.sleep(QUIET)
+                seconds = AFTER_A_PAUSE
             for kind, samples in figures.samples.items():
                 late = time.monotonic() > deadline or sum(samples) > WAYS_SECONDS
                 if late and k >= (FEWEST_SLOW if max(samples, default=0.0) > SLOW else FEWEST):
                     continue
                 try:
-                    samples.append(
-                        processes[name].ask("sample", kind=kind, seconds=SAMPLE_SECONDS)["seconds"]
-                    )
+                    samples.append(processes[name].ask("sample", kind=kind, seconds=seconds)["seconds"])
                 except Failed as error:
                     if processes[name].peer == OURS:
                         raise
