@@ -24,9 +24,7 @@ from .workloads import LARGE, Arguments, Workload
 SAMPLE_SECONDS = 4e-3
 WAYS_SECONDS = 2.0  # what the samples of one way of one kind may take
 FEWEST = 5
-AFTER_A_PAUSE = (
-    2e-2  # of a sample behind it: the first calls wake threads, and are no more than a few of these
-)
+AFTER_A_PAUSE = 2e-2  # of a sample behind it: the first calls, which wake threads, are a few of these
 QUIET = 0.2  # seconds until the threads of the library asked before sleep: OpenBLAS's look for work for over 50 ms
 SLOW, FEWEST_SLOW = 0.3, 2  # seconds of a call, and how many samples of one that takes longer
 AT_LEAST = 5.0  # seconds for a first call, however late it is

@@ -27,9 +27,7 @@ from tracegrad.compiler.pieces import Piece
 from tracegrad.compiler.values import Module, OnStack, Unknown, Value, done
 
 WRITTEN_OUT = 64  # rounds of a loop, those of loops inside counted, that LLVM may write one after the other
-IN_A_ROW = (
-    16  # of an innermost loop: LLVM compares all loads and stores of what is written out with each other
-)
+IN_A_ROW = 16  # of an innermost loop: LLVM compares all loads and stores of what is written out
 OUT_OF_REACH = 512  # rounds of an innermost loop of which LLVM writes only a few, which is quick
 
 

@@ -53,7 +53,9 @@ class Writes:
         self._views: dict[int, tuple[Any, Any, Op, tuple[Any, ...], Mapping[str, Any]]] = {}
         self._viewers: dict[int, list[Any]] = {}
         self._reshaped: list[tuple[Any, Any]] = []  # memory, and what a change of shape made of it
-        self._lent: list[tuple[Any, np.ndarray[Any, Any], bytes]] = []  # copies, and what was in them
+        self._lent: list[tuple[Any, np.ndarray[Any, Any], bytes]] | None = (
+            None  # copies, and what was in them
+        )
         self.lost: set[Var] = set()  # what views stand for that cannot be read where their array was written
         self.layout_matters = (
             False  # what was written, and where it shows, follows how arguments lie in memory
@@ -61,7 +63,7 @@ class Writes:
 
     def lend(self, traced: Any, copy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The plain copy of a value that code without marks has asked for."""
-        if isinstance(traced.value, np.ndarray):
+        if self._lent is not None and isinstance(traced.value, np.ndarray):
             self._lent.append((traced, copy, copy.tobytes()))
         return copy
 
@@ -73,11 +75,12 @@ class Writes:
         ------
         InPlaceError : code in Python wrote, which may have read the value itself after that
         """
-        before, self._lent = self._lent, []
+        lent: list[tuple[Any, np.ndarray[Any, Any], bytes]] = []
+        before, self._lent = self._lent, lent
         try:
             yield
         finally:
-            lent, self._lent = self._lent, before
+            self._lent = before
         for traced, copy, contents in lent:
             if copy.tobytes() == contents:
                 continue

@@ -76,8 +76,10 @@ class Reads:
 
     def outlives(self, value: Any) -> bool:
         """Whether an object came from outside, or shows memory of an array that did: a field or a row of records."""
-        if self.path_of(value) is not None or not isinstance(value, (np.ndarray, np.void)):
-            return self.path_of(value) is not None
+        if self.path_of(value) is not None:
+            return True
+        if not isinstance(value, (np.ndarray, np.void)):
+            return False
         memory = memory_of(value)
         return any(memory_of(v) is memory for v, *_ in self._paths.values() if isinstance(v, np.ndarray))
 
