@@ -18,7 +18,7 @@ import tracegrad as tg
 from tracegrad import tree
 from tracegrad.compiler import pool
 
-from . import learning, pieces
+from . import learning, pieces, stepping
 from .peaks import peak
 from .pieces import laplacian
 
@@ -322,6 +322,7 @@ PROGRAMS: dict[str, Program] = {
     "block sums": Program(lambda x: np.sum(np.sum(x.reshape(-1, 10), axis=1) ** 2), 1, make=one_vector),
     "downsampled": Program(lambda x: np.sum(np.mean(x.reshape(500, 2, 500, 2), axis=(1, 3)) ** 2), 1),
     **{name: Program(function, 1) for name, function in pieces.FUNCTIONS.items()},
+    **{name: Program(*how) for name, how in stepping.FUNCTIONS.items()},
     "edges": Program(edges, 1),
     "robust loss": Program(huber, 2, "", squares(3), 2),
     "entropy": Program(entropy, 1),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import scipy.fft
 import scipy.linalg
 import scipy.special
 
@@ -40,8 +41,12 @@ def special(a, b):
 def called_out(a, b):
     total = 0.0
     for k in range(3):
-        total = total + np.sum(np.abs(np.fft.fft(b + k)) * np.sin(b) * np.cos(b) + b**3)
+        total = total + np.sum(scipy.fft.dct(b + k) * np.sin(b) * np.cos(b) + b**3)
     return total
+
+
+def transforms(a, b):
+    return np.sum(np.abs(np.fft.fft(b)) ** 2) + np.sum(np.fft.irfft(np.fft.rfft(a), 4) ** 2)
 
 
 def matrices(a, b):
@@ -59,7 +64,7 @@ def vectors(a, b):
 def main() -> None:
     """Say what each answered, and what it took."""
     found = {}
-    for function in (solve, cholesky, product, special, called_out, matrices, vectors):
+    for function in (solve, cholesky, product, special, called_out, transforms, matrices, vectors):
         gradient = tg.value_and_grad(function, (0, 1), jit="native")
         value, bars = gradient(A, B)
         stats = gradient.stats

@@ -1,4 +1,4 @@
-"""A second process finds programs that call LAPACK, BLAS, SciPy's C functions or Python: nothing is made again."""
+"""A second process finds programs that call LAPACK, BLAS, loops of NumPy, SciPy or Python: nothing is made again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["solve", "cholesky", "product", "special", "called_out", "matrices", "vectors"]
+    "name", ["solve", "cholesky", "product", "special", "called_out", "transforms", "matrices", "vectors"]
 )
 def test_a_second_process_makes_nothing_again(runs: list[dict[str, Any]], name: str) -> None:
     first, second, third = (run[name] for run in runs)

@@ -10,6 +10,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from scipy.special import gammaln, jv
 
 import tracegrad as tg
 from tests.emit.kernel_patterns import PACKED, X86, assert_packed, compiled, machine_code, numbers
@@ -184,19 +185,34 @@ def chosen(n: int, count: int, seed: int) -> Any:
     return np.random.default_rng(seed).integers(-count, count, n)
 
 
+def counts(b: Any, x: Any, y: Any) -> Any:
+    """Numbers of events: the C library is asked for one logarithm of a factorial at a time."""
+    rate = np.exp(b[0] + b[1] * x)
+    return np.sum(np.where(y == 0, np.log1p(np.exp(-rate)), y * np.log(rate) - rate - gammaln(y + 1.0)))
+
+
+def waves(b: Any, x: Any) -> Any:
+    """SciPy's function takes what the program computed."""
+    return np.sum(jv(1.5, np.exp(b[0] * x)) * np.tanh(x * b[1]) + np.exp(-x * x))
+
+
 CHECKED: dict[str, Any] = {
     "table": (cut_points, lambda n: (numbers(3), numbers(n), chosen(n, 4, 1) % 4)),
     "kept": (responses, lambda n: (numbers(20), numbers(30, seed=3), chosen(n, 20, 1), chosen(n, 30, 2))),
     "computed": (samples, lambda n: (numbers(20), numbers(n, seed=3))),
 }
+CALLED: dict[str, Any] = {
+    "counts": (counts, lambda n: (numbers(2), numbers(n, seed=3), 1.0 * (abs(chosen(n, 4, 1)) % 4))),
+    "waves": (waves, lambda n: (numbers(2), numbers(n, seed=3))),
+}
 
 
 @pytest.mark.parametrize("n", [100, 9001])
-@pytest.mark.parametrize("name", CHECKED)
-def test_indices_are_checked_ahead_of_what_becomes_vectors(
+@pytest.mark.parametrize("name", [*CHECKED, *CALLED])
+def test_what_keeps_vectors_away_is_done_ahead_of_what_becomes_vectors(
     name: str, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    function, make = CHECKED[name]
+    function, make = (CHECKED | CALLED)[name]
     args = make(n)
     found = []
     for rounds in (10**9, 64):
@@ -245,6 +261,10 @@ def test_the_index_that_is_outside_is_named(wrong: int) -> None:
         ("a = checked(s, 5, 0)\ns = s + 1\nb = exp(x[a])\ny[i] = b", [0, 1]),
         ("a = checked(s, 5, 0)\nb = exp(x[a])\ns = s + b", []),  # a round needs the one before it
         ("a = checked(k[i], 5, 0)\ns += exp(x[a])", [0]),
+        ("b = exp(x[i])\na = gammaln_of(x[i])\ny[i] = a * b", [1]),
+        ("b = exp(x[i])\na = scipy_jv(c, b)\ny[i] = a * exp(b)", [0, 1]),
+        ("b = x[i] + 1.0\na = gammaln_of(b)\ny[i] = a * b", []),  # nothing to gain
+        ("b = x[i] + 1.0\na = gammaln_of(b)\ny[i] = a * added(s, b)", []),
     ],
 )
 def test_what_goes_ahead_of_a_block(text: str, ahead: list[int]) -> None:

@@ -92,6 +92,44 @@ def read_again(z, w):
     return np.sum(np.sin(total)) + np.sum(y**2)
 
 
+def part_and_vector(x, v):
+    return np.sum(np.sin(x[:, :67] @ v)) + np.sum(np.cos(v @ x[3:137:2, 3:]))
+
+
+def part_turned(x, v):
+    return np.sum(np.sin(x[:, 1:].T @ v)) + np.sum(np.cos(v @ x[:, 2:72].T))
+
+
+def layers_between(w, v):
+    for k in range(w.shape[1]):
+        v = np.tanh(w[:, k] @ v)
+    return v @ v
+
+
+def layers_at_the_end(w, x):
+    for k in range(w.shape[2]):
+        x = np.tanh(x @ w[:, :, k])
+    return np.sum(x**2)
+
+
+def all_of_it(x, v):
+    for _ in range(3):
+        v = np.tanh(x[: v.size, : v.size] @ v[: v.size])
+    return v @ v
+
+
+def vector_backwards(x, v):
+    return np.sum(np.sin(x[::-1] @ v)) + np.sum(np.cos(v @ x[:, ::-1]))
+
+
+def rotated(x, v):
+    return np.sum(np.sin(np.rot90(x) @ v))
+
+
+def parts_backwards(x, v):
+    return np.sum(np.sin(x[-2::-2, ::-1] @ v)) + np.sum(np.cos(v @ x[67::-1, 1::2]))
+
+
 SQUARE = [(21, 21)] * 4
 PROGRAMS = {
     "columns": (columns, [(19, 21), (13, 17)]),
@@ -112,12 +150,27 @@ PROGRAMS = {
     "recurrent": (recurrent, [(5, 19, 21), (17, 17), (21, 17), (17,)]),
     "onto itself": (onto_itself, [(21, 21), (21, 21)]),
     "read again": (read_again, [(21, 21), (21, 21)]),
+    "a part and a vector": (part_and_vector, [(137, 70), (67,)]),
+    "a part, turned, and a vector": (part_turned, [(70, 80), (70,)]),
+    "layers between others": (layers_between, [(66, 3, 66), (66,)]),
+    "layers at the end": (layers_at_the_end, [(17, 17, 3), (19, 17)]),
+    "all of it": (all_of_it, [(70, 70), (70,)]),
+    "a vector, backwards": (vector_backwards, [(70, 70), (70,)]),
+    "rotated": (rotated, [(70, 70), (70,)]),
+    "parts and a vector, backwards": (parts_backwards, [(136, 68), (68,)]),
 }
 COPIED = (
     "backwards",
     "part of a view",
-)  # BLAS takes no rows from the last to the first, nor parts of what is no array
-KEPT = ("recurrent", "onto itself")  # what loops keep for their reverse looks like a copy
+    "layers at the end",
+)  # BLAS takes no rows from the last to the first, parts of what is no array, rows with gaps
+KEPT = (
+    "recurrent",
+    "onto itself",
+    "layers between others",
+    "all of it",
+)  # for the reverse: looks like a copy
+TURNED = ("a vector, backwards", "rotated", "parts and a vector, backwards")  # the vector, not the matrix
 ITSELF = ("onto itself",)  # a product is not added to what is multiplied
 SUMS = re.compile(
     r"^ *\w+_bar\[i, j\] = \w+\[i, j\]( \+ \w+\[i, j\])+$", re.M
@@ -140,12 +193,14 @@ def test_nothing_is_copied_and_no_loop_adds_products(name):
     native = tg.value_and_grad(function, argnums=tuple(range(len(given))), jit="native")
     native(*given)
     text = body(native)
-    assert any(map(COPIES.match, text.split("\n"))) == (name in (*COPIED, *KEPT))
+    copies = list(filter(COPIES.match, text.split("\n")))
+    assert bool(copies) == (name in (*COPIED, *KEPT, *TURNED))
+    assert name not in TURNED or not any("," in line for line in copies)
     assert (SUMS.search(text) is not None) == (name in ITSELF)
 
 
 def test_a_gradient_agrees_with_differences():
-    for name in ("columns", "with a bias between", "recurrent", "read again"):
+    for name in ("columns", "with a bias between", "recurrent", "read again", *TURNED):
         function, shapes = PROGRAMS[name]
         given = drawn(shapes)
         value, gradients = tg.value_and_grad(function, argnums=tuple(range(len(given))), jit="native")(*given)
@@ -168,3 +223,12 @@ def test_a_result_that_is_small_beside_what_is_multiplied_is_computed_for_itself
     native = tg.value_and_grad(summed, argnums=1, jit="native")
     native(*given)
     assert "w_bar[1:]" not in native.native_source
+
+
+def test_what_has_gaps_in_its_rows_is_copied_as_it_lies_and_turned_by_its_product():
+    function, shapes = PROGRAMS["layers at the end"]
+    given = drawn(shapes)
+    native = tg.value_and_grad(function, argnums=(0, 1), jit="native")
+    native(*given)
+    assert re.search(r"np\.dot\(\w+, w_part\w*\.T, \w+\)", native.native_source)
+    assert "w[j, i, k]" not in native.native_source

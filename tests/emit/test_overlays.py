@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import tracegrad as tg
 from tests.drawing import bits, one_of
 from tests.emit.kernel_patterns import assert_packed, compiled, numbers
 from tracegrad.config import config
+from tracegrad.ops import overlay
 
 Function = Callable[..., Any]
 
@@ -75,6 +77,16 @@ def far_apart(x: Any) -> Any:
     return np.sum(x[11:] * x[:-11]) + np.sum(x[11:] ** 2)
 
 
+def moving_averages(x: Any) -> Any:
+    return np.sum((x[40:] - x[:-40] / 3.0) ** 2)
+
+
+def far_and_near(x: Any) -> Any:
+    """Two parts far off, which follow each other, and three near, of rows as well."""
+    near = x[..., 1:-38] - x[..., :-39] ** 2
+    return np.sum(x[..., 39:] * x[..., 38:-1] * near * x[..., 2:-37])
+
+
 def heated(u: Any) -> Any:
     for _ in range(5):
         inner = u[1:-1] + 0.1 * (u[2:] - 2.0 * u[1:-1] + u[:-2])
@@ -109,6 +121,11 @@ FUNCTIONS: list[tuple[Function, tuple[int, ...]]] = [
     (within_planes, (4, 3, 5)),
     (within_planes, (2, 1, 2)),
     (far_apart, (30,)),
+    (moving_averages, (41,)),
+    (moving_averages, (150,)),
+    (far_and_near, (40,)),
+    (far_and_near, (90,)),
+    (far_and_near, (3, 77)),
     (heated, (12,)),
     (edges_of_a_cube, (4, 5, 6)),
     (edges_of_a_cube, (2, 1, 3)),
@@ -177,12 +194,14 @@ def text_of(function: Function, *shape: int) -> str:
         (second_differences, (400,)),
         (total_variation, (50, 60)),
         (five_points, (50, 60)),
+        (moving_averages, (400,)),
     ],
 )
 def test_one_loop_makes_and_adds_the_parts(function: Function, shape: tuple[int, ...]) -> None:
     text = text_of(function, *shape)
     assert len(re.findall(r"np\.(?:empty|zeros)\(", text)) == 1  # the gradient
-    assert len(re.findall(rf"in range\({shape[-1] - 2}|in range\({shape[-1] - 1}", text)) == 1
+    rounds = "|".join(rf"in range\({shape[-1] - apart}\)" for apart in (1, 2, 40))
+    assert len(re.findall(rounds, text)) == 1
 
 
 def test_numbers_are_handed_on_along_the_last_axis() -> None:
@@ -204,9 +223,9 @@ def test_rows_of_a_sum_live_as_long_as_a_round() -> None:
     )  # the gradient; what is added to rows is none
 
 
-def test_the_loop_is_vectorised() -> None:
-    f = compiled(rosenbrock, numbers(1000))
-    assert_packed(f)
+@pytest.mark.parametrize("function", [rosenbrock, moving_averages])
+def test_the_loop_is_vectorised(function: Function) -> None:
+    assert_packed(compiled(function, numbers(1000)))
 
 
 def test_a_large_sum_is_the_same_in_blocks() -> None:
@@ -239,12 +258,13 @@ def product_of_parts(x: Any, places: Any) -> Any:
     return np.sum(found)
 
 
-@settings(max_examples=12)
-@given(slices())
-def test_any_slices(drawn: tuple[tuple[int, ...], list[tuple[slice, ...]]]) -> None:
+@settings(max_examples=24)
+@given(slices(), one_of((2, 3, overlay.FAR)))
+def test_any_slices(drawn: tuple[tuple[int, ...], list[tuple[slice, ...]]], far: int) -> None:
+    """`far` is what counts as far along the last axis."""
     shape, places = drawn
     x = numbers(*shape) / 3.0
-    with config.using(contract=False):
+    with config.using(contract=False), mock.patch.object(overlay, "FAR", far):
         native, readable = (tg.grad(product_of_parts, jit=tier)(x, places) for tier in ("native", "python"))
     np.testing.assert_array_equal(native, readable)
     wanted = differences(lambda x: product_of_parts(x, places), x)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tracegrad as tg
-from tracegrad.emit.memory import LARGE
+from tracegrad.emit.sizes import LARGE
 
 COUNT = LARGE // 8  # elements of an array that is worth a thought
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.emit.test_programs import run_alone
 from tests.emit.test_random import agree, check_native_text
 from tests.passes.random_traces import COUNTER, traces
 from tracegrad.ad.loop import loop
-from tracegrad.emit import memory, mirrors
+from tracegrad.emit import mirrors, sizes
 from tracegrad.emit.module import emit_native
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
@@ -30,7 +30,7 @@ from tracegrad.ops import arithmetic, compare, elementary
 from tracegrad.ops.families import sum_to
 from tracegrad.ops.index import getitem, index_add, index_set, zeros_like
 from tracegrad.ops.linalg import matmul
-from tracegrad.ops.shape import transpose
+from tracegrad.ops.shape import concatenate, pad, transpose
 from tracegrad.ops.symbol import Builder, Symbol
 from tracegrad.passes.pipeline import for_loops, plan_gradient, plan_value
 
@@ -52,7 +52,7 @@ PLACES = (
 @contextmanager
 def everything_large() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "LARGE", 1)
+        patch.setattr(sizes, "LARGE", 1)
         patch.setattr(mirrors, "LEAST", 1)
         patch.setattr(mirrors, "SIDE", 2)
         yield
@@ -76,7 +76,7 @@ def _steps(rng: random.Random, builder: Builder, pool: list[Symbol], size: int, 
     for _ in range(size):
         recent = pool[-4:] if rng.random() < 0.7 else pool
         x, y = rng.choice(recent), rng.choice(pool)
-        kind = rng.randrange(12)
+        kind = rng.randrange(14)
         if kind < 2:
             made = rng.choice(UNARY)(x)
         elif kind < 5:
@@ -86,8 +86,10 @@ def _steps(rng: random.Random, builder: Builder, pool: list[Symbol], size: int, 
         elif kind < 9:
             made = transpose(x, axes=(1, 0))
             made = made if rng.random() < 0.5 else made * y
-        elif kind < 11 or not depth:
+        elif kind < 11:
             made = _written(rng, x, y)
+        elif kind < 13 or not depth:
+            made = put_together(rng, [x, y, elementary.tanh(x), 0.5 * y])
         else:
             pool += _loop(rng, builder, rng.sample(pool, 2), rng.choice(pool), depth)
             continue
@@ -95,6 +97,22 @@ def _steps(rng: random.Random, builder: Builder, pool: list[Symbol], size: int, 
             made.atom.name = rng.choice("abc")  # type: ignore[union-attr]
         pool.append(made)
     return pool
+
+
+def put_together(rng: random.Random, pool: Sequence[Symbol]) -> Symbol:
+    """Parts of arrays side by side, or one with a number around it; as large as they are."""
+    if rng.random() < 0.3:
+        sides = [rng.choice([(1, 1), (0, 2), (1, 0), (0, 0)]) for _ in range(2)]
+        inner = tuple(slice(0, SIDE - before - after) for before, after in sides)
+        return pad(getitem(rng.choice(pool), index=inner), widths=tuple(sides), value=rng.choice([0.0, 0.5]))
+    axis, first, last = rng.randrange(2), rng.randrange(1, 3), rng.randrange(3)
+    lengths = (first, SIDE - first - last, last)
+    parts = []
+    for length in filter(None, lengths):
+        start = rng.randrange(SIDE - length + 1)
+        index = (*(slice(None),) * axis, slice(start, start + length))
+        parts.append(getitem(rng.choice(pool), index=index))
+    return concatenate(*(rng.choice([part, 0.5 * part]) for part in parts), axis=axis)
 
 
 def _written(rng: random.Random, x: Symbol, y: Symbol) -> Symbol:

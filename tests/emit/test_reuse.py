@@ -206,3 +206,24 @@ def test_two_buffers_change_places_where_other_elements_are_read() -> None:
     function = tg.jit(neighbours, jit="native")
     function(X, V)
     assert "y, y_next = y_next, y" in function.native_source
+
+
+def steered(x: Any, v: Any) -> Any:
+    y = x
+    for _ in range(100):
+        y = y + 0.01 * np.sin(y) * v
+    return np.sum(y * y)
+
+
+def test_the_stacks_of_segments_get_their_memory_once() -> None:
+    """The last segments are shorter than the others; nothing is read of what longer ones left there."""
+    x, v = np.random.default_rng(3).uniform(-1.0, 1.0, (2, 10000))
+    wanted = tg.value_and_grad(steered, argnums=(0, 1), jit="python")(x, v)
+    function = tg.value_and_grad(steered, argnums=(0, 1), jit="native", memory=16 * x.nbytes)
+    for _ in range(2):
+        found = function(x, v)
+        np.testing.assert_allclose(_flat(found)[0], _flat(wanted)[0], rtol=1e-13)
+        for got, want in zip(_flat(found)[1:], _flat(wanted)[1:], strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12)
+    text = function.native_source
+    assert text.count("_stack") and not re.search(r"_stack\w* = np\.empty", _inside_loops(text)), text

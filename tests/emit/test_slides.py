@@ -17,7 +17,7 @@ from tests.drawing import bits
 from tests.emit.kernel_patterns import assert_packed, compiled, numbers
 from tests.emit.test_programs import run_alone
 from tracegrad.config import config
-from tracegrad.emit import element_loops, memory, rounds, slides
+from tracegrad.emit import element_loops, rounds, sizes, slides
 from tracegrad.emit.module import emit_native
 from tracegrad.ir.interpret import interpret
 from tracegrad.ir.source import Source
@@ -155,7 +155,7 @@ def everything_slides(rng: random.Random) -> Iterator[list[Any]]:
             patch.setattr(slides, name, value)
         patch.setattr(slides, "ROWS", rng.choice([1, 2, 3, 5]))
         patch.setattr(slides, "BLOCK", rng.choice([1, 4, 8]))
-        patch.setattr(memory, "LARGE", rng.choice([1, 1 << 16]))
+        patch.setattr(sizes, "LARGE", rng.choice([1, 1 << 16]))
         patch.setattr(element_loops, "LARGE", rng.choice([1, 1 << 19]))
         patch.setattr(element_loops, "BLOCK", 1)
         patch.setattr(rounds, "BLOCK", rng.choice([4, 1024]))

@@ -18,7 +18,7 @@ import pytest
 
 import tracegrad as tg
 from tests.drawing import bits
-from tests.emit.test_planned import everything_large
+from tests.emit.test_planned import everything_large, put_together
 from tests.emit.test_programs import run_alone
 from tests.emit.test_sharing import lines
 from tests.passes.random_traces import COUNTER
@@ -92,7 +92,7 @@ def _loop(rng: random.Random, builder: Builder, pool: Sequence[Symbol]) -> list[
 def _step(rng: random.Random, pool: Sequence[Symbol]) -> Symbol:
     """Something linear."""
     x, y = rng.choice(pool), rng.choice(pool)
-    kind = rng.randrange(10)
+    kind = rng.randrange(13)
     if kind < 2:
         return rng.choice([x * 0.5, -x, 2.0 * x])
     if kind < 4:
@@ -102,6 +102,8 @@ def _step(rng: random.Random, pool: Sequence[Symbol]) -> Symbol:
         return rng.choice([moved + y, moved - x, 2.0 * x - y + 0.5 * moved])
     if kind < 8:
         return copied(x)
+    if kind < 11:
+        return put_together(rng, [x, y, 0.5 * y, x - y])
     target = rng.choice([x, x * 2.0, zeros_like(x)])
     place = rng.choice(PLACES)
     part = getitem(rng.choice([x, y]), index=place)

@@ -126,3 +126,141 @@ def test_a_matrix_that_changes_between_is_visited_twice() -> None:
 def test_a_small_matrix_is_left_alone() -> None:
     x = TALL[:100].copy()
     check(least_squares, weights(x), x, False)
+
+
+# --- arrays that are there for a block of rows alone
+
+
+def squares(x: Any, w: Any) -> Any:
+    return np.sum(x**2, axis=1)[:, None] + np.sum(w**2, axis=1) - 2 * x @ w.T
+
+
+def mixture(w: Any, x: Any) -> Any:
+    logs = -0.5 * squares(x, w)
+    top = np.max(logs, axis=1, keepdims=True)
+    return -np.mean(np.squeeze(top, 1) + np.log(np.sum(np.exp(logs - top), axis=1)))
+
+
+def soft_clusters(w: Any, x: Any) -> Any:
+    weights = np.exp(-squares(x, w))
+    weights = weights / np.sum(weights, axis=1, keepdims=True)
+    return np.sum(weights * squares(x, w))
+
+
+def nearest(w: Any, x: Any) -> Any:
+    return np.sum(np.min(squares(x, w), axis=1))
+
+
+def low_rank(w: Any, x: Any) -> Any:
+    return np.sum((x @ w.T @ w - x) ** 2)
+
+
+def network(w: Any, x: Any) -> Any:
+    h = np.tanh(x @ w.T)
+    h = np.tanh(h @ w[:, :5])
+    return np.sum((h @ w[:5]) ** 2)
+
+
+def distances(w: Any, x: Any) -> Any:
+    difference = x - w[0]
+    return np.sum(np.log1p(np.sum((difference @ (w.T @ w)) * difference, axis=1)))
+
+
+IN_ROWS = [mixture, soft_clusters, nearest, low_rank, network, distances]
+
+
+def check_both(function: Callable[..., Any], w: Any, x: Any) -> Any:
+    """Both gradients in machine code, beside those of the readable program; what it makes is there in blocks."""
+    native = tg.value_and_grad(function, argnums=(0, 1), jit="native")
+    found = native(w, x)
+    value, bars = tg.value_and_grad(function, argnums=(0, 1), jit="python")(w, x)
+    np.testing.assert_allclose(found[0], value, rtol=1e-12)
+    for mine, bar in zip(found[1], bars, strict=True):
+        np.testing.assert_allclose(mine, bar, rtol=0, atol=1e-12 * np.max(np.abs(bar)))
+    return native
+
+
+def in_blocks(source: str) -> bool:
+    """Whether a product is written to rows of a block, which are all there is of it."""
+    return ":rest])" in source or ":rest].T" in source
+
+
+@pytest.mark.parametrize("function", IN_ROWS)
+@pytest.mark.parametrize("x", [LARGE, LARGE[:30_000], LARGE[:9_001]], ids=["shared", "even", "alone"])
+def test_what_rows_alone_need(function: Callable[..., Any], x: Any) -> None:
+    native = check_both(function, weights(x, 12).T.copy(), x)
+    assert in_blocks(native.native_source)
+
+
+@pytest.mark.parametrize("function", IN_ROWS)
+def test_rows_in_threads_give_the_same_bits(function: Callable[..., Any]) -> None:
+    native = tg.value_and_grad(function, argnums=(0, 1), jit="native")
+    w = weights(LARGE, 12).T.copy()
+    native(w, LARGE)
+    assert "in_threads(" in native.native_source
+    found = []
+    for count in (1, 2, 5):
+        with config.using(threads=count):
+            value, bars = native(w, LARGE)
+            found.append((value, *map(np.array, bars)))
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, same)
+
+
+def test_no_memory_but_that_of_the_gradient() -> None:
+    native = tg.value_and_grad(mixture, argnums=1, jit="native")
+    w = weights(LARGE, 12).T.copy()
+    native(w, LARGE)
+    head = native.native_source.split("def mixture_value_and_grad(")[1].split("):")[0]
+    assert head.split() == ["w,", "x,", "x_bar"]
+
+
+def test_what_is_read_later_is_kept_whole() -> None:
+    def spread_out(w: Any, x: Any) -> Any:
+        z = np.tanh(x @ w.T)
+        return np.sum((z - np.mean(z, axis=0)) ** 2) + np.sum(np.sin(z) @ w)
+
+    check_both(spread_out, weights(LARGE, 12).T.copy(), LARGE)
+
+
+def test_a_result_is_kept_whole() -> None:
+    def responses(w: Any, x: Any) -> Any:
+        z = np.exp(x @ w.T)
+        return z / np.sum(z, axis=1, keepdims=True), np.sum(z @ w)
+
+    native = tg.jit(responses, jit="native")
+    w = weights(LARGE, 12).T.copy()
+    for found, wanted in zip(native(w, LARGE), responses(w, LARGE), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    z = np.exp(LARGE @ w.T)
+    np.testing.assert_allclose(native(w, LARGE)[0], z / np.sum(z, axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_rows_in_steps_of_a_loop() -> None:
+    def descent(w: Any, x: Any) -> Any:
+        for _ in range(3):
+            h = np.tanh(x @ w.T)
+            w = w - 1e-5 * ((h @ w - x).T @ h).T
+        return np.sum(w * w)
+
+    native = tg.value_and_grad(descent, jit="native")
+    w = weights(LARGE, 12).T.copy()
+    value, bar = native(w, LARGE)
+    wanted, wanted_bar = tg.value_and_grad(descent, jit="python")(w, LARGE)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    np.testing.assert_allclose(bar, wanted_bar, rtol=0, atol=1e-11 * np.max(np.abs(wanted_bar)))
+    with config.using(threads=2):
+        again = native(w, LARGE)
+    with config.using(threads=1):
+        np.testing.assert_array_equal(again[1], native(w, LARGE)[1])
+
+
+def test_a_matrix_that_a_loop_replaces_by_rows() -> None:
+    def smoothed(w: Any, x: Any) -> Any:
+        for _ in range(3):
+            z = np.sin(x @ w.T)
+            x = 0.5 * x + 0.1 * (z @ w)
+        return np.sum(x * x)
+
+    check_both(smoothed, weights(LARGE, 12).T.copy(), LARGE)

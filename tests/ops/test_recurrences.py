@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.signal
 
 import tracegrad as tg
 from tracegrad import config
@@ -91,3 +92,27 @@ def test_a_recurrence_is_its_definition_and_forgets_an_infinity_that_is_not_read
 def test_nothing_is_differentiated_in_nothing():
     with config.using(jit="python"):
         assert tg.grad(lambda x: np.sum(np.cumprod(x)))(np.empty(0)).shape == (0,)
+
+
+def second_order(x):
+    return scipy.signal.lfilter([1.0, 0.5], [2.0, -3.0, 0.4], x)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+def test_a_filter_of_many_samples_takes_no_matrix_and_agrees_with_a_closed_form(jit):
+    n, pole = 100_000, 0.999
+    found = tg.grad(lambda x: np.sum(scipy.signal.lfilter([1.0], [1.0, -pole], x)), jit=jit)(np.ones(n))
+    np.testing.assert_allclose(found, (1 - pole ** np.arange(n, 0, -1)) / (1 - pole), rtol=1e-9)
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_reaches_what_a_filter_gives_later_alone(jit, value):
+    x = generator.uniform(-1, 1, 30)
+    x[20] = value
+    found = tg.value_and_grad(lambda x: np.sum(second_order(x)[:20]), jit=jit)(x)
+    wanted = tg.value_and_grad(lambda x: np.sum(second_order(x)), jit="python")(x[:20])
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-12)
+    np.testing.assert_allclose(found[1], [*wanted[1], *np.zeros(10)], rtol=1e-12)
+    if np.isnan(value):  # of infinities SciPy makes NaN one sample earlier, as it multiplies them by 0
+        np.testing.assert_allclose(tg.jit(second_order)(x), second_order(x), rtol=1e-12)

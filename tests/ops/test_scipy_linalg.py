@@ -219,3 +219,65 @@ def test_the_derivative_of_expm_is_that_of_its_series(n):
     gradient = tg.grad(lambda a: np.sum(la.expm(a) * weights))
     wanted = (gradient(a + 1e-5 * direction) - gradient(a - 1e-5 * direction)) / 2e-5
     np.testing.assert_allclose(second, wanted, atol=1e-8)
+
+
+def rotated(sizes):
+    """A matrix with these singular values, and its singular vectors."""
+    g = np.random.default_rng(4)
+    left, right = (np.linalg.qr(g.uniform(-1, 1, (len(sizes),) * 2))[0] for _ in range(2))
+    return left * sizes @ right.T, left, right
+
+
+def test_polar_factors_of_an_ill_conditioned_matrix_and_their_derivatives_keep_their_digits():
+    sizes = np.geomspace(1.0, 1e-8, 5)
+    a, left, right = rotated(sizes)
+    change = np.random.default_rng(5).uniform(-1, 1, a.shape)
+    found, found_dot = tg.jvp(lambda a: la.polar(a)[0], (a,), (change,))
+    np.testing.assert_allclose(found, la.polar(a)[0], atol=1e-14)
+    inner = left.T @ change @ right
+    wanted = left @ ((inner - inner.T) / (sizes[:, None] + sizes)) @ right.T
+    np.testing.assert_allclose(found_dot, wanted, atol=1e-6 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize("a", [np.zeros((2, 2)), np.ones((3, 3)), np.ones((4, 2)), np.ones((2, 4))], ids=str)
+def test_polar_of_a_singular_matrix_has_scipys_value_and_no_derivative(a, jit):
+    found, bar = tg.value_and_grad(lambda a: np.sum(la.polar(a)[1]), jit=jit)(a)
+    np.testing.assert_allclose(found, np.sum(la.polar(a)[1]), atol=1e-12)
+    assert np.isnan(bar).all()
+
+
+@pytest.mark.parametrize("jit", ["python", "native"])
+@pytest.mark.parametrize(("low", "up", "n"), [(2, 1, 2), (1, 3, 6), (0, 2, 5)])
+def test_band_matrices_agree_with_dense_ones_whatever_stands_outside(low, up, n, jit):
+    g = np.random.default_rng(6)
+    ab, b = g.uniform(-1, 1, (low + up + 1, n)), g.uniform(-1, 1, (n, 2))
+    ab[up] += 5
+    row = np.arange(n) + np.arange(low + up + 1)[:, None] - up
+    inside = (row >= 0) & (row < n)
+    ab[~inside] = 1e300
+
+    def by_band(ab, b):
+        return np.sum(la.solve_banded((low, up), ab, b) ** 2)
+
+    dense = np.zeros((n, n))
+    dense[row[inside], np.nonzero(inside)[1]] = ab[inside]
+    z = np.linalg.solve(dense, b)
+    bar = np.linalg.solve(dense.T, 2 * z)
+    of_dense = -(bar @ z.T)
+    of_ab, of_b = tg.grad(by_band, argnums=(0, 1), jit=jit)(ab, b)
+    np.testing.assert_allclose(of_b, bar, rtol=1e-12)
+    np.testing.assert_allclose(of_ab[inside], of_dense[row[inside], np.nonzero(inside)[1]], rtol=1e-11)
+    assert not of_ab[~inside].any()
+    direction = np.where(inside, g.uniform(-1, 1, ab.shape), 1e300)
+    found = tg.jvp(lambda ab: by_band(ab, b), (ab,), (direction,))[1]
+    np.testing.assert_allclose(found, np.sum(of_ab[inside] * direction[inside]), rtol=1e-11)
+
+
+def test_equations_with_a_long_band_matrix_compile_in_no_more_text_than_a_short_one():
+    texts = []
+    for n in (50, 5000):
+        native = tg.grad(lambda ab, b: np.sum(la.solve_banded((1, 1), ab, b) ** 2), jit="native")
+        native(np.ones((3, n)) + 4 * np.array([[0.0], [1.0], [0.0]]), np.ones(n))
+        texts.append(len(native.native_source))
+    assert texts[1] < texts[0] + 400

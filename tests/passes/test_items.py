@@ -54,6 +54,9 @@ RULES = [
         "b = getitem(m, index=(0, 0)); b",
     ),
     ("a = index_set(v, k, x, index=(Slot(0),)); b = getitem(a, k, index=(Slot(0),)); b", "x"),
+    ("a = getitem(v, index=(slice(None, 3, None),)); a", "v"),
+    ("a = getitem(v, index=(slice(-3, 9, 1),)); a", "v"),
+    ("a = index_set(v, w, index=(slice(0, 3, None),)); a", "w"),
     ("a = stack(x, y, axis=0); b = getitem(a, index=(-1,)); b", "y"),
     (
         "a = stack(v, w, axis=1); b = getitem(a, k, index=(Slot(0), 0)); b",
@@ -120,6 +123,8 @@ STAYS = [
     "a = negative(v); b = index_set(a, x, index=(1,)); c = getitem(b, index=(2,)); b, c",
     "s = sum_to(m, shape=(2, 1)); b = getitem(s, index=(slice(None, None, None), 0)); b, s",
     "b = index_add(w, x, index=(None,)); b",
+    "a = getitem(v, index=(slice(None, None, None), None)); a",
+    "a = getitem(v, index=(slice(None, 2, None),)); b = getitem(v, index=(slice(None, None, -1),)); a, b",
     "a = getitem(v, 7, index=(Slot(0),)); a",  # out of bounds: an error when it runs
     "a = index_set(v, k, x, index=(Slot(0),)); b = getitem(a, index=(1,)); b",  # k may be 1
     "row = getitem(m, k, index=(Slot(0),)); a = getitem(row, index=(slice(1, None, None),)); row, a",

@@ -14,8 +14,7 @@ from tests.emit.kernel_patterns import compiled, numbers
 from tests.passes.written import read
 from tracegrad.ir.text import text
 from tracegrad.ir.verify import verify
-from tracegrad.ops import numpy_choosing
-from tracegrad.passes import parts
+from tracegrad.passes import parts, windows
 from tracegrad.passes.parts import in_parts
 
 
@@ -24,7 +23,7 @@ def in_small_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """Small arrays count as large ones; or not, so that tests compare with something."""
     if request.param:
         monkeypatch.setattr(parts, "LARGE", 1)
-        monkeypatch.setattr(numpy_choosing, "LONG", 1)
+        monkeypatch.setattr(windows, "LONG", 1)
     return request.param
 
 

@@ -128,6 +128,10 @@ STRUCTURE = [
     ("a = sum_to(m, shape=(3,)); b = sum_to(a, shape=()); b", "b = sum_to(m, shape=()); b"),
     ("a = reshape(m, shape=(6,)); b = reshape(a, shape=(3, 2)); b", "b = reshape(m, shape=(3, 2)); b"),
     (
+        "a = broadcast_to(x, shape=(6,)); b = reshape(a, shape=(2, 3)); b",
+        "b = broadcast_to(x, shape=(2, 3)); b",
+    ),
+    (
         "a = broadcast_to(x, shape=(3,)); b = broadcast_to(a, shape=(2, 3)); b",
         "b = broadcast_to(x, shape=(2, 3)); b",
     ),

@@ -383,3 +383,95 @@ def a_view_of_what_was_there_before(A, n):
         a = a * 1.0
         a[:, 0] += a[:, 1]
     return (seen * A).sum() + (a * b).sum()
+
+
+# --- one array or two, as a call goes: what is written in a call of another kind has to know -------------------------
+
+
+def choices(*inputs, **options):
+    """A program of an array and two numbers: which array a name holds, and whether it is written."""
+    return program(*((X, c, d) for c, d in inputs), **options)
+
+
+X = np.array([0.5, -1.2, 0.8, 2.0])
+
+
+@choices((2.5, 1.0), (-1.5, -1.0), (-1.5, 1.0), (1.5, 1.0))
+def a_name_that_loops_may_leave_as_it_is(x, c, d):
+    m = x * 1.0
+    v = m
+    for k in range(3):
+        if c > k:
+            v = x * 2.0
+    if d > 0:
+        m[0] = 1.0
+    return np.sum(v * v) + m.sum()
+
+
+@choices((1.5, 1.0), (-1.5, -1.0), (-1.5, 1.0))
+def a_name_that_a_loop_of_no_steps_leaves_as_it_is(x, c, d):
+    m = x * 1.0
+    v = m
+    while c > 0:
+        v = x * c
+        c = c - 1
+    if d > 0:
+        m[0] = 1.0
+    return np.sum(v * v) + m.sum()
+
+
+@choices((1.5, -1.0), (2.5, -1.0), (2.5, 1.0), (1.5, 1.0))
+def two_names_of_one_array_that_an_arm_not_taken_writes(x, c, d):
+    m = x * 1.0
+    v = x * 2.0
+    for k in range(3):
+        if c > k:
+            v = v * 2.0
+        else:
+            v = m
+    if d > 0:
+        m[0] = 5.0
+    return np.sum(v * m)
+
+
+@choices((-1.5, -1.0), (1.5, -1.0), (1.5, 2.0), (-1.5, 1.0))
+def two_names_of_one_array_that_a_loop_of_no_steps_writes(x, c, d):
+    v = x * 1.0
+    m = v
+    while c > 0:
+        m = m * 2.0
+        c = c - 1.0
+    k = 0
+    while k < d:
+        m[k] = 5.0
+        k += 1
+    return np.sum(v * m)
+
+
+@choices((1.5, 2.0), (1.5, -1.0), (-1.5, 2.0), (2.5, 3.0))
+def two_names_of_one_array_that_the_other_arm_writes(x, c, d):
+    v = x * 1.0
+    m, w = x * 2.0, v
+    if c > 0:
+        k = 0
+        while k < d:
+            m = v
+            k += 1
+        v = v * 1.0 + w
+    else:
+        w[0] = d
+    return np.sum(v * w) + 5.0 * np.sum(m * m * x)
+
+
+@choices((1.5, 2.0), (1.5, -1.0), (-1.5, 2.0), (2.5, 3.0))
+def two_names_of_one_array_that_a_later_step_writes(x, c, d):
+    v = x * 1.0
+    m, w = x * 2.0, v
+    for k in range(3):
+        if c + k > 3.0:
+            w[0] = 0.5 * k
+        j = 0
+        while j < d:
+            m = v
+            j += 1
+    return np.sum(v * w) + 5.0 * np.sum(m * m * x)

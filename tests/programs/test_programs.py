@@ -13,6 +13,7 @@ import pytest
 import tests.programs.algorithms
 import tests.programs.aliases
 import tests.programs.arrays
+import tests.programs.filled
 import tests.programs.inplace
 import tests.programs.lists_of_lists
 import tests.programs.loops

@@ -9,7 +9,7 @@ and itself, transposed, is computed by half, as NumPy does it. Begin with `produ
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
@@ -45,6 +45,11 @@ class Matrix:
     step: Any
     turned: bool = False
 
+    @property
+    def transposed(self) -> Matrix:
+        """The same memory, its rows taken for columns."""
+        return replace(self, rows=self.columns, columns=self.rows, turned=not self.turned)
+
 
 def matrix_of(x: Array) -> Matrix:
     """A contiguous array of two axes."""
@@ -77,9 +82,9 @@ def product(context: Any, builder: Any, x: Array, y: Array, out: Array, added: b
                 with in_full:
                     matrices(context, builder, matrix_of(x), matrix_of(y), matrix_of(out), added)
         elif x.type.ndim == 2:
-            _matrix_and_vector(context, builder, x, y, out, x.type.layout == "C", added)
+            matrix_and_vector(context, builder, matrix_of(x), y, out, added)
         else:
-            _matrix_and_vector(context, builder, y, x, out, y.type.layout == "F", added)
+            matrix_and_vector(context, builder, matrix_of(y).transposed, x, out, added)
 
 
 def matrices(context: Any, builder: Any, x: Matrix, y: Matrix, out: Matrix, added: bool) -> None:
@@ -246,42 +251,42 @@ def matrices_by_blas(context: Any, builder: Any, x: Matrix, y: Matrix, out: Matr
     )
 
 
-def _matrix_and_vector(
-    context: Any, builder: Any, matrix: Array, vector: Array, out: Array, turned: bool, added: bool
+def matrix_and_vector(
+    context: Any, builder: Any, matrix: Matrix, vector: Array, out: Array, added: bool
 ) -> None:
-    """The matrix as BLAS sees it, in Fortran's order, or `turned`, times a vector.
-
-    Some rows at a time, which is quicker than BLAS with one thread; with several it has the largest matrices.
-    """
+    """Some rows in memory at a time, which is quicker than BLAS with one thread; with several it has the largest
+    matrices. No side is empty."""
+    ensure_blas()
     if not tiles.register_bytes():
-        _matrix_and_vector_by_blas(context, builder, matrix, vector, out, turned, added)
+        _matrix_and_vector_by_blas(context, builder, matrix, vector, out, added)
         return
-    length, rows = matrix.sizes() if matrix.type.layout == "F" else matrix.sizes()[::-1]
-    small = builder.icmp_signed("<", builder.mul(rows, length), WORD(MEMORY))
+    small = builder.icmp_signed("<", builder.mul(matrix.rows, matrix.columns), WORD(MEMORY))
     with builder.if_else(builder.or_(small, _has_one_thread(builder))) as (in_rows, by_blas):
         with in_rows:
-            write = row_products.products if turned else row_products.sums
-            write(builder, (matrix.data, length), (rows, length), vector.data, out.data, added)
+            write = row_products.sums if matrix.turned else row_products.products
+            rows, length = (matrix.columns, matrix.rows) if matrix.turned else (matrix.rows, matrix.columns)
+            write(builder, (matrix.data, matrix.step), (rows, length), vector.data, out.data, added)
         with by_blas:
-            _matrix_and_vector_by_blas(context, builder, matrix, vector, out, turned, added)
+            _matrix_and_vector_by_blas(context, builder, matrix, vector, out, added)
 
 
 def _matrix_and_vector_by_blas(
-    context: Any, builder: Any, matrix: Array, vector: Array, out: Array, turned: bool, added: bool
+    context: Any, builder: Any, matrix: Matrix, vector: Array, out: Array, added: bool
 ) -> None:
-    rows, columns = matrix.sizes() if matrix.type.layout == "F" else matrix.sizes()[::-1]
-    one, start = (_number(context, builder, matrix.type.dtype, v) for v in (1.0, float(added)))
+    """BLAS sees Fortran's order, in which the rows of a matrix that is not turned are columns."""
+    seen = matrix if matrix.turned else matrix.transposed
+    one, start = (_number(context, builder, matrix.dtype, v) for v in (1.0, float(added)))
     _call(
         context,
         builder,
         "numba_xxgemv",
-        _letter(KINDS[matrix.type.dtype].encode()),
-        _letter(b"t" if turned else b"n"),
-        rows,
-        columns,
+        _letter(KINDS[matrix.dtype].encode()),
+        _letter(b"n" if matrix.turned else b"t"),
+        seen.rows,
+        seen.columns,
         one,
         builder.bitcast(matrix.data, POINTER),
-        rows,
+        matrix.step,
         builder.bitcast(vector.data, POINTER),
         start,
         builder.bitcast(out.data, POINTER),

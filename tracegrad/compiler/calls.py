@@ -32,6 +32,7 @@ from tracegrad.compiler.values import (
     is_contiguous,
     tuple_of,
 )
+from tracegrad.kernels.numpy_fourier import TRANSFORMS
 from tracegrad.kernels.products import add_product, put_product
 
 
@@ -265,6 +266,8 @@ class Calls(Numbers):
             return Value(types.int64, self.builder.select(first, y.code, x.code))
         if function is np.dot and len(given) in (2, 3):
             product = self._product(given[0], given[1], given[2] if len(given) == 3 else None)
+            if product is None and len(given) == 3:
+                product = self._product_of_part(node.args, given)
             if product is not None:
                 return product
         if function is np.empty_like and is_contiguous(given):
@@ -281,6 +284,8 @@ class Calls(Numbers):
             return self._in_threads(*node.args)
         if name == "called_out":
             return self._called_out(*node.args)
+        if name in TRANSFORMS:
+            return self.transformed(name, *given)
         if name in self.module.any_order:
             x, y = given
             if x.type == y.type and isinstance(x.type, types.Float):
@@ -321,6 +326,24 @@ class Calls(Numbers):
                 if self.value(function).constant is np.dot:
                     return self._product(self.value(x), self.value(y), total, True) is not None
         return False
+
+    def _product_of_part(self, given: Sequence[ast.expr], values: Sequence[Value]) -> Value | None:
+        """`np.dot(x[:, :k], y, out)`, of a part of an array and a vector; None where it is another product."""
+        kinds = [v.type for v in values]
+        if not all(isinstance(kind, types.Array) and kind.dtype == kinds[0].dtype for kind in kinds):
+            return None
+        dims, out = [kind.ndim for kind in kinds], values[2]
+        if sorted(dims[:2]) != [1, 2] or kinds[0].dtype not in blas.KINDS or not is_contiguous([out]):
+            return None
+        place = dims.index(2)
+        matrix, vector = self._matrix(given[place]), values[1 - place]
+        if place:
+            matrix = matrix.transposed
+        if not is_contiguous([vector]):
+            vector = self._copied(vector)
+        read, to = self._array(vector), self._array(out)
+        blas.matrix_and_vector(self.context, self.builder, matrix, read, to, False)
+        return out
 
     def _matrix(self, node: ast.expr, written: bool = False) -> blas.Matrix:
         """A part of an array, or that transposed, as a matrix; a copy if elements of a row may lie apart, which cannot

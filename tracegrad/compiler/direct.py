@@ -22,7 +22,7 @@ from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.typed_passes import NoPythonBackend
 from numba.core.untyped_passes import ExtractByteCode
 
-from tracegrad.compiler import complex_numbers, lapack, special, stretches
+from tracegrad.compiler import complex_numbers, lapack, numpy_fourier, special, stretches, ufunc_loops
 from tracegrad.compiler.instructions import register
 from tracegrad.compiler.printing import text_of
 from tracegrad.compiler.translation import translate
@@ -44,7 +44,9 @@ class Compiler(compiler.Compiler):
         register()
         lapack.register()
         special.register()
+        ufunc_loops.know()
         complex_numbers.register()
+        numpy_fourier.register()
         super().__init__(*args)
         self.state.flags.noalias = True
 

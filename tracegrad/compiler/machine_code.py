@@ -25,10 +25,10 @@ from tracegrad.config import config
 from tracegrad.later import later
 
 if TYPE_CHECKING:
-    from tracegrad.compiler import complex_numbers, special
+    from tracegrad.compiler import special, ufunc_loops
 else:
-    complex_numbers = later("tracegrad.compiler.complex_numbers")
     special = later("tracegrad.compiler.special")
+    ufunc_loops = later("tracegrad.compiler.ufunc_loops")
 
 
 class MachineCode:
@@ -61,8 +61,8 @@ class MachineCode:
             _know_the_runtime()
             if "tracegrad.kernels.special" in sys.modules:  # a text asked for a function of SciPy's
                 special.know()
-            if "tracegrad.kernels.complex_numbers" in sys.modules:  # or for one of NumPy's
-                complex_numbers.know()
+            if "tracegrad.kernels.ufunc_loops" in sys.modules:  # or for one of NumPy's
+                ufunc_loops.know()
             return CompileResult._rebuild(target, *_unpickler()(io.BytesIO(content)).load())
         except Exception as error:  # whatever is wrong with it, it can be compiled again
             say_once("code", f"machine code that was kept cannot be used, and is made again: {error!r}")

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import callconv, cgutils, types
 
+from tracegrad.compiler import numpy_fourier
 from tracegrad.compiler.arrays import MEMINFO, MEMORY, WORD, Array, count, fresh
 from tracegrad.compiler.builder import Builder
 from tracegrad.compiler.outlook import Outlook, look_ahead
@@ -332,6 +333,16 @@ class Numbers:
         if signature.return_type == types.none:
             return Value(None)
         return self._owning(Value(types.unliteral(signature.return_type), code))
+
+    def transformed(self, name: str, *operands: Value) -> Value:
+        """A Fourier transform of NumPy's into memory that is there; the function ends where there is no other."""
+        operands = tuple(self._whole(v) for v in operands)
+        signature, _ = self.module.operation(self.module.names[name], tuple(v.type for v in operands))
+        codes = [self._cast(v, t) for v, t in zip(operands, signature.args, strict=True)]
+        numpy_fourier.write_call(
+            self.context, self.builder, name, signature.args, codes, lambda: self._fail(callconv.RETCODE_EXC)
+        )
+        return Value(None)
 
     def _kind(self, constant: Any) -> Any:
         if constant is MISSING:

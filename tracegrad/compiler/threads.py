@@ -2,10 +2,9 @@
 
 A function that does blocks `first` to `last` of a loop is called by each thread for the next blocks that nobody has
 taken, until none is left: a thread that begins late, or whose processor has other work, does fewer. The threads are
-made by the operating system for this one call, which costs some 20 microseconds, so calls from several Python threads
-know nothing of each other; the interpreter is not asked. What a block computes does not depend on who computes it, and
-the same machine code serves any number of threads. How many there are is read from memory at each call. Begin with
-`in_threads`.
+those of `crew.py`, which wait between calls; the interpreter is not asked. What a block computes does not depend on who
+computes it, and the same machine code serves any number of threads. How many there are is read from memory at each
+call. Begin with `in_threads`.
 """
 
 from __future__ import annotations
@@ -13,9 +12,15 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tracegrad.config import MOST_THREADS, threads
+from tracegrad.config import threads
+from tracegrad.later import later
+
+if TYPE_CHECKING:
+    from tracegrad.compiler import crew
+else:
+    crew = later("tracegrad.compiler.crew")
 
 _COUNT = "tracegrad_threads"
 _TURNS = 4  # how often a thread takes blocks: the last ends at most such a part of its work after the first
@@ -29,6 +34,8 @@ def in_threads() -> Any:
     from numba.extending import intrinsic
 
     llvm.add_symbol(_COUNT, ctypes.addressof(threads))
+    if sys.platform != "win32":
+        crew.know()
 
     @intrinsic
     def in_threads(typingctx: Any, count: Any, part: Any, given: Any) -> Any:
@@ -54,17 +61,15 @@ def in_threads() -> Any:
 def share_out(context: Any, builder: Any, callee: Any, leaf: Any, count: Any, values: Any) -> None:
     """Call a function of the module, whose arguments are of the types `leaf`, for all of `count` blocks.
 
-    `values` are the arguments but the first two, as one structure. The threads are started, blocks are done here as
-    well, then all are waited for.
+    `values` are the arguments but the first two, as one structure. Blocks are done here and by a crew, until all are.
     """
     from llvmlite import ir
     from numba.core import cgutils
 
-    whole, pointer, int32 = ir.IntType(64), ir.IntType(8).as_pointer(), ir.IntType(32)
+    whole, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
     module = builder.module
     work = ir.LiteralStructType([whole, whole, whole, values.type])
     run = _runner(context, module, callee, leaf, work)
-    handles = cgutils.alloca_once(builder, whole, size=whole(MOST_THREADS))
     number = whole(1)
     if sys.platform != "win32":
         number = builder.load(_external(module, _COUNT, whole))
@@ -78,21 +83,14 @@ def share_out(context: Any, builder: Any, callee: Any, leaf: Any, count: Any, va
     if sys.platform == "win32":
         builder.call(run, [shared])
         return
-    create = cgutils.get_or_insert_function(
-        module, ir.FunctionType(int32, [whole.as_pointer(), pointer, run.type, pointer]), "pthread_create"
-    )
-    join = cgutils.get_or_insert_function(module, ir.FunctionType(int32, [whole, pointer]), "pthread_join")
-    others = builder.sub(number, whole(1))
-    with cgutils.for_range(builder, others) as loop:
-        handle = builder.gep(handles, [loop.index])
-        failed = builder.call(create, [handle, pointer(None), run, shared])
-        with builder.if_then(builder.icmp_signed("!=", failed, int32(0))):  # no thread: the others do it
-            builder.store(whole(0), handle)
-    builder.call(run, [shared])
-    with cgutils.for_range(builder, others) as loop:
-        handle = builder.load(builder.gep(handles, [loop.index]))
-        with builder.if_then(builder.icmp_signed("!=", handle, whole(0))):
-            builder.call(join, [handle, pointer(None)])
+    with builder.if_else(alone) as (one, several):
+        with one:
+            builder.call(run, [shared])
+        with several:
+            others = builder.sub(number, whole(1))
+            share = ir.FunctionType(ir.VoidType(), [pointer, pointer, whole])
+            cell = _external(module, crew.CELL, share.as_pointer())
+            builder.call(builder.load(cell), [builder.bitcast(run, pointer), shared, others])
 
 
 def _external(module: Any, name: str, kind: Any) -> Any:

@@ -36,8 +36,8 @@ from tracegrad.emit.elements import is_blas_product, is_view, scalar_step, vecto
 from tracegrad.emit.expressions import Expressions
 from tracegrad.emit.fusion import loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
-from tracegrad.emit.memory import is_large
 from tracegrad.emit.order import COMPARISONS, compares_arrays
+from tracegrad.emit.sizes import is_large
 from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
 

@@ -38,6 +38,7 @@ class Value:
     window: Window | None = None  # the rows it has at a time, where it is not kept whole, see `slides`
     pushed: Any = None  # of a stack without a name: what is pushed onto it
     is_buffer: bool = False  # an array that has its memory from before the loop, see `buffers`
+    rows: int | None = None  # of a stack that has its memory so: entries there is room for
     depth: int = 0
     start: int = -1  # life: from the position that assigns it to the last that reads it
     end: int = -1
@@ -56,8 +57,9 @@ class Value:
     @property
     def memory(self) -> ArrayType:
         """What is stored of it at a time."""
-        if self.window is not None:
-            return ArrayType((self.window.rows, *self.type.shape[1:]), self.type.dtype)
+        rows = self.rows if self.window is None else self.window.rows
+        if rows is not None:
+            return ArrayType((rows, *self.type.shape[1:]), self.type.dtype)
         return ArrayType(self.type.shape[self.dropped :], self.type.dtype) if self.dropped else self.type
 
 
@@ -180,11 +182,20 @@ class Nest(Fused):
 
 @dataclass(eq=False)
 class Visit(Nest):
-    """A loop over rows, with products of the rows of a matrix before and after it; see `visits`."""
+    """Loops over rows and products with these, some rows at a time; see `visits`.
 
-    before: list[Compute]
+    Attributes
+    ----------
+    stages : products of rows and loops, done with a block in turn
+    after : products that sum over all rows, done with a block last
+    rounds : rows of a block
+    large : whether threads may share the blocks
+    """
+
+    stages: list[Compute | Nest]
     after: list[Compute]
-    width: int  # elements of a row of the matrix
+    rounds: int
+    large: bool
 
 
 @dataclass(eq=False)

@@ -21,6 +21,7 @@ from itertools import count
 from tracegrad.emit.blocks import Ahead, Compute, Fused, Nest, Node, Operand, Push, Slide, Value, Visit, Write
 from tracegrad.emit.elements import Elements, item_index, subscript
 from tracegrad.emit.expressions import Expressions, zeros
+from tracegrad.emit.joins import is_join, parts_of
 from tracegrad.emit.loops import assign, for_each, make_room
 from tracegrad.emit.names import Unused
 from tracegrad.emit.overlays import fills_all, is_overlay, overlay_lines, part_shape
@@ -31,26 +32,27 @@ from tracegrad.emit.rounds import (
     Around,
     Blocks,
     Columns,
+    Lines,
     Part,
     Rounds,
-    free_names,
+    checks_indices,
+    first_axis,
+    in_order,
     nothing,
     rounds_of,
+    taken,
 )
-from tracegrad.emit.visit_products import SUMS, VisitProducts, rows_of
+from tracegrad.emit.visit_products import SUMS, VisitProducts
 from tracegrad.emit.windows import Windows
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
-from tracegrad.kernels.items import checked
 from tracegrad.ops.index import item_shape
 from tracegrad.ops.op import call, literal, named
 
 LARGE = 2**19  # elements times statements from which threads share a loop
 MOST_BLOCKS = 64  # of rows, that threads share
 ROWS = 64  # of a block, at least, that has rows of sums beside the result
-
-Lines = dict[int, list[Line]]  # what stands inside of so many loops
 
 
 @dataclass
@@ -100,19 +102,25 @@ class ElementLoops:
     def of(self, nodes: Sequence[Node], growing: Collection[Value]) -> list[Line]:
         """Steps and entries of stacks over one shape, in one loop; `growing` stacks are given room before."""
         rows = _Rows(growing)
+        if isinstance(nodes[0], Compute) and is_join(nodes[0].instr):
+            return self._joined(nodes[0], rows)
         loop = self._loop(nodes, 0, rows)
-        if rows.apart and _is_large(loop, len(nodes)):
-            axis = _first_axis(loop.shape)
+        return [*loop.before[0], *self._whole(loop, rows, len(nodes)), *loop.after[0]]
+
+    def _whole(self, loop: _Loop, rows: _Rows, statements: int) -> Sequence[Line]:
+        """All rounds of a loop that stands in no other."""
+        if rows.apart and _is_large(loop, statements):
+            axis = first_axis(loop.shape)
             rounds = rounds_of(loop.shape, axis)
             blocks = Blocks(loop.shape[axis], rounds, self.unused.letters[axis], "start", len(loop.shape))
             inside = self.rounds.each(loop.shape, loop.inside, axis + 1)
-            lines = self.rounds.in_threads(blocks, inside, loop.parts)
-        else:
-            lines = self._flat(loop)
-        return [*loop.before[0], *lines, *loop.after[0]]
+            return self.rounds.in_threads(blocks, inside, loop.parts)
+        return self._flat(loop)
 
     def nest(self, nest: Nest, growing: Collection[Value]) -> list[Line]:
         """Loops inside of one over the axes they have in common."""
+        if isinstance(nest, Visit):
+            return self._visit(nest, growing)
         rows = _Rows(growing, nest.axis)
         inside, before, after = self._inside(nest, rows)
         if isinstance(nest, Slide):
@@ -127,12 +135,6 @@ class ElementLoops:
             deepest = 1 + max(len(_shape_of(node)) for node in nest.nodes)
             blocks = Blocks(nest.length, rows.rounds, letter, "row", deepest)
             around: Around = nothing
-            if isinstance(nest, Visit):
-                columns = rows.columns if rows.shared else None
-                made, around = VisitProducts(self.expressions, self.unused, self.rounds).around(
-                    nest, rows.rounds, columns
-                )
-                before[0].extend(made)
             if isinstance(nest, Slide):
                 windows = Windows(nest, self.unused, self.rounds, deepest)
                 blocks = replace(blocks, near=windows.own)
@@ -140,14 +142,35 @@ class ElementLoops:
                 behind: list[Line] = []
                 if nest.behind is not None:
                     behind, first, last = self._inside(nest.behind, rows)
-                    before[0].extend(_in_order(first))
-                    after[0].extend(_in_order(last))
+                    before[0].extend(in_order(first))
+                    after[0].extend(in_order(last))
                 around = windows.around(ahead, behind)
             if rows.shared:
                 lines = self.rounds.in_threads(blocks, inside, rows.parts, rows.columns, rows.rooms, around)
-                return [*_in_order(before), *lines, *_in_order(after)]
+                return [*in_order(before), *lines, *in_order(after)]
             lines = self.rounds.by_blocks(blocks, inside, rows.parts, around)
-        return [*rows.rooms, *_in_order(before), *lines, *_in_order(after)]
+        return [*rows.rooms, *in_order(before), *lines, *in_order(after)]
+
+    def _visit(self, visit: Visit, growing: Collection[Value]) -> list[Line]:
+        """Loops over rows and products with these, some rows at a time."""
+        loops = [stage for stage in visit.stages if isinstance(stage, Nest)]
+        rows = _Rows(growing)
+        lines = [line for loop in loops for line in self._inside(loop, rows)[0]]
+        rows = _Rows(growing, 0, visit.rounds, visit.large and rows.apart and not checks_indices(lines))
+        found = [self._inside(loop, rows) for loop in loops]
+        products = VisitProducts(visit, self.expressions, self.unused, self.rounds)
+        whole, some = products.rooms()
+        before = [*(line for _, first, _ in found for line in in_order(first)), *whole]
+        after = [line for _, _, last in found for line in in_order(last)]
+        rooms = [*rows.rooms, *some]
+        around = products.sums(rows.columns if rows.shared else None)
+        deepest = 1 + max(len(_shape_of(step)) for loop in loops for step in loop.nodes)
+        blocks = Blocks(visit.length, visit.rounds, self.unused.letters[0], "row", deepest)
+        blocks = replace(blocks, near=products.block(blocks, [inside for inside, _, _ in found]))
+        if rows.shared:
+            shared = self.rounds.in_threads(blocks, lines, rows.parts, rows.columns, rooms, around)
+            return [*before, *shared, *after]
+        return [*rooms, *before, *self.rounds.by_blocks(blocks, lines, rows.parts, around), *after]
 
     def _flat(self, loop: _Loop) -> Sequence[Line]:
         if loop.parts:
@@ -173,7 +196,7 @@ class ElementLoops:
             else:
                 loop = self._loop(part.nodes if isinstance(part, Fused) else [part], depth, rows)
                 lines, first, last = self._flat(loop), loop.before, loop.after
-            inside.extend([*_taken(first, depth), *lines, *_taken(last, depth)])
+            inside.extend([*taken(first, depth), *lines, *taken(last, depth)])
             for whole, more in ((before, first), (after, last)):
                 for k, others in more.items():
                     whole[k].extend(others)
@@ -183,13 +206,12 @@ class ElementLoops:
 
     def _blocks(self, nest: Nest, rows: _Rows, lines: Sequence[Line]) -> tuple[int, bool]:
         """The rounds of a block of rows, or 0; and whether threads share the blocks."""
-        if isinstance(nest, Visit):
-            return self._blocks_of_matrix(nest, rows, lines)
         sizes = [math.prod(_shape_of(node)) for node in nest.nodes]
-        gathered = [r for r in map(_reduction, nest.nodes) if r is not None and nest.axis in r.longer]
+        found = [reduction_of(step.instr) for step in nest.nodes if isinstance(step, Compute)]
+        gathered = [r for r in found if r is not None and nest.axis in r.longer]
         columns = [math.prod(r.shape[k] for k in r.kept) for r in gathered if r.kept]
         large = max(sizes) >= 16 * BLOCK and sum(sizes) >= LARGE
-        shared = large and rows.apart and checked.__name__ not in free_names(lines)
+        shared = large and rows.apart and not checks_indices(lines)
         if isinstance(nest, Slide):
             return nest.rounds, shared and not columns
         if shared:
@@ -202,15 +224,6 @@ class ElementLoops:
         if len(columns) < len(gathered) and 1 < rounds < nest.length:
             return rounds, False
         return 0, False
-
-    def _blocks_of_matrix(self, visit: Visit, rows: _Rows, lines: Sequence[Line]) -> tuple[int, bool]:
-        """Blocks whose rows of the matrix stay near; enough rows for each that their sums are few."""
-        least = rows_of(visit.width)
-        large = visit.length * visit.width >= LARGE and visit.length >= 2 * least
-        if not large or not rows.apart or checked.__name__ in free_names(lines):
-            return least, False
-        sums = sum(math.prod(product.outputs[0].type.shape) for product in visit.after)
-        return max(least, -(-visit.length * sums // SUMS)), True
 
     # --- what stands inside -------------------------------------------------------------------------------------------
 
@@ -269,6 +282,23 @@ class ElementLoops:
         """Its place in memory."""
         array = named(result.name)
         return subscript(array, index[result.dropped :], store=True)
+
+    def _joined(self, node: Compute, rows: _Rows) -> list[Line]:
+        """What is put together, part by part."""
+        result, whole = node.outputs[0], _Loop(0)
+        self._make_room(result, whole, rows, node.location)
+        lines = whole.before[0]
+        for part in parts_of(node.instr):
+            index = self.elements.indices(part.shape)
+            if part.number is None:
+                number = result.type.dtype.type(node.instr.params["value"])
+                element = self.expressions.constant(number, ArrayType((), result.type.dtype))
+            else:
+                operand = node.inputs[part.number]
+                element = self.elements.at(operand, index)
+            store = ast.Assign(targets=[self._stored(result, part.place(index))], value=element)
+            lines.extend(self._whole(_Loop(0, part.shape, inside=[Line(store, node.location)]), rows, 1))
+        return lines
 
     # --- sums and extremes --------------------------------------------------------------------------------------------
 
@@ -461,27 +491,10 @@ def _shape_of(node: Node) -> Sequence[int]:
     return node.outputs[0].type.shape if reduction is None else reduction.shape
 
 
-def _reduction(node: Node) -> Reduction | None:
-    return reduction_of(node.instr) if isinstance(node, Compute) else None
-
-
-def _first_axis(shape: Sequence[int]) -> int:
-    return next((k for k, n in enumerate(shape) if n != 1), 0)
-
-
 def _is_large(loop: _Loop, statements: int) -> bool:
     """Whether several threads may share a flat loop, which takes longer than making them."""
     size = math.prod(loop.shape)
     if size < 16 * BLOCK or size * statements < LARGE:
         return False
-    row = math.prod(loop.shape[_first_axis(loop.shape) + 1 :])
-    return row <= 16 * BLOCK and checked.__name__ not in free_names(loop.inside)
-
-
-def _taken(lines: Lines, depth: int) -> list[Line]:
-    """The lines that stand inside so many loops or more, taken out."""
-    return [line for k in sorted(lines) if k >= depth for line in lines.pop(k)]
-
-
-def _in_order(lines: Lines) -> list[Line]:
-    return [line for k in sorted(lines) for line in lines[k]]
+    row = math.prod(loop.shape[first_axis(loop.shape) + 1 :])
+    return row <= 16 * BLOCK and not checks_indices(loop.inside)

@@ -29,8 +29,9 @@ from tracegrad.emit.expressions import (
     vector_of,
     vector_of_numbers,
 )
+from tracegrad.emit.joins import is_join
 from tracegrad.emit.loops import moved, plus, times
-from tracegrad.emit.overlays import is_overlay
+from tracegrad.emit.overlays import is_overlay, place_of_item
 from tracegrad.emit.reductions import reduction_of
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ir.types import ArrayType
@@ -55,7 +56,9 @@ def has_loop(instr: Instr) -> bool:
 def _has_loop(instr: Instr) -> bool:
     if scalar_step(instr) is not None or reduction_of(instr) is not None:
         return True
-    if is_gather(instr) or is_search(instr) or instr.op.name == "numbered" or is_overlay(instr):
+    if is_gather(instr) or is_search(instr) or instr.op.name == "numbered":
+        return True
+    if is_overlay(instr) or is_join(instr):
         return True
     return is_view(instr) and instr.op.name != "reshape" and not _is_row(instr)
 
@@ -92,7 +95,7 @@ def _is_known(atom: Atom) -> bool:
 def is_view(instr: Instr) -> bool:
     """Whether each element is one element of the first input, at indices that `source_index` knows."""
     name = instr.op.name
-    if name not in ("getitem", "expand_dims", "broadcast_to", "transpose", "reshape", "roll"):
+    if name not in ("getitem", "expand_dims", "broadcast_to", "transpose", "reshape", "roll", "windows"):
         return False
     source, out = instr.inputs[0], instr.outputs[0]
     if not out.shape or any(a.shape for a in instr.inputs[1:]) or not _is_known(source) or -1 in out.shape:
@@ -286,6 +289,8 @@ def source_index(instr: Instr, index: Sequence[ast.expr], slots: Sequence[Slotte
     if name == "roll":
         axis = params["axis"]
         return [_around(p, -params["shift"], shape[k]) if k == axis else p for k, p in enumerate(index)]
+    if name == "windows":
+        return place_of_item(instr, index, shape)
     longer = iter([place for n, place in zip(instr.outputs[0].shape, index, strict=True) if n != 1])
     return [literal(0) if n == 1 else next(longer) for n in shape]
 

@@ -31,6 +31,7 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.elements import is_gather, is_search, is_view, source_index, split_index, spread_index
+from tracegrad.emit.joins import is_join
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.overlays import is_overlay, part_shape
 from tracegrad.emit.reductions import Reduction, reduction_of
@@ -115,10 +116,11 @@ def _read_by(node: Node) -> Iterable[Value]:
 def loop_shape(node: Node) -> tuple[int, ...] | None:
     """The shape whose elements a statement runs over; None for other nodes, and for what is nested.
 
-    A view made contiguous stays alone: reading across memory would slow down what stands beside it.
+    A view made contiguous stays alone: reading across memory would slow down what stands beside it. So does what is put
+    together, in loops over its parts.
     """
     if isinstance(node, Compute) and node.loop and node.outputs[0].expression is None:
-        if is_view(node.instr):
+        if is_view(node.instr) or is_join(node.instr):
             return None
         if is_overlay(node.instr):
             return part_shape(node.instr)
@@ -142,7 +144,9 @@ def _may_join(node: Node, loop: _Loop, at: int, made: Mapping[Value, _Loop]) -> 
 
 def place_made(node: Node) -> Place:
     """The element a loop makes in one round; None for sums, which are there only after the last round."""
-    if isinstance(node, Compute) and reduction_of(node.instr) is None and not is_overlay(node.instr):
+    if not isinstance(node, Compute) or is_overlay(node.instr) or is_join(node.instr):
+        return None
+    if reduction_of(node.instr) is None:
         return index_text(axes_index(node.outputs[0].type.shape))
     return None
 
@@ -171,7 +175,7 @@ def places_read(node: Node) -> Iterable[tuple[Value, Place]]:
         yield from _read_at(node.rest[-1], index)
         return
     assert isinstance(node, Compute)
-    if node.fills:
+    if node.fills or is_join(node.instr):
         yield from ((value, None) for operand in node.inputs for value in leaves(operand))
     elif is_overlay(node.instr):
         yield from _inputs_at(node, axes_index(part_shape(node.instr)))

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from tracegrad.emit.loops import assign
-from tracegrad.emit.memory import is_large
 from tracegrad.emit.mirrors import in_tiles, tiles
 from tracegrad.emit.printer import Line
 from tracegrad.emit.products_over import standing_over
 from tracegrad.emit.rounds import Share
 from tracegrad.emit.segments import Copies
 from tracegrad.emit.sharing import Parts, Room, seen_whole, shared
+from tracegrad.emit.sizes import is_large
 from tracegrad.emit.turns import after, cycles, turned, unknown
 from tracegrad.ir.location import Location
 from tracegrad.ir.source import Memory
@@ -37,6 +37,7 @@ from tracegrad.kernels.products import product_over
 from tracegrad.ops.op import call, literal, named
 from tracegrad.syntax import nodes_of
 
+SHORT = 16  # elements of a row that is no loop of vectors by itself
 RESULT = 1 << 12  # bytes of a result that is written where the caller wants it; a smaller one is copied there
 
 
@@ -223,6 +224,27 @@ def _reshaped(statement: ast.stmt) -> tuple[str, str, ast.expr] | None:
         ):
             return name, array, shape
     return None
+
+
+def with_sizes(lines: Sequence[Line], parts: Sequence[Share]) -> list[Share]:
+    """Functions for threads that know how long the rows of what they are given are, where those are short.
+
+    LLVM makes vectors of a loop around the elements of short rows where it knows how far these lie apart.
+    """
+    found = (_reshaped(statement) for statement in _statements(lines))
+    shapes_known = {name: ast.literal_eval(shape) for name, _, shape in filter(None, found)}
+    again = []
+    for part in parts:
+        bound = [
+            Line(
+                assign(name, call(shapes.reshaped.__name__, named(name), literal(shape))),
+                part.lines[0].location,
+            )
+            for name in part.parameters
+            if len(shape := shapes_known.get(name, ())) > 1 and shape[-1] <= SHORT
+        ]
+        again.append(replace(part, lines=[*bound, *part.lines]) if bound else part)
+    return again
 
 
 def _read(statements: Iterable[ast.stmt]) -> Counter[str]:

@@ -6,8 +6,9 @@ statements are cut where few numbers are alive, and these stand in an array of a
 axis: the places of two numbers are so far apart that no compiler doubts it, whoever gives the memory. The order of
 the statements stays for each element, and so does every digit; a sum is taken further by one of the loops alone.
 
-A loop that may be left early, as it checks an index, becomes no vectors. What a block checks is therefore checked
-before the rest of it is done, wherever the rest is worth it. Begin with `LongLoops.of`.
+A loop that may be left early, as it checks an index, becomes no vectors, nor does one that calls functions of C's. What
+a block checks, and what it computes one by one, is therefore done before the rest of it, wherever the rest is worth it.
+Begin with `LongLoops.of`.
 
 Loop fission and scalar expansion: Allen and Kennedy, Optimizing Compilers for Modern Architectures, Morgan Kaufmann
 2001, chapters 5 and 8.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +30,14 @@ from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import added
+from tracegrad.kernels.elements import ONE_BY_ONE
+from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
+from tracegrad.kernels.special import PREFIX
 from tracegrad.ops.op import call, literal, named
 from tracegrad.syntax import nodes_of
 
 LONG = 16_000  # nodes of the statements of a loop that is cut
-ROUNDS = 64  # of a loop that is cut where indices are checked, at least
+ROUNDS = 64  # of a loop that is cut where indices are checked, or functions called one by one, at least
 QUICK = {CHECK, added.__name__}  # what a statement may call that gains nothing by vectors
 PART = 1000  # of one of the loops, about
 BLOCK = 64  # elements of an array between them
@@ -115,10 +119,11 @@ class LongLoops:
         return self._written(letter, rounds, until, index, inside, cuts, names)
 
     def _ahead(self, inside: Sequence[Line], nodes: Sequence[Sequence[ast.AST]], own: set[str]) -> list[int]:
-        """The statements that check indices, with all that make what these need, if a block may do them ahead of the
-        others; none where nothing is gained by it."""
+        """The statements that check indices or call what is computed one by one, with all that make what these need, if
+        a block may do them ahead of the others; none where nothing is gained by it."""
         called = [_called(found) for found in nodes]
-        ahead = {k for k, functions in enumerate(called) if CHECK in functions}
+        checking = any(CHECK in functions for functions in called)
+        ahead = {k for k, functions in enumerate(called) if CHECK in functions or is_one_by_one(functions)}
         if not ahead:
             return []
         names = _names(inside, nodes)
@@ -130,7 +135,8 @@ class LongLoops:
                     made = {k for k in uses.writes if k < reader or not uses.is_array} - ahead
                     wanted.extend(made)
                     ahead |= made
-        if not any(functions - QUICK for k, functions in enumerate(called) if k not in ahead):
+        others = set().union(*(functions for k, functions in enumerate(called) if k not in ahead))
+        if not (others - QUICK if checking else others & {f.__name__ for f in VECTOR_FUNCTIONS}):
             return []
         found = sorted(ahead)
         moved = {k for place, k in enumerate(found) if k != place}
@@ -200,6 +206,11 @@ class LongLoops:
             body = [Line(assign(letter, own), where), *index, *brought[part], *inside[first:last]]
             loops.append(for_each(place, count, [*body, *handed_on[part]]))
         return [*lines, for_each(begin, [literal(0), until, literal(size)], loops)]
+
+
+def is_one_by_one(functions: Collection[str]) -> bool:
+    """Whether one of these functions keeps a loop from becoming vectors."""
+    return any(name in ONE_BY_ONE or name.startswith(PREFIX) for name in functions)
 
 
 def _indices(place: str) -> set[str]:

@@ -83,6 +83,8 @@ def write_loop(
     for buffer in node.buffers:
         lines.append(Line(assign(buffer.name, zeros(buffer.memory, "np.empty")), where))
     for stack in node.stacks:
+        if stack.is_buffer:
+            continue
         lines.append(Line(assign(stack.name, _room(node, stack, expressions)), where))
     if node.steps is not None and _is_counted(node):
         lines.append(Line(assign(node.steps.name, literal(0)), where))

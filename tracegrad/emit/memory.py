@@ -8,7 +8,7 @@ and again. A write works in place if the memory was made here and no value neede
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from tracegrad.emit.blocks import (
     Block,
@@ -26,14 +26,13 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.lifetimes import Groups, leaves, live_at
 from tracegrad.ir.trace import Const
-from tracegrad.ir.types import ArrayType
 from tracegrad.ops.op import read_only
 
 
 def write_in_place(block: Block, memory: Memory, groups: Groups) -> None:
     """Decide for every write in a block, in the order of the text."""
     for write, loops in _loops_around(block, ()):
-        if not _fits(write, memory, groups) and not _fits_after_copy(write, loops, memory, groups):
+        if not _fits(write, loops, memory, groups) and not _fits_after_copy(write, loops, memory, groups):
             memory.change({write.output: []})
             continue
         if not write.loop:  # all operands are read before the place is written
@@ -46,7 +45,7 @@ def write_in_place(block: Block, memory: Memory, groups: Groups) -> None:
             memory.change({write.output: []})
 
 
-def _fits(write: Write, memory: Memory, groups: Groups) -> bool:
+def _fits(write: Write, loops: Sequence[Repeat], memory: Memory, groups: Groups) -> bool:
     """Whether the source's memory is ours, and nothing that is needed afterwards may share it; small views that do are
     made copies."""
     source = write.source
@@ -55,7 +54,7 @@ def _fits(write: Write, memory: Memory, groups: Groups) -> bool:
     owners = memory.owners(source)
     if None in owners:
         return False
-    sharing = memory.shared_after(write, owners)
+    sharing = memory.shared_after(write, owners) - _of_steps_before(write, owners, loops, memory)
     if not sharing:
         return True
     views = _views_between(source, sharing, memory, groups)
@@ -70,6 +69,17 @@ def _fits(write: Write, memory: Memory, groups: Groups) -> bool:
         assert isinstance(view.maker, Compute)
         view.maker.copied = True
     return True
+
+
+def _of_steps_before(
+    write: Write, owners: Collection[Value | None], loops: Sequence[Repeat], memory: Memory
+) -> set[Value]:
+    """The values that share an array made anew at each step of the loop around a write, and are handed it by that loop
+    alone: they have what a step before made."""
+    if not loops or any(owner is None or owner.block is not loops[-1].body for owner in owners):
+        return set()
+    carried = set(loops[-1].carried)
+    return memory.downstream(owners) - memory.downstream(owners, but=carried)
 
 
 def _views_between(array: Value, sharing: Iterable[Value], memory: Memory, groups: Groups) -> set[Value]:
@@ -103,7 +113,7 @@ def _is_small_view(value: Value, array: Value) -> bool:
 def _fits_after_copy(write: Write, loops: Sequence[Repeat], memory: Memory, groups: Groups) -> bool:
     """Whether it fits once a loop around it starts with a copy: the outermost loop that will do."""
     return isinstance(write.source, Value) and after_copy(
-        write.source, loops, memory, lambda: _fits(write, memory, groups)
+        write.source, loops, memory, lambda: _fits(write, loops, memory, groups)
     )
 
 
@@ -204,6 +214,17 @@ class Memory:
                     waiting.append(source)
         return seen
 
+    def downstream(self, owners: Iterable[Value | None], but: Collection[Value] = ()) -> set[Value]:
+        """All that these may hand their memory, themselves or others, but not through some."""
+        waiting = [*owners]
+        seen = {v for v in waiting if v is not None}
+        while waiting:
+            for value in self._handed.get(waiting.pop(), ()):
+                if value not in seen and value not in but:
+                    seen.add(value)
+                    waiting.append(value)
+        return seen
+
     def shared_after(self, write: Write, owners: Iterable[Value | None]) -> set[Value]:
         """The values other than its result that are needed after a write and may use memory of these owners."""
         at = write.output.start if write.loop else write.output.start + 2
@@ -277,19 +298,7 @@ class Memory:
         self.change({carried: [*_given(loop.enter, place), *_given(loop.body.nodes[-1], place)]})
 
 
-LARGE = 1 << 16  # bytes of an array whose memory is worth a thought
-SMALL = 32  # elements of an array that is in registers for the most part, if the text says its sizes
 _STEP = 4  # a node stands at one of so many positions
-
-
-def is_large(type: ArrayType) -> bool:
-    """Whether the memory of an array is worth a thought."""
-    return bool(type.shape) and -1 not in type.shape and type.size * type.dtype.itemsize >= LARGE
-
-
-def is_small(type: ArrayType) -> bool:
-    """Whether an array of these sizes is in registers or on the stack, where only its elements are read."""
-    return bool(type.shape) and -1 not in type.shape and 0 < type.size <= SMALL
 
 
 def _made(node: Node) -> Iterable[Value]:

@@ -20,7 +20,7 @@ from tracegrad.emit.blocks import Return, Value
 from tracegrad.emit.elements import called_kernel, vector_function
 from tracegrad.emit.expressions import CallOut, Expressions, zeros
 from tracegrad.emit.fusion import fuse
-from tracegrad.emit.given import give
+from tracegrad.emit.given import give, with_sizes
 from tracegrad.emit.leaving import leave_at_once
 from tracegrad.emit.lifetimes import walk
 from tracegrad.emit.lowering import Lowering, pack, plainly_read
@@ -39,7 +39,7 @@ from tracegrad.ir.source import Memory, Source
 from tracegrad.ir.trace import Instr, Trace
 from tracegrad.ir.types import ArrayType
 from tracegrad.ir.walk import all_steps
-from tracegrad.kernels import complex_numbers, special
+from tracegrad.kernels import complex_numbers, numpy_fourier, special
 from tracegrad.kernels.arithmetic import added, in_threads
 from tracegrad.kernels.extremes import larger, smaller
 from tracegrad.kernels.instructions import VECTOR_FUNCTIONS
@@ -172,6 +172,7 @@ def emit_native(
                 lines, function.parts, parameters, function.expressions.kernels
             )
             parameters += given
+        function.parts = with_sizes(lines, function.parts)
         known = (*reserved, *parameters)
         lines = in_strips(lines, known)
         function.parts = [
@@ -297,7 +298,9 @@ def _module(
 
 def _is_imported(kernel: Any) -> bool:
     """Whether the compiler knows a kernel by itself."""
-    by_address = kernel in complex_numbers.FUNCTIONS.values() or kernel in special.FUNCTIONS.values()
+    by_address = any(
+        kernel in known.FUNCTIONS.values() for known in (complex_numbers, numpy_fourier, special)
+    )
     return by_address or kernel in VECTOR_FUNCTIONS or kernel in LAPACK
 
 

@@ -33,9 +33,11 @@ from tracegrad.emit.blocks import (
 from tracegrad.emit.lifetimes import Groups, overlap
 from tracegrad.ir.trace import Const
 
-RESERVED = frozenset(
-    {*keyword.kwlist, *dir(builtins), "np", "math", "scipy", "special", "called", "residuals", "_"}
-)
+_IMPORTED = (
+    *("np", "math", "scipy", "special", "called", "linalg", "lapack", "factored", "factorizations"),
+    *("decompositions", "recurrences", "bessel", "incomplete", "scipy_sparse", "add_windows"),
+)  # by lines at the head of a text
+RESERVED = frozenset({*keyword.kwlist, *dir(builtins), *_IMPORTED, "residuals", "_"})
 _LONGEST = 20
 _INFIX = {
     "add": ("plus", "total"),
@@ -74,6 +76,7 @@ _WORDS = {
     "broadcast_to": "spread",
     "astype": "cast",
     "absolute": "abs",
+    "add_windows": "added",
 }
 
 

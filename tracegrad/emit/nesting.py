@@ -30,15 +30,17 @@ from tracegrad.emit.blocks import (
     Write,
 )
 from tracegrad.emit.choices import as_expression, same_line
-from tracegrad.emit.elements import is_gather, is_light, is_search, is_view, scalar_step
+from tracegrad.emit.elements import called_kernel, is_gather, is_light, is_search, is_view, scalar_step
 from tracegrad.emit.expressions import Expressions
+from tracegrad.emit.joins import is_join
 from tracegrad.emit.lifetimes import leaves, reads_own_place
+from tracegrad.emit.long_loops import ROUNDS, is_one_by_one
 from tracegrad.emit.matrices import goes_into_place, is_flipped_matrix, is_matrix_part, seen_part
-from tracegrad.emit.memory import is_large
 from tracegrad.emit.names import part_of
 from tracegrad.emit.order import COMPARISONS, Places, passes_write
 from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.reductions import reduction_of
+from tracegrad.emit.sizes import is_large
 from tracegrad.ir.trace import Const
 from tracegrad.ops.index import item_shape
 
@@ -79,6 +81,7 @@ def nest(block: Block, expressions: Expressions) -> None:
                 _is_echo(node, places)
                 or _is_asked_again(node, places)
                 or _is_mask(node, places)
+                or _is_joined(node, places)
                 or _is_short(node, places, expressions)
             )
             if echo or _may_nest(node, block, places, expressions):
@@ -99,7 +102,7 @@ def _try(node: Compute | Item | Either, value: Value, expressions: Expressions, 
 
 def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expressions: Expressions) -> bool:
     (value,) = node.makes
-    if len(value.readers) != 1 or (isinstance(node, Compute) and node.fills):
+    if len(value.readers) != 1 or (isinstance(node, Compute) and (node.fills or _is_one_by_one(node))):
         return False
     reader = value.readers[0]
     if isinstance(reader, Compute) and reader.fills and reader.instr.op.name == "einsum":
@@ -128,6 +131,13 @@ def _may_nest(node: Compute | Item | Either, block: Block, places: Places, expre
     return anywhere or same_line(node.location, reader.location)
 
 
+def _is_one_by_one(node: Compute) -> bool:
+    """Whether a loop calls a function that keeps it from becoming vectors: a statement of its own may stand in another
+    loop."""
+    kernel = called_kernel(node.instr) if node.loop and node.outputs[0].type.size >= ROUNDS else None
+    return kernel is not None and is_one_by_one([kernel[0].__name__])
+
+
 def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
     """A view that loops over elements read, in native text: they read its source, at other indices; also the numbers
     of elements.
@@ -153,7 +163,7 @@ def _is_lens(node: Compute | Item | Either, places: Places) -> bool:
     return bool(value.readers) and all(
         r in places
         and (
-            _has_elements(r, value)
+            (_has_elements(r, value) and (part or not _is_flipped_for_products(r)))
             or (flipped and _multiplies_matrices(r))
             or (part and _multiplies(r, value, places))
         )
@@ -199,11 +209,18 @@ def _seen_through(node: Compute | Item | Either, expressions: Expressions) -> as
 
 
 def _multiplies(reader: Node, value: Value, places: Places) -> bool:
-    """Whether a node is a product of two matrices that reads a part of an array, itself or transposed."""
+    """Whether a node is a product of a matrix and a matrix or vector that reads a part of an array, itself or
+    transposed."""
     if isinstance(reader, Compute) and is_flipped_matrix(reader) and reader.outputs[0].readers:
         return all(r in places and _multiplies(r, value, places) for r in reader.outputs[0].readers)
-    two = isinstance(reader, Compute) and len(reader.outputs[0].type.shape) == 2
-    return two and isinstance(reader, Compute) and reader.fills and _multiplies_matrices(reader)
+    return isinstance(reader, Compute) and reader.fills and _multiplies_matrices(reader)
+
+
+def _is_flipped_for_products(node: Node) -> bool:
+    """Whether it is a transpose that products alone read: they take it of a matrix that is in memory."""
+    if not isinstance(node, Compute) or node.instr.op.name != "transpose" or not node.outputs[0].readers:
+        return False
+    return all(_multiplies_matrices(r) for r in node.outputs[0].readers)
 
 
 def _multiplies_matrices(reader: Node) -> bool:
@@ -326,13 +343,25 @@ def _is_mask(node: Compute | Item | Either, places: Places) -> bool:
     return all(r in places and _reads_each(r, value) for r in value.readers)
 
 
+def _is_joined(node: Compute | Item | Either, places: Places) -> bool:
+    """A part of an array that is put together: computed where it stands there, rather than kept, whoever named it."""
+    if not isinstance(node, Compute) or not node.loop or scalar_step(node.instr) is None:
+        return False
+    (value,) = node.outputs
+    if len(value.readers) != 1 or value.readers[0] not in places or not is_large(value.type):
+        return False
+    (reader,) = value.readers
+    joins = isinstance(reader, Compute) and is_join(reader.instr)
+    return joins and not passes_write(node, reader, places)
+
+
 def _reads_each(reader: Node, value: Value) -> bool:
     """Whether a loop reads this array at the very elements it runs over."""
     if not isinstance(reader, Compute) or not reader.loop or is_view(reader.instr) or is_gather(reader.instr):
         return False
     if _is_searched(value, reader):
         return False
-    if is_overlay(reader.instr):
+    if is_overlay(reader.instr) or is_join(reader.instr):
         return True
     return reduction_of(reader.instr) is not None or value.type.shape == reader.outputs[0].type.shape
 
@@ -366,12 +395,17 @@ def _fit(node: Node, expressions: Expressions) -> None:
             if not (isinstance(r.maker, Item) or _is_nested_view(r) or len(r.readers) > 1)
             and width(r.expression) > 12
         ]
-        if not wide or _line_width(node, expressions) <= WHOLE or isinstance(node, Pack):
+        if not wide or _line_width(node, expressions) <= WHOLE or _has_lines(node):
             return
         widest = max(wide, key=lambda r: width(r.expression))
         widest.expression, widest.depth = None, 0
         if isinstance(node, (Compute, Item, Either)):
             expressions.forget(node)
+
+
+def _has_lines(node: Node) -> bool:
+    """Whether what it reads stands on lines of its own."""
+    return isinstance(node, Pack) or (isinstance(node, Compute) and is_join(node.instr))
 
 
 def _line_width(node: Node, expressions: Expressions) -> int:

@@ -67,7 +67,7 @@ class _Group:
 
     def take(self, node: Node) -> None:
         self.nodes.append(node)
-        self.results.update((v, _place(step)) for step in steps_of(node) for v in step.makes)
+        self.results.update((v, place_done(step)) for step in steps_of(node) for v in step.makes)
         self.reads.update((v, None) for v, _ in _reads(node, self.known))
         self.shapes[_shape(node)] = None
         self.may_move = self.may_move and _may_move(node)
@@ -216,7 +216,7 @@ def _reads(node: Node, known: _Reads) -> Iterable[tuple[Value, Sequence[str] | N
         yield from found
 
 
-def _place(step: Node) -> Sequence[str] | None:
+def place_done(step: Node) -> Sequence[str] | None:
     """The element of its result that a loop makes, or adds to, in one round."""
     reduction = reduction_of(step.instr) if isinstance(step, Compute) else None
     if reduction is not None:

@@ -1,14 +1,14 @@
-"""Steps without a compiled form in native text: functions of NumPy's, which the program calls and goes on.
+"""Steps without a compiled form in native text: functions of NumPy's and SciPy's, which the program calls and goes on.
 
-    def python_fft(x) -> "complex128[8]":
-        return np.fft.fft(x)
+    def python_dct(x) -> "float64[8]":
+        return scipy.fft.dct(x, type=2, axis=0, norm='backward')
     ...
-        y = called_out(python_fft, (x,))
+        y = called_out(python_dct, (x,))
 
     def python_rfft(x, out) -> None:
-        np.fft.rfft(x, out=out)
+        rfft_by_columns(x, out=out)
     ...
-        y = np.empty(5, np.complex128)
+        y = np.empty(1_000_001, np.complex128)
         called_out(python_rfft, (x, y))
 
 Such a step goes in, its call comes out, and the function it calls, in array text, is kept for the head of the module.

@@ -3,8 +3,8 @@
 A step and its element come in; out come the statements of one round, and what stands before and after the rounds along
 the last axis. In a round there is one element of each part, and each goes to another element of the sum; what goes to
 the next elements along the last axis is handed on as numbers, so that each element is stored once and nothing is read
-that was just written. Rows further on are added to in memory. The sums are in the order of `passes/overlays.py`. Begin
-with `overlay_lines`.
+that was just written. Elements and rows further on are added to in memory. The sums are in the order of
+`passes/overlays.py`. What lies in windows is added in memory, too, an item a round. Begin with `overlay_lines`.
 
     x_bar[i] = x_bar_next + a
     x_bar_next = b
@@ -15,11 +15,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 
 from tracegrad.emit.loops import assign, moved, plus
 from tracegrad.ir.trace import Instr
 from tracegrad.ops.op import literal, named
+from tracegrad.ops.overlay import groups_of
+from tracegrad.ops.windows import ranges
 
 Place = Callable[[Sequence[ast.expr]], ast.Subscript]
 """From an index to that element of the sum, to be stored."""
@@ -35,8 +37,27 @@ class Statements:
 
 
 def is_overlay(instr: Instr) -> bool:
-    """Whether parts are added to zeros."""
-    return instr.op.name == "overlay"
+    """Whether parts, or the items of windows, are added to zeros."""
+    return instr.op.name == "overlay" or adds_windows(instr)
+
+
+def adds_windows(instr: Instr) -> bool:
+    """Whether the items of windows are added to zeros, one at a time."""
+    return instr.op.name == "add_windows"
+
+
+def place_of_item(instr: Instr, index: Sequence[ast.expr], shape: Sequence[int]) -> list[ast.expr]:
+    """Where in an array of this shape the item of a window lies."""
+    params = instr.params
+    along = ranges(shape, params["lengths"], params["axes"], params.get("places", ()))
+    found = [moved(place, r.start, r.step) for place, r in zip(index, along, strict=False)]
+    for axis, k in zip(params["axes"], index[len(shape) :], strict=True):
+        match found[axis], k:
+            case (ast.Constant(value=int(known)), other) | (other, ast.Constant(value=int(known))):
+                found[axis] = moved(other, known)
+            case first, by:
+                found[axis] = plus(first, by)
+    return found
 
 
 def part_shape(instr: Instr) -> tuple[int, ...]:
@@ -46,14 +67,18 @@ def part_shape(instr: Instr) -> tuple[int, ...]:
 
 def fills_all(instr: Instr) -> bool:
     """Whether every element is set before it is added to: then the memory need not hold zeros."""
+    if adds_windows(instr):
+        return False
     shape, whole, starts = part_shape(instr), instr.params["shape"], instr.params["starts"]
     first, last = starts[-1], starts[0]
     rows = shape[:-1] == whole[:-1] and not any(first[:-1]) and not any(last[:-1])
-    return rows and first[-1] == 0 and last[-1] + shape[-1] == whole[-1]
+    return rows and len(groups_of(starts)) == 1 and first[-1] == 0 and last[-1] + shape[-1] == whole[-1]
 
 
 def made_in_rows(instr: Instr) -> int:
     """How many leading axes a round over them is through with an index of: nothing else adds there."""
+    if adds_windows(instr):
+        return min(instr.params["axes"], default=0)
     shape, whole, starts = part_shape(instr), instr.params["shape"], instr.params["starts"]
     axes = range(len(shape) - 1)
     return next((k for k in axes if shape[k] != whole[k] or any(start[k] for start in starts)), len(axes))
@@ -79,10 +104,15 @@ def overlay_lines(
     names : of numbers that are handed on
     """
     lines = Statements()
+    if adds_windows(instr):
+        (item,) = elements
+        there = place(place_of_item(instr, index, instr.outputs[0].shape))
+        lines.inside.append(_added(there, [item], True))
+        return lines
     shape, starts = part_shape(instr), instr.params["starts"]
-    groups = groupby(zip(starts, elements, strict=True), key=lambda part: part[0][:-1])
-    for number, (row, members) in enumerate(groups):
-        parts = [(start[-1], element) for start, element in members]
+    for number, members in enumerate(groups_of(starts)):
+        row = starts[members[0]][:-1]
+        parts = [(starts[k][-1], elements[k]) for k in members]
         lead = [moved(i, first) for i, first in zip(index[:-1], row, strict=True)]
         near, far = parts[-1][0], parts[0][0]
         chains = [list(islice(names, column - near)) for column, _ in parts]

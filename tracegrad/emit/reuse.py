@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Move, Node, Repeat, Value, Write
+from tracegrad.emit.blocks import Block, Choice, Compute, Fused, Move, Node, Operand, Repeat, Value, Write
 from tracegrad.emit.fusion import place_made, places_read
 from tracegrad.emit.lifetimes import Groups, live_at, other_name, walk
 from tracegrad.emit.memory import Memory, after_copy
@@ -158,20 +158,30 @@ def _turn(
     carries, or in a buffer beside them."""
     value, move = node.outputs[0], loop.body.nodes[-1]
     assert isinstance(move, Move)
-    direct = value.block is loop.body and move.sources[loop.carried.index(old)] is value
+    contents = _contents(move.sources[loop.carried.index(old)])
+    direct = value.block is loop.body and contents[-1:] == [value]
     line = _line(old, loop)
-    if not direct or any(len(groups.of(v)) > 1 for v in (value, *line)):
+    if not direct or len(groups.of(value)) > len(contents) or any(len(groups.of(v)) > 1 for v in line):
         return False
-    if not _kept_apart(line, value, loop, loops, memory):
+    if not _kept_apart(line, contents, loop, loops, memory):
         return False
     oldest = line[-1]
-    if len(line) > 1 and _take_name(node, members, oldest, groups, lambda: True):
+    if len(line) > 1 and len(contents) == 1 and _take_name(node, members, oldest, groups, lambda: True):
         memory.change({value: [oldest]})
     else:
         _make_buffer(value, oldest, loop, groups)
         memory.change({value: [value, oldest]})
     memory.begin_again()
     return True
+
+
+def _contents(handed: Operand) -> list[Value]:
+    """An array that is handed on, and what it was before it was written in, the first last."""
+    found = [handed] if isinstance(handed, Value) else []
+    while found and isinstance(write := found[-1].maker, Write) and write.in_place:
+        assert isinstance(write.source, Value)
+        found.append(write.source)
+    return found
 
 
 def _line(first: Value, loop: Repeat) -> list[Value]:
@@ -186,11 +196,12 @@ def _line(first: Value, loop: Repeat) -> list[Value]:
 
 
 def _kept_apart(
-    line: Sequence[Value], value: Value, loop: Repeat, loops: Sequence[Repeat], memory: Memory
+    line: Sequence[Value], contents: Sequence[Value], loop: Repeat, loops: Sequence[Repeat], memory: Memory
 ) -> bool:
     """Whether the memory of each array in the line is ours and its own, and nobody else needs it when the new content
     is made; perhaps after the loop starts with copies."""
-    but, at = [value, *line], value.start
+    value = contents[-1]
+    but, at = [*contents, *line], value.start
 
     def others(owners: Iterable[Value | None]) -> bool:
         return any(v not in but for owner in owners for v in memory.needed(owner, at))

@@ -24,6 +24,7 @@ from tracegrad.emit.reductions import Reduction
 from tracegrad.emit.segments import pieces_of
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
+from tracegrad.kernels.items import checked
 from tracegrad.ops.op import call, literal, named
 from tracegrad.syntax import nodes_of
 
@@ -88,6 +89,9 @@ class Share:
     parameters: list[str]
     lines: list[Line]
 
+
+Lines: TypeAlias = dict[int, list[Line]]
+"""What stands inside of so many loops."""
 
 Near: TypeAlias = Callable[[str, Sequence[Line]], Sequence[Line]]
 """The rounds of a block, from the name of its first index and the lines of one."""
@@ -171,12 +175,14 @@ class Rounds:
         return [for_each(start, limits, lines)]
 
     def _block(self, blocks: Blocks, start: str, inside: Sequence[Line]) -> Sequence[Line]:
-        """The rounds of one block, from `start` on.
+        """The rounds of one block, from `start` on."""
+        return self.one_block(blocks, start, inside) if blocks.near is None else blocks.near(start, inside)
+
+    def one_block(self, blocks: Blocks, start: str, inside: Sequence[Line]) -> Sequence[Line]:
+        """The rounds of one block of a loop.
 
         An index is a start and what is counted from there: so the compiler knows that it is not negative.
         """
-        if blocks.near is not None:
-            return blocks.near(start, inside)
         where, place = inside[0].location, self.unused.letters[blocks.deepest]
         pieces = pieces_of(blocks.letter, blocks.length, inside)
         lines: list[Line] = []
@@ -285,6 +291,21 @@ def rounds_of(shape: Sequence[int], axis: int) -> int:
     return max(1, BLOCK // math.prod(shape[axis + 1 :]))
 
 
+def first_axis(shape: Sequence[int]) -> int:
+    """The first axis with several elements."""
+    return next((k for k, n in enumerate(shape) if n != 1), 0)
+
+
+def taken(lines: Lines, depth: int) -> list[Line]:
+    """The lines that stand inside so many loops or more, taken out."""
+    return [line for k in sorted(lines) if k >= depth for line in lines.pop(k)]
+
+
+def in_order(lines: Lines) -> list[Line]:
+    """All lines, those in the fewest loops first."""
+    return [line for k in sorted(lines) for line in lines[k]]
+
+
 def free_names(lines: Sequence[Line]) -> list[str]:
     """The names that lines read and do not assign, in order."""
     read: dict[str, None] = {}
@@ -303,3 +324,8 @@ def free_names(lines: Sequence[Line]) -> list[str]:
     for line in lines:
         visit(line)
     return [name for name in read if name not in assigned]
+
+
+def checks_indices(lines: Sequence[Line]) -> bool:
+    """Whether an index is checked there, which may leave the loop."""
+    return checked.__name__ in free_names(lines)

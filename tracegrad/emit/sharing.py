@@ -20,6 +20,7 @@ from tracegrad.emit.segments import is_whole, names_in
 from tracegrad.emit.turns import cycles, turned, unknown
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels.arithmetic import in_threads
+from tracegrad.kernels.numpy_fourier import OVER
 from tracegrad.kernels.outside import called_out
 from tracegrad.kernels.products import add_product, put_product
 from tracegrad.kernels.reductions import cumsum_blocks
@@ -28,7 +29,7 @@ from tracegrad.syntax import nodes_of
 Indices = Mapping[str, frozenset[str]]
 """Names, each the sum of two others, or a number of whole blocks."""
 
-IN_PLACE = {cumsum_blocks.__name__}
+IN_PLACE = {cumsum_blocks.__name__, *OVER}
 """Kernels that are done with each element of their first argument before they write there."""
 
 Parts = Mapping[str, Sequence[Line]]

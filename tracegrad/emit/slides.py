@@ -33,7 +33,7 @@ from tracegrad.emit.blocks import (
 )
 from tracegrad.emit.fusion import Place, loop_shape, place_made, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
-from tracegrad.emit.overlays import is_overlay, part_shape
+from tracegrad.emit.overlays import adds_windows, is_overlay, part_shape
 from tracegrad.emit.rounds import BLOCK
 from tracegrad.emit.segments import Offset, offset_along
 
@@ -242,6 +242,8 @@ def _follow(block: Block, node: Node, homes: dict[Node, Node]) -> None:
 def _is_done_by_rows(value: Value) -> bool:
     """Whether it is a large sum of parts, each row of which is there after the round of the row."""
     if not isinstance(value.maker, Compute) or not is_overlay(value.maker.instr) or value.type.size < LARGE:
+        return False
+    if adds_windows(value.maker.instr):
         return False
     instr = value.maker.instr
     rows, starts = part_shape(instr)[0], [start[0] for start in instr.params["starts"]]

@@ -38,11 +38,11 @@ from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.logic import negated
 from tracegrad.emit.loops import assign, counting, write_loop, write_push
 from tracegrad.emit.matrices import is_strided, part_written, product_written
-from tracegrad.emit.memory import is_large, is_small
 from tracegrad.emit.names import Unused
 from tracegrad.emit.nesting import WHOLE, width
 from tracegrad.emit.part_products import products_of_parts
 from tracegrad.emit.printer import Line
+from tracegrad.emit.sizes import is_large, is_small
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Const
 from tracegrad.ir.types import ArrayType
@@ -161,7 +161,7 @@ class Writer:
             return [*lines, Line(ast.Expr(value=written), node.location)]
         if kernel_of(node.instr) is not None:
             written = self.expressions.combine(node.instr, inputs)
-        elif any(map(is_strided, inputs)):
+        elif len(value.type.shape) == 2 and any(map(is_strided, inputs)):
             self.expressions.kernels[put_product] = None
             written = call(put_product.__name__, *inputs)
         else:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from tracegrad.emit.blocks import Block, Choice, Compute, Move, Node, Operand, Repeat, Value, Write
 from tracegrad.emit.buffers import hoist
 from tracegrad.emit.lifetimes import Groups, live, other_name, walk
-from tracegrad.emit.memory import Memory, is_large, is_small, write_in_place
+from tracegrad.emit.memory import Memory, write_in_place
 from tracegrad.emit.reuse import reuse
+from tracegrad.emit.sizes import is_large, is_small
 from tracegrad.ir.trace import Const
 
 

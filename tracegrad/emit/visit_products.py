@@ -1,22 +1,24 @@
-"""Products with some rows of a matrix at a time, as statements before and after the loop over those rows.
+"""Products with some rows of a matrix at a time, as statements between the loops over those rows.
 
-A `Visit` goes in, the lines around a block of rows come out: `np.dot(x[start:start + 128], w, z[start:start + 128])`
-before, `g += np.dot(r[start:start + 128], x[start:start + 128])` after. Begin with `VisitProducts.around`.
+A `Visit` goes in, the lines of a block of rows come out: `np.dot(x[start:start + 128], w, z[start:start + 128])`
+before, `g += np.dot(r[start:start + 128], x[start:start + 128])` after. Begin with `VisitProducts.block`.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from tracegrad.emit.blocks import Compute, Visit
 from tracegrad.emit.elements import subscript
 from tracegrad.emit.expressions import Expressions, zeros
-from tracegrad.emit.loops import assign, plus
+from tracegrad.emit.loops import assign, minus, plus
 from tracegrad.emit.names import Unused
 from tracegrad.emit.printer import Line
 from tracegrad.emit.reductions import Reduction
-from tracegrad.emit.rounds import Around, Columns, Rounds
-from tracegrad.ops.op import call, named
+from tracegrad.emit.rounds import Around, Blocks, Columns, Near, Rounds
+from tracegrad.emit.windows import NearRows
+from tracegrad.ops.op import call, literal, named
 
 ROOM = 2**15  # elements of a matrix that are still in the second cache when they are read again
 MOST = 1024  # rows of a block
@@ -29,10 +31,12 @@ def rows_of(width: int) -> int:
 
 
 class VisitProducts:
-    """Writes products with rows in one function.
+    """Writes the blocks of rows of one visit.
 
     Parameters
     ----------
+    visit : Visit
+        Its values have their names.
     expressions : Expressions
         Of the function.
     unused : Unused
@@ -41,40 +45,67 @@ class VisitProducts:
         Writes loops.
     """
 
-    def __init__(self, expressions: Expressions, unused: Unused, rounds: Rounds) -> None:
-        self.expressions, self.unused, self.rounds = expressions, unused, rounds
+    def __init__(self, visit: Visit, expressions: Expressions, unused: Unused, rounds: Rounds) -> None:
+        self.visit, self.expressions, self.unused, self.rounds = visit, expressions, unused, rounds
+        self.rest = unused.like("rest")
+        made = (value for step in visit.nodes for value in step.makes)
+        self.windows = {value.name: value.window for value in made if value.window is not None}
 
-    def around(self, visit: Visit, rows: int, columns: list[Columns] | None) -> tuple[list[Line], Around]:
-        """The lines that make memory for the results, and those around each block of so many rows.
+    def rooms(self) -> tuple[list[Line], list[Line]]:
+        """The lines that make memory for the results of products: for all rows, and for those of a block."""
+        whole: list[Line] = []
+        rows: list[Line] = []
+        for stage in self.visit.stages:
+            if isinstance(stage, Compute):
+                (rows if stage.outputs[0].window else whole).extend(self._room(stage))
+        return [*whole, *(line for product in self.visit.after for line in self._cleared(product))], rows
+
+    def block(self, blocks: Blocks, insides: Sequence[Sequence[Line]]) -> Near:
+        """What is done with a block of rows, from the lines of one round of each loop."""
+        place = self.unused.letters[blocks.deepest]
+        near = NearRows(self.windows, blocks.letter, blocks.letter, place, 0)
+
+        def block(start: str, inside: Sequence[Line]) -> Sequence[Line]:
+            loops = iter(insides)
+            lines: list[Line] = []
+            if self.windows and blocks.length % blocks.rounds:
+                until = call("min", literal(blocks.rounds), minus(blocks.length, start))
+                lines.append(Line(assign(self.rest, until), inside[0].location))
+            for stage in self.visit.stages:
+                if isinstance(stage, Compute):
+                    lines.append(self._rows(stage, start))
+                else:
+                    lines.extend(self.rounds.one_block(blocks, start, near.lines(next(loops))))
+            return lines
+
+        return block
+
+    def sums(self, columns: list[Columns] | None) -> Around:
+        """The lines that add the products over the rows of a block to those of all before.
 
         Where threads share the blocks, each has sums of its own, which are put into `columns`.
         """
-        made = [line for product in visit.before for line in self._room(product)]
         sums = []
-        for product in visit.after:
+        for product in self.visit.after:
             result = product.outputs[0]
-            made.extend(self._cleared(product))
             sums.append(result.name)
             if columns is not None:
                 sums[-1] = self.unused.like(f"{result.name}_parts")
-                reduction = Reduction("sum", (0,), (visit.length, *result.type.shape), result.type.dtype)
+                shape = (self.visit.length, *result.type.shape)
+                reduction = Reduction("sum", (0,), shape, result.type.dtype)
                 columns.append(Columns(result.name, sums[-1], result.type, reduction))
 
         def around(start: str, block: str | None) -> tuple[list[Line], list[Line]]:
-            before = [self._rows(product, start, rows) for product in visit.before]
-            after = [
-                self._sum(product, total, start, rows, block)
-                for product, total in zip(visit.after, sums, strict=True)
-            ]
-            return before, after
+            products = zip(self.visit.after, sums, strict=True)
+            return [], [self._sum(product, total, start, block) for product, total in products]
 
-        return made, around
+        return around
 
     def _room(self, product: Compute) -> list[Line]:
         result = product.outputs[0]
         if result.is_buffer:
             return []
-        return [Line(assign(result.name, zeros(result.type, "np.empty")), product.location)]
+        return [Line(assign(result.name, zeros(result.memory, "np.empty")), product.location)]
 
     def _cleared(self, product: Compute) -> list[Line]:
         """Memory with nothing in it yet."""
@@ -86,14 +117,14 @@ class VisitProducts:
     def _operands(self, product: Compute) -> list[ast.expr]:
         return [self.expressions.operand(x, k, product.instr) for k, x in enumerate(product.inputs)]
 
-    def _rows(self, product: Compute, start: str, rows: int) -> Line:
+    def _rows(self, product: Compute, start: str) -> Line:
         x, w = self._operands(product)
         result = self.expressions.name(product.outputs[0])
-        written = call("np.dot", _part_of(x, start, rows), w, _part_of(result, start, rows))
+        written = call("np.dot", self._part_of(x, start), w, self._part_of(result, start))
         return Line(ast.Expr(value=written), product.location)
 
-    def _sum(self, product: Compute, total: str, start: str, rows: int, block: str | None) -> Line:
-        given = [_part_of(x, start, rows) for x in self._operands(product)]
+    def _sum(self, product: Compute, total: str, start: str, block: str | None) -> Line:
+        given = [self._part_of(x, start) for x in self._operands(product)]
         if block is None:
             store = ast.Name(id=total, ctx=ast.Store())
             added = ast.AugAssign(target=store, op=ast.Add(), value=call("np.dot", *given))
@@ -101,10 +132,13 @@ class VisitProducts:
         place = subscript(named(total), [named(block)])
         return Line(ast.Expr(value=call("np.dot", *given, place)), product.location)
 
-
-def _part_of(text: ast.expr, start: str, rows: int) -> ast.expr:
-    """`x[start:start + 128]` of `x`, also inside of `x.T`."""
-    if isinstance(text, ast.Attribute):
-        return ast.Attribute(value=_part_of(text.value, start, rows), attr=text.attr, ctx=ast.Load())
-    part = ast.Slice(lower=named(start), upper=plus(start, rows))
-    return ast.Subscript(value=text, slice=part, ctx=ast.Load())
+    def _part_of(self, text: ast.expr, start: str) -> ast.expr:
+        """`x[start:start + 128]` of `x`, also inside of `x.T`; of rows that are there for a block alone, all."""
+        if isinstance(text, ast.Attribute):
+            return ast.Attribute(value=self._part_of(text.value, start), attr=text.attr, ctx=ast.Load())
+        part = ast.Slice(lower=named(start), upper=plus(start, self.visit.rounds))
+        if isinstance(text, ast.Name) and text.id in self.windows:
+            if not self.visit.length % self.visit.rounds:
+                return text
+            part = ast.Slice(upper=named(self.rest))
+        return ast.Subscript(value=text, slice=part, ctx=ast.Load())

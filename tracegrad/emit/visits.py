@@ -1,20 +1,27 @@
-"""Products with the rows of a large matrix, and the loop between them, as one visit of that matrix.
+"""Products with the rows of large matrices, and the loops between them, as one visit of these rows.
 
 Blocks with nested loops go in. A loop over rows that reads `z = x @ w` row by row, and makes what the rows of `x` are
 multiplied by, is done for some rows at a time, with the products of just those rows before and after it: so the matrix,
-which is larger than all else, comes from memory once and not twice. The sum over all rows is gathered block by block;
-blocks depend on sizes alone. Begin with `visit_rows`.
+which is larger than all else, comes from memory once and not twice. What else is made and read row by row joins them:
+products of what the loop makes, and loops that read those. An array that nothing else reads is there for a block of
+rows alone, its window. Sums over all rows are gathered block by block; blocks depend on sizes alone. Begin with
+`visit_rows`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TypeAlias, TypeGuard
 
 from tracegrad.emit.blocks import (
     Block,
     Check,
     Choice,
     Compute,
+    Move,
     Nest,
     Node,
     Operand,
@@ -24,17 +31,23 @@ from tracegrad.emit.blocks import (
     Slide,
     Value,
     Visit,
+    Window,
     Write,
     steps_of,
 )
-from tracegrad.emit.fusion import loop_shape, place_made, places_read
+from tracegrad.emit.fusion import loop_shape, places_read, reading_statements
 from tracegrad.emit.lifetimes import leaves
 from tracegrad.emit.matrices import is_flipped_matrix
-from tracegrad.emit.nests import as_nest
+from tracegrad.emit.nests import as_nest, place_done
+from tracegrad.emit.overlays import is_overlay
 from tracegrad.emit.visit_products import SUMS, rows_of
 
 LARGE = 2**16  # elements of a matrix that has left the nearest caches when it is read again
 FEW = 4  # blocks that are worth it, and sums
+SHARED = 2**19  # elements of rows that threads may share
+NEAR = 2**17  # elements of what rows are multiplied by, which are read again for each block
+FAR = 32  # statements that stay behind, between a visit and one that joins it
+LEAST = 64  # rows that products are done with where no matrix is read twice: with fewer BLAS is slow
 
 
 def visit_rows(block: Block) -> None:
@@ -44,51 +57,165 @@ def visit_rows(block: Block) -> None:
             for inner in node.arms if isinstance(node, Choice) else (node.test, node.body):
                 if inner is not None:
                     visit_rows(inner)
-    if not any(isinstance(node, Compute) and node.fills for node in block.nodes):
-        return
-    for node in [n for n in block.nodes if loop_shape(steps_of(n)[0])]:
-        at = block.nodes.index(node)
-        visit = _visit(block.nodes, at)
-        if visit is not None:
-            moved = {*visit.before, *visit.after}
-            block.nodes[at] = visit
-            block.nodes = [other for other in block.nodes if other not in moved]
+    lengths = {rows for node in block.nodes if _is_product(node) and (rows := _rows_of(node))}
+    known: _Known = {}
+    for node in block.nodes.copy() if lengths else ():
+        sums = _is_product(node) and not _makes_rows(node)
+        if _rows_of(node) in lengths and not sums and node in block.nodes:
+            block.nodes = _with_visit(block.nodes, block.nodes.index(node), known)
 
 
-def _visit(nodes: Sequence[Node], at: int) -> Visit | None:
-    """The loop that stands there with products around it, if one before and one after it share a matrix."""
-    node = nodes[at]
+_Known: TypeAlias = dict[Node, list[tuple[Value, bool]]]
+"""What each node reads, and whether it reads one row in the round of that row."""
+
+
+@dataclass(eq=False)
+class _Group:
+    """Loops and products that may be done with some rows at a time, and what they make, each row in its own round.
+
+    Attributes
+    ----------
+    rows : int
+    known : what nodes read
+    stages, after : what is done with a block in turn, and the sums of products over all rows
+    results : what is made, and whether by rows
+    seen : arrays that are read by rows
+    """
+
+    rows: int
+    known: _Known
+    stages: list[Node] = field(default_factory=list)
+    after: list[Compute] = field(default_factory=list)
+    results: dict[Value, bool] = field(default_factory=dict)
+    seen: dict[Value, None] = field(default_factory=dict)
+
+    def may_take(self, node: Node, late: set[Value]) -> bool:
+        """Whether a node reads rows of what is read or made here, of this in its own round, and nothing made later."""
+        if _rows_of(node) != self.rows:
+            return False
+        related = not self.stages
+        for value, by_row in _reads(node, self.known):
+            if value in late or (value in self.results and not (by_row and self.results[value])):
+                return False
+            related = related or (by_row and (value in self.results or value in self.seen))
+        return related
+
+    def take(self, node: Node) -> None:
+        if _is_product(node) and not _makes_rows(node):
+            self.after.append(node)
+        else:
+            self.stages.append(node)
+        for step in steps_of(node):
+            by_row = _makes_rows(step) if _is_product(step) else _is_own_row(place_done(step))
+            self.results.update((value, by_row) for value in step.makes)
+        self.seen.update((value, None) for value, by_row in _reads(node, self.known) if by_row)
+
+    def windows(self) -> list[Value]:
+        """What nothing else reads."""
+        members = {step for node in (*self.stages, *self.after) for step in steps_of(node)}
+        return [
+            value
+            for value, by_row in self.results.items()
+            if by_row
+            and not (value.inner or value.dropped or value.expression)
+            and value.type.shape[:1] == (self.rows,)
+            and (readers := list(reading_statements(value)))
+            and members.issuperset(readers)
+        ]
+
+
+def _with_visit(nodes: list[Node], at: int, known: _Known) -> list[Node]:
+    """The nodes with a visit that begins there; the same where it is not worth it."""
+    rows = _rows_of(nodes[at])
+    group = _Group(rows, known)
+    early: list[Node] = []
+    behind: list[Node] = []
+    late: set[Value] = set()
+    for node in takewhile(_may_be_passed, nodes[at:]):
+        if len(behind) == FAR:
+            break
+        makes = [value for step in steps_of(node) for value in step.makes]
+        if any(value.expression is not None for value in makes):
+            early.append(node)
+        elif group.may_take(node, late):
+            group.take(node)
+        elif any(value in late or value in group.results for value, _ in _reads(node, known)):
+            behind.append(node)
+            late.update(makes)
+        else:
+            early.append(node)
+    visit = _as_visit(group)
+    if visit is None:
+        return nodes
+    end = at + len(early) + len(group.stages) + len(group.after) + len(behind)
+    return [*nodes[:at], *early, visit, *behind, *nodes[end:]]
+
+
+def _as_visit(group: _Group) -> Visit | None:
+    """Loops and products with blocks of rows, if a matrix is read once and not twice, or arrays need no memory."""
+    rows = group.rows
+    products = [node for node in group.stages if _is_product(node)]
+    if len(products) == len(group.stages) or not (products or group.after):
+        return None
+    read = {value for product in products for value in _by_row(product)}
+    summed = {value for product in group.after for value in _by_row(product)}
+    twice = sum(value.type.size for value in read & summed if value not in group.results)
+    windows = group.windows()
+    width = max(map(_width, (*read, *summed, *windows)))
+    sums = sum(product.outputs[0].type.size for product in group.after)
+    least = rows_of(width)
+    if rows < FEW * least or FEW * sums > SUMS:
+        return None
+    kept = sum(value.type.size for value in windows) >= LARGE and least >= LEAST
+    if twice < LARGE and not kept:
+        return None
+    most = min(SUMS, rows * width // FEW)
+    rounds = max(least, -(-rows * sums // most))
+    if FEW * rounds > rows:
+        return None
+    if kept:
+        for value in windows:
+            value.window = Window(0, rounds)
+    stages: list[Compute | Nest] = [
+        node if _is_product(node) or isinstance(node, Nest) else as_nest(steps_of(node), rows)
+        for node in group.stages
+    ]
+    steps = [step for node in (*stages, *group.after) for step in steps_of(node)]
+    large = rows * width >= SHARED
+    return Visit(None, steps, 0, rows, [], stages, group.after, rounds, large)
+
+
+def _may_be_passed(node: Node) -> bool:
+    """Whether what follows may stand before it: it neither writes into memory nor leads elsewhere."""
+    return not isinstance(node, (Write, Choice, Repeat, Move, Return, Check))
+
+
+def _is_product(node: Node) -> TypeGuard[Compute]:
+    return isinstance(node, Compute) and node.fills and node.instr.op.name in ("matmul", "dot")
+
+
+def _rows_of(node: Node) -> int:
+    """The rows that a loop or a product goes over; 0 where it is none that may be done by rows."""
+    if isinstance(node, Compute) and node.fills:
+        if not _is_product(node):
+            return 0
+        left = _plain(node.inputs[0])
+        if left is not None and len(left.type.shape) == 2:
+            return left.type.shape[0] if node.inputs[1].type.size <= NEAR else 0
+        arrays = [value for value in _summed(node) if value is not None]
+        return arrays[0].type.shape[0] if len(arrays) == 2 else 0
     steps = steps_of(node)
     shape = loop_shape(steps[0])
-    if not shape or isinstance(node, Slide) or any(isinstance(step, Push) for step in steps):
-        return None
-    rows = shape[0]
-    before = [p for p in _products(reversed(nodes[:at])) if _makes_rows(p, rows)]
-    before = [p for p in before if _is_read_here(p.outputs[0], steps, nodes)]
-    if not before:
-        return None
-    after = [p for p in _products(nodes[at + 1 :]) if _sums_rows(p, rows)]
-    later = {value for other in nodes[at + 1 :] for step in steps_of(other) for value in step.makes}
-    after = [p for p in after if _all_by_row(p, rows, steps) and later.isdisjoint(_arrays(p))]
-    shared = {_matrix(p, rows) for p in before} & {_matrix(p, rows) for p in after}
-    before, after = ([p for p in side if _matrix(p, rows) in shared] for side in (before, after))
-    width = max((matrix.type.shape[1] for matrix in shared if matrix is not None), default=0)
-    if not width or rows * width < LARGE or rows < FEW * rows_of(width):
-        return None
-    if FEW * sum(product.outputs[0].type.size for product in after) > SUMS:
-        return None
-    parts = node.parts if isinstance(node, Nest) else as_nest(steps, rows).parts
-    before.reverse()
-    return Visit(None, [*before, *steps, *after], 0, rows, parts, before, after, width)
+    unfit = isinstance(node, (Slide, Visit)) or any(
+        isinstance(step, Push) or (isinstance(step, Compute) and is_overlay(step.instr)) for step in steps
+    )
+    return shape[0] if shape and not unfit else 0
 
 
-def _products(nodes: Sequence[Node] | Iterator[Node]) -> Iterator[Compute]:
-    """The products that stand before anything that writes into memory."""
-    for node in nodes:
-        if isinstance(node, (Write, Choice, Repeat, Return, Check)):
-            return
-        if isinstance(node, Compute) and node.fills and node.instr.op.name in ("matmul", "dot"):
-            yield node
+def _makes_rows(product: Compute) -> bool:
+    """Whether it is `x @ w`, a row of which is made of a row of x."""
+    left = _plain(product.inputs[0])
+    return left is not None and len(left.type.shape) == 2
 
 
 def _plain(operand: Operand) -> Value | None:
@@ -103,51 +230,43 @@ def _turned(operand: Operand) -> Value | None:
     return None
 
 
-def _makes_rows(product: Compute, rows: int) -> bool:
-    """Whether it is `x @ w`, of a matrix of so many rows."""
-    left = _plain(product.inputs[0])
-    return left is not None and len(left.type.shape) == 2 and left.type.shape[0] == rows
-
-
-def _sums_rows(product: Compute, rows: int) -> bool:
-    """Whether it is `r @ x`, `r.T @ x` or `x.T @ r`, of matrices of so many rows, or a vector."""
-    return all(value is not None and value.type.shape[0] == rows for value in _arrays(product))
-
-
-def _arrays(product: Compute) -> list[Value | None]:
-    """The two arrays whose rows are summed over."""
+def _summed(product: Compute) -> list[Value | None]:
+    """The two arrays whose rows are summed over, of `r @ x`, `r.T @ x` or `x.T @ r`."""
     left, right = product.inputs
     first = _plain(left) if len(left.type.shape) == 1 else _turned(left)
     return [first, _plain(right)]
 
 
-def _matrix(product: Compute, rows: int) -> Value | None:
-    """The largest matrix of so many rows in a product."""
-    found = [_plain(product.inputs[0])] if _makes_rows(product, rows) else _arrays(product)
-    matrices = [v for v in found if v is not None and len(v.type.shape) == 2]
-    return max(matrices, key=lambda v: v.type.shape[1], default=None)
+def _by_row(product: Compute) -> list[Value]:
+    """The arrays that a product reads row by row."""
+    found = [_plain(product.inputs[0])] if _makes_rows(product) else _summed(product)
+    return [value for value in found if value is not None]
 
 
-def _is_read_here(value: Value, steps: Sequence[Node], nodes: Sequence[Node]) -> bool:
-    """Whether the loop is the first to read it, each row in its own round."""
-    stand = (n for n in nodes if not n.makes or n.makes[0].expression is None)
-    first = next((n for n in stand if any(value in found for found in _read_by(n))), None)
-    inside = first is not None and steps[0] in steps_of(first)
-    places = [place for step in steps for read, place in places_read(step) if read is value]
-    return inside and all(place is not None and place[0] == "axis_0" for place in places)
+def _width(value: Value) -> int:
+    """The elements of a row."""
+    return math.prod(value.type.shape[1:])
 
 
-def _read_by(node: Node) -> Iterator[set[Value]]:
-    for step in steps_of(node):
-        yield {value for operand in step.reads for value in leaves(operand)}
+def _reads(node: Node, known: _Known) -> list[tuple[Value, bool]]:
+    found = known.get(node)
+    if found is None:
+        found = known[node] = list(_found_reads(node))
+    return found
 
 
-def _all_by_row(product: Compute, rows: int, steps: Sequence[Node]) -> bool:
-    """Whether the loop makes what is summed, where it does, row by row."""
-    made = {value: step for step in steps for value in step.makes}
-    for value in _arrays(product):
-        if value in made:
-            place = place_made(made[value])
-            if place is None or place[0] != "axis_0":
-                return False
-    return True
+def _found_reads(node: Node) -> Iterator[tuple[Value, bool]]:
+    if not _rows_of(node):
+        for step in steps_of(node):
+            yield from ((value, False) for operand in step.reads for value in leaves(operand))
+    elif _is_product(node):
+        yield from ((value, True) for value in _by_row(node))
+        others = node.inputs[1:] if _makes_rows(node) else ()
+        yield from ((value, False) for operand in others for value in leaves(operand))
+    else:
+        for step in steps_of(node):
+            yield from ((value, _is_own_row(place)) for value, place in places_read(step))
+
+
+def _is_own_row(place: Sequence[str] | None) -> bool:
+    return place is not None and place[:1] == ("axis_0",)

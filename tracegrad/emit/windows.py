@@ -52,7 +52,7 @@ class Windows:
 
     def own(self, start: str, inside: Sequence[Line]) -> Sequence[Line]:
         """The rounds of a block itself."""
-        found = _Near(self.windows, self.letter, self.letter, self.near, 0)
+        found = NearRows(self.windows, self.letter, self.letter, self.near, 0)
         loop = Ahead(None, [], 0, 0, self.slide.own, False)
         return self._rows(loop, self.letter, start, found.lines(inside))
 
@@ -93,7 +93,7 @@ class Windows:
 
     def _ahead(self, loop: Ahead, start: str, inside: Sequence[Line]) -> Sequence[Line]:
         """The rounds that make rows for a block."""
-        found = _Near(self.windows, self.letter, self.row, self.near, loop.first)
+        found = NearRows(self.windows, self.letter, self.row, self.near, loop.first)
         return self._rows(loop, self.row, start, found.lines(inside))
 
     def _rows(self, loop: Ahead, letter: str, start: str, inside: Sequence[Line]) -> Sequence[Line]:
@@ -153,7 +153,7 @@ class Windows:
         return lines
 
 
-class _Near(Copies):
+class NearRows(Copies):
     """Copies of lines in which windows are read and written where their rows are."""
 
     def __init__(self, windows: dict[str, Window], letter: str, row: str, near: str, first: int) -> None:

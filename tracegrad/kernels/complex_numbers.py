@@ -11,7 +11,6 @@ it means. Six functions are short where nothing overflows or cancels; they leave
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import math
 from typing import Any
@@ -22,24 +21,12 @@ from tracegrad.kernels.arcs import arctan2
 from tracegrad.kernels.exponential import exp
 from tracegrad.kernels.powers import hypot, log_of_length
 from tracegrad.kernels.trigonometric import cos, sin
+from tracegrad.kernels.ufunc_loops import learn
 
 PREFIX = "numpy_"
 
 FUNCTIONS: dict[str, Any] = {}
-"""All made so far, by name; each has the `letter` of its dtype, `nin`, and addresses: `loop`, and `data` for that."""
-
-
-class _Loops(ctypes.Structure):
-    """What a `PyUFuncObject` has behind its head, as NumPy's C interface declares it."""
-
-    _fields_ = (
-        ("nin", ctypes.c_int),
-        ("nout", ctypes.c_int),
-        ("nargs", ctypes.c_int),
-        ("identity", ctypes.c_int),
-        ("functions", ctypes.POINTER(ctypes.c_void_p)),
-        ("data", ctypes.POINTER(ctypes.c_void_p)),
-    )
+"""All made so far, by the name of their loop; each has the `letter` of its dtype, and `nin`."""
 
 
 def complex_function(name, dtype):
@@ -51,15 +38,13 @@ def complex_function(name, dtype):
 @functools.cache
 def _made(name, letter):
     ufunc = getattr(np, name)
-    place = ufunc.types.index(letter * ufunc.nin + "->" + letter)
-    loops = _Loops.from_address(id(ufunc) + object.__basicsize__)
 
     def function(*numbers):
         return ufunc(*numbers)
 
     function.__name__ = PREFIX + name + ("" if letter == "D" else f"_{letter}")
-    data = loops.data[place] if loops.data else None
-    vars(function).update(letter=letter, nin=ufunc.nin, loop=loops.functions[place], data=data or 0)
+    vars(function).update(letter=letter, nin=ufunc.nin)
+    learn(function.__name__, ufunc, letter * ufunc.nin + "->" + letter)
     FUNCTIONS[function.__name__] = function
     return function
 

@@ -479,3 +479,13 @@ def betaln_each(x, y, shape):
     for i in range(first.size):
         out[i] = betaln_of(first[i], second[i])
     return out.reshape(shape)
+
+
+ONE_BY_ONE = frozenset(
+    f"{name}_of"
+    for name in (
+        *("gamma", "gammaln", "digamma", "betaln", "erfcx", "log_ndtr", "ndtri", "erfinv", "erfcinv"),
+        *("xlogy", "xlog1py", "entr", "rel_entr", "kl_div"),
+    )
+)
+"""Those that call the C library, or go in rounds: of these no compiler makes vectors."""

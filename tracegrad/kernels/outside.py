@@ -1,6 +1,6 @@
 """Calls of Python from compiled code: what has no compiled form is computed by NumPy or SciPy, and the program goes on.
 
-Native text writes `called_out(python_fft, (x,))`, where `python_fft` is a function of the text that Python runs and
+Native text writes `called_out(python_dct, (x,))`, where `python_dct` is a function of the text that Python runs and
 whose annotation says what it returns: `-> "complex128[8]"`. Compiled code calls an `Outside` with arrays around its own
 memory (`compiler/outside.py`); what that answers is an array of this type which nobody else refers to. A function with
 `-> None` fills the last array it is given. Begin with `Outside`.

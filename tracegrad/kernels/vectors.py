@@ -1,4 +1,4 @@
-"""Convolution of vectors, and search in them, into memory that is there."""
+"""Convolution of vectors, recursive filters, and search in vectors."""
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -96,6 +96,16 @@ def convolved_at_few(x, y, start, zero, out):
             for j in range(min(count, long.size - base) - low):
                 total = added(total, long[place + j] * turned[low + j])
             out[k] += total
+
+
+def fed_back(a, x):
+    """y with y[n] + a[1] y[n - 1] + a[2] y[n - 2] ... = x[n], of each column; the first of `a` is not read."""
+    y = x.copy()
+    for n in range(x.shape[0]):
+        for k in range(1, min(a.size, n + 1)):
+            for j in range(x.shape[1]):
+                y[n, j] -= a[k] * y[n - k, j]
+    return y
 
 
 def place_in(row, number, right):

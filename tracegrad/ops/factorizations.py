@@ -1,4 +1,4 @@
-"""Factorisations of `scipy.linalg` that NumPy lacks: LU with its pivots, generalised eigenvalues, band matrices.
+"""Factorisations of `scipy.linalg` that NumPy lacks: LU with its pivots, polar, generalised eigenvalues, band matrices.
 
 Begin with `lu_factor`.
 """
@@ -15,9 +15,9 @@ from tracegrad.errors import UnsupportedError
 from tracegrad.ir.types import ArrayType
 from tracegrad.kernels import lapack
 from tracegrad.ops.compare import equal, where
-from tracegrad.ops.decompositions import columns, gaps_of, on_diagonal, plus
+from tracegrad.ops.decompositions import columns, gaps_of, on_diagonal, plus, solve_sylvester
 from tracegrad.ops.families import case, cast, real_dtype
-from tracegrad.ops.index import read
+from tracegrad.ops.index import read, zeros_like
 from tracegrad.ops.linalg import (
     adjoint,
     by_gradients,
@@ -27,14 +27,16 @@ from tracegrad.ops.linalg import (
     halved,
     hermitian,
     native_lapack,
+    on_matrix,
     regular,
+    solve,
     solve_lower,
     solve_upper,
     transposed,
 )
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import sum_
-from tracegrad.ops.shape import diagonal, reshape, tril, triu
+from tracegrad.ops.shape import concatenate, diagonal, stack, tril, triu
 
 _INTEGER = np.dtype(np.int32)
 
@@ -130,6 +132,56 @@ pivots: Op = Op(
 )
 
 
+# --- the polar decomposition ------------------------------------------------------------------------------------------
+
+
+def polar_factor_of(a: Any) -> tuple[Any, Any]:
+    """The first factor of `scipy.linalg.polar`, and how much of full rank the second lacks, up to rounding."""
+    w, s, vh = np.linalg.svd(np.asarray(a, float_dtype(a)), full_matrices=False)
+    least = s.max(-1, initial=0.0) * s.shape[-1] * np.finfo(s.dtype).eps
+    return w @ vh, np.sum(s <= least[..., None], axis=-1, dtype=_INTEGER)
+
+
+def _polar_slope(z: Any, a: Any, change: Any) -> Any:
+    """How the first factor u of a = u p changes with a: what is linear in `change`, and its own adjoint.
+
+    u* u_dot is skew and solves K p + p K = u* a_dot - a_dot* u, as p is Hermitian; beside u's columns u_dot p = a_dot.
+    """
+    u, missing = z
+    p, is_regular = adjoint(u) @ a, on_matrix(equal(missing, 0))
+    p = where(is_regular, p, np.eye(p.shape[-1], dtype=p.dtype))  # something to solve with in any case
+    inner = adjoint(u) @ change
+    found = u @ solve_sylvester(p, p, inner - adjoint(inner))
+    if a.shape[-2] > a.shape[-1]:
+        found = found + transposed(solve(transposed(p), transposed(change - u @ inner)))
+    return found * where(is_regular, 1.0, np.nan)
+
+
+def _polar_vjp(g: Any, z: Any, a: Any) -> tuple[Any, ...]:
+    return (cast(_polar_slope(z, a, g[0]), a.dtype),)
+
+
+def _polar_jvp(tangents: Any, z: Any, a: Any) -> tuple[Any, None]:
+    return cast(_polar_slope(z, a, tangents[0]), z[0].dtype), None
+
+
+polar_factor: Op = Op(
+    "polar_factor",
+    polar_factor_of,
+    result_type=lambda a: (ArrayType(a.shape, float_dtype(a)), ArrayType(a.shape[:-2], _INTEGER)),
+    vjp=by_gradients(_polar_vjp),
+    jvp=_polar_jvp,
+    callee="factorizations.polar_factor_of",
+    imports="from tracegrad.ops import factorizations",
+    n_outputs=2,
+    edge="NaN at matrices whose columns depend on each other",
+    native=False,
+    sample=(case(regular(3, 3)), case((4, 2)), case(np.eye(3))),
+)
+"""Of a matrix with at least as many rows as columns; through equations with the second factor rather than singular
+vectors, whose derivative is not there where values coincide."""
+
+
 # --- generalised eigenvalues ------------------------------------------------------------------------------------------
 
 
@@ -197,42 +249,37 @@ generalised_eigh: Op = Op(
 # --- band matrices ----------------------------------------------------------------------------------------------------
 
 
-def _places(low: int, up: int, n: int) -> tuple[Any, Any, Any]:
-    """For each place of the diagonals of a band matrix the row it stands in, the column, and whether there is one."""
-    k, column = np.indices((low + up + 1, n))
-    row = column + k - up
-    inside = (row >= 0) & (row < n)
-    return np.clip(row, 0, n - 1), column, inside
+def _moved(x: Any, offset: int) -> Any:
+    """`x[j + offset]` for each j along the first axis; 0 where there is none."""
+    n = x.shape[0]
+    if not offset:
+        return x
+    gap = zeros_like(read(x, (slice(0, abs(offset)),)))
+    if offset > 0:
+        return concatenate(read(x, (slice(offset, n),)), gap, axis=0)
+    return concatenate(gap, read(x, (slice(0, max(n + offset, 0)),)), axis=0)
 
 
 def transposed_band(ab: Any, low: int, up: int) -> Any:
     """The diagonals of the transposed matrix."""
-    n = ab.shape[1]
-    row, column, inside = _places(up, low, n)
-    return where(inside, read(ab, (np.clip(up + column - row, 0, low + up), row)), 0.0)
+    return stack(*(_moved(read(ab, (low + up - k,)), k - low) for k in range(low + up + 1)), axis=0)
 
 
 def band_product(ab: Any, x: Any, low: int, up: int) -> Any:
     """The matrix times a vector or a matrix."""
-    n = ab.shape[1]
-    row = np.broadcast_to(np.arange(n), (low + up + 1, n))
-    offset = np.arange(low + up + 1)[:, None] - up
-    column = row - offset
-    inside = (column >= 0) & (column < n)
-    column = np.clip(column, 0, n - 1)
-    terms = where(inside, read(ab, (offset + up + 0 * row, column)), 0.0)
-    if x.ndim > 1:
-        terms = reshape(terms, shape=(*terms.shape, 1))
-    return sum_(terms * read(x, (column,)), axis=(0,), keepdims=False)
+    total = None
+    for k in range(low + up + 1):
+        factors = read(ab, (k,) if x.ndim == 1 else (k, slice(None), None))
+        total = plus(total, _moved(factors * x, up - k))
+    return total
 
 
 def _band_vjp(g: Any, z: Any, ab: Any, b: Any, low: int, up: int) -> tuple[Any, ...]:
     bar = solve_banded(transposed_band(ab, low, up), g, low=up, up=low)
-    row, column, inside = _places(low, up, ab.shape[1])
-    products = read(bar, (row,)) * read(z, (column,))
+    products = stack(*(-(_moved(bar, k - up) * z) for k in range(low + up + 1)), axis=0)
     if z.ndim > 1:
         products = sum_(products, axis=(2,), keepdims=False)
-    return cast(where(inside, -products, 0.0), ab.dtype), cast(bar, b.dtype)
+    return cast(products, ab.dtype), cast(bar, b.dtype)
 
 
 def _band_jvp(tangents: Any, z: Any, ab: Any, b: Any, low: int, up: int) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType
+from tracegrad.kernels import numpy_fourier
 from tracegrad.kernels.fourier import (
     fft_by_columns,
     ifft_by_columns,
@@ -72,6 +73,47 @@ def _takes_out(instr: Instr) -> bool:
     return not isinstance(axis, tuple) or len(axis) == 1 or x.shape == z.shape
 
 
+def taken_as(op: Op, given: np.dtype[Any], n: int, norm: str) -> tuple[np.dtype[Any], np.dtype[Any]] | None:
+    """The dtypes that native text casts an array of this one to, and gets; None where it calls NumPy."""
+    found: tuple[np.dtype[Any], np.dtype[Any]] | None
+    found = numpy_fourier.taken_as(op.name, n, given, norm == _plain(op.name))
+    return found
+
+
+def _native(fills: Callable[[Instr], Any]) -> Callable[[Instr], Any]:
+    """NumPy's loop along one axis, of what it need not cast; a long vector is filled in another way, by Python."""
+
+    def native(instr: Instr) -> Any:
+        (x,), (z,), norm = instr.inputs, instr.outputs, instr.params["norm"]
+        (n, axis), *more = along_axes(instr)
+        if more or min(x.shape) < 1 or fills(instr) is not None:
+            return False
+        if taken_as(instr.op, x.dtype, n, norm) != (x.dtype, z.dtype):
+            return False
+        return numpy_fourier.transform(instr.op.name, n), axis, _factor(instr.op.name, n, norm, z.dtype)
+
+    return native
+
+
+def along_axes(step: Instr) -> list[tuple[int, int]]:
+    """The length and the axis of each transform that a step is made of."""
+    n, axis = step.params["n"], step.params["axis"]
+    return list(zip(n, axis, strict=True)) if isinstance(axis, tuple) else [(n, axis)]
+
+
+def _plain(name: str) -> str:
+    """The norm with which a transform is nothing but sums."""
+    return "forward" if name in ("ifft", "irfft") else "backward"
+
+
+def _factor(name: str, n: int, norm: str, dtype: np.dtype[Any]) -> float:
+    """What NumPy multiplies sums by, in its precision."""
+    if norm == _plain(name):
+        return 1.0
+    real = dtype.type(0).real.dtype
+    return float(np.reciprocal(np.sqrt(n, dtype=real) if norm == "ortho" else n, dtype=real))
+
+
 def _by_columns(kernel: Callable[..., None], halved: bool) -> Callable[[Instr], Any]:
     """The kernel, where it transforms a long vector of the largest precision, all of it and no more."""
 
@@ -123,15 +165,16 @@ def _transform(name: str, kernel: Callable[..., None]) -> Op:
             found = fitted(found, k, x.shape[k])
         return found
 
+    fills = _by_columns(kernel, False)
     op = linear(
         evaluate,
         transpose,
         result_type=_result_type(one),
         name=name,
         emit=emit,
-        native=False,
+        native=_native(fills),
         takes_out=_takes_out,
-        fills=_by_columns(kernel, False),
+        fills=fills,
         sample=(
             case((4,), n=(4,), axis=(0,), norm="backward"),
             case((3,), n=(5,), axis=(0,), norm="ortho"),
@@ -183,7 +226,7 @@ rfft: Op = linear(
             instr, instr.params["n"], instr.params["axis"], instr.inputs[0].shape[instr.params["axis"]]
         ),
     ),
-    native=False,
+    native=_native(_by_columns(rfft_by_columns, True)),
     takes_out=_takes_out,
     fills=_by_columns(rfft_by_columns, True),
     sample=_REAL,
@@ -213,7 +256,7 @@ irfft: Op = linear(
             2 * (instr.inputs[0].shape[instr.params["axis"]] - 1),
         ),
     ),
-    native=False,
+    native=_native(_by_columns(irfft_by_columns, True)),
     takes_out=_takes_out,
     fills=_by_columns(irfft_by_columns, True),
     sample=_REAL,

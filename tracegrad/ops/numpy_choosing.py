@@ -9,14 +9,13 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tracegrad.ops import compare
 from tracegrad.ops.compare import not_equal
-from tracegrad.ops.index import Slot, getitem, index_set, read, split
+from tracegrad.ops.index import Slot, index_set, read
 from tracegrad.ops.numpy_forms import (
     answers,
     array_operand,
@@ -47,6 +46,8 @@ from tracegrad.ops.numpy_shape import (
     stack,
     take,
 )
+from tracegrad.ops.windows import counts
+from tracegrad.ops.windows import windows as all_windows
 
 # --- by conditions ----------------------------------------------------------------------------------------------------
 
@@ -184,10 +185,6 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     return lying(take(concatenate([a, new], axis), order, axis) if found is None else found, "A", a)
 
 
-NARROW = 16  # items of a window
-LONG = 2**13  # windows
-
-
 @answers(np.lib.stride_tricks.sliding_window_view)
 def windows(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
@@ -196,7 +193,6 @@ def windows(
 
     `writeable` is taken, for those who ask for it and do not write, as `scipy.signal.stft`.
     """
-    given = x
     x, lengths = operand(x), whole(window_shape)
     axes = tuple(range(x.ndim)) if axis is None else tuple(axis_number(k, x.ndim) for k in whole(axis))
     if len(lengths) != len(axes):
@@ -204,60 +200,11 @@ def windows(
             f"Must provide matching length window_shape and axis; got {len(lengths)} window_shape elements and "
             f"{len(axes)} axes elements."
         )
-    recorder = getattr(given, "recorder", None)
-    seen_as = getattr(recorder, "seen_as", None)
-    if seen_as is not None:  # eager tensors share memory
-        view = np.lib.stride_tricks.sliding_window_view(given.value, lengths, axes)
-        template, arrays = split(_places(x.shape, lengths, axes))
-        return seen_as(view, getitem, (given, *arrays), {"index": template})
-    for axis, length in zip(axes, lengths, strict=True):
-        count = x.shape[axis] - length + 1
-        if length < 0 or count < 1:
-            raise ValueError("window shape cannot be larger than input array shape")
-        if len(axes) == 1 and 0 < length <= NARROW and count * (x.size // x.shape[axis]) >= LONG:
-            x = _side_by_side(x, axis, length)  # in native text, loops read the items of many as they lie
-        else:
-            x = moveaxis(take(x, np.arange(count)[:, None] + np.arange(length), axis), axis + 1, -1)
-    remember = getattr(recorder, "remember_view", None)
-    if remember is not None and x is not given:
-        x.value = np.lib.stride_tricks.sliding_window_view(given.value, lengths, axes)
-        remember(x, (given,), _Windows(lengths, axes), {})
-    return x
-
-
-def _places(shape: Sequence[int], lengths: Sequence[int], axes: Sequence[int]) -> tuple[Any, ...]:
-    """The index that reads all windows of an array of this shape."""
-    ndim = len(shape) + len(axes)
-
-    def along(axis: int, count: int) -> Any:
-        return np.arange(count).reshape((-1,) + (1,) * (ndim - 1 - axis))
-
-    counts = list(shape)
-    for axis, length in zip(axes, lengths, strict=True):
-        counts[axis] -= length - 1
-    found = [along(axis, count) for axis, count in enumerate(counts)]
-    for k, (axis, length) in enumerate(zip(axes, lengths, strict=True)):
-        found[axis] = found[axis] + along(len(shape) + k, length)
-    return tuple(found)
-
-
-def _side_by_side(x: Any, axis: int, length: int) -> Any:
-    """All windows along one axis, as a last axis: of their first items, of their second ones, and so on."""
-    count = x.shape[axis] - length + 1
-    return stack([read(x, (*(slice(None),) * axis, slice(k, k + count))) for k in range(length)], -1)
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """These windows of an array, as those who follow views know them: a function that computes the view again."""
-
-    lengths: tuple[int, ...]
-    axes: tuple[int, ...]
-    name: str = "sliding_window_view"
-    view: None = None
-
-    def __call__(self, x: Any) -> Any:
-        return windows(x, self.lengths, self.axes)
+    if builtins.any(n < 0 for n in lengths):
+        raise ValueError("`window_shape` cannot contain negative values")
+    if builtins.any(n < 1 for n in counts(x.shape, lengths, axes)):
+        raise ValueError("window shape cannot be larger than input array shape")
+    return all_windows(x, lengths=lengths, axes=axes)
 
 
 @answers(np.resize)

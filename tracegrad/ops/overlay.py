@@ -14,6 +14,20 @@ from tracegrad.ops.families import case, cast
 from tracegrad.ops.index import getitem, zeros_like
 from tracegrad.ops.op import Op, call, literal
 
+FAR = 32  # elements along the last axis: so far apart, parts are added in memory, and several rounds at once
+
+
+def groups_of(starts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Which parts follow one another where they begin in one row, and not far apart."""
+    found: list[list[int]] = []
+    for k, start in enumerate(starts):
+        before = starts[k - 1]
+        if k and start[:-1] == before[:-1] and before[-1] - start[-1] < FAR:
+            found[-1].append(k)
+        else:
+            found.append([k])
+    return found
+
 
 def place_of(start: Sequence[int], shape: Sequence[int]) -> tuple[slice, ...]:
     """The index of a part of this shape that begins at `start`."""

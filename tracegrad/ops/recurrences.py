@@ -1,4 +1,4 @@
-"""Linear recurrences along an axis: what running products are differentiated with.
+"""Linear recurrences along an axis: what running products are differentiated with, and recursive filters.
 
 With y the forward and s the backward solution of
 
@@ -7,21 +7,28 @@ With y the forward and s the backward solution of
 the two are each other's transpose in b, and both have the derivative y_{k-1} s_k in x_k if the other one is solved for
 the cotangent. So a running product z is differentiated by one of them in either mode, in as many steps as it has
 elements, whether there are zeros or not, and to any order. `axis` is one non-negative axis. Begin with `recurrence`.
+
+A filter that feeds back what it gave is the same with fixed factors and more of them: its transpose is itself, run from
+the last sample to the first, see `fed_back`.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 from typing import Any
 
 import numpy as np
 
 from tracegrad.ir.trace import Instr
 from tracegrad.ir.types import ArrayType, promote
+from tracegrad.kernels import vectors
 from tracegrad.kernels.reductions import recurrence_blocks
 from tracegrad.ops.families import case, cast
 from tracegrad.ops.index import getitem, zeros_like
 from tracegrad.ops.op import Op
-from tracegrad.ops.shape import concatenate
+from tracegrad.ops.reduce import sum_
+from tracegrad.ops.shape import concatenate, flip, stack
 from tracegrad.ops.strides import memory_blocks
 
 WIDE = 8  # rows of so many elements are computed by NumPy, a row at a time; shorter ones number by number
@@ -115,3 +122,57 @@ recurrence: Op = Op(
 )
 """y_k = x_k y_{k-1} + b_k from the first place on, or backwards y_k = x_{k+1} y_{k+1} + b_k from the last: the first x
 there is not read. Both have one shape."""
+
+
+@functools.cache
+def _signals() -> Any:
+    return importlib.import_module("scipy.signal")
+
+
+def filtered(a: Any, x: Any) -> Any:
+    """`scipy.signal.lfilter` of columns, with nothing but feedback."""
+    a = np.concatenate((np.ones(1, a.dtype), a[1:]))
+    return _signals().lfilter(a[:1], a, x, axis=0) if np.size(x) else np.array(x, promote(a.dtype, x.dtype))
+
+
+def _delayed(y: Any, count: int) -> Any:
+    """What stands so many places before; 0 before the first."""
+    n = y.shape[0]
+    before = zeros_like(getitem(y, index=(slice(0, count),)))
+    return concatenate(before, getitem(y, index=(slice(0, max(n - count, 0)),)), axis=0)
+
+
+def _fed_back_vjp(g: Any, y: Any, a: Any, x: Any) -> tuple[Any, ...]:
+    x_bar = flip(fed_back(a, flip(g, axis=(0,))), axis=(0,))
+    parts = [-sum_(x_bar * _delayed(y, k), axis=(0, 1), keepdims=False) for k in range(1, a.shape[0])]
+    a_bar = stack(zeros_like(getitem(a, index=(0,))), *parts, axis=0)
+    return cast(a_bar, a.dtype), cast(x_bar, x.dtype)
+
+
+def _fed_back_jvp(tangents: Any, y: Any, a: Any, x: Any) -> Any:
+    a_dot, driven = tangents
+    if a_dot is not None:
+        for k in range(1, a.shape[0]):
+            term = -(getitem(a_dot, index=(k,)) * _delayed(y, k))
+            driven = term if driven is None else driven + term
+    return cast(fed_back(a, zeros_like(y) if driven is None else driven), y.dtype)
+
+
+fed_back: Op = Op(
+    "fed_back",
+    filtered,
+    result_type=lambda a, x: ArrayType(x.shape, promote(a.dtype, x.dtype)),
+    vjp=_fed_back_vjp,
+    jvp=_fed_back_jvp,
+    callee="recurrences.filtered",
+    imports="from tracegrad.ops import recurrences",
+    native=lambda instr: len({x.dtype for x in instr.inputs}) == 1 and (vectors.fed_back,),
+    sample=(
+        case((3,), (5, 2)),
+        case((2,), (4, 1)),
+        case((4,), (2, 3)),
+        case((1,), (3, 2)),
+        case((2,), (0, 2)),
+    ),
+)
+"""Columns y with y[n] + a[1] y[n - 1] + a[2] y[n - 2] ... = x[n]; the first coefficient is not read."""

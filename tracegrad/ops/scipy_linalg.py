@@ -277,14 +277,15 @@ def eigvalsh(a: Any, b: Any = None, **options: Any) -> Any:
 
 @under("scipy.linalg.polar")
 def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
-    """By the root of the smaller product with itself, whose derivative is there where singular values coincide."""
     a = _finite(a)
-    turned, own = swapaxes(a, -1, -2), "left" if a.shape[0] < a.shape[1] else "right"
-    p = decompositions.sqrtm(matmul(*((a, turned) if own == "left" else (turned, a))), crosses=False)
-    u = solved(p, a) if own == "left" else swapaxes(solved(p, turned), -1, -2)
-    if side != own:
-        p = matmul(swapaxes(u, -1, -2), a) if side == "right" else matmul(a, swapaxes(u, -1, -2))
-    return u, p
+    if side not in ("right", "left"):
+        raise ValueError("`side` must be either 'right' or 'left'")
+    if a.shape[-2] < a.shape[-1]:
+        u = swapaxes(factorizations.polar_factor(swapaxes(a, -1, -2))[0], -1, -2)
+    else:
+        u = factorizations.polar_factor(a)[0]
+    turned = swapaxes(u, -1, -2)
+    return u, matmul(turned, a) if side == "right" else matmul(a, turned)
 
 
 # --- what a matrix looks like -----------------------------------------------------------------------------------------

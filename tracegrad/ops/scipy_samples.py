@@ -1,6 +1,6 @@
 """Convolutions and filters of signals and images: `scipy.signal` and `scipy.ndimage` under their signatures.
 
-A filter is linear in its samples and a recursive one is solved as a band matrix is. Begin with `convolve`.
+A filter is linear in its samples, and a recursive one a linear recurrence. Begin with `convolve`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tracegrad.errors import UnsupportedError
-from tracegrad.ops import factorizations
 from tracegrad.ops.arithmetic import stop_gradient
 from tracegrad.ops.compare import floor
 from tracegrad.ops.elementary import exp
@@ -26,6 +25,7 @@ from tracegrad.ops.numpy_padding import pad
 from tracegrad.ops.numpy_sampled import convolve as convolve_vectors
 from tracegrad.ops.numpy_sampled import real
 from tracegrad.ops.numpy_shape import concatenate, flip, moveaxis, reshape, stack
+from tracegrad.ops.recurrences import fed_back
 from tracegrad.ops.scipy_forms import under
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
@@ -146,11 +146,13 @@ def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", 
 
 
 def _filtered(b: Any, a: Any, x: Any, zi: Any = None) -> tuple[Any, Any]:
-    """Along the last axis: the polynomial `a` of the shift, solved for; `b` applied. And what the filter holds then.
+    """Along the last axis: `b` applied, what that gives fed back by `a`. And what the filter holds then.
 
     `zi` is what it holds before the first sample: of shape (order, ...), the axes behind those of the samples before.
     """
     n, axes = x.shape[-1], x.shape[:-1]
+    if a.shape[0] > 1 and a[0] == 0:
+        raise ValueError("filter coefficient a[0] == 0 not supported yet")
     b, a = b / a[0], a / a[0]
     columns = reshape(x, (-1, n)).T
     order = max(b.shape[0], a.shape[0]) - 1
@@ -163,8 +165,7 @@ def _filtered(b: Any, a: Any, x: Any, zi: Any = None) -> tuple[Any, Any]:
         driven = driven + concatenate([held, np.zeros((n - held.shape[0], columns.shape[1]))], 0)
     found = driven
     if a.shape[0] > 1:
-        band = broadcast_to(reshape(a, (-1, 1)), shape=(a.shape[0], n))
-        found = factorizations.solve_banded(band, driven, low=a.shape[0] - 1, up=0)
+        found = fed_back(a, driven)
     y = reshape(found.T, x.shape)
     return y, None if past is None else reshape(_held(b, a, columns, found, past), (order, *axes))
 

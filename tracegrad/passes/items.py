@@ -14,9 +14,10 @@ from typing import Any
 from tracegrad.ir.trace import Atom, Const, Instr, Var
 from tracegrad.ops.arithmetic import add
 from tracegrad.ops.families import astype, broadcast_to, sum_to
-from tracegrad.ops.index import Slot, getitem, index_add, index_set, whole, zeros
+from tracegrad.ops.index import Slot, getitem, index_add, index_set, item_shape, whole, zeros
 from tracegrad.ops.reduce import sum_
 from tracegrad.ops.shape import stack
+from tracegrad.ops.windows import add_windows, ranges, windows
 from tracegrad.passes.rewrite import Made, Rule, Term, constant_key, expression
 from tracegrad.passes.structure import is_zeros
 
@@ -49,8 +50,14 @@ def _made_by(atom: Atom, made: Made, *ops: Any) -> Instr | None:
     return step if step is not None and step.op in ops else None
 
 
-def _is_everything(index: Sequence[Any]) -> bool:
-    return all(part is Ellipsis or part == slice(None) for part in index)
+def _is_everything(index: Sequence[Any], shape: Sequence[int]) -> bool:
+    """Whether all of an array of this shape is taken: `x[:]`, and `x[:3]` of three rows."""
+    if all(part is Ellipsis or part == slice(None) for part in index):
+        return True
+    return len(index) <= len(shape) and all(  # an axis more, `x[:, None]`, is not x
+        isinstance(part, slice) and n != -1 and part.indices(n) == (0, n, 1)
+        for part, n in zip(index, shape, strict=False)
+    )
 
 
 def _is_static(index: Sequence[Any]) -> bool:
@@ -178,8 +185,9 @@ def _additions(atom: Atom, made: Made, counts: Counter[Var]) -> list[Instr] | No
 
 
 def read_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """x[:] -> x"""
-    return step.inputs[0] if _is_everything(step.params["index"]) else None
+    """x[:] -> x; x[:3] -> x of three rows"""
+    (x, *_), index = step.inputs, step.params["index"]
+    return x if _is_everything(index, x.shape) else None
 
 
 def read_after_write(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -232,7 +240,7 @@ def read_of_stack(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     if axis >= len(index) or type(index[axis]) is not int:
         return None
     item, rest = maker.inputs[index[axis]], (*index[:axis], *index[axis + 1 :])
-    return item if _is_everything(rest) else expression(getitem, item, *_slots(step), index=rest)
+    return item if _is_everything(rest, item.shape) else expression(getitem, item, *_slots(step), index=rest)
 
 
 def read_of_repeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
@@ -270,7 +278,7 @@ def read_of_sum(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
 def write_everything(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """index_set(a, [:], v) -> v; index_add(a, [:], v) -> a + v; and so where v is one number for all of zeros"""
     target, value = step.inputs[0], step.inputs[-1]
-    if not _is_everything(step.params["index"]):
+    if not _is_everything(step.params["index"], target.shape):
         return None
     cast = value if value.dtype == target.dtype else expression(astype, value, dtype=target.dtype)
     if step.op is index_add and not is_zeros(target, made):
@@ -383,6 +391,41 @@ def whole_before_places(step: Instr, made: Made, counts: Counter[Var]) -> Term |
     return None
 
 
+def read_of_windows(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """windows(x)[::2] -> windows(x) at every second place"""
+    maker = _made_by(step.inputs[0], made, windows)
+    if maker is None:
+        return None
+    x, params = maker.inputs[0], maker.params
+    places = _places_of(step, ranges(x.shape, params["lengths"], params["axes"], params.get("places", ())))
+    return None if places is None else expression(windows, x, **{**params, "places": places})
+
+
+def add_windows_of_some(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """add_windows(zeros with g added at [::2]) -> add_windows(g) at every second place"""
+    maker = _made_by(step.inputs[0], made, index_add)
+    if maker is None or not is_zeros(maker.inputs[0], made):
+        return None
+    params, g = step.params, maker.inputs[-1]
+    along = ranges(params["shape"], params["lengths"], params["axes"], params.get("places", ()))
+    places = _places_of(maker, along)
+    if places is None or tuple(g.shape) != item_shape(maker):
+        return None
+    return expression(add_windows, g, **{**params, "places": places})
+
+
+def _places_of(step: Instr, along: Sequence[range]) -> tuple[tuple[int, int, int], ...] | None:
+    """Where the windows begin that an index names, which takes all items of each."""
+    index = whole(step.params["index"], step.inputs[0].type.ndim)
+    items = index[len(along) :]
+    if _slots(step) or not all(isinstance(p, slice) for p in index) or any(p != slice(None) for p in items):
+        return None
+    found = [r[part] for r, part in zip(along, index, strict=False)]
+    if any(r.step < 0 or not r for r in found):
+        return None
+    return tuple((r.start, r[-1] + 1, r.step) for r in found)
+
+
 ITEMS: tuple[tuple[str, Rule], ...] = (
     *((name, known_index) for name in ("getitem", "index_set", "index_add")),
     ("add", add_into_place),
@@ -394,6 +437,8 @@ ITEMS: tuple[tuple[str, Rule], ...] = (
     ("getitem", read_of_repeated),
     ("getitem", read_of_sum),
     ("getitem", read_of_read),
+    ("getitem", read_of_windows),
+    ("add_windows", add_windows_of_some),
     ("index_set", write_everything),
     ("index_add", write_everything),
     ("index_set", write_with_new_axes),

@@ -21,14 +21,13 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 
 from tracegrad.ir.dce import drop_unused
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
 from tracegrad.ir.walk import map_control, use_counts
 from tracegrad.ops.arithmetic import add, multiply, negative
 from tracegrad.ops.index import getitem, index_add, whole, zeros
-from tracegrad.ops.overlay import overlay, place_of
+from tracegrad.ops.overlay import groups_of, overlay, place_of
 from tracegrad.passes.added_products import is_large_product
 from tracegrad.passes.structure import is_zeros
 
@@ -343,7 +342,7 @@ def _fits(part: _Part, before: Sequence[_Part]) -> bool:
     """
     if not part.shape or (before and (part.shape != before[0].shape or part.start > before[-1].start)):
         return False
-    rows = groupby([*(p.start for p in before), part.start], key=lambda start: start[:-1])
-    *_, last = (list(starts) for _, starts in rows)
+    starts = [*(p.start for p in before), part.start]
+    last = [starts[k][-1] for k in groups_of(starts)[-1]]
     near = NEAR_ALONE if len(part.shape) == 1 else NEAR
-    return last[0][-1] - last[-1][-1] <= min(near, part.shape[-1] - 1)
+    return last[0] - last[-1] <= min(near, part.shape[-1] - 1)

@@ -34,6 +34,7 @@ from tracegrad.ops.shape import concatenate, expand_dims, pad, reshape, stack
 from tracegrad.passes.items import read_of_stack
 from tracegrad.passes.rewrite import Heads, Made, Rule, Term, evaluate_constant, expression, rewrite
 from tracegrad.passes.spell_out import deviation, variance
+from tracegrad.passes.windows import WINDOWS
 
 LARGE = 2**13  # elements of the smallest part
 MANY = 4  # parts
@@ -50,6 +51,8 @@ def in_parts(trace: Trace) -> Trace:
 
 
 def _rules_for(op: Op, heads: Heads) -> tuple[Rule, ...]:
+    if op.name in WINDOWS:
+        return WINDOWS[op.name]
     if not any(head in _JOINS for head in heads):
         return (_read_of_outer, _read_of_repeated) if op is getitem else ()
     return (_joined_later, _bordered_later) if op.family == "elementwise" else _RULES.get(op.name, ())

@@ -25,6 +25,7 @@ from tracegrad.passes.overlays import in_falling_order, overlays, own_parts_firs
 from tracegrad.passes.parts import in_parts
 from tracegrad.passes.product_order import least_memory_first
 from tracegrad.passes.put_together import put_together
+from tracegrad.passes.repeats import without_repeats
 from tracegrad.passes.residuals import split
 from tracegrad.passes.scaled_products import scale_products
 from tracegrad.passes.simplify import simplify, simplify_exactly
@@ -117,7 +118,7 @@ def for_loops(trace: Trace) -> Trace:
     while (joined := together(trace)) is not trace:
         trace = _optimised_exactly(joined)
     trace = drop_unused(in_parts(carry_multiplied(trace)))
-    trace = scale_products(factor_once(share(spell_out(trace))))
+    trace = scale_products(factor_once(share(without_repeats(spell_out(trace)))))
     there = at_their_places(trace)
     trace = least_memory_first(drop_unused(overlays(trace if there is trace else share(there))))
     return no_output_twice(drop_unused(add_products(trace)))

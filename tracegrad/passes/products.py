@@ -17,17 +17,19 @@ from tracegrad.ir.trace import Instr, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.arithmetic import multiply
 from tracegrad.ops.contraction import CALLED, SIDE, Products, as_products, einsum
-from tracegrad.ops.cumulate import cumsum_back
-from tracegrad.ops.families import broadcast_to, imag, real
-from tracegrad.ops.linalg import dot, matmul
+from tracegrad.ops.families import broadcast_to
+from tracegrad.ops.index import getitem, index_arrays, whole
+from tracegrad.ops.linalg import matmul
 from tracegrad.ops.reduce import sum_
-from tracegrad.ops.shape import expand_dims, reshape, transpose
+from tracegrad.ops.shape import expand_dims, flip, reshape, transpose
+from tracegrad.ops.windows import windows
 from tracegrad.passes.pairs import in_pairs
 from tracegrad.passes.rewrite import Expression, Made, Term, expression
 
 _STACKS = "abcdefghijklmnopqrstuvw"  # letters for the axes of a stack
 TINY = 8  # a side of matrices whose product is a loop
 FEW = 128  # elements whose sum is a loop along any axis
+COPIED = 2**20  # items of windows that are not copied for BLAS
 
 
 def _is_real(step: Instr) -> bool:
@@ -48,6 +50,14 @@ def matrices(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
         return None
     if x.type.ndim == 1 and y.type.ndim == 1:
         return expression(sum_, expression(multiply, x, y), axis=(0,), keepdims=False)
+    if 1 in (x.type.ndim, y.type.ndim):
+        stack = _STACKS[: max(x.type.ndim, y.type.ndim) - 2]
+        terms, output = (
+            ([f"{stack}xy", "y"], f"{stack}x") if y.type.ndim == 1 else (["x", f"{stack}xy"], f"{stack}y")
+        )
+        found = _of_windows(step.inputs, terms, output, made)
+        if found is not None:
+            return found
     if max(x.type.ndim, y.type.ndim) > 2 or (x.type.ndim == y.type.ndim and 1 in (*x.shape, *y.shape)):
         stacks = [_STACKS[len(_STACKS) - max(a.type.ndim - 2, 0) :] for a in (x, y)]
         sides = ["xy"[-x.type.ndim :], "yz"[: y.type.ndim]]
@@ -79,32 +89,61 @@ def _summed(products: Term, axis: int) -> Term:
     return expression(sum_, products, axis=(axis,), keepdims=False)
 
 
+def from_behind(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """x[::-1] @ v -> (x @ v)[::-1]; x[:, ::-1] @ v -> x @ v[::-1]; v @ x so, too: a vector is turned, not the matrix"""
+    if not _is_real(step) or sorted(a.type.ndim for a in step.inputs) != [1, 2]:
+        return None
+    place = 0 if step.inputs[0].type.ndim == 2 else 1
+    matrix, vector = step.inputs[place], step.inputs[1 - place]
+    found = _forwards(matrix, made) if matrix.type.size > CALLED else None
+    if found is None:
+        return None
+    forwards, turned = found
+    back = {"index": (slice(None, None, -1),)}
+    given: Term = expression(getitem, vector, **back) if 1 - place in turned else vector
+    product = expression(step.op, *((forwards, given) if place == 0 else (given, forwards)))
+    return expression(getitem, product, **back) if place in turned else product
+
+
+def _forwards(x: Any, made: Made) -> tuple[Any, set[int]] | None:
+    """What a read, flip or transpose takes, without turning an axis, and the axes that are turned; None if none is."""
+    step = made.get(x) if isinstance(x, Var) else None
+    if step is None or step.op not in (getitem, flip, transpose):
+        return None
+    source = step.inputs[0]
+    if step.op is flip:
+        return source, set(step.params["axis"])
+    if step.op is transpose:
+        found = _forwards(source, made)
+        axes = step.params["axes"]
+        return found and (expression(transpose, found[0], axes=axes), {axes.index(k) for k in found[1]})
+    index = step.params["index"]
+    if None in index or any(a.shape for a in index_arrays(step)):
+        return None
+    turned, parts, axis = set(), [], 0
+    for part, n in zip(whole(index, source.type.ndim), source.shape, strict=True):
+        if isinstance(part, slice):
+            numbers = range(n)[part]
+            if numbers.step < 0:
+                turned.add(axis)
+                part = slice(numbers[-1], numbers[0] + 1, -numbers.step)
+            axis += 1
+        parts.append(slice(None) if part == slice(0, n, 1) else part)
+    if not turned:
+        return None
+    whole_source = all(part == slice(None) for part in parts)
+    forwards = (
+        source if whole_source else expression(getitem, source, *index_arrays(step), index=tuple(parts))
+    )
+    return forwards, turned
+
+
 def outer_products(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """outer(x, y) -> x as a column * y"""
     if not _is_real(step):
         return None
     x, y = step.inputs
     return expression(multiply, expression(expand_dims, x, axis=(1,)), y)
-
-
-def needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """copy(x @ y) -> x @ y, where nobody else reads it; so of what a loop writes, and through a change of its shape"""
-    (x,) = step.inputs
-    source: Any = x
-    while (inner := made.get(source)) is not None and counts[source] <= 1 and -1 not in source.shape:
-        of_several = inner.op is einsum and len(inner.inputs) > 1
-        if of_several or inner.op in (matmul, dot, broadcast_to, cumsum_back):
-            return x
-        if inner.op is sum_ and inner.params["axis"]:
-            return x
-        if inner.op.family == "elementwise" and not inner.op.view:
-            return x
-        if inner.op in (transpose, real, imag) and source is x:
-            return x
-        if inner.op is not reshape:
-            return None
-        source = inner.inputs[0]
-    return None
 
 
 # --- einsum -----------------------------------------------------------------------------------------------------------
@@ -131,8 +170,12 @@ def contraction(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     if len(terms) > 2:
         return in_pairs(step.inputs, terms, output, sizes)
     found = _as_elements(step.inputs, terms, output, sizes)
+    if found is None and max(a.type.size for a in step.inputs) >= COPIED:
+        found = _of_windows(step.inputs, terms, output, made)
     if found is None:
         found = _of_parts(step.inputs, terms, output, step, made)
+    if found is None:
+        found = _of_windows(step.inputs, terms, output, made)
     if found is None:
         found = _as_matrices(step.inputs, terms, output, sizes)
     if found is not None:
@@ -410,6 +453,16 @@ def _each_once(operands: Sequence[Any], arrays: Sequence[str], sizes: Mapping[st
         made = expression(sum_, made, axis=tuple(map(order.index, summed)), keepdims=False)
     left = [a for a in order if a in output]
     return made if left == list(output) else expression(transpose, made, axes=tuple(map(left.index, output)))
+
+
+def _of_windows(operands: Sequence[Any], terms: Sequence[str], output: str, made: Made) -> Term | None:
+    """Products with the items of windows, each in one of them: read where they lie, windows need no memory."""
+    given = [_source(x, term, made) for x, term in zip(operands, terms, strict=True)]
+    makers = [made.get(x) if isinstance(x, Var) else None for x, _ in given]
+    if not any(maker is not None and maker.op is windows for maker in makers):
+        return None
+    sizes = {a: n for x, term in given for a, n in zip(term, x.shape, strict=True)}
+    return _each_once([x for x, _ in given], [*(term for _, term in given), output], sizes)
 
 
 def _of_shape(x: Any, shape: Sequence[int]) -> Any:

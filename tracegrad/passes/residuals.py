@@ -12,7 +12,10 @@ from collections.abc import Container, Mapping
 from tracegrad.ir.trace import Atom, Instr, Step, Trace, Var
 from tracegrad.ir.walk import has_guard
 
-_CHEAP = {"getitem", "transpose", "reshape", "squeeze", "expand_dims", "broadcast_to", "negative", "zeros"}
+_CHEAP = {
+    *("getitem", "transpose", "reshape", "squeeze", "expand_dims", "broadcast_to", "windows"),
+    *("negative", "zeros"),
+}
 
 
 def split(joint: Trace, outputs: int, cotangents: int) -> tuple[Trace, Trace]:

@@ -1,4 +1,5 @@
-"""Reductions in the terms of sums and elementwise steps, which become one loop with what stands around them.
+"""Reductions in the terms of sums and elementwise steps, which become one loop with what stands around them; and other
+steps in the terms of those that have a compiled form.
 
 For native text alone: the readable text says `np.mean(x)`, as a person does. A trace comes in, and one with the same
 meaning goes out. Begin with `spell_out`.
@@ -13,14 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from tracegrad.ad.work import LARGE, bytes_of
 from tracegrad.ir.trace import Atom, Const, Instr, Trace, Var
 from tracegrad.ir.walk import map_control
 from tracegrad.ops.arithmetic import add, divide, multiply, subtract
 from tracegrad.ops.compare import equal, isfinite, where
+from tracegrad.ops.contraction import einsum
 from tracegrad.ops.cumulate import cumsum, cumsum_back
 from tracegrad.ops.elementary import exp, hypot, log, sqrt
 from tracegrad.ops.families import astype, broadcast_to, imag, real
+from tracegrad.ops.fourier import along_axes, taken_as
 from tracegrad.ops.index import index_set, item_shape, numbered, whole, zeros
+from tracegrad.ops.linalg import dot, matmul
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import max_, mean, sum_
 from tracegrad.ops.shape import expand_dims, flip, reshape, transpose
@@ -28,8 +33,8 @@ from tracegrad.passes.picks import picked_first, sum_of_added
 from tracegrad.passes.positions import checked_arrays
 from tracegrad.passes.products import (
     contraction,
+    from_behind,
     matrices,
-    needless_copy,
     outer_products,
     summed_products,
     turned_product,
@@ -222,10 +227,54 @@ def _length(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     return expression(hypot, expression(real, z), expression(imag, z))
 
 
+def _transformed(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """fft(x, axis=(0, 1)) -> fft(fft(x, axis=1), axis=0), of what is cast as NumPy casts it"""
+    (x,), out, op, norm = step.inputs, step.outputs[0], step.op, step.params["norm"]
+    axes = along_axes(step)
+    if -1 in x.shape or op.fills(step) is not None:
+        return None
+    found: Term = x
+    dtype = x.dtype
+    for n, axis in reversed(axes):
+        kinds = taken_as(op, dtype, n, norm)
+        if kinds is None or (len(axes) == 1 and kinds == (x.dtype, out.dtype)):
+            return None
+        found = found if dtype == kinds[0] else expression(astype, found, dtype=kinds[0])
+        several = isinstance(step.params["axis"], tuple)
+        found = expression(op, found, n=(n,) if several else n, axis=(axis,) if several else axis, norm=norm)
+        found = found if kinds[1] == out.dtype else expression(astype, found, dtype=out.dtype)
+        dtype = out.dtype
+    return found
+
+
+def _needless_copy(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """copy(x @ y) -> x @ y, where nobody else reads it; so of what a loop writes, and through a change of its shape"""
+    (x,) = step.inputs
+    source: Any = x
+    while (inner := made.get(source)) is not None and counts[source] <= 1 and -1 not in source.shape:
+        of_several = inner.op is einsum and len(inner.inputs) > 1
+        if of_several or inner.op in (matmul, dot, broadcast_to, cumsum_back):
+            return x
+        if inner.op is sum_ and inner.params["axis"]:
+            return x
+        if inner.op.family == "elementwise" and not inner.op.view:
+            return x
+        if inner.op in (transpose, real, imag) and source is x:
+            return x
+        if inner.op is not reshape:
+            return None
+        source = inner.inputs[0]
+    return None
+
+
 def _side_by_side(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
-    """concatenate(x, y) and stack(x, y) -> zeros, with each written into its place; the first axis needs no loops"""
+    """concatenate(x, y) and stack(x, y) -> zeros, with each written into its place; the first axis needs no loops, and
+    what is large has its own, unless BLAS computes a part in its place"""
     axis, out, new = step.params["axis"], step.outputs[0], step.op.name == "stack"
     many = len(step.inputs) > MANY or not step.inputs[0].shape or (axis == 0 and not new)
+    products = any(isinstance(x, Var) and x in made and made[x].op.family == "bilinear" for x in step.inputs)
+    mixed = any(x.dtype != out.dtype for x in step.inputs)
+    many = many or not (new or products or mixed or bytes_of(out.type) < LARGE)
     if many or -1 in out.shape or any(-1 in x.shape for x in step.inputs):
         return None
     found: Term = expression(zeros, shape=tuple(out.shape), dtype=out.dtype)
@@ -249,11 +298,11 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "var": _reduction(_variance),
     "std": _reduction(_deviation),
     "logsumexp": _reduction(_logsumexp),
-    "matmul": (matrices,),
-    "dot": (matrices,),
+    "matmul": (matrices, from_behind),
+    "dot": (matrices, from_behind),
     "outer": (outer_products,),
     "einsum": (contraction,),
-    "copy": (needless_copy,),
+    "copy": (_needless_copy,),
     "getitem": (checked_arrays, _everything, picked_first),
     "index_add": (checked_arrays, _to_everything),
     "index_set": (checked_arrays,),
@@ -261,6 +310,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "full_like": (_filled,),
     "diag": (_on_diagonal,),
     "absolute": (_length,),
+    **dict.fromkeys(("fft", "ifft", "rfft", "irfft"), (_transformed,)),
     "concatenate": (_side_by_side,),
     "stack": (_side_by_side,),
 }

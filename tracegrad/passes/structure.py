@@ -275,6 +275,14 @@ def _is_repeat(step: Instr) -> bool:
     return step.op is broadcast_to
 
 
+def number_repeated(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
+    """reshape(broadcast_to(x)) -> broadcast_to(x), where x is a number"""
+    inner = made.get(step.inputs[0])  # type: ignore[arg-type]
+    if inner is None or inner.op is not broadcast_to or inner.inputs[0].shape:
+        return None
+    return expression(broadcast_to, inner.inputs[0], shape=step.outputs[0].shape)
+
+
 def python_numbers(step: Instr, made: Made, counts: Counter[Var]) -> Term | None:
     """x * f8(2.0) -> x * 2.0, where the dtype of the result is the same"""
     for place_of, atom in enumerate(step.inputs):
@@ -314,6 +322,7 @@ STRUCTURE: tuple[tuple[str, Rule], ...] = (
     ("transpose", turned_outer),
     *((name, of_the_same) for name in ("matmul", "dot", "einsum")),
     *((name, same_again) for name in ("sum_to", "broadcast_to", "reshape")),
+    ("reshape", number_repeated),
     *((name, sum_of_negative) for name in ("sum_to", "sum", "mean")),
 )
 ROUNDING: tuple[tuple[str, Rule], ...] = (

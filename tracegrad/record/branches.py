@@ -22,16 +22,17 @@ from tracegrad.ad.branch import branch
 from tracegrad.ir.close import closed, free_variables, substitute, substituted
 from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Var
-from tracegrad.record.edges import UNDEFINED, is_handed_on, put_together, readable, taken_apart, tracked_names
+from tracegrad.record.edges import UNDEFINED, put_together, readable, taken_apart, tracked_names
 from tracegrad.record.iterations import BranchFrame, Frame, LoopFrame, Straight
 from tracegrad.record.known import KnownLoops
-from tracegrad.record.pins import Pins, memory_of, owner_of, reach
+from tracegrad.record.pins import Reach, arrays_in, owner_of, references
+from tracegrad.record.places import Places
 
 LEFT = "@"  # after a name: the array it held, where it holds another after an arm
 CHOSEN = "value"  # the label of what a conditional expression chooses
 
 
-class Branches:
+class Branches(Places):
     """The open structures of one recording, and its branches.
 
     Parameters
@@ -43,166 +44,9 @@ class Branches:
     """
 
     def __init__(self, recording: Any, known: KnownLoops) -> None:
-        self.recording, self.known, self.found = recording, known, KnownLoops()
-        self.frames: list[Frame] = []
-        self.alias: dict[Var, Atom] = {}
+        super().__init__(recording)
+        self.known, self.found = known, KnownLoops()
         self.reasons: list[tuple[str, Location | None]] = []
-        self.pins = Pins(self.is_visible)
-        self._made: dict[int, tuple[Any, tuple[Any, ...]]] = {}
-
-    # --- where things were made, and who may change them -------------------------------------------
-
-    def place(self) -> tuple[tuple[int, int], ...]:
-        """Where the run is: each open structure, with the number of the step a loop is in."""
-        return tuple((frame.key, frame.done if isinstance(frame, LoopFrame) else 0) for frame in self.frames)
-
-    def made(self, value: Any) -> Any:
-        """Remember where an iterator, list or dict was made, or the memory of a constant; returns it."""
-        self._made[id(value)] = (value, self.place())
-        return value
-
-    def crossed(self, value: Any) -> int:
-        """How many of the open structures, from the outermost, were open when this object was made."""
-        entry = self._made.get(id(value))
-        before = entry[1] if entry is not None and entry[0] is value else ()
-        now = self.place()
-        same = 0
-        while same < min(len(before), len(now)) and before[same] == now[same]:
-            same += 1
-        return same
-
-    def owned(self, value: Any) -> bool:
-        """Whether a list or dict was made in this run."""
-        entry = self._made.get(id(value))
-        return entry is not None and entry[0] is value
-
-    def changing(self, value: Any, reason: str) -> None:
-        """A list or dict gets other items: fail the structures that were entered since it was made and do
-        not follow it.
-        """
-        same = self.crossed(value)
-        for i in range(same, len(self.frames)):
-            frame = self.frames[i]
-            if not isinstance(frame, Straight) and not self._follows(frame, value):
-                self.fail(reason, i)
-                return
-
-    def appending(self, value: list[Any], reason: str) -> None:
-        """A list gets one more item: as `changing`, but the innermost loop may hand it on as a stack."""
-        same = self.crossed(value)
-        for i in range(same, len(self.frames)):
-            frame = self.frames[i]
-            if isinstance(frame, Straight):
-                continue
-            grows = isinstance(frame, LoopFrame) and any(g.items is value for g in frame.grown.values())
-            over = isinstance(frame, LoopFrame) and frame.items is not None and frame.items.is_over(value)
-            if not grows or over or any(not isinstance(f, Straight) for f in self.frames[i + 1 :]):
-                self.fail(reason, i)
-                return
-
-    def _follows(self, frame: BranchFrame | LoopFrame, value: Any) -> bool:
-        """Whether a structure hands the items of a list or dict on; a loop over it has read them."""
-        if isinstance(frame, LoopFrame) and frame.items is not None and frame.items.is_over(value):
-            return False
-        names = frame.before if isinstance(frame, BranchFrame) else frame.objects
-        return any(
-            frame.form.written.get(name) == {"item"} and is_handed_on(value, held, self.owned)
-            for name, held in names.items()
-        )
-
-    def writing(self, array: Any, owner: int) -> None:
-        """An array is written: fail the structures it came into from outside that do not hand it on; and
-        guard what must have been taken for names to hold what they hold.
-        """
-        for i, frame in enumerate(self.frames):
-            if isinstance(frame, LoopFrame) and any(owner in grown.memory for grown in frame.grown.values()):
-                self.fail("an array is written in place after it was appended to a list", i)
-                break
-        twins = (reference() for reference in array.twins or ())
-        atoms = {substituted(t.atom, self.alias) for t in (array, *twins) if t is not None}
-        for i in range(len(self.frames) - 1, self.crossed(memory_of(array.value)) - 1, -1):
-            frame = self.frames[i]
-            if isinstance(frame, Straight):
-                continue
-            outside = [a for a in atoms if not self._is_made_in(i, a, owned=True)]
-            if not outside:
-                break
-            entry = frame.owners.get(owner)
-            if entry is None:
-                without = self._outermost_without(owner, i, outside[0])
-                self.fail("an array from outside is written in place", without)
-                break
-            atoms = {substituted(entry, self.alias)}
-        guards, unknown = self.pins.written(array, owner, self.alias)
-        self.recording.steps.extend(guards)
-        if unknown:
-            self.recording.not_repeatable(
-                "an array that came out of a nested loop or branch may be written in place"
-            )
-
-    def _outermost_without(self, owner: int, place: int, atom: Atom) -> int:
-        """The outermost structure that was entered with this array and does not hand it on."""
-        while place > 0 and not self._is_made_in(place - 1, atom, owned=True):
-            place -= 1
-            frame = self.frames[place]
-            if not isinstance(frame, Straight) and owner in frame.owners:
-                return place + 1
-        return place
-
-    def _blocks(self, place: int) -> list[Sequence[Step]]:
-        """The steps so far of the block that an open structure is recording."""
-        inner: Sequence[Step] = self.recording.steps
-        for frame in self.frames[place + 1 :]:
-            if not isinstance(frame, Straight):
-                inner = frame.outer
-                break
-        frame = self.frames[place]
-        if isinstance(frame, LoopFrame) and frame.current is not None:
-            return [inner, frame.current.test]
-        return [inner]
-
-    def _is_made_in(self, place: int, atom: Atom, owned: bool = False) -> bool:
-        frame = self.frames[place]
-        if not isinstance(atom, Var) or isinstance(frame, Straight):
-            return False
-        one = frame.current if isinstance(frame, LoopFrame) else None
-        if one is not None and (atom is one.counter or (atom in one.header.values() and not owned)):
-            return True
-        return any(atom in step.outputs for steps in self._blocks(place) for step in reversed(steps))
-
-    def _is_made_around(self, place: int, atom: Atom) -> bool:
-        """Whether the block around an open structure may read this."""
-        if not isinstance(atom, Var) or atom in self.recording.inputs:
-            return True
-        frame = self.frames[place]
-        if not isinstance(frame, Straight) and any(atom in step.outputs for step in reversed(frame.outer)):
-            return True
-        return any(self._is_made_in(i, atom) for i in range(place))
-
-    def is_visible(self, atom: Atom) -> bool:
-        """Whether the block that is being recorded may read this."""
-        atom = substituted(atom, self.alias)
-        if isinstance(atom, Const) or atom in self.recording.inputs:
-            return True
-        if any(atom in step.outputs for step in reversed(self.recording.steps)):
-            return True
-        for frame in reversed(self.frames):
-            if isinstance(frame, Straight):
-                continue
-            for one in (frame.current, frame.pending) if isinstance(frame, LoopFrame) else ():
-                if one is None:
-                    continue
-                if atom is one.counter or atom in one.header.values():
-                    return True
-                if any(atom in step.outputs for step in one.test):
-                    return True
-            if any(atom in step.outputs for step in reversed(frame.outer)):
-                return True
-        return False
-
-    def is_open(self) -> bool:
-        """Whether anything recorded now may become part of a loop or branch."""
-        return any(not isinstance(frame, Straight) for frame in self.frames)
 
     @contextlib.contextmanager
     def outside(self, value: Any) -> Iterator[None]:
@@ -219,7 +63,7 @@ class Branches:
             frame = self.frames[i]
             if isinstance(frame, Straight):
                 continue
-            if not all(self._is_made_around(i, atom) for atom in atoms):
+            if not all(self.is_made_around(i, atom) for atom in atoms):
                 break  # made in here, or by an iteration before this one
             steps = frame.outer
         around, self.recording.steps = self.recording.steps, steps
@@ -280,6 +124,7 @@ class Branches:
         atom = recording.condition(traced)
         taken = bool(traced.value)
         before = {n: local.get(n, UNDEFINED) for n in tracked_names(form)}
+        owners = self._owners(form, before, len(self.frames))
         frame = BranchFrame(
             key,
             form,
@@ -287,8 +132,8 @@ class Branches:
             taken,
             recording.steps,
             before,
-            self._owners(form, before),
-            tuple(local.get(n) for n in form.loads) if local else None,
+            owners,
+            self.seen(form, local) if local else None,
             recording.location(),
         )
         self.frames.append(frame)
@@ -359,6 +204,7 @@ class Branches:
         self, frame: BranchFrame, results: dict[str, Any], after: Mapping[str, Any]
     ) -> dict[str, Any]:
         recording = self.recording
+        self.leaving(frame, after)
         # An item of a list that a loop filled is read from its stack when it is asked for: here, in this arm.
         atoms = [substituted(t.atom, self.alias) for t in results.values()]
         steps = self._resolved(recording.steps)
@@ -378,17 +224,36 @@ class Branches:
         )
         deep = holds_arrays(steps)
         given = {n: (t, v, after.get(n)) for (n, t), v in zip(results.items(), outputs, strict=True)}
-        return self.results(frame, given, (frame.condition, frame.taken, deep))
+        arrays = {n: (a, v) for n, a, v in zip(results, atoms, outputs, strict=True) if v.type.shape}
+        alone = self._alone(frame, steps, arrays) if arrays else {}
+        return self.results(frame, given, (frame.condition, frame.taken, deep), alone)
+
+    def _alone(
+        self, frame: BranchFrame, steps: Sequence[Step], arrays: Mapping[str, tuple[Atom, Var]]
+    ) -> dict[str, Reach | None]:
+        """The arrays that a branch leaves under one name, with what they may be instead."""
+        held = {n: self.recording.traced(frame.before.get(n.removesuffix(LEFT))) for n in arrays}
+        before = {n: t.atom for n, t in held.items() if t is not None and t.atom.type.shape}
+        found = arrays_in(frame.seen, self.recording.traced)
+        reads = None if found is None else [t.atom for t in found]
+        left = self.roots.branch(steps, arrays, before, reads, frame.form.bare and frame.taken)
+        return {n: self.pins.reach_of(held[n]) if one.before else () for n, one in left.items()}
 
     # --- shared ----------------------------------------------------------------------------------
+
+    def seen(self, form: Any, local: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What the names hold that a structure reads, and those that it may leave as they are."""
+        return tuple(local.get(n) for n in (*form.loads, *form.names))
 
     def leaf(self, value: Any) -> Any:
         """A traced value, or a number or truth value made one; None for anything else."""
         traced = self.recording.number_as_traced(value)
         return None if traced is not None and traced.atom in self.recording.lost else traced
 
-    def _owners(self, form: Any, held: Mapping[str, Any]) -> dict[int, Atom]:
-        """The atoms of the arrays a structure writes, by whose memory it is; an item of a list is the list's."""
+    def _owners(self, form: Any, held: Mapping[str, Any], around: int) -> dict[int, Atom]:
+        """The atoms of the arrays that a structure writes, with so many others `around`, by whose memory it is; an item
+        of a list is the list's.
+        """
         out: dict[int, Atom] = {}
         for n in form.written:
             traced = self.recording.traced(held.get(n))
@@ -397,6 +262,7 @@ class Branches:
             # What is not to be seen here is left from a step that is over, until the name is bound again.
             if self.recording.whole_array(traced) is traced and self.is_visible(traced.atom):
                 out[owner_of(traced.value)] = traced.atom
+                self.entering(traced, owner_of(traced.value), around)
         return out
 
     def is_own(self, frame: BranchFrame | LoopFrame, value: Any) -> bool:
@@ -429,13 +295,15 @@ class Branches:
         frame: BranchFrame | LoopFrame,
         given: Mapping[str, tuple[Any, Var, Any]],
         reached: tuple[Atom | None, Any, bool],
+        alone: Mapping[str, Reach | None],
     ) -> dict[str, Any]:
         """The results of a structure by label, each of a value, its variable, and what the name holds.
 
         Arrays that are written inside come first: with them the views that no name holds are found again or lost.
+        `alone` are arrays under one name in any call, with the memory that they may be in instead.
         """
         order = sorted(given, key=lambda n: not self.keeps_identity(frame, given[n][0], given[n][2]))
-        return {n: self._result(frame, *given[n], reached) for n in order}
+        return {n: self._result(frame, *given[n], reached, alone.get(n)) for n in order}
 
     def _result(
         self,
@@ -444,6 +312,7 @@ class Branches:
         variable: Var,
         held: Any,
         reached: tuple[Atom | None, Any, bool],
+        alone: Reach | None,
     ) -> Any:
         """The result of a structure that was closed: the same value under its variable.
 
@@ -456,11 +325,20 @@ class Branches:
             self.recording.stands_for(traced, variable)
             return traced
         made = self.recording.renamed(traced, variable)
-        if variable.type.shape and condition is not None:
-            self.pins.hold(
-                made, condition, expected, deep, frame.location, reach(frame.seen, self.recording.traced)
-            )
+        if variable.type.shape and condition is not None and alone != ():
+            found = None if alone is not None else arrays_in(frame.seen, self.recording.traced)
+            reach = alone if found is None else references(found)
+            self.pins.hold(made, condition, expected, deep, frame.location, reach, alone is not None)
         return made
+
+    def leaving(self, frame: BranchFrame | LoopFrame, held: Mapping[str, Any]) -> None:
+        """An arm or iteration ends, and what it may have written stands for a result under all names that it has now:
+        guard, in the arm, what must have been taken for them to be its names.
+        """
+        for value in held.values():
+            traced = self.recording.traced(value)
+            if traced is not None and self.keeps_identity(frame, traced, value):
+                self.pinned(traced, owner_of(traced.value), entered=True)
 
     def keeps_identity(self, frame: BranchFrame | LoopFrame, traced: Any, held: Any) -> bool:
         """Whether a name holds an array that the structure writes: the same object before, inside and after."""

@@ -76,6 +76,7 @@ class Form:
     stop : the name of the flag that says a loop was left by `break` or `return`, or None
     line, text : where and what the user's condition or header reads
     truth : of a choice, whether only the truth of its value is asked
+    bare : an `if` without `else`
     loads, targets : names read inside, and of a `for` those of its targets
     pattern : how a `for` takes its items apart, see `pattern_of`
     """
@@ -88,6 +89,7 @@ class Form:
     line: int
     text: str
     truth: bool = False
+    bare: bool = False
     loads: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     pattern: Pattern = ()

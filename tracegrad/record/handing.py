@@ -19,7 +19,7 @@ from tracegrad.ops.shape import reshape
 from tracegrad.record.branches import Branches, name_of
 from tracegrad.record.edges import UNDEFINED, put_together, taken_apart
 from tracegrad.record.iterations import Grown, Iteration, LoopFrame
-from tracegrad.record.pins import owner_of
+from tracegrad.record.pins import Reach, owner_of
 
 
 class Handing(Branches):
@@ -38,6 +38,8 @@ class Handing(Branches):
             traced = self.leaf(leaf)
             variable = one.header[label] = Var(traced.atom.type, name_of(label))
             one.parts[label] = self._written_part(frame, traced)
+            if traced.atom.type.shape:
+                one.memory[label] = self.pins.reach_of(traced)
             if self.keeps_identity(frame, traced, value):
                 self.recording.stands_for(traced, variable, unchanged=True)
             else:
@@ -81,6 +83,27 @@ class Handing(Branches):
         traced = map(self.recording.traced, self.leaves_of(frame, held).values())
         owners = [owner_of(t.value) for t in traced if t is not None and t.atom.type.shape]
         return tuple(map(owners.index, owners))
+
+    # --- whose memory arrays are in ------------------------------------------------------------------
+
+    def find_roots(self, frame: LoopFrame, one: Iteration) -> None:
+        """Find out whose memory the arrays may be that an iteration hands on."""
+        arrays = {n: a for n, a in one.next.items() if a.type.shape}
+        if arrays:
+            pushed = [a for a in one.pushed.values() if a.type.shape]
+            frame.places, left = self.roots.iteration([*one.test, *one.steps], arrays, pushed, one.header)
+            frame.left.update(left)
+
+    def alone_after(
+        self, frame: LoopFrame, one: Iteration, outputs: Mapping[str, Var], shared: Var, may_be_empty: bool
+    ) -> dict[str, Reach | None]:
+        """The arrays that a loop leaves under one name, with the memory that they may be in instead."""
+        arrays = {n: v for n, v in outputs.items() if v.type.shape}
+        self.roots.loop(frame.places, frame.left, frame.init, arrays, shared, may_be_empty)
+        return {
+            n: one.memory.get(n) if left.before or (may_be_empty and n in one.header) else ()
+            for n, left in frame.left.items()
+        }
 
     # --- lists that grow -------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ from tracegrad.ir.types import array_type
 from tracegrad.ir.unify import same_atom, unify
 from tracegrad.ops.index import zeros
 from tracegrad.record.edges import Shape, root_of
+from tracegrad.record.pins import Reach
+from tracegrad.record.roots import Left, Place
 
 TAIL = 2  # items at the end of a list that grows which the next iteration may read
 
@@ -62,13 +64,14 @@ class BranchFrame:
 
 @dataclass(slots=True)
 class Iteration:
-    """One run of a loop's body: header variables, which parts of written arrays they show, the condition's steps, the
-    body's, what the next iteration gets, and the items appended to lists.
+    """One run of a loop's body: header variables, which parts of written arrays they show, the memory they may be in,
+    the condition's steps, the body's, what the next iteration gets, and the items appended to lists.
     """
 
     header: dict[str, Var]
     counter: Var
     parts: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Reach | None] = field(default_factory=dict)
     test: list[Step] = field(default_factory=list)
     condition: Atom | None = None
     steps: list[Step] = field(default_factory=list)
@@ -147,6 +150,7 @@ class LoopFrame:
         being written down
     at, item : number and item of the iteration that a `for` begins
     owners : atoms of arrays it may write, by memory
+    places, left : whose memory the arrays may be that the last iteration hands on, and those under one name, by label
     items : what a `for` runs over, when its length and its items are known by their number
     count, offset : iterations recorded as one, and iterations peeled off before
     """
@@ -165,6 +169,8 @@ class LoopFrame:
     objects: dict[str, Any] = field(default_factory=dict)
     owners: dict[int, Atom] = field(default_factory=dict)
     grown: dict[str, Grown] = field(default_factory=dict)
+    places: dict[str, set[Place]] = field(default_factory=dict)
+    left: dict[str, Left] = field(default_factory=dict)
     first: Iteration | None = None
     last: Iteration | None = None
     known: list[Known | None] = field(default_factory=list)
@@ -335,7 +341,7 @@ def promoted(frame: LoopFrame, one: Iteration) -> Iteration | None:
         start = frame.init[n]
         assert isinstance(start, Const)
         frame.init[n] = Const(float(start.value))
-    return replace(one, test=test, steps=steps, _made=None)
+    return replace(one, test=test, steps=steps, memory=first.memory, _made=None)
 
 
 def _whole(atom: Atom, variable: Var) -> bool:

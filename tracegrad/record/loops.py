@@ -3,9 +3,8 @@
 In: the marks of `marks.py`: `enter`, for each iteration `items` and `header`, `proceed` with the condition of a
 `while`, `stopped` with the flag of a `break`, and `leave`. Out: a `loop` step, or straight steps:
 
-- Each iteration is recorded in variables of its own header. An iteration that equals the first one literally
-  (`ir/unify.py`) is dropped and counted. One that differs from the first may peel it off; a second
-  difference makes the loop straight.
+- Each iteration is recorded in variables of its own header. One that equals the first one literally (`ir/unify.py`) is
+  dropped and counted. One that differs from the first may peel it off; a second difference makes the loop straight.
 - The counter of a `for` is a variable of the header like any other, so `x[i]` is the same step each time.
 - What each iteration appends to a list becomes a stack, and the list holds its items (`Grown`).
 
@@ -73,7 +72,7 @@ class Structures(Running):
             if frame.begun and self._close_iteration(frame, held) and frame.begun:
                 held = self.run_ahead(frame, held)
             if not frame.begun:
-                frame.seen = tuple(local.get(n) for n in form.loads)
+                frame.seen = self.seen(form, local)
                 self._begin(frame, held)
             again = self.frames[-1]
             if again is frame:
@@ -123,7 +122,7 @@ class Structures(Running):
         """What the loop's names hold before its first iteration."""
         frame.begun = True
         frame.init, frame.still, frame.shapes, frame.objects = {}, {}, {}, dict(held)
-        frame.owners = self._owners(frame.form, held)
+        frame.owners = self._owners(frame.form, held, len(self.frames) - 1)
         for n, v in held.items():
             if v is UNDEFINED or (n not in frame.form.names and self.is_own(frame, v)):
                 continue
@@ -188,6 +187,7 @@ class Structures(Running):
                     frame.first = frame.last = one
                 else:
                     return self._given_up(frame, one, _differs(frame, found), place)
+        self.find_roots(frame, one)
         for grown in frame.grown.values():
             grown.push()
         frame.known.append(known_arms([*one.test, *one.steps]))
@@ -198,6 +198,7 @@ class Structures(Running):
 
     def _handed_on(self, frame: LoopFrame, one: Iteration, held: Mapping[str, Any]) -> str | None:
         """Write down what an iteration hands on and appends; returns why it cannot be one of a loop."""
+        self.leaving(frame, held)
         left = list(self.rebound(frame, frame.objects, held))
         for n, array in left:
             if substituted(array.atom, self.alias) is not one.header.get(n):
@@ -246,14 +247,14 @@ class Structures(Running):
         if one.stop is not None:
             frame.outer.append(Guard(one.stop, frame.broke, frame.location))
         frame.current, frame.begun = None, False
-        frame.grown, frame.known = {}, []
+        frame.grown, frame.known, frame.left = {}, [], {}
         frame.offset += 1
         self.recording.steps = frame.outer
 
     def _peeled(self, frame: LoopFrame) -> None:
         """The one iteration recorded so far stays straight before the loop."""
         self._flush_before(frame)
-        frame.count, frame.offset, frame.known = 0, 1, []
+        frame.count, frame.offset, frame.known, frame.left = 0, 1, [], {}
 
     def _flush_before(self, frame: LoopFrame) -> None:
         """The iterations so far as straight steps before the loop; where their number is computed, that there
@@ -315,6 +316,8 @@ class Structures(Running):
             if frame.offset or not isinstance(self._limit(frame), Var):
                 return self._flatten(frame)
             self._begin(frame, held)
+            if self.frames[-1] is not frame:
+                return False
             self._open_iteration(frame, dict(held))
             self.restore_lists(frame)
             return True
@@ -426,7 +429,7 @@ class Structures(Running):
             leaves: dict[str, Any] = {}
             shapes[n] = taken_apart(v, n, leaves, self.owned)
             results.update({k: (self.leaf(leaf), finals[k], v) for k, leaf in leaves.items() if k in finals})
-        renamed = self.results(frame, results, reached)
+        renamed = self.results(frame, results, reached, self.alone_after(frame, one, finals, steps, varies))
         out = {n: put_together(v, n, shapes[n], renamed) for n, v in held.items()}
         self.close_lists(frame, stacks, steps if varies else None)
         return out

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -34,8 +34,8 @@ def owner_of(array: Any) -> int:
     return id(memory_of(array))
 
 
-# Memory by the number of its owner, which is another's as soon as the memory is gone.
-Reach: TypeAlias = dict[int, weakref.ref[Any]]
+# Memory that an array may be in: references that say whether it is still there, and are the same for the same memory.
+Reach: TypeAlias = tuple[weakref.ref[Any], ...]
 
 MANY = 1000  # objects looked at to say whose memory a name may hold
 _PLAIN = (int, float, complex, str, bytes, type(None), type, range, slice, np.generic, np.ufunc, np.dtype)
@@ -68,7 +68,8 @@ def _content(cell: Any) -> Any:
 @dataclass(frozen=True, slots=True)
 class Pin:
     """Which array `holder` is depends on `condition` having been `expected`, or on what happened deeper
-    inside. `reach`: the memory it could be; None if that is not known.
+    inside. `reach`: the memory it could be; None if that is not known. `alone`: its own memory, whichever it is, has no
+    other name then.
     """
 
     holder: Any
@@ -77,6 +78,7 @@ class Pin:
     deep: bool
     location: Location | None
     reach: Reach | None
+    alone: bool
 
 
 class Pins:
@@ -101,16 +103,17 @@ class Pins:
         deep: bool,
         location: Location | None,
         reach: Reach | None,
+        alone: bool,
     ) -> None:
         """`made` is an array that came out of a structure under a name bound inside."""
-        self._pins.append(Pin(weakref.ref(made), condition, expected, deep, location, reach))
+        self._pins.append(Pin(weakref.ref(made), condition, expected, deep, location, reach, alone))
         if len(self._pins) > self._prune_at:
             self._pins = [p for p in self._pins if p.holder() is not None]
             self._prune_at = 64 + 2 * len(self._pins)
 
-    def written(self, array: Any, owner: int, alias: Any) -> tuple[list[Guard], bool]:
-        """An array is written in place; returns what must have been taken for names to hold what they hold
-        now, and whether that cannot be said.
+    def written(self, array: Any, owner: int, alias: Any, entered: bool = False) -> tuple[list[Guard], bool]:
+        """An array is written in place, or has `entered` a structure that may write it; returns what must have been
+        taken for names to hold what they hold now, and whether that cannot be said.
         """
         left: list[Pin] = []
         guards: list[Guard] = []
@@ -119,8 +122,7 @@ class Pins:
             holder = pin.holder()
             if holder is None:
                 continue
-            apart = pin.reach is not None and owner_of(holder.value) != owner and not _has(pin.reach, owner)
-            if holder.dtype != array.dtype or apart:
+            if holder.dtype != array.dtype or not self._matters(pin, holder, array, owner, entered):
                 left.append(pin)
                 continue
             condition = substituted(pin.condition, alias)
@@ -131,12 +133,45 @@ class Pins:
         self._pins = left
         return guards, unknown
 
+    def _matters(self, pin: Pin, holder: Any, array: Any, owner: int, entered: bool) -> bool:
+        """Whether the holder is, or could have been, another name for the array.
 
-def reach(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> Reach | None:
-    """The memory that the names read in a structure could hold; None if that is not known."""
+        What a structure may write stands for a result of it from there on, under every name that it has now.
+        """
+        if owner_of(holder.value) != owner:
+            return not entered and (pin.reach is None or _has(pin.reach, owner))
+        if holder is not array or has_twins(array):
+            return True
+        return not entered and not (pin.alone and self._is_gone(pin))
+
+    def _is_gone(self, pin: Pin) -> bool:
+        """Whether nobody holds the memory any more that an array could have been in."""
+        others = [p.reach for p in self._pins if p is not pin and p.holder() is not None]
+        if pin.reach is None or None in others:
+            return False
+        return all(r() is None and not any(r is s for o in others for s in o or ()) for r in pin.reach)
+
+    def reach_of(self, array: Any) -> Reach | None:
+        """The memory that an array may be in; None if that is not known."""
+        found = list(references([array]))
+        for pin in self._pins:
+            if pin.holder() is array:
+                if pin.reach is None:
+                    return None
+                found.extend(pin.reach)
+        return tuple(found)
+
+
+def has_twins(array: Any) -> bool:
+    """Whether an array is there under another variable of a loop or branch as well."""
+    return any(t is not None and t is not array for t in (twin() for twin in array.twins or ()))
+
+
+def arrays_in(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> list[Any] | None:
+    """The traced arrays that names lead to, which hold this; None if that is not known."""
     if seen is None:
         return None
-    found: Reach = {}
+    found: list[Any] = []
     known: dict[int, Any] = {}
     todo = list(seen)
     while todo:
@@ -146,9 +181,8 @@ def reach(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> Reach | N
         known[id(value)] = value
         array = traced(value)
         if array is not None:
-            memory = memory_of(array.value)
-            if isinstance(memory, np.ndarray):  # numbers are not written
-                found[id(memory)] = weakref.ref(memory)
+            if isinstance(array.value, np.ndarray):  # numbers are not written
+                found.append(array)
             continue
         inner = parts_of(value)
         if inner is None or len(known) > MANY:
@@ -157,5 +191,11 @@ def reach(seen: Sequence[Any] | None, traced: Callable[[Any], Any]) -> Reach | N
     return found
 
 
+def references(arrays: Iterable[Any]) -> Reach:
+    """The memory of arrays."""
+    memory = (memory_of(a.value) for a in arrays)
+    return tuple(weakref.ref(m) for m in memory if isinstance(m, np.ndarray))
+
+
 def _has(found: Reach, owner: int) -> bool:
-    return owner in found and found[owner]() is not None
+    return any(id(r()) == owner for r in found)

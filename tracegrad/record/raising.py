@@ -34,6 +34,7 @@ _OF_MATRICES = frozenset(
         "logm",
         "lu_factor",
         "pinv",
+        "polar_factor",
         "qr",
         "scipy_eigh",
         "solve",

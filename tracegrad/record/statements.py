@@ -315,6 +315,7 @@ class Statements(Comprehensions):
             stop,
             node.lineno,
             text,
+            bare=kind == "if" and not node.orelse,
             loads=frozenset(loaded_names(parts)),
             targets=frozenset(assigned_names([node.target]) if isinstance(node, ast.For) else ()),
             pattern=pattern_of(node.target) if isinstance(node, ast.For) else (),

@@ -58,6 +58,9 @@ class Unstructured:
 
     appending = changing
 
+    def lies_in(self, atom: Any, memory: Any) -> None:
+        """No name depends on an arm."""
+
     def unwind(self, depth: int) -> None:
         """Nothing was left open."""
 

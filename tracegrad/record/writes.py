@@ -16,7 +16,7 @@ import numpy as np
 
 from tracegrad.errors import InPlaceError
 from tracegrad.ir.close import substituted
-from tracegrad.ir.trace import Const, Var
+from tracegrad.ir.trace import Atom, Const, Var
 from tracegrad.ops.compare import where
 from tracegrad.ops.families import astype, cast
 from tracegrad.ops.functions import FUNCTIONS
@@ -44,6 +44,8 @@ class Writes:
     leak: Any
     location: Any
     structures: Any
+    inputs: Any
+    hoisted: Any
     as_array: Any
 
     def __init__(self) -> None:
@@ -95,6 +97,10 @@ class Writes:
     def borrow(self, array: Any, name: str | None) -> None:
         """This array is the caller's."""
         self._borrowed[owner_of(array)] = (array, name)
+
+    def is_given(self, atom: Atom) -> bool:
+        """Whether this is an argument, in memory of the caller's, which is not written."""
+        return atom in self.inputs and atom not in self.hoisted
 
     def made_inside(self, constant: Any) -> None:
         """A constant array, in memory of its own, may be written where it was made, which no step says."""
@@ -257,6 +263,7 @@ class Writes:
         if base is None or not np.may_share_memory(traced.value, base.value):
             return
         number = id(traced)
+        self.structures.lies_in(traced.atom, base.atom)
         self._views[number] = (weakref.ref(traced), base, op, tuple(args[1:]), params)
         weakref.finalize(traced, self._views.pop, number, None).atexit = False
         self._viewers.setdefault(id(base), []).append(weakref.ref(traced))
@@ -265,6 +272,8 @@ class Writes:
         """The written value stands for `result` from here on; so do, in part, its base and its other views."""
         entry = self._views.get(id(traced))
         active = traced.requires_grad or result.requires_grad
+        if result.atom.type.shape:
+            self.structures.lies_in(result.atom, traced.atom)
         for twin in (traced, *(reference() for reference in traced.twins or ())):
             if twin is not None:
                 twin.atom, twin.requires_grad = result.atom, active

@@ -99,6 +99,7 @@ class Stacked(Rows):
 
     def item(self, counter: Any, number: int) -> Any:
         found = super().item(counter, number)
+        self.recording.structures.lies_in(found.atom, None)
         return self.recording.renamed(self.items[number], found.atom) if found.shape else found
 
     def plain(self, number: int) -> Any:
@@ -131,6 +132,7 @@ class Table(Items):
             found = self.columns[label][counter]
             weak = bool(leaf.weak) if is_traced(leaf) else type(leaf) in WEAK
             if is_traced(leaf) and leaf.shape:
+                self.recording.structures.lies_in(found.atom, None)
                 own[label] = self.recording.renamed(leaf, found.atom)  # written, it is written in the list
                 continue
             value = leaf.value if is_traced(leaf) else leaf
