@@ -149,7 +149,16 @@ def test_a_forked_process_has_threads_of_its_own(at_work: bool, tmp_path: Path) 
 
 
 def test_the_interpreter_ends_while_threads_wait(tmp_path: Path) -> None:
-    _run(tmp_path, "    assert same(g(x))\n", times=3)
+    script = """
+    import weakref
+    from tracegrad.compiler import crew
+
+    assert same(g(x))
+    read_by_threads = weakref.ref(crew._crews)
+    del crew._crews
+    assert read_by_threads() is not None
+    """
+    _run(tmp_path, script, times=3)
 
 
 def _run(folder: Path, script: str, times: int = 1) -> None:

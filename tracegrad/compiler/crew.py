@@ -69,8 +69,9 @@ def _made() -> int:
     target = llvm.Target.from_default_triple().create_target_machine(opt=2, jit=True)
     code = llvm.parse_assembly(str(_Code(ir.Module("tracegrad_crew")).module))
     engine = llvm.create_mcjit_compiler(code, target)
-    # A thread may be about to sleep while the interpreter ends: the code that it runs is never given back.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+    # A thread may begin, or be about to sleep, while the interpreter ends: what it runs and reads is never given back.
+    for kept in (engine, _crews):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     _begin()
     os.register_at_fork(after_in_child=_begin)
     return int(engine.get_function_address(_SHARE))
