@@ -197,6 +197,9 @@ class Branches(Places):
                     return after
         arrays = {f"{n}{LEFT}": a for n, a in self.rebound(frame, frame.before, after)}
         results.update(arrays)
+        self.leaving(frame, {**after, **arrays})
+        if self.frames[-1] is not frame:
+            return after
         renamed = self._close_branch(frame, results, {**after, **arrays})
         return {n: put_together(v, n, shapes.get(n), renamed) for n, v in after.items()}
 
@@ -204,7 +207,6 @@ class Branches(Places):
         self, frame: BranchFrame, results: dict[str, Any], after: Mapping[str, Any]
     ) -> dict[str, Any]:
         recording = self.recording
-        self.leaving(frame, after)
         # An item of a list that a loop filled is read from its stack when it is asked for: here, in this arm.
         atoms = [substituted(t.atom, self.alias) for t in results.values()]
         steps = self._resolved(recording.steps)

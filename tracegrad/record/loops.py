@@ -163,6 +163,8 @@ class Structures(Running):
         self.watched(frame)
         self.restore_lists(frame)
         reason = self._handed_on(frame, one, held)
+        if self.frames[place] is not frame:
+            return False
         one = self._resolve_iteration(one)
         if reason is not None:
             if frame.done > 0:

@@ -131,7 +131,7 @@ class Places:
                 break
             entry = frame.owners.get(owner)
             if entry is None:
-                without = self._outermost_without(owner, i, outside[0])
+                without = min(self._outermost_without(owner, i, atom) for atom in outside)
                 self.fail("an array from outside is written in place", without)
                 break
             atoms = {substituted(entry, self.alias)}

@@ -170,9 +170,10 @@ class Running(Handing):
         leaves: dict[str, Any] = {}
         taken_apart(frame.item, "item", leaves, lambda container: True)
         values = ahead.values_of(one, frame.done)
+        made = {one.counter, *(v for step in one.steps for v in step.outputs)}
         for leaf in leaves.values():
             traced = self.recording.traced(leaf)
-            if traced is not None and isinstance(traced.atom, Var):
+            if traced is not None and traced.atom in made:
                 traced.value = _plain(values[traced.atom], traced)
 
 

@@ -123,15 +123,26 @@ class Table(Items):
         self.recording, self.items, self.shape, self.columns = recording, items, shape, columns
         self.count = self.length = len(items)
         self.depth = _levels(shape)
+        self._stood_for = [self._atoms(k) for k in range(len(items))]
+
+    def _atoms(self, number: int) -> dict[str, Any]:
+        """What the arrays of an item stand for."""
+        leaves: dict[str, Any] = {}
+        taken_apart(self.items[number], "item", leaves, _always)
+        return {label: leaf.atom for label, leaf in leaves.items() if is_traced(leaf) and leaf.shape}
 
     def item(self, counter: Any, number: int) -> Any:
         leaves: dict[str, Any] = {}
         taken_apart(self.items[number], "item", leaves, _always)
         own = {}
+        stood_for = self._stood_for[number]
         for label, leaf in leaves.items():
+            if label in stood_for and leaf.atom is not stood_for[label]:
+                own[label] = self.recording.renamed(leaf, leaf.atom)  # the loop may have written it since
+                continue
             found = self.columns[label][counter]
             weak = bool(leaf.weak) if is_traced(leaf) else type(leaf) in WEAK
-            if is_traced(leaf) and leaf.shape:
+            if label in stood_for:
                 self.recording.structures.lies_in(found.atom, None)
                 own[label] = self.recording.renamed(leaf, found.atom)  # written, it is written in the list
                 continue
