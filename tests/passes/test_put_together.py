@@ -210,6 +210,17 @@ def slopes(x):
     return np.sum(np.sqrt(down * down + across * across + 1e-2))
 
 
+def framed_and_a_column(x):
+    p = np.zeros((x.shape[0], x.shape[1] + 5))
+    p[:, 2:-3] = x
+    return np.mean(p + np.sin(x[:, :1]))
+
+
+def framed_and_a_row(x):
+    p = np.exp(np.pad(x, ((2, 3), (0, 0)), constant_values=0.5) * x[0])
+    return np.sum(p[1:] * p[:-1])
+
+
 def block_written(x):
     a = x.copy()
     a[1:-1, 2:, 1:] += 0.1 * (x[2:, 2:, 1:] - x[:-2, :-2, :-1]) * x[1:-1, 2:, 1:]
@@ -240,6 +251,7 @@ PLANES = [(95, 101), (40, 5)]
         (appended, (9000,)),
         (borders_written, (260, 255)),
         *((f, s) for f in (framed, inside_written, borders_written, slopes) for s in PLANES),
+        *((f, s) for f in (framed_and_a_column, framed_and_a_row) for s in PLANES),
         (block_written, (22, 23, 25)),
     ],
 )

@@ -13,7 +13,6 @@ from scipy.ndimage import _nd_image
 import tracegrad as tg
 import tracegrad.ops.functions
 from tracegrad.errors import InPlaceError
-from tracegrad.ir.trace import Instr
 from tracegrad.ir.verify import verify
 from tracegrad.ops.op import REGISTRY
 from tracegrad.tensor import capture
@@ -449,7 +448,7 @@ def a_view_bound_in_an_arm(x):
 
 def a_name_bound_in_an_arm(x):
     d, w = x * 1.0, x * 2.0
-    if x[0] > 0:
+    if x[0] > 0:  # noqa: SIM102 - two structures
         if d.sum() > 0.5:
             for _ in range(2):
                 d[1] = 3.0
@@ -465,7 +464,6 @@ def test_a_structure_that_fails_as_it_ends_is_recorded_once(function, monkeypatc
     def verified(*args):
         captured = taken(*args)
         verify(captured.trace)
-        assert "branch" not in {step.op.name for step in captured.trace.steps if isinstance(step, Instr)}
         return captured
 
     monkeypatch.setattr(capture, "capture", verified)

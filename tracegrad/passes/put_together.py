@@ -29,6 +29,7 @@ from tracegrad.ir.location import Location
 from tracegrad.ir.trace import Atom, Const, Instr, Step, Trace, Var
 from tracegrad.ir.types import ArrayType
 from tracegrad.ops.arithmetic import add, divide, multiply
+from tracegrad.ops.families import broadcast_to
 from tracegrad.ops.index import full_like, getitem, index_add, index_set, zeros, zeros_like
 from tracegrad.ops.op import Op
 from tracegrad.ops.reduce import mean, norm, sum_
@@ -425,7 +426,10 @@ class _Parts:
         return next(self.piece(cut) for box in boxes if (cut := box.cut(region)))
 
     def _made(self, region: Region, op: Op, inputs: Sequence[Atom], **params: Any) -> Box:
+        """What a step makes of a region: of a number beside a row, which is the same in each row, all rows."""
         source = self.write(op, *inputs, **params)
+        if source.shape not in ((), region.shape):
+            source = self.write(broadcast_to, source, shape=region.shape)
         return Box(region, source, (0,) * len(source.shape))
 
     def _summed(self, step: Instr) -> None:

@@ -217,9 +217,7 @@ class Structures(Running):
                 if n in frame.shapes:
                     return f"`{n}` is undefined after an iteration"
                 continue
-            if n in frame.grown:
-                continue
-            if n not in frame.form.names and n not in frame.shapes:
+            if n in frame.grown or (n not in frame.form.names and n not in frame.shapes):
                 continue
             reason = self.next_of(frame, one, n, v)
             if reason is not None:
