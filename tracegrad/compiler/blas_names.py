@@ -10,6 +10,7 @@ import ctypes
 import functools
 import re
 
+from tracegrad.compiler import forever
 from tracegrad.kernels import capsules
 
 FINDER = "tracegrad_blas_function"
@@ -19,9 +20,7 @@ _SUBROUTINE = re.compile(r"void \((char|int|\w+_[sd]) \*(, (char|int|\w+_[sd]) \
 @functools.cache
 def know() -> None:
     """Tell LLVM where the function stands."""
-    from llvmlite.binding import add_symbol
-
-    add_symbol(FINDER, ctypes.cast(_address_of, ctypes.c_void_p).value)
+    forever.tell(FINDER, _address_of)
 
 
 @ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)

@@ -11,6 +11,8 @@ import ctypes
 import functools
 import sys
 
+from tracegrad.compiler import forever
+
 NAME = "tracegrad_blas_threads"
 _MODULES = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
 _NAMES = tuple(f"{p}openblas_get_num_threads{s}" for p in ("scipy_", "") for s in ("64_", ""))
@@ -20,8 +22,6 @@ _asked = ctypes.c_void_p(None)
 @functools.cache
 def know() -> None:
     """Find the function, and tell LLVM where its address is kept."""
-    from llvmlite.binding import add_symbol
-
     module = next(sys.modules[name] for name in _MODULES if name in sys.modules)
     if module.__file__ is not None:
         library = ctypes.CDLL(module.__file__)
@@ -29,4 +29,4 @@ def know() -> None:
             with contextlib.suppress(AttributeError):
                 _asked.value = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
                 break
-    add_symbol(NAME, ctypes.addressof(_asked))
+    forever.tell(NAME, _asked)

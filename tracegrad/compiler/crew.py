@@ -25,6 +25,7 @@ from llvmlite import binding as llvm
 from llvmlite import ir
 from numba.core import cgutils
 
+from tracegrad.compiler import forever
 from tracegrad.compiler.c_functions import call
 
 CELL = "tracegrad_crew"
@@ -60,7 +61,8 @@ _cell = ctypes.c_void_p(ctypes.cast(_first, ctypes.c_void_p).value)
 @functools.cache
 def know() -> None:
     """Tell LLVM where the address stands of the function that shares work out: `CELL`."""
-    llvm.add_symbol(CELL, ctypes.addressof(_cell))
+    forever.keep(_first)
+    forever.tell(CELL, _cell)
 
 
 @functools.cache
@@ -70,8 +72,7 @@ def _made() -> int:
     code = llvm.parse_assembly(str(_Code(ir.Module("tracegrad_crew")).module))
     engine = llvm.create_mcjit_compiler(code, target)
     # A thread may begin, or be about to sleep, while the interpreter ends: what it runs and reads is never given back.
-    for kept in (engine, _crews):
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    forever.keep(engine, _crews)
     _begin()
     os.register_at_fork(after_in_child=_begin)
     return int(engine.get_function_address(_SHARE))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracegrad.compiler import forever
 from tracegrad.compiler import passage as words
 from tracegrad.compiler.machine_code import MachineCode
 from tracegrad.compiler.passage import Passage
@@ -175,6 +176,7 @@ def _definition(passage: Passage) -> _Definition:
         found = _definitions.get(passage)
         if found is None:
             found = _definitions[passage] = _Definition(b"call", _machine_code(passage), _KEYWORDS, b"")
+            forever.keep(found)
         return found
 
 
@@ -196,7 +198,7 @@ def _machine_code(passage: Passage) -> int:
         function._cache = kept
         function.compile(signature)
         (compiled,) = function.overloads.values()
-    _compiled.append(compiled)
+    forever.keep(compiled)
     address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
     return address
 
@@ -204,9 +206,6 @@ def _machine_code(passage: Passage) -> int:
 def _compiler(*args: Any) -> Any:
     """What writes machine code is loaded where there is some to write alone."""
     return door_code.DoorCompiler(*args)
-
-
-_compiled: list[Any] = []
 
 
 @functools.cache

@@ -9,11 +9,11 @@ call. Begin with `in_threads`.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tracegrad.compiler import forever
 from tracegrad.config import threads
 from tracegrad.later import later
 
@@ -29,11 +29,10 @@ _TURNS = 4  # how often a thread takes blocks: the last ends at most such a part
 @functools.cache
 def in_threads() -> Any:
     """The intrinsic, `in_threads(count, part, given)`: calls `part(first, last, *given)` for all of `count` blocks."""
-    import llvmlite.binding as llvm
     from numba.core import cgutils, types
     from numba.extending import intrinsic
 
-    llvm.add_symbol(_COUNT, ctypes.addressof(threads))
+    forever.tell(_COUNT, threads)
     if sys.platform != "win32":
         crew.know()
 
