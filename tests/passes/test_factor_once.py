@@ -379,3 +379,93 @@ def test_solutions_with_cholesky_factors_are_triangular(a, b):
     text = made.native_source.rpartition("\ndef ")[2]
     assert re.search(r"_by_triangles?\(.*, 1, 0", text) and re.search(r"_by_triangles?\(.*, 1, 1", text)
     assert not any(word in text for word in (" solution(", " solutions(", " factors(", "factors_of("))
+
+
+def solved_for(a, b):
+    return np.linalg.solve(a, b)
+
+
+def of_columns(a, b):
+    return np.linalg.solve(a.T, np.outer(b, np.arange(1.0, 4.0)))
+
+
+def of_several_steps(a, b):
+    for _ in range(3):
+        b = np.sin(np.linalg.solve(a, b)) + b
+    return b
+
+
+def inverted_and_measured(a, b):
+    return np.linalg.inv(a) @ b * np.linalg.det(a)
+
+
+def of_a_stack(a, b):
+    return np.linalg.solve(np.stack((a, a.T + np.eye(len(a)))), b)
+
+
+PULLED = (
+    solved_for,
+    of_columns,
+    of_several_steps,
+    inverted_and_measured,
+    of_a_stack,
+    measured,
+    solved_and_measured,
+)
+
+
+def seed_of(value):
+    return np.cos(np.arange(float(np.size(value)))).reshape(np.shape(value))[()]
+
+
+@pytest.mark.parametrize("function", PULLED)
+def test_a_pullback_solves_by_the_factors_that_the_value_left(function):
+    a, b = drawn(20)
+    seed = seed_of(function(a, b))
+    wanted = tg.vjp(jit="python")(function)(a, b)[1](seed)
+    made = tg.vjp(jit="native")(function)
+    for _ in range(3):
+        value, pull = made(a, b)
+    np.testing.assert_allclose(value, function(a, b), rtol=1e-9)
+    for _ in range(2):
+        for bar, known in zip(pull(seed), wanted, strict=True):
+            np.testing.assert_allclose(bar, known, rtol=1e-8, atol=1e-9 * np.max(np.abs(known)))
+    backward = made.native_source.rpartition("\ndef ")[2]
+    assert "_by_factors" in backward and " = factors" not in backward
+
+
+def test_a_pullback_of_few_rows_finds_the_factors_again():
+    made = tg.vjp(jit="native")(solved_for)
+    for _ in range(2):
+        _, pull = made(*drawn(3))
+    assert " = factors(" not in made.native_source.rpartition("\ndef ")[2]
+    np.testing.assert_allclose(pull(np.ones(3))[1], np.linalg.solve(drawn(3)[0].T, np.ones(3)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("function", PULLED)
+def test_a_pullback_of_tensors_goes_on_without_the_factors(function):
+    a, b = drawn(20)
+    made = tg.vjp(jit="native")(function)
+    for _ in range(3):
+        value, pull = made(a, b)
+    seed = seed_of(value)
+    wanted = pull(seed)
+    given = tg.tensor(seed, requires_grad=True)
+    for bar, known in zip(pull(given), wanted, strict=True):
+        np.testing.assert_allclose(bar.detach().numpy(), known, rtol=1e-7, atol=1e-8 * np.max(np.abs(known)))
+
+
+@pytest.mark.parametrize("function", PULLED)
+def test_residuals_of_the_readable_text_are_pulled_back_by_it(function):
+    """The native program of the same path keeps more."""
+    a, b = drawn(20)
+    made = tg.vjp(jit="native")(function)
+    _, early = made(a, b)
+    for _ in range(3):
+        value, late = made(a, b)
+    seed = seed_of(value)
+    template, residuals = late._template, late._residuals[: late._template.built.outline.kept]
+    assert len(residuals) < len(late._residuals)
+    for pull in (early, type(late)(template, residuals)):
+        for bar, known in zip(pull(seed), late(seed), strict=True):
+            np.testing.assert_allclose(bar, known, rtol=1e-7, atol=1e-8 * np.max(np.abs(known)))

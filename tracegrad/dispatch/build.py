@@ -48,9 +48,11 @@ class Outline:
     ----------
     name : str
     inputs, bars : tuple of ArrayType
-        What the program takes; what its backward function takes.
+        What the program takes; what its native backward function takes.
     outputs, gradients : int
         How many results there are, and how many values the backward function gives.
+    kept : int
+        How many residuals the readable text leaves: the first of those that the native program does.
     guards : int
         How many side exits there are.
     seconds : float
@@ -62,6 +64,7 @@ class Outline:
     bars: tuple[ArrayType, ...]
     outputs: int
     gradients: int
+    kept: int
     guards: int
     seconds: float
 
@@ -114,12 +117,14 @@ class Built:
     @functools.cached_property
     def outline(self) -> Outline:
         plan = self.plan
+        backward = plan.native_halves[1] if plan.native_halves else plan.backward
         return Outline(
             self.trace.name,
             tuple(v.type for v in (plan.forward if self.mode == "vjp" else plan.joint).inputs),
-            () if plan.backward is None else tuple(v.type for v in plan.backward.inputs),
+            () if backward is None else tuple(v.type for v in backward.inputs),
             plan.outputs,
-            0 if plan.backward is None else len(plan.backward.outputs),
+            0 if backward is None else len(backward.outputs),
+            len(plan.forward.outputs) - plan.outputs,
             len(self.guards),
             self._compile_seconds(),
         )
@@ -280,9 +285,9 @@ class Built:
 
     def _emitted(self, plan: pipeline.Plan) -> Source | Sequence[str]:
         if self.mode == "vjp":
-            assert plan.backward is not None
-            halves = pipeline.for_loops(plan.forward), pipeline.for_loops(plan.backward)
-            return emission.emit_native("vjp", *halves, contract=self.contract)
+            assert plan.native_halves is not None
+            forward, backward = map(pipeline.for_loops, plan.native_halves)
+            return emission.emit_native("vjp", forward, backward, contract=self.contract)
         return emission.emit_native(plan.kind, pipeline.for_loops(plan.joint), contract=self.contract)
 
     def _without_native(self, error: Exception) -> list[str]:

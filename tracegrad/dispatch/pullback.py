@@ -48,15 +48,15 @@ class Template:
     ) -> Sequence[Any]:
         """Flat gradients; `passed` gives the residuals as the native program takes them.
 
-        The program may have been compiled since the readable text left the residuals.
+        The program may have been compiled since the readable text left the residuals, which may be fewer.
         """
         if any(getattr(bar, "recorder", None) is not None for bar in cotangents):
             return self._step_by_step(residuals, cotangents)
         failed: Exception | None = None
         if self.built.passes == "all":
             try:
-                if self.native is None:
-                    return self.built.pull_python(residuals, cotangents)
+                if self.native is None or len(residuals) + len(cotangents) < len(self.dtypes):
+                    return self.built.pull_python(residuals[: self.built.outline.kept], cotangents)
                 seeds = map(as_native, cotangents, self.dtypes[len(residuals) :])
                 found: Sequence[Any] = self.native(*passed(), *seeds)
                 return found
@@ -75,7 +75,7 @@ class Template:
     def _step_by_step(self, residuals: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
         backward = self.built.plan.backward
         assert backward is not None
-        return interpret(backward, [*self._stacked(residuals), *cotangents])
+        return interpret(backward, [*self._stacked(residuals[: self.built.outline.kept]), *cotangents])
 
     def _stacked(self, residuals: Sequence[Any]) -> list[Any]:
         """Residuals as arrays, also where the readable text appends them to lists."""

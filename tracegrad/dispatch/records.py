@@ -173,6 +173,7 @@ def _outline(outline: Outline) -> Data:
         types_as_data(o.bars),
         o.outputs,
         o.gradients,
+        o.kept,
         o.guards,
         o.seconds,
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tracegrad.ir.dce import drop_unused
-from tracegrad.ir.trace import Trace
+from tracegrad.ir.trace import Atom, Trace, Var
 from tracegrad.ir.verify import verify
 from tracegrad.ir.walk import has_control
 from tracegrad.passes.accumulate import accumulate
@@ -33,6 +33,7 @@ from tracegrad.passes.spell_out import spell_out
 from tracegrad.passes.summing import forwards, together
 from tracegrad.passes.unroll import unroll
 
+LARGE = 256  # numbers in factors of matrices that are kept rather than found again
 ROUNDS = 8  # each round makes the trace smaller or more canonical; few traces need more than three
 
 
@@ -50,6 +51,9 @@ class Plan:
         The two halves: what the array text is made of, and what runs for "vjp".
     outputs : int
         How many of the forward outputs are results.
+    native_halves : two of Trace, or None
+        What the native text of "vjp" is made of, None for all else. The forward half may keep more than `forward`
+        does: what both keep comes first.
     """
 
     kind: str
@@ -57,6 +61,7 @@ class Plan:
     forward: Trace
     backward: Trace | None
     outputs: int
+    native_halves: tuple[Trace, Trace] | None = None
 
 
 def optimised(trace: Trace, once: bool = False) -> Trace:
@@ -174,13 +179,39 @@ def plan_vjp(
     trace = within(prepared(trace, once), memory)
     joint = in_order(optimised(reverse_mode(trace, wrt, seeded), once))
     outputs = len(trace.outputs)
-    forward, backward = split(joint, outputs, len(seeded))
-    return Plan(
-        "vjp",
-        joint,
-        own_outputs(forward, len(forward.outputs)),
-        own_outputs(backward, len(backward.outputs)),
-        outputs,
+    halves = split(joint, outputs, len(seeded))
+    owned = _with_own_outputs(halves)
+    further = None if once else _keeping_factors(joint, halves[0].outputs[outputs:], outputs, len(seeded))
+    return Plan("vjp", joint, *owned, outputs, owned if further is None else _with_own_outputs(further))
+
+
+def _with_own_outputs(halves: tuple[Trace, Trace]) -> tuple[Trace, Trace]:
+    forward, backward = halves
+    return own_outputs(forward, len(forward.outputs)), own_outputs(backward, len(backward.outputs))
+
+
+def _keeping_factors(
+    joint: Trace, residuals: Sequence[Atom], outputs: int, cotangents: int
+) -> tuple[Trace, Trace] | None:
+    """The halves of "vjp" where a matrix that both factor is large: its factors are further residuals, behind the rest.
+
+    The rest stays: a pullback of tensors goes on from what the native program leaves.
+    """
+    known, gradients = joint.outputs[:outputs], joint.outputs[outputs:]
+    joint = replace(joint, outputs=(*known, *residuals, *gradients))
+    factored = factor_once(joint)
+    if factored is joint:
+        return None
+    forward, backward = split(factored, outputs + len(residuals), cotangents)
+    kept = forward.outputs[outputs : outputs + len(residuals)]
+    further = [v for v in backward.inputs[: len(backward.inputs) - cotangents] if v not in kept]
+    if sum(v.type.size for v in further) < LARGE:
+        return None
+    taken = (v if isinstance(v, Var) and v not in kept[:k] else Var(v.type) for k, v in enumerate(kept))
+    bars = backward.inputs[len(backward.inputs) - cotangents :]
+    return (
+        replace(forward, outputs=(*forward.outputs[:outputs], *kept, *further)),
+        replace(backward, inputs=(*taken, *further, *bars)),
     )
 
 
@@ -194,7 +225,8 @@ def plan_plainly(mode: str, trace: Trace, wrt: Sequence[int], seeded: Sequence[i
     if mode == "vjp":
         joint = reverse_mode(trace, wrt, seeded)
         forward = replace(trace, outputs=(*trace.outputs, *trace.inputs))
-        return Plan("vjp", joint, forward, replace(joint, outputs=joint.outputs[outputs:]), outputs)
+        halves = forward, replace(joint, outputs=joint.outputs[outputs:])
+        return Plan("vjp", joint, *halves, outputs, halves)
     if mode == "gradient":
         joint = reverse_mode(trace, wrt, seeded, unit_seed=True)
         return Plan("gradient", joint, joint, None, outputs)
