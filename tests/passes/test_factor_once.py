@@ -469,3 +469,23 @@ def test_residuals_of_the_readable_text_are_pulled_back_by_it(function):
     for pull in (early, type(late)(template, residuals)):
         for bar, known in zip(pull(seed), late(seed), strict=True):
             np.testing.assert_allclose(bar, known, rtol=1e-7, atol=1e-8 * np.max(np.abs(known)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [7, 8, 40])
+def test_factors_of_few_and_of_many_rows_are_inverted(n, dtype):
+    def measured_and_inverted(a):
+        return np.linalg.slogdet(a)[1] + (np.linalg.inv(a) ** 3).sum()
+
+    a = drawn(n)[0].astype(dtype)
+    made = tg.value_and_grad(measured_and_inverted, jit="native")
+    value, bar = made(a)
+    assert "inverse_by_factors(" in made.native_source
+    inverse = np.linalg.inv(a.astype(float))
+    wanted = inverse.T - inverse.T @ (3 * inverse**2) @ inverse.T
+    close = 1e-9 if dtype is np.float64 else 2e-3
+    assert value == pytest.approx(measured_and_inverted(a.astype(float)), rel=close)
+    np.testing.assert_allclose(bar, wanted, rtol=close, atol=close * np.max(np.abs(wanted)))
+    for singular in (np.zeros((n, n), dtype), np.ones((n, n), dtype)):
+        with pytest.raises(np.linalg.LinAlgError):
+            made(singular)
