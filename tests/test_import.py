@@ -109,7 +109,7 @@ NEEDED = {
     "tracegrad": {"config", "errors", "later", "tree"},
     "tracegrad.api": {"derivatives", "solving"},
     "tracegrad.compiler": {
-        "blas_names", "blas_threads", "by_address", "disk_cache", "door", "instructions", "machine_code",
+        "blas_names", "blas_threads", "by_address", "disk_cache", "door", "forever", "instructions", "machine_code",
         "numba_backend", "passage", "pool", "python_backend", "source_file", "threads",
     },
     "tracegrad.ir": {"arms", "close", "interpret", "location", "source", "trace", "types", "unify", "walk"},
